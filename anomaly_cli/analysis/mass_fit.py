@@ -1,0 +1,186 @@
+"""The dijet function fitted to side-bands: background yield and masses in the signal region."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import chi2
+
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.windows import Window
+
+COLLISION_ENERGY = 13_000.0
+"""Centre-of-mass energy [GeV], for x = mjj / sqrt(s)."""
+BIN_WIDTH = 20.0
+"""Width of the mass bins, about [GeV]."""
+FEWEST_EVENTS = 50
+"""A side-band with fewer events is refused."""
+FEWEST_PARAMETERS, MOST_PARAMETERS = 4, 5
+"""Range of the number of parameters; three do not describe LHCO-like spectra."""
+SIGNIFICANCE_LEVEL = 0.05
+"""A parameter is added while the likelihood-ratio test prefers it at this level."""
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(4)
+
+
+@dataclass(frozen=True)
+class MassFit:
+    """Background spectrum in the signal region, from the side-bands alone.
+
+    Attributes:
+        parameters: coefficients in the orthogonalised basis `(p,)`.
+        covariance: their covariance `(p, p)`.
+        rotation: matrix that orthogonalises the basis `(p, p)`.
+        chi2: Poisson deviance.
+        ndf: degrees of freedom.
+        window: the signal region.
+        n_expected: predicted background events in the signal region.
+        uncertainty_statistical: uncertainty of `n_expected` from the parameters' covariance.
+        uncertainty_function: difference to the function with one more parameter.
+    """
+
+    parameters: FloatArray
+    covariance: FloatArray
+    rotation: FloatArray
+    chi2: float
+    ndf: int
+    window: Window
+    n_expected: float
+    uncertainty_statistical: float
+    uncertainty_function: float
+
+    @property
+    def p_value(self) -> float:
+        """Goodness of fit."""
+        return float(chi2.sf(self.chi2, self.ndf)) if self.ndf > 0 else 1.0
+
+    @property
+    def uncertainty(self) -> float:
+        """Total uncertainty of `n_expected`."""
+        return float(np.hypot(self.uncertainty_statistical, self.uncertainty_function))
+
+    def density(self, mjj: FloatArray) -> FloatArray:
+        """Return events per GeV at `mjj` `(n,)` [GeV]."""
+        rate: FloatArray = np.exp(_basis(mjj, len(self.parameters)) @ self.rotation @ self.parameters)
+        return rate
+
+    def sample(self, n: int, generator: np.random.Generator) -> FloatArray:
+        """Draw `n` masses in the signal region `(n,)` [GeV]."""
+        grid = np.linspace(self.window.low, self.window.high, 2001)
+        rate = self.density(grid)
+        cumulative = np.concatenate([[0.0], np.cumsum((rate[1:] + rate[:-1]) * np.diff(grid) / 2)])
+        masses = np.interp(generator.random(n) * cumulative[-1], cumulative, grid)
+        return np.minimum(masses, np.nextafter(self.window.high, 0.0))
+
+
+@dataclass(frozen=True)
+class _Binned:
+    low: FloatArray
+    high: FloatArray
+    counts: FloatArray
+
+    @property
+    def nodes(self) -> FloatArray:
+        """Quadrature points `(bins, nodes)` [GeV]."""
+        points: FloatArray = ((self.low + self.high)[:, None] + (self.high - self.low)[:, None] * _NODES) / 2
+        return points
+
+    @property
+    def weights(self) -> FloatArray:
+        """Quadrature weights `(bins, nodes)` [GeV]."""
+        weights: FloatArray = (self.high - self.low)[:, None] * _NODE_WEIGHTS / 2
+        return weights
+
+
+def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window], signal_region: Window) -> MassFit:
+    """Fit ln f = c0 + c1 ln(1-x) + c2 ln x + c3 ln^2 x (+ c4 ln^3 x), x = mjj/13 TeV, to binned side-bands.
+
+    The function is linear in its parameters, so the Poisson likelihood is maximised by iteratively
+    re-weighted least squares in an orthogonalised basis; no start values are needed. Four parameters are
+    the least, a fifth is kept where a likelihood-ratio test asks for it.
+
+    Args:
+        masses: masses in each side-band `(n,)` [GeV].
+        side_bands: the windows, in the same order.
+        signal_region: where the background is wanted.
+
+    Raises:
+        PhysicsError: where a side-band has too few events, or the fit does not converge.
+    """
+    for mjj, window in zip(masses, side_bands, strict=True):
+        if len(mjj) < FEWEST_EVENTS:
+            raise PhysicsError(
+                f"side-band {window.text} TeV holds {len(mjj)} events, the mass fit needs at least {FEWEST_EVENTS};"
+                " widen it with --side-bands"
+            )
+    data = _bin(masses, side_bands)
+    sr = _bin([np.zeros(0)], [signal_region])
+    fits = [_fit(data, sr, signal_region, n) for n in range(FEWEST_PARAMETERS, MOST_PARAMETERS + 2)]
+    chosen = 0
+    while chosen < len(fits) - 2 and chi2.sf(max(fits[chosen].chi2 - fits[chosen + 1].chi2, 0), 1) < SIGNIFICANCE_LEVEL:
+        chosen += 1
+    spread = abs(fits[chosen + 1].n_expected - fits[chosen].n_expected)
+    return MassFit(**{**fits[chosen].__dict__, "uncertainty_function": spread})
+
+
+def _bin(masses: Sequence[FloatArray], windows: Sequence[Window]) -> _Binned:
+    lows, highs, counts = [], [], []
+    for mjj, window in zip(masses, windows, strict=True):
+        edges = np.linspace(window.low, window.high, max(5, round(window.width / BIN_WIDTH)) + 1)
+        position = np.searchsorted(edges, mjj, side="right") - 1  # half-open bins, as the windows are
+        counts.append(np.bincount(position, minlength=len(edges) - 1).astype(np.float64))
+        lows.append(edges[:-1])
+        highs.append(edges[1:])
+    return _Binned(np.concatenate(lows), np.concatenate(highs), np.concatenate(counts))
+
+
+def _basis(mjj: FloatArray, n_parameters: int) -> FloatArray:
+    x = mjj / COLLISION_ENERGY
+    terms = [np.ones_like(x), np.log1p(-x)] + [np.log(x) ** power for power in range(1, n_parameters - 1)]
+    return np.stack(terms, axis=-1)
+
+
+def _fit(data: _Binned, sr: _Binned, window: Window, n_parameters: int) -> MassFit:
+    centers = (data.low + data.high) / 2
+    orthogonal, triangle = np.linalg.qr(_basis(centers, n_parameters))
+    rotation = np.linalg.inv(triangle)
+    basis = _basis(data.nodes, n_parameters) @ rotation
+    start = np.log(np.maximum(data.counts, 0.5) / (data.high - data.low))
+    parameters = np.linalg.lstsq(orthogonal, start, rcond=None)[0]
+    for _ in range(100):
+        expected, jacobian = _predict(basis, data.weights, parameters)
+        information = jacobian.T @ (jacobian / expected[:, None])
+        step = np.linalg.solve(information, jacobian.T @ (data.counts / expected - 1.0))
+        parameters = parameters + step
+        if np.abs(step).max() < 1e-10 * (1.0 + np.abs(parameters).max()):
+            break
+    else:
+        raise PhysicsError("the side-band mass fit does not converge; check the side-bands with 'anomaly inspect'")
+    covariance = np.linalg.inv(information)
+    n_expected, gradient = _predict(_basis(sr.nodes, n_parameters) @ rotation, sr.weights, parameters)
+    slope = gradient.sum(axis=0)
+    return MassFit(
+        parameters=parameters,
+        covariance=covariance,
+        rotation=rotation,
+        chi2=_deviance(data.counts, expected),
+        ndf=len(data.counts) - n_parameters,
+        window=window,
+        n_expected=float(n_expected.sum()),
+        uncertainty_statistical=float(np.sqrt(slope @ covariance @ slope)),
+        uncertainty_function=0.0,
+    )
+
+
+def _predict(basis: FloatArray, weights: FloatArray, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return expected counts `(bins,)` and their gradient `(bins, p)`."""
+    rate = np.exp(basis @ parameters) * weights
+    return rate.sum(axis=1), (rate[..., None] * basis).sum(axis=1)
+
+
+def _deviance(counts: FloatArray, expected: FloatArray) -> float:
+    log_ratio: npt.NDArray[np.float64] = np.log(np.where(counts > 0, counts, 1.0) / expected)
+    return float(2.0 * (expected - counts + np.where(counts > 0, counts * log_ratio, 0.0)).sum())

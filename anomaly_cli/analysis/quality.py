@@ -1,0 +1,59 @@
+"""How well a template describes background: boosted trees that try to tell them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
+
+from anomaly_cli.core.folds import FloatArray, IntArray, assign_folds
+
+ITERATIONS, LEAVES, FOLDS = 200, 31, 2
+"""The fixed trees of every closure figure, so that figures compare."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Points to compare: `points (n, d)`, and the source of each `(n,)`, which never crosses the folds."""
+
+    points: FloatArray
+    source_id: IntArray
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well trees separate two sets.
+
+    Attributes:
+        auc: mean over folds; 0.5 where the sets cannot be told apart.
+        error: statistical error for indistinguishable sets, from the independent sources of each.
+    """
+
+    auc: float
+    error: float
+
+
+def measure_separation(first: Sampled, second: Sampled, seed: int, threads: int) -> Separation:
+    """Return the AUC of fixed boosted trees (200 iterations, 31 leaves, 2 folds by source).
+
+    References:
+        H. B. Mann, D. R. Whitney, 1947 (variance of the statistic: (n1 + n2 + 1) / (12 n1 n2)).
+    """
+    x = np.concatenate([first.points, second.points])
+    y = np.repeat([1, 0], [len(first.points), len(second.points)])
+    fold = np.concatenate([assign_folds(part.source_id, FOLDS, seed) for part in (first, second)])
+    aucs = []
+    for k in range(FOLDS):
+        train, test = fold != k, fold == k
+        weight = np.where(y[train] == 1, 1.0 / y[train].sum(), 1.0 / (1 - y[train]).sum()) * len(y[train]) / 2
+        model = HistGradientBoostingClassifier(
+            max_iter=ITERATIONS, max_leaf_nodes=LEAVES, early_stopping=False, random_state=seed
+        )
+        with threadpool_limits(limits=threads):
+            model.fit(x[train], y[train], sample_weight=weight)
+            aucs.append(roc_auc_score(y[test], model.decision_function(x[test])))
+    n1, n2 = (len(np.unique(part.source_id)) for part in (first, second))
+    return Separation(float(np.mean(aucs)), float(np.sqrt((n1 + n2 + 1) / (12.0 * n1 * n2))))

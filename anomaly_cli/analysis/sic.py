@@ -1,0 +1,50 @@
+"""Significance improvement: what a classifier gains over counting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.folds import FoldScores
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """Significance improvement at one background efficiency.
+
+    Attributes:
+        background_efficiency: on true background.
+        signal_efficiency: on true signal, mean over folds.
+    """
+
+    background_efficiency: float
+    signal_efficiency: float
+
+    @property
+    def sic(self) -> float:
+        """Signal efficiency / sqrt(background efficiency)."""
+        return self.signal_efficiency / float(np.sqrt(self.background_efficiency))
+
+
+def measure_improvement(background: FoldScores, signal: FoldScores, background_efficiency: float) -> Improvement:
+    """Return the signal efficiency at a background efficiency, cut fold by fold as the analysis does.
+
+    In each fold the cut is the m-th largest score of true background; none of these events may have been
+    used in a training that scored it.
+
+    Raises:
+        PhysicsError: where a fold has too little background for the efficiency.
+    """
+    passed = 0
+    for fold in np.unique(background.fold):
+        scores = np.sort(background.score[background.fold == fold])[::-1]
+        n_kept = round(background_efficiency * len(scores))
+        if n_kept < 1:
+            raise PhysicsError(
+                f"evaluate: {len(scores)} reference events in fold {fold} are too few for a background efficiency of"
+                f" {background_efficiency:g}; hold back more with --reserve"
+            )
+        passed += int((signal.score[signal.fold == fold] > scores[n_kept - 1]).sum())
+    return Improvement(background_efficiency, passed / len(signal.score))

@@ -1,0 +1,86 @@
+"""Provenance: what determines the content of an artifact, and nothing that varies from run to run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LIBRARIES = ("anomaly-cli", "numpy", "scipy", "scikit-learn", "torch", "zuko", "pyhf", "iminuit", "h5py")
+
+
+def library_versions() -> dict[str, str]:
+    """Return the installed versions of the libraries that shape results."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How an artifact was made.
+
+    Attributes:
+        stage: stage that wrote it.
+        stage_version: raised when the same settings would give another result.
+        settings: every setting of the stage, defaults included.
+        seed: seed of the run.
+        inputs: digest of every input, by kind or by role for data files.
+        versions: library versions.
+    """
+
+    stage: str
+    stage_version: int
+    settings: Mapping[str, Any]
+    seed: int
+    inputs: Mapping[str, str]
+    versions: Mapping[str, str] = field(default_factory=library_versions)
+
+    def to_json(self) -> str:
+        """Return canonical JSON: sorted keys, no spaces."""
+        return canonical_json(
+            {
+                "stage": self.stage,
+                "stage_version": self.stage_version,
+                "settings": self.settings,
+                "seed": self.seed,
+                "inputs": self.inputs,
+                "versions": self.versions,
+            }
+        )
+
+    @staticmethod
+    def from_json(text: str) -> Provenance:
+        """Read what `to_json` wrote."""
+        return Provenance(**json.loads(text))
+
+    def differences(self, other: Provenance) -> list[str]:
+        """Say in words what of `other` differs from this, library versions aside."""
+        found = []
+        if (self.stage, self.stage_version) != (other.stage, other.stage_version):
+            found.append(f"made by {other.stage} version {other.stage_version}, not {self.stage} {self.stage_version}")
+        if self.seed != other.seed:
+            found.append(f"seed was {other.seed}, now {self.seed}")
+        mine, theirs = _flatten(self.settings), _flatten(other.settings)
+        for key in sorted(mine.keys() | theirs.keys()):
+            if mine.get(key) != theirs.get(key):
+                found.append(f"{key} was {theirs.get(key, 'not set')}, now {mine.get(key, 'not set')}")
+        for key in sorted(set(self.inputs) | set(other.inputs)):
+            if self.inputs.get(key) != other.inputs.get(key):
+                found.append(f"its input '{key}' has changed")
+        return found
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON with sorted keys and no spaces, so that equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return flat

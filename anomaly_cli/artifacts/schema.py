@@ -1,0 +1,319 @@
+"""Every artifact's groups, columns, units and version: the file format in one table.
+
+Units and meanings are copied into the files as HDF5 attributes, so `h5dump` alone explains a file.
+Raise a kind's `version` when an old reader would misread the new file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Column:
+    """One data set of a group.
+
+    Attributes:
+        dtype: numpy dtype string, or `str` for UTF-8 text.
+        shape: symbolic shape, such as `n,d`; equal letters agree within a group, empty means a scalar.
+        unit: physical unit, empty where there is none.
+        meaning: one line for whoever opens the file.
+    """
+
+    dtype: str
+    shape: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """One HDF5 group.
+
+    Attributes:
+        columns: its data sets by name; empty for an open group, which takes any numeric arrays.
+        meaning: one line.
+        optional: whether a file may lack it.
+    """
+
+    columns: Mapping[str, Column]
+    meaning: str
+    optional: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any array is accepted (trained weights)."""
+        return not self.columns
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of artifact.
+
+    Attributes:
+        name: as written into the file.
+        version: version of the layout.
+        meaning: one line.
+        made_by: the command that writes it.
+        groups: groups by name.
+    """
+
+    name: str
+    version: int
+    meaning: str
+    made_by: str
+    groups: Mapping[str, Group] = field(default_factory=dict)
+
+
+def _events(extra: Mapping[str, Column] | None = None) -> dict[str, Column]:
+    return {
+        "mjj": Column("f8", "n", "GeV", "dijet invariant mass"),
+        "features": Column(
+            "f8", "n,d", "GeV for masses, else 1", "features, in the order of the root attribute 'features'"
+        ),
+        "event_id": Column("i8", "n", "", "identity of the event"),
+        "source_id": Column("i8", "n", "", "id of the observed event that this one was made from, or its own"),
+        "weight": Column("f8", "n", "", "event weight"),
+        **(extra or {}),
+    }
+
+
+_SCORED = {
+    "mjj": Column("f8", "n", "GeV", "dijet invariant mass"),
+    "event_id": Column("i8", "n", "", "identity of the event"),
+    "source_id": Column("i8", "n", "", "id of the observed event that this one was made from, or its own"),
+    "weight": Column("f8", "n", "", "event weight"),
+    "fold": Column("i8", "n", "", "fold of the source event; the score comes from models trained on the other folds"),
+    "score": Column("f8", "n", "", "mean log-odds of the ensemble; not comparable between folds"),
+}
+
+_WINDOWS = {
+    "name": Column("str", "w", "", "sb1, sr, sb2"),
+    "low": Column("f8", "w", "GeV", "lower edge, included"),
+    "high": Column("f8", "w", "GeV", "upper edge, excluded"),
+}
+
+_MASS_FIT = {
+    "parameters": Column("f8", "p", "", "ln f = c0 + c1 ln(1-x) + c2 ln x + c3 ln^2 x, orthogonalised basis"),
+    "n_parameters": Column("i8", "", "", "parameters chosen by the forward likelihood-ratio test"),
+    "chi2": Column("f8", "", "", "Poisson deviance of the fit"),
+    "ndf": Column("i8", "", "", "degrees of freedom"),
+    "p_value": Column("f8", "", "", "goodness of fit"),
+    "n_expected": Column("f8", "", "", "predicted background in the signal region, before any cut"),
+    "uncertainty": Column("f8", "", "", "its uncertainty: the two below in quadrature"),
+    "uncertainty_statistical": Column("f8", "", "", "from the covariance of the parameters"),
+    "uncertainty_function": Column("f8", "", "", "difference to the function with one more parameter"),
+}
+
+SPLIT = Kind(
+    "split",
+    1,
+    "observed (or pseudo-) data, divided into side-bands, signal region and the rest; no truth",
+    "anomaly split",
+    {
+        "windows": Group(_WINDOWS, "the mass windows"),
+        "cutflow": Group(
+            {
+                "step": Column("str", "c", "", "step of the selection"),
+                "n_events": Column("i8", "c", "", "events left after the step"),
+            },
+            "how many events each step left",
+        ),
+        "sb1": Group(_events(), "events in the lower side-band"),
+        "sr": Group(_events(), "events in the signal region"),
+        "sb2": Group(_events(), "events in the upper side-band"),
+        "rest": Group(_events(), "events in none of the windows"),
+    },
+)
+
+TRUTH = Kind(
+    "truth",
+    1,
+    "truth labels and held-back events; read only by evaluation, reports and methods that declare it",
+    "anomaly split",
+    {
+        "observed": Group(
+            {
+                "event_id": Column("i8", "n", "", "identity in the split artifact"),
+                "is_signal": Column("b1", "n", "", "truth label"),
+                "source_row": Column("i8", "n", "", "row in the input file"),
+            },
+            "truth of every observed event",
+        ),
+        "reference": Group(
+            _events(
+                {
+                    "is_signal": Column("b1", "n", "", "truth label"),
+                    "source_row": Column(
+                        "i8", "n", "", "row in the input file, or in the reference file for its events"
+                    ),
+                }
+            ),
+            "labelled events that are not in the pseudo-data: reserved background and unused signal",
+        ),
+    },
+)
+
+TEMPLATE_MODEL = Kind(
+    "template_model",
+    1,
+    "a trained template method: arrays, settings in the provenance, training curves",
+    "anomaly template",
+    {
+        "weights": Group({}, "arrays of the trained method", optional=True),
+        "training": Group(
+            {
+                "part": Column("str", "t", "", "what was trained"),
+                "epoch": Column("i8", "t", "", "epoch, from 1"),
+                "training_loss": Column("f8", "t", "", "mean loss per event over the epoch"),
+                "validation_loss": Column("f8", "t", "", "mean loss per event on held-out side-band events"),
+                "learning_rate": Column("f8", "t", "", "at the end of the epoch"),
+            },
+            "training curves",
+        ),
+        "scaling": Group(
+            {
+                "feature": Column("str", "d", "", "feature"),
+                "n_clipped": Column("i8", "d", "", "side-band events moved to the edge of the spline range"),
+            },
+            "how many training events the preprocessing clipped",
+            optional=True,
+        ),
+    },
+)
+
+TEMPLATE = Kind(
+    "template",
+    1,
+    "background-like events in the signal region",
+    "anomaly template",
+    {
+        "events": Group(_events(), "template events"),
+        "mass_fit": Group(_MASS_FIT, "side-band fit that the target masses were drawn from", optional=True),
+        "clipped": Group(
+            {
+                "feature": Column("str", "d", "", "feature"),
+                "n_clipped": Column("i8", "d", "", "template events held at the edge of the feature's side-band range"),
+            },
+            "how many generated events were clipped",
+            optional=True,
+        ),
+    },
+)
+
+SCORES = Kind(
+    "scores",
+    1,
+    "classifier scores of observed and template events in the signal region",
+    "anomaly classify",
+    {
+        "observed": Group(_SCORED, "signal-region events"),
+        "template": Group(_SCORED, "template events"),
+    },
+)
+
+SIGNIFICANCE = Kind(
+    "significance",
+    1,
+    "counts after each cut, their expectation and their significance",
+    "anomaly significance",
+    {
+        "mass_fit": Group(_MASS_FIT, "side-band fit that normalises the template"),
+        "tests": Group(
+            {
+                "test": Column("str", "t", "", "kind of test"),
+                "background_efficiency": Column("f8", "t", "", "fraction of the template that the cut keeps, as asked"),
+                "n_observed": Column("i8", "t", "", "observed events after the cut"),
+                "n_expected": Column("f8", "t", "", "expected background after the cut"),
+                "uncertainty": Column("f8", "t", "", "total uncertainty of n_expected that the model contains"),
+                "n_template": Column("i8", "t", "", "template events after the cut"),
+                "n_template_all": Column("i8", "t", "", "template events before the cut"),
+                "n_sources": Column("f8", "t", "", "effective number of independent template events after the cut"),
+                "template_uncertainty": Column("f8", "t", "", "relative, from template statistics"),
+                "norm_uncertainty": Column("f8", "t", "", "relative, from the side-band fit"),
+                "closure_uncertainty": Column("f8", "t", "", "relative; NaN where not measured"),
+                "overdispersion": Column(
+                    "f8", "t", "", "k-fold factor on the standard deviation; NaN where not measured"
+                ),
+                "signal_yield": Column("f8", "t", "", "fitted signal events after the cut"),
+                "q0": Column("f8", "t", "", "discovery statistic"),
+                "z": Column("f8", "t", "", "local one-sided significance, asymptotic"),
+                "p0": Column("f8", "t", "", "local one-sided p-value, asymptotic"),
+                "z_closed_form": Column("f8", "t", "", "signed z of the same model in closed form, a check of the fit"),
+                "workspace": Column("str", "t", "", "HistFactory JSON of the test"),
+            },
+            "one row per test",
+        ),
+        "folds": Group(
+            {
+                "test": Column("i8", "f", "", "row in tests"),
+                "fold": Column("i8", "f", "", "fold"),
+                "threshold": Column("f8", "f", "", "score cut in this fold"),
+                "n_observed": Column("i8", "f", "", "observed events above it"),
+                "n_template": Column("i8", "f", "", "template events at or above it"),
+            },
+            "thresholds and counts per fold",
+        ),
+        "selected": Group(
+            {
+                "test": Column("i8", "e", "", "row in tests"),
+                "event_id": Column("i8", "e", "", "identity of a selected observed event"),
+            },
+            "observed events that pass, for overlaps between tests",
+        ),
+    },
+)
+
+CLOSURE = Kind(
+    "closure",
+    1,
+    "how well the template describes background",
+    "anomaly closure",
+    {
+        "checks": Group(
+            {
+                "check": Column("str", "k", "", "what is compared"),
+                "auc": Column("f8", "k", "", "AUC of boosted trees, 0.5 is perfect"),
+                "auc_error": Column("f8", "k", "", "statistical error"),
+                "baseline_auc": Column(
+                    "f8", "k", "", "the same for untouched side-band events; near 0.5 the check proves nothing"
+                ),
+                "n_template": Column("i8", "k", "", "template events compared"),
+                "n_compared": Column("i8", "k", "", "events compared with"),
+                "uses_truth": Column("b1", "k", "", "whether truth labels were needed"),
+            },
+            "one row per check",
+        )
+    },
+)
+
+EVALUATION = Kind(
+    "evaluation",
+    1,
+    "performance against truth labels",
+    "anomaly evaluate",
+    {
+        "sic": Group(
+            {
+                "method": Column("str", "s", "", "source of the template"),
+                "background_efficiency": Column("f8", "s", "", "on reference background in the signal region"),
+                "signal_efficiency": Column("f8", "s", "", "on unused signal in the signal region"),
+                "sic": Column("f8", "s", "", "signal efficiency / sqrt(background efficiency)"),
+            },
+            "significance improvement at fixed background efficiency",
+        ),
+        "counts": Group(
+            {
+                "n_background": Column("i8", "", "", "reference background events in the signal region"),
+                "n_signal": Column("i8", "", "", "unused signal events in the signal region"),
+            },
+            "size of the test set",
+        ),
+    },
+)
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind for kind in (SPLIT, TRUTH, TEMPLATE_MODEL, TEMPLATE, SCORES, SIGNIFICANCE, CLOSURE, EVALUATION)
+}
+"""Every kind by name."""

@@ -1,0 +1,150 @@
+"""CWoLa in k folds: observed against template, every event scored by models that never saw it or a copy.
+
+References:
+    E. M. Metodiev, B. Nachman, J. Thaler, "Classification without labels", 2017, arXiv:1708.02949.
+    T. Finke et al., "Back to the roots: tree-based algorithms for weakly supervised anomaly detection",
+    2023, arXiv:2309.13111 (boosted trees).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import joblib
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
+
+from anomaly_cli.classifiers.settings import ClassifierSettings
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.events import Events
+from anomaly_cli.core.folds import FloatArray, FoldScores, IntArray, assign_folds, hash_uniform
+from anomaly_cli.core.progress import Progress, Step
+from anomaly_cli.core.streams import Streams
+
+FEWEST_EVENTS = 100
+"""Fewer observed or template events than this cannot train a classifier in folds."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the work may use; never changes a result but for `threads`."""
+
+    processes: int
+    threads: int
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class _Job:
+    fold: int
+    seed: int
+    salt: int
+
+
+def score_in_folds(
+    sets: Sequence[Events], settings: ClassifierSettings, streams: Streams, resources: Resources
+) -> list[FoldScores]:
+    """Train observed against template in folds by source event, and score every set.
+
+    Args:
+        sets: the observed events, the template events, and any others to be scored as well; ids of
+            different events must differ over observed and others, a template's source ids name observed
+            events (or the events that it consists of).
+        settings: the classifier.
+        streams: random streams of the classifier.
+        resources: processes, threads and where to report.
+
+    Returns:
+        The scores of each set, in order. They are the same for any number of processes.
+
+    Raises:
+        PhysicsError: where there are too few events, or a fold is left without a class.
+    """
+    salt = streams.integer("folds")
+    folds = [assign_folds(events.source_id, settings.folds, salt) for events in sets]
+    _check_sizes(sets, folds, settings.folds)
+    jobs = [
+        _Job(fold, streams.integer(f"model/{fold}/{member}"), streams.integer(f"validation/{fold}/{member}"))
+        for fold in range(settings.folds)
+        for member in range(settings.ensemble)
+    ]
+    totals = [np.zeros(len(events)) for events in sets]
+    tables = [_Table(e.features, e.source_id, e.weight, fold) for e, fold in zip(sets, folds, strict=True)]
+    for done, (job, parts) in enumerate(_run(jobs, tables, settings, resources)):
+        for total, fold, part in zip(totals, folds, parts, strict=True):
+            total[fold == job.fold] += part
+        resources.progress(Step("classify: boosted trees", done + 1, len(jobs), f"fold {job.fold + 1}"))
+    return [FoldScores(fold, total / settings.ensemble) for fold, total in zip(folds, totals, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Table:
+    features: FloatArray
+    source_id: IntArray
+    weight: FloatArray
+    fold: IntArray
+
+
+def _run(
+    jobs: Sequence[_Job], tables: Sequence[_Table], settings: ClassifierSettings, resources: Resources
+) -> Iterator[tuple[_Job, list[FloatArray]]]:
+    """Yield each job with its scores, in the order of the jobs."""
+    if resources.processes == 1:
+        for job in jobs:
+            with threadpool_limits(limits=resources.threads):
+                scores = _train_and_score(job, tables, settings)
+            yield job, scores
+        return
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=resources.threads):
+        parallel = joblib.Parallel(n_jobs=resources.processes, return_as="generator")
+        yield from zip(
+            jobs, parallel(joblib.delayed(_train_and_score)(job, tables, settings) for job in jobs), strict=True
+        )
+
+
+def _train_and_score(job: _Job, tables: Sequence[_Table], settings: ClassifierSettings) -> list[FloatArray]:
+    """Train one model without the job's fold and score that fold of every set."""
+    observed, template = tables[0], tables[1]
+    x = np.concatenate([observed.features, template.features])
+    y = np.repeat([1, 0], [len(observed.fold), len(template.fold)])
+    source = np.concatenate([observed.source_id, template.source_id])
+    used = np.concatenate([observed.fold, template.fold]) != job.fold
+    weight = np.concatenate([observed.weight, template.weight])
+    held_out = used & (hash_uniform(source, job.salt) < settings.validation_fraction)
+    trained = used & ~held_out
+    weight[y == 0] *= weight[trained & (y == 1)].sum() / weight[trained & (y == 0)].sum()
+    model = HistGradientBoostingClassifier(
+        max_iter=settings.iterations,
+        max_leaf_nodes=settings.leaves,
+        learning_rate=settings.learning_rate,
+        early_stopping=True,
+        n_iter_no_change=settings.patience,
+        random_state=job.seed,
+    )
+    model.fit(
+        x[trained],
+        y[trained],
+        sample_weight=weight[trained],
+        X_val=x[held_out],
+        y_val=y[held_out],
+        sample_weight_val=weight[held_out],
+    )
+    return [_log_odds(model, table.features[table.fold == job.fold]) for table in tables]
+
+
+def _log_odds(model: HistGradientBoostingClassifier, features: FloatArray) -> FloatArray:
+    if not len(features):
+        return np.zeros(0)
+    score: FloatArray = model.decision_function(features)
+    return score
+
+
+def _check_sizes(sets: Sequence[Events], folds: Sequence[IntArray], n_folds: int) -> None:
+    for name, events, fold in zip(("observed", "template"), sets, folds, strict=False):
+        if len(events) < FEWEST_EVENTS or len(np.unique(fold)) < n_folds:
+            raise PhysicsError(
+                f"classify: {len(events)} {name} events in the signal region are too few for {n_folds} folds;"
+                f" at least {FEWEST_EVENTS} are needed: widen the signal region or use fewer folds"
+            )

@@ -1,0 +1,41 @@
+"""The command line: every command parses, calls one stage and prints."""
+
+from __future__ import annotations
+
+import signal
+from typing import Annotated
+
+import typer
+
+import anomaly_cli
+from anomaly_cli.cli import information, run_commands, stage_commands
+from anomaly_cli.cli.failures import interrupt
+
+app = typer.Typer(
+    name="anomaly",
+    help="Look for resonances that nobody predicted: cut out a mass window, learn the background from the"
+    " side-bands, train without labels, cut, and count.",
+    epilog="Start with: anomaly run --signal-region 3.3-3.7",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+run_commands.register(app)
+stage_commands.register(app)
+information.register(app)
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Print the version, if asked."""
+    if version:
+        typer.echo(f"anomaly {anomaly_cli.__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line."""
+    signal.signal(signal.SIGTERM, interrupt)
+    app()

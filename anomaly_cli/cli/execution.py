@@ -1,0 +1,96 @@
+"""Calls stages and prints what they made; imported only when a command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.cli.progress import show_progress
+from anomaly_cli.config import Config
+from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.report.summary import summarise_run
+from anomaly_cli.stages.frame import Outcome, Resources, State, append_log
+from anomaly_cli.stages.run import plan_run, run_chain, save_config
+
+Maker = Callable[[RunDirectory, Config, Resources, bool], Outcome]
+ACTIONS = {
+    State.MISSING: "run",
+    State.CURRENT: "nothing: up to date",
+    State.OTHER: "replace, only with --overwrite",
+}
+
+
+def show(renderable: RenderableType) -> None:
+    """Print on standard output."""
+    Console().print(renderable)
+
+
+def print_plan(directory: Path, config: Config) -> None:
+    """Print what a run would do."""
+    run = RunDirectory(directory)
+    table = Table(title=f"Plan for {directory}", box=box.SIMPLE_HEAD, title_justify="left")
+    for header in ("stage", "output", "action", "reason"):
+        table.add_column(header, overflow="fold")
+    for item in plan_run(run, config):
+        output = run.artifact(item.stage.kind).name
+        table.add_row(item.stage.name, output, ACTIONS[item.state], item.reason)
+    show(table)
+
+
+def run_and_summarise(directory: Path, config: Config, overwrite: bool, quiet: bool) -> None:
+    """Run all stages and print the result."""
+    run = RunDirectory(directory)
+    with show_progress(quiet) as progress:
+        outcomes = run_chain(
+            run, config, Resources(config.seed, config.threads, config.n_processes, progress), overwrite
+        )
+    kept = [outcome.stage for outcome in outcomes if not outcome.was_made]
+    if kept:
+        show(Text(f"Up to date, not run again: {', '.join(kept)}."))
+    print_summary(directory)
+
+
+def print_summary(directory: Path) -> None:
+    """Print the result of a run, where its files are, and what to do next."""
+    run = RunDirectory(directory)
+    missing = [kind for kind in (schema.SPLIT, schema.SIGNIFICANCE, schema.CLOSURE) if not run.artifact(kind).exists()]
+    if missing:
+        raise ArtifactError(
+            f"{run.artifact(missing[0])}: no such file; the run is not finished: continue with"
+            f" 'anomaly run --run {directory}'"
+        )
+    show(summarise_run(run))
+    files = ", ".join(sorted(p.name for p in directory.iterdir() if not p.name.startswith(".") and p.is_file()))
+    show(Text(f"Files in {directory}/: {files}, {run.workspaces.name}/ (HistFactory JSON)"))
+    lines = [f"Next: anomaly inspect {run.artifact(schema.SIGNIFICANCE)}"]
+    if run.artifact(schema.TRUTH).exists():
+        lines.append(f"      anomaly evaluate --run {directory}   (significance improvement, uses truth)")
+    workspace = next(iter(sorted(run.workspaces.glob("*.json"))), None)
+    if workspace:
+        lines.append(f"      pyhf cls {workspace}")
+    show(Text("\n".join(lines)))
+
+
+def run_stages(directory: Path, config: Config, makers: list[Maker], overwrite: bool, quiet: bool) -> RunDirectory:
+    """Run single stages, log them, and say what was made."""
+    run = RunDirectory(directory)
+    run.create()
+    outcomes: list[Outcome] = []
+    try:
+        with show_progress(quiet) as progress:
+            resources = Resources(config.seed, config.threads, config.n_processes, progress)
+            for make in makers:
+                outcomes.append(make(run, config, resources, overwrite))
+                save_config(run, config)
+    finally:
+        append_log(run, outcomes)
+    for outcome in outcomes:
+        show(Text(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}"))
+    return run

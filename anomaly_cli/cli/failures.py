@@ -1,0 +1,53 @@
+"""Expected failures end in one sentence and an exit code; a bug keeps its traceback."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn, ParamSpec
+
+import typer
+
+from anomaly_cli.core.errors import AnomalyError
+
+Parameters = ParamSpec("Parameters")
+INTERRUPTED = 130
+
+
+def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Return `command` with its expected failures turned into a sentence and an exit code."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except AnomalyError as error:
+            _say(str(error))
+            raise typer.Exit(error.exit_code) from None
+        except MemoryError:
+            _say("out of memory; use fewer events, a lower --oversampling or --processes 1")
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            _end_at_once()
+
+    return wrapper
+
+
+def interrupt(_: int, __: FrameType | None) -> None:
+    """Treat a termination signal like Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _end_at_once() -> NoReturn:
+    """End without waiting for workers; files are only ever renamed into place, so none is half-written."""
+    _say("interrupted; finished stages are kept: run the same command again to continue")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
+
+
+def _say(sentence: str) -> None:
+    typer.secho(f"error: {sentence}", err=True, fg=typer.colors.RED)

@@ -1,0 +1,70 @@
+"""Commands that only tell: inspect, methods, config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anomaly_cli.cli import options
+from anomaly_cli.cli.failures import guarded
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("inspect")(guarded(inspect))
+    app.command("methods")(guarded(methods))
+    app.command("config")(guarded(config))
+
+
+def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artifact (HDF5).")]) -> None:
+    """Explain an artifact: what it is, how it was made, what it holds.
+
+    Example: anomaly inspect anomaly-3.3-3.7/significance.h5
+    """
+    from anomaly_cli.cli.execution import show
+    from anomaly_cli.report.inspection import explain_artifact
+
+    show(explain_artifact(file))
+
+
+def methods() -> None:
+    """List the template methods and what each needs."""
+    from rich import box
+    from rich.table import Table
+
+    from anomaly_cli.cli.execution import show
+    from anomaly_cli.methods.registry import find_methods
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for header in ("method", "needs", "template", "reference"):
+        table.add_column(header, overflow="fold")
+    for name, method in find_methods().items():
+        table.add_row(name, ", ".join(sorted(need.value for need in method.needs)), method.summary, method.reference)
+    show(table)
+
+
+def config(
+    run_directory: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="DIR", help="Print the configuration of this run instead of the defaults."),
+    ] = None,
+    file: options.ConfigFile = None,
+    settings: options.Settings = None,
+) -> None:
+    """Print a complete configuration as TOML, for --config.
+
+    Example: anomaly config > my-analysis.toml
+    """
+    import dataclasses
+
+    from anomaly_cli.cli.settings import resolve_config
+    from anomaly_cli.methods.registry import find_methods, make_method
+
+    resolved = resolve_config(run_directory, file, settings, {})
+    complete = {
+        name: dataclasses.asdict(make_method(name, resolved.methods.get(name, {})))  # type: ignore[call-overload]
+        for name in find_methods()
+    }
+    typer.echo(dataclasses.replace(resolved, methods=complete).to_toml(), nl=False)

@@ -1,0 +1,70 @@
+"""Options that several commands share; imports nothing heavy, so that `--help` is fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="Run directory that holds the artifacts.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="TOML file with settings; default: the run's own config.toml."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. --set classifier.ensemble=20; may be repeated."),
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every random stream. [default: 1]")]
+Processes = Annotated[
+    int | None, typer.Option("--processes", help="Processes; never changes a result. [default: every core]")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace artifacts of other settings or inputs.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="One plain line per finished step instead of a progress bar.")
+]
+SignalRegion = Annotated[
+    str | None,
+    typer.Option("--signal-region", metavar="WINDOW", help="Mass window, as 3.3-3.7 (TeV) or 3300-3700GeV."),
+]
+SideBands = Annotated[
+    str | None,
+    typer.Option(
+        "--side-bands", metavar="WINDOW,WINDOW", help="As 3.0-3.3,3.7-4.6. [default: 0.3 TeV below, 0.9 TeV above]"
+    ),
+]
+Data = Annotated[
+    str | None, typer.Option("--data", metavar="FILE", help="Event file in the LHCO feature layout. [default: shipped]")
+]
+Inject = Annotated[
+    str | None,
+    typer.Option(
+        "--inject", metavar="N", help="Signal events in the pseudo-data, or 'all'. [default: S/sqrt(B) about 2.2]"
+    ),
+]
+Reserve = Annotated[
+    float | None,
+    typer.Option(
+        "--reserve", metavar="FRACTION", help="Background held back as reference. [default: shipped 0.4, else 0]"
+    ),
+]
+Reference = Annotated[
+    str | None, typer.Option("--reference", metavar="FILE", help="Second labelled file, used as reference only.")
+]
+Features = Annotated[
+    str | None,
+    typer.Option("--features", metavar="NAME,...", help="As mj1,delta_mj,tau21_j1,tau21_j2. [default: all five]"),
+]
+Method = Annotated[
+    str | None, typer.Option("--method", help="Template method; 'anomaly methods' lists them. [default: curtains_f4f]")
+]
+Oversampling = Annotated[
+    float | None, typer.Option("--oversampling", help="Template events per observed signal-region event. [default: 4]")
+]
+Efficiencies = Annotated[
+    str | None,
+    typer.Option(
+        "--background-efficiencies", metavar="X,...", help="Cuts on the score. [default: 0.2,0.05,0.01,0.001]"
+    ),
+]

@@ -1,0 +1,86 @@
+"""`anomaly run` and `anomaly summary`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anomaly_cli.cli import options
+from anomaly_cli.cli.failures import guarded
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("run")(guarded(run))
+    app.command("summary")(guarded(summary))
+
+
+def run(
+    signal_region: options.SignalRegion = None,
+    side_bands: options.SideBands = None,
+    data: options.Data = None,
+    inject: options.Inject = None,
+    reserve: options.Reserve = None,
+    reference: options.Reference = None,
+    features: options.Features = None,
+    method: options.Method = None,
+    oversampling: options.Oversampling = None,
+    background_efficiencies: options.Efficiencies = None,
+    run_directory: Annotated[
+        Path | None, typer.Option("--run", metavar="DIR", help="Run directory. [default: anomaly-WINDOW]")
+    ] = None,
+    config: options.ConfigFile = None,
+    settings: options.Settings = None,
+    seed: options.Seed = None,
+    processes: options.Processes = None,
+    overwrite: options.Overwrite = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run the whole analysis of one signal region and print its result.
+
+    Chains split, template, classify, significance and closure. A stage whose inputs and settings are
+    unchanged is not run again, so an interrupted run continues where it stopped.
+
+    Examples:
+      anomaly run --signal-region 3.3-3.7
+
+      anomaly run --data events_anomalydetection_v2.features.h5 --signal-region 3.3-3.7 --inject 1000
+
+      anomaly run --signal-region 3300-3700GeV --inject 0 --seed 7 --run null-seed7
+    """
+    given = {
+        "regions.signal_region": signal_region,
+        "regions.side_bands": side_bands,
+        "data.file": data,
+        "data.inject": inject,
+        "data.reserve": reserve,
+        "data.reference": reference,
+        "data.features": features,
+        "template.method": method,
+        "template.oversampling": oversampling,
+        "significance.background_efficiencies": background_efficiencies,
+        "seed": seed,
+        "processes": processes,
+    }
+    from anomaly_cli.cli.settings import default_run_directory, resolve_config
+
+    resolved = resolve_config(run_directory, config, settings, given)
+    directory = run_directory or default_run_directory(resolved)
+    if run_directory is None:  # the default directory is known only now; its configuration is the base
+        resolved = resolve_config(directory, config, settings, given)
+    from anomaly_cli.cli.execution import print_plan, run_and_summarise
+
+    if dry_run:
+        print_plan(directory, resolved)
+    else:
+        run_and_summarise(directory, resolved, overwrite, quiet)
+
+
+def summary(run_directory: options.Run) -> None:
+    """Print the result of a finished run again."""
+    from anomaly_cli.cli.execution import print_summary
+
+    print_summary(run_directory)

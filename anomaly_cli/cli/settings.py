@@ -1,0 +1,52 @@
+"""Command-line options become a configuration; imported only when a command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anomaly_cli.config import RUN_CONFIG_NAME, Config, load_config
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.windows import parse_window
+
+
+def resolve_config(
+    run: Path | None, file: Path | None, overrides: Sequence[str] | None, options: dict[str, Any]
+) -> Config:
+    """Return the configuration of a command.
+
+    Args:
+        run: run directory; its own configuration is the base where `file` is not given.
+        file: configuration file.
+        overrides: `key=value` texts.
+        options: command-line options by dotted key; those that are None were not given.
+    """
+    if file is None and run is not None and (run / RUN_CONFIG_NAME).is_file():
+        file = run / RUN_CONFIG_NAME
+    given = {key: value for key, value in options.items() if value is not None}
+    if "data.inject" in given and given["data.inject"].isdigit():
+        given["data.inject"] = int(given["data.inject"])
+    if "data.features" in given:
+        given["data.features"] = [name.strip() for name in given["data.features"].split(",")]
+    if "significance.background_efficiencies" in given:
+        given["significance.background_efficiencies"] = _numbers(given["significance.background_efficiencies"])
+    for key in ("data.file", "data.reference"):
+        if given.get(key) not in (None, "", "shipped"):
+            given[key] = str(Path(given[key]).expanduser().absolute())
+    return load_config(file, overrides or (), given)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"'{text}' is not a list of numbers; write it as 0.2,0.05,0.01") from None
+
+
+def default_run_directory(config: Config) -> Path:
+    """Return the run directory that is used where none is named."""
+    window = parse_window(config.regions.signal_region) if config.regions.signal_region else None
+    if window is None:
+        raise ConfigError("no signal region given; pass one, for instance --signal-region 3.3-3.7")
+    return Path(f"anomaly-{window.text}")

@@ -1,0 +1,197 @@
+"""One command per stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anomaly_cli.cli import options
+from anomaly_cli.cli.failures import guarded
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    for command in (split, template, classify, significance, closure, evaluate):
+        app.command(command.__name__)(guarded(command))
+
+
+def split(
+    run_directory: options.Run,
+    signal_region: options.SignalRegion = None,
+    side_bands: options.SideBands = None,
+    data: options.Data = None,
+    inject: options.Inject = None,
+    reserve: options.Reserve = None,
+    reference: options.Reference = None,
+    features: options.Features = None,
+    config: options.ConfigFile = None,
+    settings: options.Settings = None,
+    seed: options.Seed = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Divide an event file into side-bands, signal region and rest.
+
+    Writes split.h5 and, for labelled files, truth.h5, which no stage of the analysis reads.
+
+    Example: anomaly split --run my-run --signal-region 3.3-3.7 --inject 420
+    """
+    given = {
+        "regions.signal_region": signal_region,
+        "regions.side_bands": side_bands,
+        "data.file": data,
+        "data.inject": inject,
+        "data.reserve": reserve,
+        "data.reference": reference,
+        "data.features": features,
+        "seed": seed,
+    }
+    from anomaly_cli.cli.settings import resolve_config
+
+    resolved = resolve_config(run_directory, config, settings, given)
+    from anomaly_cli.artifacts.contents import read_split
+    from anomaly_cli.cli.execution import run_stages, show
+    from anomaly_cli.report.summary import cutflow_table, region_table
+    from anomaly_cli.stages.split import make_split
+
+    run = run_stages(run_directory, resolved, [make_split], overwrite, quiet)
+    artifact = read_split(run)
+    show(cutflow_table(artifact))
+    show(region_table(run, artifact))
+
+
+def template(
+    run_directory: options.Run,
+    method: options.Method = None,
+    oversampling: options.Oversampling = None,
+    from_model: Annotated[
+        Path | None, typer.Option("--from-model", metavar="FILE", help="Sample this trained model; nothing is trained.")
+    ] = None,
+    config: options.ConfigFile = None,
+    settings: options.Settings = None,
+    seed: options.Seed = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make background-like events in the signal region from the side-bands.
+
+    Trains the method (model.h5) and samples it (template.h5).
+
+    Example: anomaly template --run my-run --method curtains_f4f --oversampling 4
+    """
+    given = {"template.method": method, "template.oversampling": oversampling, "seed": seed}
+    from anomaly_cli.cli.settings import resolve_config
+
+    resolved = resolve_config(run_directory, config, settings, given)
+    from functools import partial
+
+    from anomaly_cli.cli.execution import run_stages
+    from anomaly_cli.stages.template import make_model, make_template
+
+    if from_model is None:
+        run_stages(run_directory, resolved, [make_model, make_template], overwrite, quiet)
+    else:
+        run_stages(run_directory, resolved, [partial(make_template, from_model=from_model)], overwrite, quiet)
+
+
+def classify(
+    run_directory: options.Run,
+    config: options.ConfigFile = None,
+    settings: options.Settings = None,
+    seed: options.Seed = None,
+    processes: options.Processes = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train observed against template in folds and score every event.
+
+    Example: anomaly classify --run my-run --set classifier.ensemble=20
+    """
+    from anomaly_cli.cli.settings import resolve_config
+
+    resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
+    from anomaly_cli.cli.execution import run_stages
+    from anomaly_cli.stages.classify import make_scores
+
+    run_stages(run_directory, resolved, [make_scores], overwrite, quiet)
+
+
+def significance(
+    run_directory: options.Run,
+    background_efficiencies: options.Efficiencies = None,
+    config: options.ConfigFile = None,
+    settings: options.Settings = None,
+    seed: options.Seed = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Count after each cut on the score and ask pyhf how significant the excess is.
+
+    Example: anomaly significance --run my-run --background-efficiencies 0.01,0.001
+    """
+    given = {"significance.background_efficiencies": background_efficiencies, "seed": seed}
+    from anomaly_cli.cli.settings import resolve_config
+
+    resolved = resolve_config(run_directory, config, settings, given)
+    from anomaly_cli.artifacts import schema
+    from anomaly_cli.artifacts.store import read_artifact
+    from anomaly_cli.cli.execution import run_stages, show
+    from anomaly_cli.report.summary import significance_tables
+    from anomaly_cli.stages.significance import make_significance
+
+    run = run_stages(run_directory, resolved, [make_significance], overwrite, quiet)
+    for table in significance_tables(read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)):
+        show(table)
+
+
+def closure(
+    run_directory: options.Run,
+    config: options.ConfigFile = None,
+    settings: options.Settings = None,
+    seed: options.Seed = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure how well the template describes background.
+
+    Example: anomaly closure --run my-run
+    """
+    from anomaly_cli.cli.settings import resolve_config
+
+    resolved = resolve_config(run_directory, config, settings, {"seed": seed})
+    from anomaly_cli.artifacts import schema
+    from anomaly_cli.artifacts.store import read_artifact
+    from anomaly_cli.cli.execution import run_stages, show
+    from anomaly_cli.report.summary import closure_table
+    from anomaly_cli.stages.closure import make_closure
+
+    run = run_stages(run_directory, resolved, [make_closure], overwrite, quiet)
+    show(closure_table(read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)))
+
+
+def evaluate(
+    run_directory: options.Run,
+    config: options.ConfigFile = None,
+    settings: options.Settings = None,
+    seed: options.Seed = None,
+    processes: options.Processes = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure the significance improvement on reference background and unused signal (uses truth).
+
+    Example: anomaly evaluate --run my-run
+    """
+    from anomaly_cli.cli.settings import resolve_config
+
+    resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
+    from anomaly_cli.artifacts import schema
+    from anomaly_cli.artifacts.store import read_artifact
+    from anomaly_cli.cli.execution import run_stages, show
+    from anomaly_cli.report.summary import evaluation_table
+    from anomaly_cli.stages.evaluate import make_evaluation
+
+    run = run_stages(run_directory, resolved, [make_evaluation], overwrite, quiet)
+    show(evaluation_table(read_artifact(run.artifact(schema.EVALUATION), schema.EVALUATION)))

@@ -1,0 +1,186 @@
+"""Configuration: TOML and command line become one frozen record.
+
+Precedence: command line, then the file given to `--config`, then the defaults here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from anomaly_cli.classifiers.settings import ClassifierSettings
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import FEATURES
+from anomaly_cli.core.records import build_record
+
+RUN_CONFIG_NAME = "config.toml"
+"""The resolved configuration in a run directory."""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which events are analysed.
+
+    Attributes:
+        file: path of an event file, or `shipped` for the data set of the package.
+        inject: signal events put into pseudo-data over the whole spectrum: a number, `all`, or
+            `default` (the data set's own default, else the square root of the background events).
+        reserve: fraction of the background held back as reference, or `default` (the data set's own
+            default, else 0).
+        reference: a second labelled file used as reference, or empty.
+        features: features to use.
+    """
+
+    file: str = "shipped"
+    inject: int | str = "default"
+    reserve: float | str = "default"
+    reference: str = ""
+    features: tuple[str, ...] = FEATURES
+
+
+@dataclass(frozen=True)
+class RegionSettings:
+    """The mass windows, in TeV unless a unit is written.
+
+    Attributes:
+        signal_region: as `3.3-3.7`; has no default.
+        side_bands: as `3.0-3.3,3.7-4.6`, or `default` (300 GeV below and 900 GeV above, cut where the
+            data end).
+    """
+
+    signal_region: str = ""
+    side_bands: str = "default"
+
+
+@dataclass(frozen=True)
+class TemplateSettings:
+    """The template stage.
+
+    Attributes:
+        method: name of the template method.
+        oversampling: template events per observed signal-region event.
+    """
+
+    method: str = "curtains_f4f"
+    oversampling: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.oversampling <= 100.0:
+            raise ConfigError(
+                f"template: oversampling = {self.oversampling:g} is outside (0, 100]; the usual value is 4"
+            )
+
+
+@dataclass(frozen=True)
+class SignificanceSettings:
+    """The counting experiment.
+
+    Attributes:
+        background_efficiencies: fractions of the template that the cuts keep.
+    """
+
+    background_efficiencies: tuple[float, ...] = (0.2, 0.05, 0.01, 0.001)
+
+    def __post_init__(self) -> None:
+        if not self.background_efficiencies or not all(0.0 < eff < 1.0 for eff in self.background_efficiencies):
+            raise ConfigError(
+                "significance: background efficiencies must lie between 0 and 1, as in 0.2,0.05,0.01,0.001"
+            )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run depends on.
+
+    Attributes:
+        seed: seed of every random stream.
+        threads: threads per process; part of the provenance, since it can change rounding.
+        processes: processes for work that splits; never changes a result; 0 uses every core.
+        data: which events.
+        regions: which windows.
+        template: the template stage.
+        methods: settings of template methods by name.
+        classifier: the classifier.
+        significance: the significance stage.
+    """
+
+    seed: int = 1
+    threads: int = 1
+    processes: int = 0
+    data: DataSettings = field(default_factory=DataSettings)
+    regions: RegionSettings = field(default_factory=RegionSettings)
+    template: TemplateSettings = field(default_factory=TemplateSettings)
+    methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+    significance: SignificanceSettings = field(default_factory=SignificanceSettings)
+
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.threads < 1 or self.processes < 0:
+            raise ConfigError("configuration: needs seed >= 0, threads >= 1 and processes >= 0")
+
+    @property
+    def n_processes(self) -> int:
+        """Number of processes to use on this machine."""
+        if self.processes:
+            return self.processes
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def to_toml(self) -> str:
+        """Return the whole configuration, defaults included, as TOML that `--config` reads."""
+        return tomli_w.dumps(dataclasses.asdict(self))
+
+
+def load_config(file: Path | None, overrides: Sequence[str], options: Mapping[str, Any]) -> Config:
+    """Return the configuration from a file, `key=value` overrides and command-line options.
+
+    Args:
+        file: TOML file, or None.
+        overrides: as `template.oversampling=8`.
+        options: values by dotted key, which win over everything.
+
+    Raises:
+        ConfigError: where the file cannot be read, or a name or value is wrong.
+    """
+    tree = _read_toml(file) if file else {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: write it as key=value, for instance template.oversampling=8")
+        _assign(tree, key.strip(), _parse_value(value.strip()))
+    for key, value in options.items():
+        _assign(tree, key, value)
+    return build_record(Config, tree, "configuration")
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}); check the path given to --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: is not valid TOML ({error}); 'anomaly config' prints a complete example") from error
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"configuration: '{parent}' is a single setting; '{dotted}' cannot lie below it")
+        node = child
+    node[last] = value

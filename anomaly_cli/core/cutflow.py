@@ -1,0 +1,30 @@
+"""The cutflow: no event disappears unseen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from anomaly_cli.core.errors import DataError
+
+
+@dataclass
+class Cutflow:
+    """Steps of a selection with the number of events left after each.
+
+    Attributes:
+        steps: `(name, number of events left)` in order.
+    """
+
+    steps: list[tuple[str, int]] = field(default_factory=list)
+
+    def add(self, name: str, n_left: int) -> None:
+        """Record that `n_left` events remain after the step `name`.
+
+        Raises:
+            DataError: where a step would make events.
+        """
+        if self.steps and n_left > self.steps[-1][1]:
+            raise DataError(
+                f"cutflow: step '{name}' leaves {n_left} events of {self.steps[-1][1]}; a cut cannot add any"
+            )
+        self.steps.append((name, n_left))

@@ -1,0 +1,49 @@
+"""Folds by source event: every copy of an event shares its fold.
+
+A template moves, noises or repeats a few events many times. If copies of one event lie in both the
+training and the scored part, a classifier recognises them and pure background looks like a signal of
+9 to 14 sigma. So a fold is a hash of the *source* id and of nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """Scores of one set of events.
+
+    Attributes:
+        fold: fold of each event `(n,)`, from its source id.
+        score: mean log-odds of the models trained on the other folds `(n,)`.
+    """
+
+    fold: IntArray
+    score: FloatArray
+
+
+def hash_uniform(ids: IntArray, salt: int) -> FloatArray:
+    """Return a number in [0, 1) for every id, `(n,)`; equal ids give equal numbers.
+
+    References:
+        G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators", 2014
+        (the SplitMix64 finaliser).
+    """
+    z = ids.astype(np.uint64) + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def assign_folds(source_id: IntArray, n_folds: int, salt: int) -> IntArray:
+    """Return the fold, in [0, n_folds), of every event, `(n,)`, from its source id."""
+    folds: IntArray = (hash_uniform(source_id, salt) * n_folds).astype(np.int64)
+    return folds

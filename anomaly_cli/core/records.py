@@ -1,0 +1,67 @@
+"""Frozen records from plain mappings: unknown names and wrong types end in one sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from anomaly_cli.core.errors import ConfigError
+
+Record = TypeVar("Record")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint for an unknown name: the nearest known one, or all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
+
+
+def build_record(cls: type[Record], values: Mapping[str, Any], where: str) -> Record:
+    """Return `cls(**values)` after checking names and types.
+
+    Args:
+        cls: a dataclass of scalars, tuples and dataclasses.
+        values: settings by name; nested records as mappings.
+        where: what the settings belong to, for messages.
+
+    Raises:
+        ConfigError: for an unknown setting or a value of another type.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {field.name for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    converted = {}
+    for key, value in values.items():
+        if key not in fields:
+            raise ConfigError(f"{where}: unknown setting '{key}'; {nearest(key, fields)}")
+        converted[key] = _convert(hints[key], value, f"{where}: {key}" if where else key)
+    return cls(**converted)
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} must be a table of settings, not {value!r}")
+        return build_record(kind, value, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{where} must be a list, not {value!r}")
+        return tuple(_convert(arguments[0], item, where) for item in value)
+    if origin in (typing.Union, types.UnionType):
+        if isinstance(value, arguments) and not isinstance(value, bool):
+            return value
+        raise ConfigError(f"{where} must be {' or '.join(_name(item) for item in arguments)}, not {value!r}")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if origin is None and kind in (int, float, str, bool) and type(value) is not kind:
+        raise ConfigError(f"{where} must be {_name(kind)}, not {value!r}")
+    return value
+
+
+def _name(kind: type) -> str:
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(kind, kind.__name__)

@@ -1,0 +1,88 @@
+"""Jet four-momenta to the standard features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import FEATURES
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.records import nearest
+
+JET_COLUMNS = ("px", "py", "pz", "m", "tau1", "tau2", "tau3")
+OFFICIAL_COLUMNS = tuple(f"{name}j{jet}" for jet in (1, 2) for name in JET_COLUMNS)
+"""The 14 kinematic columns of the official LHCO feature file, jets ordered by pT; `label` follows."""
+
+
+@dataclass(frozen=True)
+class EventFeatures:
+    """Features of all events of a file, before any selection.
+
+    Attributes:
+        mjj: `(n,)` [GeV].
+        values: `(n, d)`.
+        names: d feature names.
+        is_defined: events whose features exist `(n,)`; a jet with tau1 = 0 has no tau2/tau1.
+    """
+
+    mjj: FloatArray
+    values: FloatArray
+    names: tuple[str, ...]
+    is_defined: npt.NDArray[np.bool_]
+
+
+def check_features(names: Sequence[str]) -> tuple[str, ...]:
+    """Return `names` if each is a known feature, named once.
+
+    Raises:
+        ConfigError: for an unknown, repeated or missing name.
+    """
+    for name in names:
+        if name not in FEATURES:
+            raise ConfigError(f"--features: unknown feature '{name}'; {nearest(name, FEATURES)}")
+    if not names or len(set(names)) != len(names):
+        raise ConfigError("--features: name each feature once, for instance mj1,delta_mj,tau21_j1,tau21_j2")
+    return tuple(names)
+
+
+def compute_features(columns: Mapping[str, FloatArray], names: Sequence[str]) -> EventFeatures:
+    """Compute the dijet mass and the chosen features from the official columns.
+
+    Jets are re-ordered by mass (`mj1` the lighter). With p, m of a jet, E = sqrt(p^2 + m^2), and mjj is
+    the mass of the summed four-vectors. tau21 = tau2/tau1 is undefined where tau1 <= 0: such events are
+    marked where a tau21 is among the chosen features, and the caller drops and counts them.
+
+    Args:
+        columns: the official columns, `(n,)` each, [GeV]; tau un-normalised.
+        names: the features to return.
+    """
+    px, py, pz, mass, tau1, tau2 = (
+        np.stack([columns[f"{name}j1"], columns[f"{name}j2"]]).astype(np.float64)
+        for name in ("px", "py", "pz", "m", "tau1", "tau2")
+    )
+    energy = np.sqrt(px**2 + py**2 + pz**2 + mass**2)
+    mjj2 = energy.sum(0) ** 2 - px.sum(0) ** 2 - py.sum(0) ** 2 - pz.sum(0) ** 2
+    eta, phi = np.arcsinh(pz / np.hypot(px, py)), np.arctan2(py, px)
+    delta_phi = np.abs(np.mod(phi[0] - phi[1] + np.pi, 2 * np.pi) - np.pi)
+    has_tau = tau1 > 0.0
+    tau21 = np.divide(tau2, tau1, out=np.zeros_like(tau2), where=has_tau)
+    lighter = (mass[1] < mass[0]).astype(np.int64)
+    rows = np.arange(mass.shape[1])
+    available = {
+        "mj1": mass[lighter, rows],
+        "delta_mj": mass[1 - lighter, rows] - mass[lighter, rows],
+        "tau21_j1": tau21[lighter, rows],
+        "tau21_j2": tau21[1 - lighter, rows],
+        "delta_r_jj": np.hypot(eta[0] - eta[1], delta_phi),
+    }
+    needs_tau = any(name.startswith("tau21") for name in names)
+    return EventFeatures(
+        mjj=np.sqrt(np.maximum(mjj2, 0.0)),
+        values=np.stack([available[name] for name in names], axis=1),
+        names=tuple(names),
+        is_defined=has_tau.all(axis=0) if needs_tau else np.ones(mass.shape[1], dtype=np.bool_),
+    )

@@ -1,0 +1,162 @@
+"""The contract of a template method: two verbs and a blindfold.
+
+A method is a frozen dataclass of scalars: its constructor is its configuration. `fit` returns another
+type, so that "not fitted" cannot be written. `TemplateInputs` has no field for signal-region features:
+a method cannot peek.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.progress import Progress
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.windows import Regions
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+class Need(Enum):
+    """What a method needs beyond the masses wanted; anything but side-bands has to be declared."""
+
+    SIDE_BANDS = "side-bands"
+    TRUTH = "truth"
+
+
+@dataclass(frozen=True)
+class TemplateInputs:
+    """What a method may see.
+
+    Attributes:
+        sb1: events in the lower side-band.
+        sb2: events in the upper side-band.
+        regions: the mass windows.
+        is_validation: events of sb1 then sb2 that are for validation and early stopping, `(n,)`.
+    """
+
+    sb1: Events
+    sb2: Events
+    regions: Regions
+    is_validation: npt.NDArray[np.bool_]
+
+    @property
+    def side_bands(self) -> Events:
+        """Events of both side-bands, lower first."""
+        return concatenate([self.sb1, self.sb2])
+
+
+@dataclass(frozen=True)
+class TruthInputs(TemplateInputs):
+    """What a method that declares `Need.TRUTH` sees besides.
+
+    Attributes:
+        background: true background in the signal region that is not in the pseudo-data.
+    """
+
+    background: Events
+
+
+@dataclass(frozen=True)
+class Context:
+    """What surrounds a fit.
+
+    Attributes:
+        streams: the random streams of the method.
+        threads: threads that may be used.
+        progress: where to report.
+    """
+
+    streams: Streams
+    threads: int
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """One row of a training curve, as the model artifact keeps it."""
+
+    part: str
+    epoch: int
+    training_loss: float
+    validation_loss: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Template events and what was done to keep them in range.
+
+    Attributes:
+        events: the template events; `event_id` counts from 0, `source_id` names an observed event.
+        n_clipped: events held at the edge of a feature's range `(d,)`.
+    """
+
+    events: Events
+    n_clipped: npt.NDArray[np.int64]
+
+
+class FittedTemplate(ABC):
+    """A trained template method."""
+
+    training: Sequence[TrainingRow] = ()
+    n_clipped_training: Mapping[str, int] = {}
+
+    @abstractmethod
+    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
+        """Return one event per target mass, or all it has where the method chooses masses itself.
+
+        Args:
+            target_masses: `(n,)` [GeV].
+            streams: random streams of the sampling.
+        """
+
+    @abstractmethod
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all that `TemplateMethod.load` needs besides the inputs."""
+
+
+class TemplateMethod(ABC):
+    """A way of making background-like events in the signal region.
+
+    A new method is one module of this package with one subclass: a frozen dataclass of scalars with real
+    defaults. It is found by its name.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS})
+    chooses_mass: ClassVar[bool] = False
+    claims_closure: ClassVar[bool] = True
+
+    @abstractmethod
+    def fit(self, inputs: TemplateInputs, context: Context) -> FittedTemplate:
+        """Train on what the method may see."""
+
+    @abstractmethod
+    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedTemplate:
+        """Rebuild a fitted template from the arrays of a model artifact and the inputs it had."""
+
+
+def true_background(inputs: TemplateInputs, method: str) -> Events:
+    """Return the true background, for methods that declare `Need.TRUTH`.
+
+    Raises:
+        ConfigError: where the data set has none.
+    """
+    if not isinstance(inputs, TruthInputs) or not len(inputs.background):
+        raise ConfigError(
+            f"method {method} needs true background in the signal region that is not in the pseudo-data;"
+            " use labelled data and hold some back with --reserve 0.4 or --reference FILE"
+        )
+    return inputs.background

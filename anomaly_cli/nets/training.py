@@ -1,0 +1,171 @@
+"""One training loop for every network: schedule, validation, early stopping, divergence.
+
+Imports nothing else of the package and knows no physics.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+Loss = Callable[[Tensor, torch.Generator], Tensor]
+"""From event indices `(b,)` and a generator to the loss of each event `(b,)`."""
+Report = Callable[[int, int, str], None]
+"""Called after each epoch with the epochs done, the epochs in all, and a note."""
+
+
+class Diverged(Exception):
+    """The loss stayed non-finite after a second try with a lower learning rate."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a network is trained.
+
+    Attributes:
+        epochs: epochs at most.
+        batch_size: events per step.
+        learning_rate: largest learning rate; warmed up over the first tenth, then cosine to 0.
+        patience: epochs without a better validation loss before training stops.
+        gradient_clip: largest norm of the gradient.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    patience: int
+    gradient_clip: float = 5.0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of a training curve; epoch 0 is the state before training."""
+
+    epoch: int
+    training_loss: float
+    validation_loss: float
+    learning_rate: float
+
+
+@contextlib.contextmanager
+def seeded(seed: int, threads: int) -> Iterator[torch.Generator]:
+    """Fix torch's global randomness and thread number inside the block, and restore them after it."""
+    before = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        try:
+            yield torch.Generator().manual_seed(seed)
+        finally:
+            torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained, on which events.
+
+    Attributes:
+        module: whose parameters are trained, in place.
+        loss: loss per event of a batch of indices.
+        training: indices of training events `(n,)`.
+        validation: indices of validation events `(v,)`.
+    """
+
+    module: nn.Module
+    loss: Loss
+    training: Tensor
+    validation: Tensor
+
+
+def train(task: Task, schedule: Schedule, generator: torch.Generator, report: Report) -> list[Epoch]:
+    """Train a module in place and leave it in its best state by validation loss.
+
+    The state before training competes too: a network that starts at the identity stays there where
+    training does not help. A non-finite loss is answered by going back to the best state and trying
+    once more with a fifth of the learning rate.
+
+    Args:
+        task: what to train.
+        schedule: how to train.
+        generator: randomness of the order and of the loss.
+        report: progress.
+
+    Returns:
+        The training curve.
+
+    Raises:
+        Diverged: where the second try diverges as well.
+    """
+    for attempt in (schedule, replace(schedule, learning_rate=schedule.learning_rate / 5)):
+        curve = _train_once(task, attempt, generator, report)
+        if curve:
+            return curve
+    raise Diverged
+
+
+def _train_once(task: Task, schedule: Schedule, generator: torch.Generator, report: Report) -> list[Epoch]:
+    """Train from the best state so far; return the curve, empty where the loss became non-finite."""
+    optimizer = torch.optim.Adam(task.module.parameters(), lr=schedule.learning_rate)
+    n_steps = schedule.epochs * math.ceil(len(task.training) / schedule.batch_size)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, n_steps))
+    best, best_loss, best_epoch = copy.deepcopy(task.module.state_dict()), math.inf, 0
+    curve: list[Epoch] = []
+    for epoch in range(schedule.epochs + 1):
+        mean = _train_epoch(task, schedule, optimizer, scheduler, generator) if epoch > 0 else math.nan
+        value = _validate(task, schedule.batch_size)
+        if not math.isfinite(value) or (epoch > 0 and not math.isfinite(mean)):
+            task.module.load_state_dict(best)
+            return []
+        curve.append(Epoch(epoch, mean, value, float(scheduler.get_last_lr()[0])))
+        report(epoch, schedule.epochs, f"loss {value:.4f}")
+        if value < best_loss:
+            best, best_loss, best_epoch = copy.deepcopy(task.module.state_dict()), value, epoch
+        elif epoch - best_epoch >= schedule.patience:
+            break
+    task.module.load_state_dict(best)
+    report(schedule.epochs, schedule.epochs, f"loss {best_loss:.4f}")
+    return curve
+
+
+def _train_epoch(
+    task: Task,
+    schedule: Schedule,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler,
+    generator: torch.Generator,
+) -> float:
+    """Train for one epoch and return the mean loss per event, non-finite where it stopped early."""
+    total = 0.0
+    order = task.training[torch.randperm(len(task.training), generator=generator)]
+    for batch in order.split(schedule.batch_size):
+        losses = task.loss(batch, generator)
+        optimizer.zero_grad()
+        losses.mean().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(task.module.parameters(), schedule.gradient_clip)
+        optimizer.step()
+        scheduler.step()
+        total += float(losses.detach().sum())
+        if not math.isfinite(total):
+            break
+    return total / len(task.training)
+
+
+def _validate(task: Task, batch_size: int) -> float:
+    """Return the mean loss with the same random numbers every time, so that epochs compare."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        total = sum(float(task.loss(batch, generator).sum()) for batch in task.validation.split(batch_size))
+    return total / len(task.validation)
+
+
+def _rate(step: int, n_steps: int) -> float:
+    warm_up = max(1, n_steps // 10)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warm_up) / max(1, n_steps - warm_up)))

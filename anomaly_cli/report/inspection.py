@@ -1,0 +1,59 @@
+"""What `anomaly inspect` prints: an artifact explained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from anomaly_cli.artifacts.store import Artifact, read_any
+
+
+def explain_artifact(path: Path) -> RenderableType:
+    """Return an explanation of an artifact: what it is, how it was made, what it holds."""
+    artifact = read_any(path)
+    kind, provenance = artifact.kind, artifact.provenance
+    lines = [
+        f"{path}: {kind.name} artifact, version {kind.version}: {kind.meaning}",
+        f"made by '{kind.made_by}' (stage {provenance.stage} {provenance.stage_version}), seed {provenance.seed}",
+        f"digest {artifact.digest} (checked)",
+        *(f"input {name}: {digest}" for name, digest in provenance.inputs.items()),
+        "settings: " + json.dumps(provenance.settings, sort_keys=True),
+        "versions: " + ", ".join(f"{name} {version}" for name, version in provenance.versions.items()),
+    ]
+    if artifact.features:
+        lines.append("features: " + ", ".join(artifact.features))
+    return Group(*(Text(line, overflow="fold") for line in lines), *_group_tables(artifact))
+
+
+def _group_tables(artifact: Artifact) -> list[RenderableType]:
+    tables: list[RenderableType] = []
+    for name, columns in artifact.groups.items():
+        group = artifact.kind.groups[name]
+        table = Table(title=f"/{name}: {group.meaning}", box=box.SIMPLE_HEAD, title_justify="left")
+        for header in ("data set", "shape", "unit", "meaning", "values"):
+            table.add_column(header, overflow="fold")
+        for key, array in columns.items():
+            column = group.columns.get(key)
+            unit, meaning = (column.unit, column.meaning) if column else ("", "")
+            table.add_row(key, "x".join(map(str, array.shape)) or "1", unit, meaning, _values(array))
+        tables.append(table)
+    return tables
+
+
+def _values(array: np.ndarray) -> str:
+    if array.dtype.kind == "U":
+        texts = [text if len(text) <= 40 else f"{text[:37]}..." for text in np.atleast_1d(array)[:12].tolist()]
+        return ", ".join(texts) + (" ..." if array.size > 12 else "")
+    if array.size == 0:
+        return "empty"
+    if array.size <= 6:
+        return ", ".join(f"{value:.6g}" for value in np.ravel(array).tolist())
+    if array.dtype.kind == "b":
+        return f"{int(array.sum())} of {array.size} true"
+    return f"{np.nanmin(array):.6g} to {np.nanmax(array):.6g}" if not np.isnan(array).all() else "all NaN"

@@ -1,0 +1,130 @@
+"""Closure: can boosted trees tell the template from background?
+
+In the side-bands: the trained method moves events to the masses of side-band events that it did not
+train on; compared with mjj among the features. With truth: template against true background in the
+signal region. Beside each stands the same figure for untouched side-band events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anomaly_cli.analysis.quality import Sampled, Separation, measure_separation
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import Truth, read_regions, read_split, read_template, read_truth
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import Artifact, read_artifact, write_artifact
+from anomaly_cli.config import Config
+from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.progress import Step
+from anomaly_cli.methods.base import Need
+from anomaly_cli.methods.registry import find_methods
+from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+from anomaly_cli.stages.template import load_fitted
+
+STAGE, VERSION = "closure", 1
+SIDE_BANDS = "side-bands, held-out events"
+TRUE_BACKGROUND = "signal region, true background"
+
+
+@dataclass(frozen=True)
+class _Check:
+    name: str
+    template: Sampled
+    untouched: Sampled
+    compared: Sampled
+    uses_truth: bool
+
+
+def plan_closure(run: RunDirectory, config: Config, split: Artifact, template: Artifact) -> Plan:
+    """Return the plan of the closure stage."""
+    truth = read_truth(run, split)
+    inputs = {"split": split.digest, "template": template.digest, "truth": truth.digest if truth else "none"}
+    provenance = Provenance(STAGE, VERSION, {"threads": config.threads}, config.seed, inputs)
+    return Plan(STAGE, run.artifact(schema.CLOSURE), provenance)
+
+
+def make_closure(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
+    """Measure closure in the side-bands and, where truth is known, in the signal region.
+
+    Raises:
+        AnomalyError: where an artifact is missing or belongs to other events.
+    """
+    split = read_split(run)
+    template = read_template(run, split)
+    plan = plan_closure(run, config, split, template)
+
+    def make() -> None:
+        checks = [*_side_band_check(run, split, resources), *_truth_check(run, split, template)]
+        rows = []
+        for done, check in enumerate(checks):
+            resources.progress(Step("closure: boosted trees", done, len(checks), check.name))
+            rows.append(_measure(check, resources))
+        resources.progress(Step("closure: boosted trees", len(checks), len(checks)))
+        names = schema.CLOSURE.groups["checks"].columns
+        groups = {"checks": {name: np.array([row[name] for row in rows]) for name in names}}
+        write_artifact(plan.output, schema.CLOSURE, groups, plan.provenance)
+
+    return execute(plan, overwrite, make)
+
+
+def _measure(check: _Check, resources: Resources) -> dict[str, Any]:
+    seed = resources.streams("closure").integer(check.name)
+    found: Separation = measure_separation(check.template, check.compared, seed, resources.threads)
+    baseline = measure_separation(check.untouched, check.compared, seed, resources.threads)
+    return {
+        "check": check.name,
+        "auc": found.auc,
+        "auc_error": found.error,
+        "baseline_auc": baseline.auc,
+        "n_template": len(check.template.points),
+        "n_compared": len(check.compared.points),
+        "uses_truth": check.uses_truth,
+    }
+
+
+def _side_band_check(run: RunDirectory, split: Artifact, resources: Resources) -> list[_Check]:
+    model = read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)
+    if find_methods()[model.provenance.settings["method"]].chooses_mass:
+        return []
+    fitted, inputs = load_fitted(run, split, model)
+    held_out = inputs.side_bands.take(inputs.is_validation)
+    masses = np.tile(held_out.mjj, 4)
+    moved = fitted.sample(masses, resources.streams("closure/sample")).events
+    trained = inputs.side_bands.take(~inputs.is_validation)
+    generator = resources.streams("closure").generator("untouched")
+    untouched = trained.take(generator.integers(len(trained), size=len(masses)))
+    return [
+        _Check(
+            SIDE_BANDS,
+            Sampled(np.column_stack([moved.features, moved.mjj]), moved.source_id),
+            Sampled(np.column_stack([untouched.features, masses]), untouched.source_id),
+            Sampled(np.column_stack([held_out.features, held_out.mjj]), held_out.source_id),
+            False,
+        )
+    ]
+
+
+def _truth_check(run: RunDirectory, split: Artifact, template: Artifact) -> list[_Check]:
+    truth = read_truth(run, split)
+    if truth is None:
+        return []
+    background = _true_background(split, template, truth)
+    side_bands = concatenate([split.events("sb1"), split.events("sb2")])
+    sets = (template.events("events"), side_bands, background)
+    points = [Sampled(events.features, events.source_id) for events in sets]
+    return [_Check(TRUE_BACKGROUND, points[0], points[1], points[2], True)]
+
+
+def _true_background(split: Artifact, template: Artifact, truth: Truth) -> Events:
+    """Return true background in the signal region, without events that the template itself consists of."""
+    observed = split.events("sr")
+    background = observed.take(~truth.is_signal[observed.event_id])
+    method = find_methods()[template.provenance.settings["method"]]
+    if Need.TRUTH in method.needs:
+        return background
+    return concatenate([background, truth.background(read_regions(split).sr)])

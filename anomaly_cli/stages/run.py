@@ -1,0 +1,135 @@
+"""Run: all stages in order, each only where its output is not up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import read_split
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.store import read_artifact, write_files
+from anomaly_cli.config import Config
+from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.stages.classify import make_scores, plan_classify
+from anomaly_cli.stages.closure import make_closure, plan_closure
+from anomaly_cli.stages.frame import Outcome, Plan, Resources, State, append_log, inspect_plan
+from anomaly_cli.stages.significance import make_significance, plan_significance
+from anomaly_cli.stages.split import make_split, plan_split
+from anomaly_cli.stages.template import make_model, make_template, plan_model, plan_sample
+
+Planner = Callable[[RunDirectory, Config], Plan]
+Maker = Callable[[RunDirectory, Config, Resources, bool], Outcome]
+
+
+def _plan_model(run: RunDirectory, config: Config) -> Plan:
+    return plan_model(run, config, read_split(run))
+
+
+def _plan_sample(run: RunDirectory, config: Config) -> Plan:
+    model = read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL, groups=())
+    return plan_sample(run, config, read_split(run), model)
+
+
+def _plan_classify(run: RunDirectory, config: Config) -> Plan:
+    template = read_artifact(run.artifact(schema.TEMPLATE), schema.TEMPLATE, groups=())
+    return plan_classify(run, config, read_split(run), template)
+
+
+def _plan_significance(run: RunDirectory, config: Config) -> Plan:
+    scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES, groups=())
+    return plan_significance(run, config, read_split(run), scores)
+
+
+def _plan_closure(run: RunDirectory, config: Config) -> Plan:
+    template = read_artifact(run.artifact(schema.TEMPLATE), schema.TEMPLATE, groups=())
+    return plan_closure(run, config, read_split(run), template)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the chain: its name, output, plan and action."""
+
+    name: str
+    kind: schema.Kind
+    plan: Planner
+    make: Maker
+    command: str
+
+
+CHAIN = (
+    Stage("split", schema.SPLIT, plan_split, make_split, "split"),
+    Stage("template model", schema.TEMPLATE_MODEL, _plan_model, make_model, "template"),
+    Stage("template", schema.TEMPLATE, _plan_sample, make_template, "template"),
+    Stage("classify", schema.SCORES, _plan_classify, make_scores, "classify"),
+    Stage("significance", schema.SIGNIFICANCE, _plan_significance, make_significance, "significance"),
+    Stage("closure", schema.CLOSURE, _plan_closure, make_closure, "closure"),
+)
+"""The stages of `anomaly run`, in order."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a run would do with one stage, and why."""
+
+    stage: Stage
+    state: State
+    reason: str
+
+
+def plan_run(run: RunDirectory, config: Config) -> list[Planned]:
+    """Return what a run would do, without doing it.
+
+    Raises:
+        AnomalyError: where a setting or an input file cannot be used.
+    """
+    planned: list[Planned] = []
+    is_upstream_current = True
+    for stage in CHAIN:
+        output = run.artifact(stage.kind)
+        if is_upstream_current:
+            state, reason = inspect_plan(stage.plan(run, config))
+        else:
+            state = State.OTHER if output.exists() else State.MISSING
+            reason = "an earlier stage has to be run" if output.exists() else ""
+        is_upstream_current = is_upstream_current and state is State.CURRENT
+        planned.append(Planned(stage, state, reason))
+    return planned
+
+
+def run_chain(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> list[Outcome]:
+    """Run every stage whose output is not up to date.
+
+    Raises:
+        ArtifactError: where outputs of other settings are in the way and `overwrite` is not given;
+            nothing has been changed then.
+        AnomalyError: where a stage fails; earlier stages keep their results.
+    """
+    if not overwrite:
+        _refuse_replacing(run, plan_run(run, config))
+    run.create()
+    outcomes: list[Outcome] = []
+    try:
+        for stage in CHAIN:
+            outcomes.append(stage.make(run, config, resources, overwrite))
+            if stage is CHAIN[0]:
+                save_config(run, config)
+    finally:
+        append_log(run, outcomes)
+    return outcomes
+
+
+def save_config(run: RunDirectory, config: Config) -> None:
+    """Store the resolved configuration beside the artifacts."""
+    content = config.to_toml().encode()
+    if not run.config.exists() or run.config.read_bytes() != content:
+        write_files({run.config: content})
+
+
+def _refuse_replacing(run: RunDirectory, planned: list[Planned]) -> None:
+    for item in planned:
+        if item.state is State.OTHER:
+            raise ArtifactError(
+                f"{run.artifact(item.stage.kind)} already exists and differs from what is asked for ({item.reason});"
+                " pass --overwrite to replace what has changed, or another directory with --run"
+            )

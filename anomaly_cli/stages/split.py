@@ -1,0 +1,218 @@
+"""Split: an event file becomes side-bands, signal region and rest; truth goes to its own artifact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import encode_artifact, event_columns, file_digest, write_files
+from anomaly_cli.config import Config
+from anomaly_cli.core.cutflow import Cutflow
+from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
+from anomaly_cli.core.events import Events, concatenate, make_events
+from anomaly_cli.core.folds import IntArray
+from anomaly_cli.core.progress import Step
+from anomaly_cli.core.windows import Regions, Window, default_side_bands, parse_side_bands, parse_window
+from anomaly_cli.datasets.features import check_features, compute_features
+from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest, shipped_file
+from anomaly_cli.datasets.pseudodata import divide_labelled
+from anomaly_cli.datasets.readers import EventTable, read_events
+from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+
+STAGE, VERSION = "split", 1
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Usable events of a file: features, truth, and the row that each came from."""
+
+    events: Events
+    is_signal: npt.NDArray[np.bool_]
+    is_labelled: bool
+    row: IntArray
+
+
+def plan_split(run: RunDirectory, config: Config) -> Plan:
+    """Return the plan of the split; reads no events, only checksums of the files."""
+    if not config.regions.signal_region:
+        raise ConfigError("no signal region given; pass one, for instance --signal-region 3.3-3.7")
+    sr = parse_window(config.regions.signal_region)
+    if config.regions.side_bands != "default":
+        lower, upper = parse_side_bands(config.regions.side_bands)
+        Regions(sr, lower, upper)
+    inject, reserve = _resolve_defaults(config)
+    settings = {
+        "inject": inject,
+        "reserve": reserve,
+        "features": list(check_features(config.data.features)),
+        "signal_region_gev": [sr.low, sr.high],
+        "side_bands": config.regions.side_bands,
+    }
+    inputs = {"data": _data_digest(config)}
+    if config.data.reference:
+        inputs["reference"] = file_digest(Path(config.data.reference))
+    return Plan(STAGE, run.artifact(schema.SPLIT), Provenance(STAGE, VERSION, settings, config.seed, inputs))
+
+
+def make_split(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
+    """Write the split artifact and, for labelled data, the truth artifact.
+
+    Raises:
+        AnomalyError: where the file, the windows or the settings cannot be used.
+    """
+    plan = plan_split(run, config)
+    return execute(plan, overwrite, lambda: _make(run, config, resources, plan.provenance))
+
+
+def _resolve_defaults(config: Config) -> tuple[int | str, float]:
+    inject, reserve = config.data.inject, config.data.reserve
+    is_shipped = config.data.file == SHIPPED
+    manifest = load_manifest(SHIPPED_MANIFEST)
+    if inject == "default" and is_shipped:
+        inject = manifest.default_inject
+    if reserve == "default":
+        reserve = manifest.default_reserve if is_shipped else 0.0
+    if isinstance(inject, str) and inject.isdigit():
+        inject = int(inject)
+    if isinstance(reserve, str):
+        raise ConfigError(f"--reserve {reserve}: must be a fraction in [0, 1), for instance 0.4")
+    return inject, float(reserve)
+
+
+def _data_digest(config: Config) -> str:
+    if config.data.file != SHIPPED:
+        return file_digest(Path(config.data.file))
+    digest, manifest = file_digest(shipped_file()), load_manifest(SHIPPED_MANIFEST)
+    if digest != manifest.sha256:
+        raise DataError(f"{shipped_file()}: does not match the checksum in its manifest; install the package again")
+    return digest
+
+
+def _make(run: RunDirectory, config: Config, resources: Resources, provenance: Provenance) -> None:
+    path = shipped_file() if config.data.file == SHIPPED else Path(config.data.file)
+    resources.progress(Step("split: reading", 0, 2, path.name))
+    cutflow = Cutflow()
+    loaded = _load(path, config.data.features, cutflow)
+    resources.progress(Step("split: reading", 1, 2, f"{len(loaded.row)} events"))
+    observed_index, reference_index = _divide(loaded, config, provenance, resources)
+    cutflow.add("in the observed data (the rest is held back)", len(observed_index))
+    observed = _renumber(loaded.events, observed_index, 0)
+    _refuse_constant(observed)
+    regions = _choose_regions(config, observed)
+    groups = _divide_into_regions(observed, regions, cutflow)
+    run.create()
+    files = {}
+    if loaded.is_labelled:
+        truth = _truth_groups(loaded, observed_index, reference_index, config)
+        files[run.artifact(schema.TRUTH)] = encode_artifact(schema.TRUTH, truth, provenance, observed.names)[0]
+    files[run.artifact(schema.SPLIT)] = encode_artifact(schema.SPLIT, groups, provenance, observed.names)[0]
+    write_files(files)
+    if not loaded.is_labelled:
+        run.artifact(schema.TRUTH).unlink(missing_ok=True)
+    resources.progress(Step("split: reading", 2, 2, "written"))
+
+
+def _load(path: Path, names: tuple[str, ...], cutflow: Cutflow) -> Loaded:
+    table: EventTable = read_events(path)
+    cutflow.add("read", len(table))
+    features = compute_features(table.columns, names)
+    usable = np.flatnonzero(features.is_defined)
+    cutflow.add("tau1 > 0 in both jets" if any(n.startswith("tau21") for n in names) else "no further cut", len(usable))
+    events = make_events(features.mjj[usable], features.values[usable], names, usable)
+    is_signal = table.is_signal[usable] if table.is_labelled else table.is_signal
+    return Loaded(events, is_signal, table.is_labelled, usable)
+
+
+def _divide(loaded: Loaded, config: Config, provenance: Provenance, resources: Resources) -> tuple[IntArray, IntArray]:
+    """Return the indices of observed and of held-back events among the usable ones."""
+    settings = provenance.settings
+    if loaded.is_labelled:
+        streams = resources.streams("split")
+        division = divide_labelled(loaded.is_signal, settings["inject"], settings["reserve"], streams)
+        return division.observed, division.reference
+    if settings["inject"] != "default" or settings["reserve"] or config.data.reference:
+        raise ConfigError(
+            "--inject, --reserve and --reference need truth labels, and the data have none; leave them out"
+        )
+    return np.arange(len(loaded.row)), np.zeros(0, dtype=np.int64)
+
+
+def _renumber(events: Events, index: IntArray, first_id: int) -> Events:
+    ids = first_id + np.arange(len(index))
+    return replace(events.take(index), event_id=ids, source_id=ids)
+
+
+def _refuse_constant(events: Events) -> None:
+    for name, column in zip(events.names, events.features.T, strict=True):
+        if len(column) and column.min() == column.max():
+            raise PhysicsError(
+                f"feature '{name}' has the same value ({column[0]:g}) in every event; leave it out with --features"
+            )
+
+
+def _choose_regions(config: Config, observed: Events) -> Regions:
+    if not len(observed):
+        raise PhysicsError("no usable events are left; 'anomaly inspect' on an earlier split shows where they went")
+    sr = parse_window(config.regions.signal_region)
+    lowest, highest = float(observed.mjj.min()), float(observed.mjj.max())
+    if config.regions.side_bands == "default":
+        lower, upper = default_side_bands(sr, lowest, highest)
+    else:
+        lower, upper = parse_side_bands(config.regions.side_bands)
+    regions = Regions(sr=sr, sb1=lower, sb2=upper)
+    names = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
+    for name, window in regions.named().items():
+        if not window.contains(observed.mjj).any():
+            raise PhysicsError(
+                f"{names[name]} {window.text} TeV holds no events; the data span {lowest / 1000:.3f} to"
+                f" {highest / 1000:.3f} TeV: choose a window inside"
+            )
+    return regions
+
+
+def _divide_into_regions(observed: Events, regions: Regions, cutflow: Cutflow) -> dict[str, dict[str, Any]]:
+    masks = {name: window.contains(observed.mjj) for name, window in regions.named().items()}
+    inside = np.any(list(masks.values()), axis=0)
+    cutflow.add("in side-bands and signal region", int(inside.sum()))
+    groups: dict[str, dict[str, Any]] = {
+        name: event_columns(observed.take(mask)) for name, mask in {**masks, "rest": ~inside}.items()
+    }
+    windows: dict[str, Window] = regions.named()
+    groups["windows"] = {
+        "name": list(windows),
+        "low": [window.low for window in windows.values()],
+        "high": [window.high for window in windows.values()],
+    }
+    groups["cutflow"] = {"step": [s for s, _ in cutflow.steps], "n_events": [n for _, n in cutflow.steps]}
+    return groups
+
+
+def _truth_groups(loaded: Loaded, observed: IntArray, reference: IntArray, config: Config) -> dict[str, dict[str, Any]]:
+    parts = [_renumber(loaded.events, reference, len(observed))]
+    is_signal, rows = [loaded.is_signal[reference]], [loaded.row[reference]]
+    if config.data.reference:
+        extra = _load(Path(config.data.reference), config.data.features, Cutflow())
+        if not extra.is_labelled:
+            raise DataError(f"{config.data.reference}: has no column 'label', which a reference needs")
+        parts.append(_renumber(extra.events, np.arange(len(extra.row)), len(observed) + len(reference)))
+        is_signal.append(extra.is_signal)
+        rows.append(extra.row)
+    return {
+        "observed": {
+            "event_id": np.arange(len(observed)),
+            "is_signal": loaded.is_signal[observed],
+            "source_row": loaded.row[observed],
+        },
+        "reference": {
+            **event_columns(concatenate(parts)),
+            "is_signal": np.concatenate(is_signal),
+            "source_row": np.concatenate(rows),
+        },
+    }

@@ -1,0 +1,178 @@
+"""Template: train a method on what it may see (model artifact), then sample it (template artifact)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomaly_cli.analysis.mass_fit import MassFit, fit_mass_spectrum
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import read_regions, read_split, read_truth
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import Artifact, event_columns, read_artifact, write_artifact
+from anomaly_cli.config import Config
+from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.core.progress import Step
+from anomaly_cli.methods.base import Context, FittedTemplate, Need, TemplateInputs, TemplateMethod
+from anomaly_cli.methods.registry import make_method
+from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+from anomaly_cli.stages.inputs import template_inputs
+
+MODEL_STAGE, MODEL_VERSION = "template model", 1
+SAMPLE_STAGE, SAMPLE_VERSION = "template", 1
+
+
+def plan_model(run: RunDirectory, config: Config, split: Artifact) -> Plan:
+    """Return the plan of training the method."""
+    method = _configured_method(config)
+    inputs = {"split": split.digest}
+    if Need.TRUTH in method.needs:
+        truth = read_truth(run, split)
+        inputs["truth"] = truth.digest if truth else "none"
+    settings = {"method": method.name, **dataclasses.asdict(method), "threads": config.threads}
+    provenance = Provenance(MODEL_STAGE, MODEL_VERSION, settings, config.seed, inputs)
+    return Plan(MODEL_STAGE, run.artifact(schema.TEMPLATE_MODEL), provenance)
+
+
+def plan_sample(run: RunDirectory, config: Config, split: Artifact, model: Artifact) -> Plan:
+    """Return the plan of sampling a trained method."""
+    settings = {
+        "method": model.provenance.settings["method"],
+        "oversampling": config.template.oversampling,
+        "threads": config.threads,
+    }
+    inputs = {"split": split.digest, "template_model": model.digest}
+    provenance = Provenance(SAMPLE_STAGE, SAMPLE_VERSION, settings, config.seed, inputs)
+    return Plan(SAMPLE_STAGE, run.artifact(schema.TEMPLATE), provenance)
+
+
+def make_model(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
+    """Train the template method on the side-bands and write the model artifact.
+
+    Raises:
+        AnomalyError: where there are too few events, a setting is wrong, or a training diverges.
+    """
+    split = read_split(run)
+    plan = plan_model(run, config, split)
+
+    def make() -> None:
+        method = _configured_method(config)
+        inputs = method_inputs(run, split, method, config.seed)
+        fitted = method.fit(
+            inputs, Context(resources.streams(f"template/{method.name}"), resources.threads, resources.progress)
+        )
+        write_artifact(plan.output, schema.TEMPLATE_MODEL, _model_groups(fitted), plan.provenance, split.features)
+
+    return execute(plan, overwrite, make)
+
+
+def make_template(
+    run: RunDirectory, config: Config, resources: Resources, overwrite: bool, from_model: Path | None = None
+) -> Outcome:
+    """Sample the trained method at signal-region masses and write the template artifact.
+
+    Args:
+        run: the run directory.
+        config: configuration.
+        resources: what may be used.
+        overwrite: whether another template may be replaced.
+        from_model: model artifact to sample; the run's own by default.
+
+    Raises:
+        AnomalyError: where the model belongs to other events.
+    """
+    split = read_split(run)
+    model = read_artifact(from_model or run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)
+    plan = plan_sample(run, config, split, model)
+
+    def make() -> None:
+        resources.progress(Step("template: sampling", 0, 1))
+        fitted, inputs = load_fitted(run, split, model)
+        mass_fit = fit_side_bands(split)
+        n_wanted = round(config.template.oversampling * len(split.groups["sr"]["mjj"]))
+        masses = mass_fit.sample(n_wanted, resources.streams("template").generator("target-mass"))
+        sample = fitted.sample(masses, resources.streams("template/sample"))
+        groups = {
+            "events": event_columns(sample.events),
+            "mass_fit": mass_fit_columns(mass_fit),
+            "clipped": {"feature": list(inputs.sb1.names), "n_clipped": sample.n_clipped},
+        }
+        write_artifact(plan.output, schema.TEMPLATE, groups, plan.provenance, split.features)
+        resources.progress(Step("template: sampling", 1, 1, f"{len(sample.events)} events"))
+
+    return execute(plan, overwrite, make)
+
+
+def method_inputs(run: RunDirectory, split: Artifact, method: TemplateMethod, seed: int) -> TemplateInputs:
+    """Return what the method may see; truth only where it declares the need."""
+    truth = read_truth(run, split) if Need.TRUTH in method.needs else None
+    return template_inputs(split, seed, truth)
+
+
+def load_fitted(run: RunDirectory, split: Artifact, model: Artifact) -> tuple[FittedTemplate, TemplateInputs]:
+    """Return the trained method of a model artifact and the inputs that it was trained on.
+
+    Raises:
+        ArtifactError: where the model was trained on another split.
+    """
+    if model.provenance.inputs["split"] != split.digest:
+        raise ArtifactError(
+            f"{model.path}: was trained on other events than {split.path}; train anew with 'anomaly template' without"
+            " --from-model, or use the split that it was trained on"
+        )
+    settings = dict(model.provenance.settings)
+    settings.pop("threads")
+    method = make_method(settings.pop("method"), settings)
+    inputs = method_inputs(run, split, method, model.provenance.seed)
+    return method.load(model.groups.get("weights", {}), inputs), inputs
+
+
+def fit_side_bands(split: Artifact) -> MassFit:
+    """Return the mass fit to the side-bands of a split."""
+    regions = read_regions(split)
+    return fit_mass_spectrum([split.groups[n]["mjj"] for n in ("sb1", "sb2")], regions.side_bands, regions.sr)
+
+
+def mass_fit_columns(fit: MassFit) -> Mapping[str, Any]:
+    """Return a mass fit as the columns of the schema."""
+    return {
+        "parameters": fit.parameters,
+        "n_parameters": len(fit.parameters),
+        "chi2": fit.chi2,
+        "ndf": fit.ndf,
+        "p_value": fit.p_value,
+        "n_expected": fit.n_expected,
+        "uncertainty": fit.uncertainty,
+        "uncertainty_statistical": fit.uncertainty_statistical,
+        "uncertainty_function": fit.uncertainty_function,
+    }
+
+
+def _configured_method(config: Config) -> TemplateMethod:
+    name = config.template.method
+    return make_method(name, config.methods.get(name, {}))
+
+
+def _model_groups(fitted: FittedTemplate) -> dict[str, Any]:
+    rows = fitted.training
+    groups: dict[str, Any] = {
+        "weights": fitted.to_arrays(),
+        "training": {
+            "part": np.array([row.part for row in rows], dtype=np.str_),
+            "epoch": [row.epoch for row in rows],
+            "training_loss": [row.training_loss for row in rows],
+            "validation_loss": [row.validation_loss for row in rows],
+            "learning_rate": [row.learning_rate for row in rows],
+        },
+    }
+    if fitted.n_clipped_training:
+        groups["scaling"] = {
+            "feature": list(fitted.n_clipped_training),
+            "n_clipped": list(fitted.n_clipped_training.values()),
+        }
+    return groups

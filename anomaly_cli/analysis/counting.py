@@ -81,8 +81,8 @@ def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency
         n_kept = round(background_efficiency * len(in_template))
         if n_kept < 1:
             raise PhysicsError(
-                f"significance: {len(in_template)} template events in fold {fold} are too few for a background efficiency"
-                f" of {background_efficiency:g}; drop that efficiency or raise template.oversampling"
+                f"significance: {len(in_template)} template events in fold {fold} are too few for a background"
+                f" efficiency of {background_efficiency:g}; drop that efficiency or raise --oversampling"
             )
         ties = hash_uniform(template.event_id[in_template], TIE_SALT)
         order = np.lexsort((ties, template.score[in_template]))[::-1]

@@ -72,8 +72,9 @@ class MassFit:
         grid = np.linspace(self.window.low, self.window.high, 2001)
         rate = self.density(grid)
         cumulative = np.concatenate([[0.0], np.cumsum((rate[1:] + rate[:-1]) * np.diff(grid) / 2)])
-        masses = np.interp(generator.random(n) * cumulative[-1], cumulative, grid)
-        return np.minimum(masses, np.nextafter(self.window.high, 0.0))
+        masses: FloatArray = np.interp(generator.random(n) * cumulative[-1], cumulative, grid)
+        below: FloatArray = np.minimum(masses, np.nextafter(self.window.high, 0.0))
+        return below
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _fit(data: _Binned, sr: _Binned, window: Window, n_parameters: int) -> MassF
             break
     else:
         raise PhysicsError("the side-band mass fit does not converge; check the side-bands with 'anomaly inspect'")
-    covariance = np.linalg.inv(information)
+    covariance: FloatArray = np.asarray(np.linalg.inv(information), dtype=np.float64)
     n_expected, gradient = _predict(_basis(sr.nodes, n_parameters) @ rotation, sr.weights, parameters)
     slope = gradient.sum(axis=0)
     return MassFit(

@@ -48,12 +48,11 @@ def measure_separation(first: Sampled, second: Sampled, seed: int, threads: int)
     aucs = []
     for k in range(FOLDS):
         train, test = fold != k, fold == k
-        weight = np.where(y[train] == 1, 1.0 / y[train].sum(), 1.0 / (1 - y[train]).sum()) * len(y[train]) / 2
         model = HistGradientBoostingClassifier(
             max_iter=ITERATIONS, max_leaf_nodes=LEAVES, early_stopping=False, random_state=seed
         )
         with threadpool_limits(limits=threads):
-            model.fit(x[train], y[train], sample_weight=weight)
+            model.fit(x[train], y[train])
             aucs.append(roc_auc_score(y[test], model.decision_function(x[test])))
     n1, n2 = (len(np.unique(part.source_id)) for part in (first, second))
     return Separation(float(np.mean(aucs)), float(np.sqrt((n1 + n2 + 1) / (12.0 * n1 * n2))))

@@ -139,12 +139,12 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     try:
         for current, content in contents.items():
             current.parent.mkdir(parents=True, exist_ok=True)
-            with open(scratches[current], "xb") as file:
+            with scratches[current].open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
         for current, scratch in scratches.items():
-            os.replace(scratch, current)
+            scratch.replace(current)
     except OSError as error:
         raise ArtifactError(
             f"{current}: cannot be written ({error.strerror or error}); earlier files are untouched:"
@@ -287,7 +287,7 @@ def file_digest(path: Path) -> str:
         DataError: where the file cannot be read.
     """
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path given to --data") from error

@@ -23,17 +23,27 @@ from anomaly_cli.core.folds import FloatArray, FoldScores, IntArray, assign_fold
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.streams import Streams
 
+N_BINS = 255
+"""Quantile bins per feature."""
 FEWEST_EVENTS = 100
 """Fewer observed or template events than this cannot train a classifier in folds."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the work may use; never changes a result but for `threads`."""
+    """What the work may use; never changes a result but for `threads`.
+
+    Attributes:
+        processes: processes to train in.
+        threads: threads of each.
+        progress: where to report.
+        task: what the progress is called.
+    """
 
     processes: int
     threads: int
     progress: Progress
+    task: str = "classify: boosted trees"
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ def score_in_folds(
     for done, (job, parts) in enumerate(_run(jobs, tables, settings, resources)):
         for total, fold, part in zip(totals, folds, parts, strict=True):
             total[fold == job.fold] += part
-        resources.progress(Step("classify: boosted trees", done + 1, len(jobs), f"fold {job.fold + 1}"))
+        resources.progress(Step(resources.task, done + 1, len(jobs), f"fold {job.fold + 1}"))
     return [FoldScores(fold, total / settings.ensemble) for fold, total in zip(folds, totals, strict=True)]
 
 
@@ -123,15 +133,25 @@ def _train_and_score(job: _Job, tables: Sequence[_Table], settings: ClassifierSe
         n_iter_no_change=settings.patience,
         random_state=job.seed,
     )
+    edges = np.quantile(x[trained], np.arange(1, N_BINS) / N_BINS, axis=0)
     model.fit(
-        x[trained],
+        _bin(x[trained], edges),
         y[trained],
         sample_weight=weight[trained],
-        X_val=x[held_out],
+        X_val=_bin(x[held_out], edges),
         y_val=y[held_out],
         sample_weight_val=weight[held_out],
     )
-    return [_log_odds(model, table.features[table.fold == job.fold]) for table in tables]
+    return [_log_odds(model, _bin(table.features[table.fold == job.fold], edges)) for table in tables]
+
+
+def _bin(features: FloatArray, edges: FloatArray) -> FloatArray:
+    """Return the quantile bin of every value `(n, d)`.
+
+    scikit-learn would find the same bins, but sorts the events anew for each of them where there are weights.
+    """
+    binned = [np.searchsorted(edge, column, side="right") for edge, column in zip(edges.T, features.T, strict=True)]
+    return np.stack(binned, axis=1).astype(np.float64)
 
 
 def _log_odds(model: HistGradientBoostingClassifier, features: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ class ClassifierSettings:
     """
 
     folds: int = 5
-    ensemble: int = 10
+    ensemble: int = 20
     iterations: int = 200
     leaves: int = 31
     learning_rate: float = 0.1

@@ -63,8 +63,5 @@ def config(
     from anomaly_cli.methods.registry import find_methods, make_method
 
     resolved = resolve_config(run_directory, file, settings, {})
-    complete = {
-        name: dataclasses.asdict(make_method(name, resolved.methods.get(name, {})))  # type: ignore[call-overload]
-        for name in find_methods()
-    }
+    complete = {name: dataclasses.asdict(make_method(name, resolved.methods.get(name, {}))) for name in find_methods()}
     typer.echo(dataclasses.replace(resolved, methods=complete).to_toml(), nl=False)

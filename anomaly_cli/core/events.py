@@ -49,7 +49,7 @@ class Events:
                 raise DataError(f"events: {name} has shape {getattr(self, name).shape}, expected {(n,)}")
         if not np.isfinite(self.mjj).all():
             raise DataError("events: mjj is not finite in some events; remove them and count them before this step")
-        bad = [x for x, ok in zip(self.names, np.isfinite(self.features).all(axis=0), strict=True) if not ok]
+        bad = [x for x, column in zip(self.names, self.features.T, strict=True) if not np.isfinite(column).all()]
         if bad:
             raise DataError(f"events: feature {bad[0]} is not finite in some events; remove them and count them first")
 

@@ -84,5 +84,5 @@ def compute_features(columns: Mapping[str, FloatArray], names: Sequence[str]) ->
         mjj=np.sqrt(np.maximum(mjj2, 0.0)),
         values=np.stack([available[name] for name in names], axis=1),
         names=tuple(names),
-        is_defined=has_tau.all(axis=0) if needs_tau else np.ones(mass.shape[1], dtype=np.bool_),
+        is_defined=has_tau[0] & has_tau[1] if needs_tau else np.ones(mass.shape[1], dtype=np.bool_),
     )

@@ -91,8 +91,8 @@ def _find_columns(path: Path, file: h5py.File) -> tuple[npt.NDArray[Any], list[s
         if isinstance(node, h5py.Dataset) and node.ndim == 2 and "columns" in node.attrs:
             return node[()], _column_names(node.attrs["columns"])
     raise DataError(
-        f"{path}: holds neither a pandas frame nor a data set with named columns (found: {', '.join(file) or 'nothing'});"
-        f" the official feature layout has the columns {OFFICIAL_COLUMNS[0]} ... {OFFICIAL_COLUMNS[-1]}, label"
+        f"{path}: holds neither a pandas frame nor a data set with named columns"
+        f" (found: {', '.join(file) or 'nothing'}); the official feature layout has the columns {OFFICIAL_COLUMNS[0]} ... {OFFICIAL_COLUMNS[-1]}, label"
     )
 
 

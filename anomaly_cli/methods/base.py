@@ -125,6 +125,7 @@ class FittedTemplate(ABC):
         """Return all that `TemplateMethod.load` needs besides the inputs."""
 
 
+@dataclass(frozen=True)
 class TemplateMethod(ABC):
     """A way of making background-like events in the signal region.
 

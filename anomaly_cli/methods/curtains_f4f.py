@@ -87,11 +87,11 @@ class CurtainsF4F(TemplateMethod):
     bound: float = 4.5
 
     def __post_init__(self) -> None:
-        counts = (self.base_transforms, self.base_bins, self.base_epochs, self.base_batch_size, self.patience)
-        counts += (self.transport_transforms, self.transport_bins, self.transport_epochs, self.transport_batch_size)
+        counts = [self.base_transforms, self.base_bins, self.base_epochs, self.base_batch_size, self.patience]
+        counts += [self.transport_transforms, self.transport_bins, self.transport_epochs, self.transport_batch_size]
         if min(counts) < 1 or min(self.base_hidden + self.transport_hidden, default=0) < 1:
             raise ConfigError(
-                f"method {self.name}: transforms, widths, bins, epochs, batches and patience must be >= 1"
+                f"method {self.name}: transforms, widths, bins, epochs, batch sizes and patience must be 1 or more"
             )
         if self.scaling_order < 0 or self.scaling_bin_events < 100 or not 2.0 <= self.bound < flows.SPLINE_BOUND:
             raise ConfigError(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 from scipy.stats import chi2
 
 FloatArray = npt.NDArray[np.float64]
@@ -129,9 +129,9 @@ class MassQuantileScaler:
     @staticmethod
     def from_arrays(arrays: Arrays) -> MassQuantileScaler:
         """Rebuild what `to_arrays` returned."""
-        scalars = {name: float(arrays[name]) for name in ("center", "scale", "bound")}
-        vectors = {name: arrays[name] for name in ("levels", "coefficients", "orders", "low", "high")}
-        return MassQuantileScaler(**scalars, **vectors)
+        scalars = ("center", "scale", "bound")
+        fields: dict[str, Any] = {name: float(a) if name in scalars else a for name, a in arrays.items()}
+        return MassQuantileScaler(**fields)
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,8 @@ def fit_mass_quantiles(
     center, scale = float(np.log(mjj).mean()), float(np.log(mjj).std())
     bins = _make_bins([band[0] for band in bands], events_per_bin, center, scale)
     smallest = min(len(members) for members in bins.members)
-    outermost = float(_normal_quantile(1.0 - EVENTS_PER_LEVEL_TAIL / max(smallest, 10)))
-    levels = np.linspace(-outermost, outermost, N_LEVELS)
+    outermost = float(ndtri(1.0 - EVENTS_PER_LEVEL_TAIL / max(smallest, 10)))
+    levels = np.asarray(np.linspace(-outermost, outermost, N_LEVELS), dtype=np.float64)
     d, top = features.shape[1], min(max_order, len(bins.members) - 2)
     coefficients, orders = np.zeros((top + 1, N_LEVELS, d)), np.zeros(d, dtype=np.int64)
     for feature in range(d):
@@ -173,12 +173,6 @@ def fit_mass_quantiles(
     return MassQuantileScaler(levels, coefficients, orders, center, scale, low, high, bound)
 
 
-def _normal_quantile(p: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri(p))
-
-
 def _make_bins(masses: list[FloatArray], events_per_bin: int, center: float, scale: float) -> _MassBins:
     members, offset = [], 0
     for mjj in masses:
@@ -186,19 +180,18 @@ def _make_bins(masses: list[FloatArray], events_per_bin: int, center: float, sca
         members += [part + offset for part in np.array_split(np.argsort(mjj, kind="stable"), n_bins)]
         offset += len(mjj)
     t = (np.log(np.concatenate(masses)) - center) / scale
-    return _MassBins(members, np.array([t[part].mean() for part in members]))
+    return _MassBins(members, np.array([t[part].mean() for part in members], dtype=np.float64))
 
 
 def _fit_polynomial(bins: _MassBins, values: FloatArray, order: int) -> FloatArray:
     weight = np.sqrt([len(part) for part in bins.members])[:, None]
     design = np.vander(bins.t, order + 1, increasing=True)
-    solution: FloatArray = np.linalg.lstsq(design * weight, values * weight, rcond=None)[0]
-    return solution
+    return np.asarray(np.linalg.lstsq(design * weight, values * weight, rcond=None)[0], dtype=np.float64)
 
 
 def _misfit(bins: _MassBins, levels: FloatArray, fit: FloatArray, values: FloatArray) -> float:
     """Return the chi2 of the counts in predicted quantile intervals, summed over mass bins."""
-    inner = _normal_quantile_grid()
+    inner = ndtri(np.arange(1, N_INTERVALS) / N_INTERVALS)
     total = 0.0
     for members, t in zip(bins.members, bins.t, strict=True):
         curve = np.maximum.accumulate(np.polynomial.polynomial.polyval(t, fit))
@@ -206,13 +199,6 @@ def _misfit(bins: _MassBins, levels: FloatArray, fit: FloatArray, values: FloatA
         expected = len(members) / N_INTERVALS
         total += float(((counts - expected) ** 2 / expected).sum())
     return total
-
-
-def _normal_quantile_grid() -> FloatArray:
-    from scipy.special import ndtri
-
-    grid: FloatArray = ndtri(np.arange(1, N_INTERVALS) / N_INTERVALS)
-    return grid
 
 
 def _choose_order(misfits: list[float], alpha: float) -> int:

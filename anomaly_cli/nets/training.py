@@ -143,7 +143,7 @@ def _train_epoch(
     """Train for one epoch and return the mean loss per event, non-finite where it stopped early."""
     total = 0.0
     order = task.training[torch.randperm(len(task.training), generator=generator)]
-    for batch in order.split(schedule.batch_size):
+    for batch in torch.split(order, schedule.batch_size):
         losses = task.loss(batch, generator)
         optimizer.zero_grad()
         losses.mean().backward()  # type: ignore[no-untyped-call]
@@ -160,7 +160,7 @@ def _validate(task: Task, batch_size: int) -> float:
     """Return the mean loss with the same random numbers every time, so that epochs compare."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        total = sum(float(task.loss(batch, generator).sum()) for batch in task.validation.split(batch_size))
+        total = math.fsum(float(task.loss(b, generator).sum()) for b in torch.split(task.validation, batch_size))
     return total / len(task.validation)
 
 

@@ -87,8 +87,8 @@ def significance_tables(significance: Artifact) -> list[RenderableType]:
             f"{row['p0']:.2g}",
         )
     expectation = Text(
-        f"Side-band fit: {float(fit['n_expected']):.0f} +- {float(fit['uncertainty']):.0f} background events expected in"
-        f" the signal region before any cut (goodness of fit p = {float(fit['p_value']):.2f})"
+        f"Side-band fit: {float(fit['n_expected']):.0f} +- {float(fit['uncertainty']):.0f} background events expected"
+        f" in the signal region before any cut (goodness of fit p = {float(fit['p_value']):.2f})"
     )
     if float(fit["p_value"]) < 0.01:
         expectation.append("; the fit is poor: narrow the side-bands with --side-bands", style="bold red")

@@ -15,7 +15,6 @@ from anomaly_cli.classifiers import kfold
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FoldScores
 from anomaly_cli.core.windows import Window
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 
@@ -55,6 +54,7 @@ def make_evaluation(run: RunDirectory, config: Config, resources: Resources, ove
 
 @dataclasses.dataclass(frozen=True)
 class _Sets:
+    method: str
     observed: Events
     template: Events
     background: Events
@@ -62,15 +62,29 @@ class _Sets:
 
     @staticmethod
     def read(split: Artifact, template: Artifact, truth: Truth, sr: Window) -> _Sets:
-        return _Sets(split.events("sr"), template.events("events"), truth.background(sr), truth.signal(sr))
+        return _Sets(
+            str(template.provenance.settings["method"]),
+            split.events("sr"),
+            template.events("events"),
+            truth.background(sr),
+            truth.signal(sr),
+        )
 
 
 def _make(plan: Plan, config: Config, resources: Resources, sets: _Sets) -> None:
     rows: list[dict[str, Any]] = []
-    for method, template in ((config.template.method, sets.template), (IDEALISED, sets.background)):
-        background, signal = _score(template, sets, config, resources)
+    for method, template in ((sets.method, sets.template), (IDEALISED, sets.background)):
+        workers = kfold.Resources(
+            resources.processes, resources.threads, resources.progress, f"evaluate: {method} template"
+        )
+        scores = kfold.score_in_folds(
+            [sets.observed, template, sets.background, sets.signal],
+            config.classifier,
+            resources.streams("classify"),
+            workers,
+        )
         for efficiency in EFFICIENCIES:
-            found = measure_improvement(background, signal, efficiency)
+            found = measure_improvement(scores[2], scores[3], efficiency)
             rows.append(
                 {
                     "method": method,
@@ -79,19 +93,8 @@ def _make(plan: Plan, config: Config, resources: Resources, sets: _Sets) -> None
                     "sic": found.sic,
                 }
             )
-    groups = {
+    groups: dict[str, dict[str, Any]] = {
         "sic": {name: [row[name] for row in rows] for name in rows[0]},
         "counts": {"n_background": len(sets.background), "n_signal": len(sets.signal)},
     }
     write_artifact(plan.output, schema.EVALUATION, groups, plan.provenance)
-
-
-def _score(template: Events, sets: _Sets, config: Config, resources: Resources) -> tuple[FoldScores, FoldScores]:
-    workers = kfold.Resources(resources.processes, resources.threads, resources.progress)
-    scores = kfold.score_in_folds(
-        [sets.observed, template, sets.background, sets.signal],
-        config.classifier,
-        resources.streams("classify"),
-        workers,
-    )
-    return scores[2], scores[3]

@@ -71,19 +71,10 @@ def settings_digest(config: Config) -> str:
 
     Measured values belong to a configuration; this names it.
     """
-    method = config.template.method
-    parts = [
-        config.regions,
-        config.template,
-        config.classifier,
-    ]
-    text = canonical_json([dataclasses.asdict(part) for part in parts] + [dict(config.methods.get(method, {}))])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def find_calibration(run: RunDirectory, digest: str, background_efficiency: float) -> Calibration:
-    """Return what was measured for a configuration; nothing has been, so far."""
-    return Calibration()
+    settings = dataclasses.asdict(config)
+    settings["methods"] = config.methods.get(config.template.method, {})
+    relevant = {name: settings[name] for name in ("regions", "template", "methods", "classifier")}
+    return hashlib.sha256(canonical_json(relevant).encode()).hexdigest()
 
 
 def make_significance(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
@@ -103,8 +94,7 @@ def make_significance(run: RunDirectory, config: Config, resources: Resources, o
         tests = []
         efficiencies = config.significance.background_efficiencies
         for done, efficiency in enumerate(efficiencies):
-            calibration = find_calibration(run, settings_digest(config), efficiency)
-            tests.append(_test(split, scores, mass_fit, efficiency, calibration))
+            tests.append(_test(split, scores, mass_fit, efficiency, Calibration()))
             resources.progress(Step("significance: pyhf", done + 1, len(efficiencies)))
         files = {
             run.workspaces / f"{test.model.name}.json": json.dumps(test.result.workspace, indent=1).encode()

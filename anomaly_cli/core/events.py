@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,13 @@ from anomaly_cli.core.folds import FloatArray, IntArray
 
 FEATURES = ("mj1", "delta_mj", "tau21_j1", "tau21_j2", "delta_r_jj")
 """The standard features, in order; jets are ordered by mass, `mj1` is the lighter one."""
+
+EDGE_ANCHORS = {"delta_r_jj": math.pi}
+"""Features with an upper kinematic edge that moves with mjj, and the value that the edge is measured from.
+
+At fixed mjj the trigger threshold in pT limits the separation in eta of two back-to-back jets, whose
+delta_r_jj is pi where they do not differ in eta.
+"""
 
 
 @dataclass(frozen=True)

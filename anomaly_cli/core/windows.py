@@ -124,8 +124,8 @@ def default_side_bands(sr: Window, lowest: float, highest: float) -> tuple[Windo
     Raises:
         ConfigError: where fewer than 100 GeV of data lie on one side.
     """
-    low = max(sr.low - LOWER_WIDTH, float(np.ceil(lowest)))
-    high = min(sr.high + UPPER_WIDTH, float(np.floor(highest)))
+    low = max(sr.low - LOWER_WIDTH, float(np.floor(lowest)))
+    high = min(sr.high + UPPER_WIDTH, float(np.ceil(highest)))
     if sr.low - low < SHORTEST_SIDE_BAND or high - sr.high < SHORTEST_SIDE_BAND:
         raise ConfigError(
             f"signal region {sr.text} TeV leaves less than 0.1 TeV of data on one side"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,7 +91,8 @@ def _find_columns(path: Path, file: h5py.File) -> tuple[npt.NDArray[Any], list[s
             return node[()], _column_names(node.attrs["columns"])
     raise DataError(
         f"{path}: holds neither a pandas frame nor a data set with named columns"
-        f" (found: {', '.join(file) or 'nothing'}); the official feature layout has the columns {OFFICIAL_COLUMNS[0]} ... {OFFICIAL_COLUMNS[-1]}, label"
+        f" (found: {', '.join(file) or 'nothing'}); the official feature layout has the columns"
+        f" {OFFICIAL_COLUMNS[0]} ... {OFFICIAL_COLUMNS[-1]}, label"
     )
 
 
@@ -138,11 +138,7 @@ def _to_table(path: Path, values: npt.NDArray[Any], names: list[str]) -> EventTa
 def _column_names(attribute: Any) -> list[str]:
     if isinstance(attribute, np.ndarray):
         return [_text(name) for name in attribute]
-    text = _text(attribute)
-    try:
-        return [str(name) for name in ast.literal_eval(text)]
-    except (ValueError, SyntaxError):
-        return re.findall(r"[A-Za-z_]\w*", text)
+    return re.findall(r"[A-Za-z_]\w*", _text(attribute))
 
 
 def _text(value: Any) -> str:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from anomaly_cli.core.errors import ConfigError, TrainingError
-from anomaly_cli.core.events import Events, make_events
+from anomaly_cli.core.events import EDGE_ANCHORS, Events, make_events
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.streams import Streams
@@ -30,7 +30,7 @@ from anomaly_cli.methods.base import (
     TrainingRow,
 )
 from anomaly_cli.nets import flows, training
-from anomaly_cli.nets.scaling import MassQuantileScaler, fit_mass_quantiles
+from anomaly_cli.nets.scaling import MassScaler, ScalingSettings, fit_mass_scaling
 
 BATCH = 8192
 """Events moved at once when sampling."""
@@ -60,8 +60,8 @@ class CurtainsF4F(TemplateMethod):
         transport_batch_size: events per step.
         transport_learning_rate: largest learning rate.
         patience: epochs without improvement before a training stops.
-        scaling_order: largest polynomial order in ln(mjj) of the quantile scaling.
-        scaling_bin_events: events per mass bin of the quantile scaling, about.
+        scaling_order: largest polynomial order in ln(mjj) of the scaling.
+        scaling_bin_events: events per mass bin of the scaling, about.
         bound: scaled features are clipped to [-bound, bound], inside the splines' [-5, 5].
     """
 
@@ -83,7 +83,7 @@ class CurtainsF4F(TemplateMethod):
     transport_learning_rate: float = 5e-4
     patience: int = 5
     scaling_order: int = 3
-    scaling_bin_events: int = 2500
+    scaling_bin_events: int = 1000
     bound: float = 4.5
 
     def __post_init__(self) -> None:
@@ -107,8 +107,10 @@ class CurtainsF4F(TemplateMethod):
             TrainingError: where a training diverges twice.
         """
         bands = [(band.mjj, band.features) for band in (inputs.sb1, inputs.sb2)]
-        scaler = fit_mass_quantiles(bands, self.scaling_order, self.scaling_bin_events, self.bound)
         events = inputs.side_bands
+        anchors = [EDGE_ANCHORS.get(name) for name in events.names]
+        settings = ScalingSettings(self.scaling_order, self.scaling_bin_events, self.bound)
+        scaler = fit_mass_scaling(bands, anchors, settings)
         with training.seeded(context.streams.integer("training"), context.threads) as generator:
             data = _Scaled.from_events(scaler, events, inputs.is_validation)
             base, transport = self._networks(events.features.shape[1])
@@ -124,7 +126,7 @@ class CurtainsF4F(TemplateMethod):
         base, transport = self._networks(inputs.side_bands.features.shape[1])
         base.load_state_dict(_with_prefix(arrays, "base."))
         transport.load_state_dict(_with_prefix(arrays, "transport."))
-        scaler = MassQuantileScaler.from_arrays({key[8:]: arrays[key] for key in arrays if key.startswith("scaling.")})
+        scaler = MassScaler.from_arrays({key[8:]: arrays[key] for key in arrays if key.startswith("scaling.")})
         return FittedCurtainsF4F(scaler, base, transport, inputs.side_bands)
 
     def _networks(self, d: int) -> tuple[Any, flows.PairTransport]:
@@ -158,7 +160,7 @@ class FittedCurtainsF4F(FittedTemplate):
     """A trained CURTAINsF4F: scaling, base density, transport, and the events to move."""
 
     def __init__(
-        self, scaler: MassQuantileScaler, base: torch.nn.Module, transport: flows.PairTransport, events: Events
+        self, scaler: MassScaler, base: torch.nn.Module, transport: flows.PairTransport, events: Events
     ) -> None:
         self.scaler = scaler
         self.base = base
@@ -205,7 +207,7 @@ class _Scaled:
     n_clipped: npt.NDArray[np.int64]
 
     @staticmethod
-    def from_events(scaler: MassQuantileScaler, events: Events, is_validation: npt.NDArray[np.bool_]) -> _Scaled:
+    def from_events(scaler: MassScaler, events: Events, is_validation: npt.NDArray[np.bool_]) -> _Scaled:
         x, n_clipped = scaler.transform(events.mjj, events.features)
         training_indices, validation_indices = (
             torch.from_numpy(np.flatnonzero(m)) for m in (~is_validation, is_validation)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from iminuit import Minuit
+from toys import REGIONS
+
+from anomaly_cli.analysis.mass_fit import fit_mass_spectrum
+from anomaly_cli.core.errors import PhysicsError
+
+
+def dijet_masses(n: int, seed: int) -> np.ndarray:
+    """Draw masses from (1-x)^12 x^-(4 + 0.3 ln x) above 2.6 TeV."""
+    grid = np.linspace(2600.0, 9000.0, 20_001)
+    x = grid / 13_000.0
+    density = (1 - x) ** 12 * x ** -(4.0 + 0.3 * np.log(x))
+    cumulative = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    return np.interp(np.random.default_rng(seed).random(n) * cumulative[-1], cumulative, grid)
+
+
+def fit(masses: np.ndarray):
+    return fit_mass_spectrum([masses[w.contains(masses)] for w in REGIONS.side_bands], REGIONS.side_bands, REGIONS.sr)
+
+
+def test_the_yield_in_the_signal_region_is_unbiased_and_its_error_right():
+    pulls = []
+    for seed in range(200):
+        masses = dijet_masses(np.random.default_rng(seed + 10_000).poisson(60_000), seed)
+        found = fit(masses)
+        expected = 60_000 * REGIONS.sr.contains(TRUE).mean()
+        pulls.append((found.n_expected - expected) / found.uncertainty_statistical)
+    assert abs(np.mean(pulls)) < 4 / np.sqrt(200)
+    assert 0.85 < np.std(pulls) < 1.2
+
+
+TRUE = dijet_masses(4_000_000, 99)
+
+
+def test_the_fit_agrees_with_minuit():
+    masses = dijet_masses(60_000, 3)
+    found = fit(masses)
+    bands = REGIONS.side_bands
+    edges = [np.linspace(w.low, w.high, round(w.width / 20) + 1) for w in bands]
+    counts = np.concatenate([np.histogram(masses, e)[0] for e in edges])
+    nodes, weights = np.polynomial.legendre.leggauss(4)
+
+    def expected(c0, c1, c2, c3):
+        total = []
+        for e in edges:
+            m = (e[1:] + e[:-1])[:, None] / 2 + np.diff(e)[:, None] / 2 * nodes
+            x, x0 = np.log(m / 13_000), np.log(3600 / 13_000)
+            rate = np.exp(
+                c0 + c1 * (np.log1p(-m / 13_000) - np.log1p(-3600 / 13_000)) + c2 * (x - x0) + c3 * (x - x0) ** 2
+            )
+            total.append((rate * weights * np.diff(e)[:, None] / 2).sum(1))
+        return np.concatenate(total)
+
+    def deviance(c0, c1, c2, c3):
+        mu = expected(c0, c1, c2, c3)
+        return 2 * (mu - counts + np.where(counts > 0, counts * np.log(np.maximum(counts, 1) / mu), 0)).sum()
+
+    minuit = Minuit(deviance, c0=np.log(counts.mean() / 20), c1=0.0, c2=-6.0, c3=0.0)
+    minuit.migrad(ncall=20_000)
+    assert found.chi2 == pytest.approx(minuit.fval, abs=1e-3)
+
+
+def test_goodness_of_fit_is_uniform_for_the_right_function():
+    p_values = [fit(dijet_masses(40_000, seed)).p_value for seed in range(100)]
+    assert 0.3 < np.mean(p_values) < 0.7
+    assert 0.2 < np.std(p_values) < 0.4
+
+
+def test_a_bump_in_a_side_band_spoils_the_goodness_of_fit():
+    masses = np.concatenate([dijet_masses(60_000, 1), np.random.default_rng(2).normal(4100.0, 60.0, 1500)])
+    assert fit(masses).p_value < 1e-4
+
+
+def test_target_masses_follow_the_fit_and_stay_inside():
+    found = fit(dijet_masses(60_000, 1))
+    masses = found.sample(100_003, np.random.default_rng(1))
+    assert len(masses) == 100_003
+    assert REGIONS.sr.contains(masses).all()
+    middle = 3500.0
+    grid = np.linspace(3300.0, 3700.0, 4001)
+    below = np.trapezoid(found.density(grid[grid <= middle]), grid[grid <= middle])
+    assert (masses < middle).mean() == pytest.approx(below / found.n_expected, abs=0.01)
+
+
+def test_too_few_events_are_refused():
+    with pytest.raises(PhysicsError, match="widen it with --side-bands"):
+        fit(dijet_masses(60, 1))

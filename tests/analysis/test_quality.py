@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomaly_cli.analysis.quality import Sampled, measure_separation
+from anomaly_cli.analysis.sic import measure_improvement
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.folds import FoldScores
+
+
+def normal(n, seed, shift=0.0, first_id=0):
+    points = np.random.default_rng(seed).standard_normal((n, 3)) + shift
+    return Sampled(points, first_id + np.arange(n))
+
+
+def test_equal_samples_cannot_be_told_apart():
+    found = measure_separation(normal(20_000, 1), normal(8000, 2, first_id=20_000), 1, 1)
+    assert abs(found.auc - 0.5) < 4 * found.error
+
+
+def test_a_known_shift_gives_the_known_auc():
+    found = measure_separation(normal(20_000, 1, shift=0.5), normal(20_000, 2, first_id=20_000), 1, 1)
+    assert found.auc == pytest.approx(0.73, abs=0.02)  # Phi(0.5 sqrt(3) / sqrt(2)) = 0.730
+
+
+def test_copies_of_a_source_do_not_fake_separation_or_shrink_the_error():
+    first, other = normal(3000, 1), normal(12_000, 2, first_id=3000)
+    copies = Sampled(np.repeat(first.points, 4, axis=0), np.repeat(first.source_id, 4))
+    found = measure_separation(copies, other, 1, 1)
+    assert abs(found.auc - 0.5) < 5 * found.error
+    assert found.error == pytest.approx(measure_separation(first, other, 1, 1).error)
+
+
+def test_improvement_is_signal_efficiency_over_root_of_background_efficiency():
+    fold = np.arange(10_000) % 5
+    background = FoldScores(fold, np.arange(10_000) / 10_000)
+    signal = FoldScores(fold, np.where(np.arange(10_000) < 3000, 2.0, -1.0))
+    found = measure_improvement(background, signal, 0.01)
+    assert found.signal_efficiency == pytest.approx(0.3)
+    assert found.sic == pytest.approx(3.0)
+
+
+def test_too_little_background_for_an_efficiency_is_refused():
+    scores = FoldScores(np.arange(100) % 5, np.arange(100.0))
+    with pytest.raises(PhysicsError, match="too few"):
+        measure_improvement(scores, scores, 0.001)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import dataclasses
+import resource
+import signal
+
+import h5py
+import numpy as np
+import pytest
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import encode_artifact, read_any, read_artifact, write_artifact, write_files
+from anomaly_cli.core.errors import ArtifactError
+
+PROVENANCE = Provenance("evaluate", 1, {"folds": 5, "nested": {"a": 1}}, 7, {"split": "abc"})
+GROUPS = {
+    "sic": {
+        "method": ["curtains_f4f", "idealised"],
+        "background_efficiency": [0.01, 0.01],
+        "signal_efficiency": [0.4, 0.5],
+        "sic": [4.0, 5.0],
+    },
+    "counts": {"n_background": 10, "n_signal": 20},
+}
+
+
+@pytest.fixture
+def written(tmp_path):
+    path = tmp_path / "evaluation.h5"
+    write_artifact(path, schema.EVALUATION, GROUPS, PROVENANCE)
+    return path
+
+
+def test_an_artifact_survives_writing_and_reading(written):
+    artifact = read_artifact(written, schema.EVALUATION)
+    assert artifact.provenance == PROVENANCE
+    assert artifact.groups["sic"]["method"].tolist() == ["curtains_f4f", "idealised"]
+    assert artifact.groups["counts"]["n_signal"] == 20
+
+
+def test_equal_content_gives_equal_bytes():
+    assert encode_artifact(schema.EVALUATION, GROUPS, PROVENANCE) == encode_artifact(
+        schema.EVALUATION, GROUPS, PROVENANCE
+    )
+
+
+def test_the_digest_covers_content_and_provenance():
+    digest = encode_artifact(schema.EVALUATION, GROUPS, PROVENANCE)[1]
+    changed = {**GROUPS, "counts": {"n_background": 10, "n_signal": 21}}
+    assert encode_artifact(schema.EVALUATION, changed, PROVENANCE)[1] != digest
+    other = dataclasses.replace(PROVENANCE, inputs={"split": "abd"})
+    assert encode_artifact(schema.EVALUATION, GROUPS, other)[1] != digest
+
+
+def test_units_and_meanings_are_in_the_file(finished):
+    with h5py.File(finished / "split.h5") as file:
+        assert file["sr/mjj"].attrs["unit"] == "GeV"
+        assert "invariant mass" in file["sr/mjj"].attrs["meaning"]
+
+
+def test_a_changed_value_is_noticed(written):
+    with h5py.File(written, "r+") as file:
+        file["counts/n_signal"][()] = 21
+    with pytest.raises(ArtifactError, match="does not match its digest"):
+        read_any(written)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 500, -100])
+def test_a_truncated_file_is_refused(written, keep):
+    written.write_bytes(written.read_bytes()[:keep])
+    with pytest.raises(ArtifactError, match="delete it and run the stage again"):
+        read_any(written)
+
+
+def test_another_kind_is_refused_naming_the_command(written):
+    with pytest.raises(ArtifactError, match="make one with 'anomaly split'"):
+        read_artifact(written, schema.SPLIT)
+
+
+def test_another_version_is_refused(written):
+    with h5py.File(written, "r+") as file:
+        file.attrs["kind_version"] = 99
+    with pytest.raises(ArtifactError, match="version 99, this release knows version 1"):
+        read_any(written)
+
+
+def test_a_foreign_hdf5_file_is_refused(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = [1]
+    with pytest.raises(ArtifactError, match="no anomaly artifact"):
+        read_any(tmp_path / "other.h5")
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="no such file"):
+        read_any(tmp_path / "none.h5")
+
+
+@pytest.mark.parametrize(
+    ("group", "column", "value", "message"),
+    [
+        ("sic", "sic", [1.0], "has length"),
+        ("sic", "sic", [[1.0], [2.0]], "dimensions"),
+        ("counts", "is_signal", 1, "missing or unknown"),
+    ],
+)
+def test_what_does_not_fit_the_schema_is_not_written(tmp_path, group, column, value, message):
+    groups = {**GROUPS, group: {**GROUPS[group], column: value}}
+    with pytest.raises(ArtifactError, match=message):
+        write_artifact(tmp_path / "x.h5", schema.EVALUATION, groups, PROVENANCE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_every_earlier_file(tmp_path):
+    """The limit on a file's size stands for the full disk: both end in an OSError while writing."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    write_files({first: b"old first", second: b"old second"})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        with pytest.raises(ArtifactError, match="earlier files are untouched"):
+            write_files({first: b"new", second: b"x" * 2000})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert first.read_bytes() == b"old first"
+    assert second.read_bytes() == b"old second"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["first", "second"]
+
+
+def test_differences_are_said_in_words():
+    other = dataclasses.replace(PROVENANCE, seed=8, settings={"folds": 4, "nested": {"a": 1}}, inputs={"split": "x"})
+    said = PROVENANCE.differences(other)
+    assert said == ["seed was 8, now 7", "folds was 4, now 5", "its input 'split' has changed"]

@@ -1,0 +1,67 @@
+"""Fixtures: artifacts made once a session by running the real stages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from toys import shipped_rows, write_official
+from typer.testing import CliRunner
+
+from anomaly_cli.cli.app import app
+
+FAST = [
+    *("--set", "methods.curtains_f4f.base_epochs=2"),
+    *("--set", "methods.curtains_f4f.transport_epochs=1"),
+    *("--set", "classifier.ensemble=1"),
+    *("--set", "classifier.folds=3"),
+    *("--background-efficiencies", "0.2,0.05"),
+]
+"""Settings that make a run take seconds."""
+
+
+def invoke(*arguments: str | Path) -> Result:
+    """Run the command line in this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "100"})
+
+
+@pytest.fixture(scope="session")
+def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A labelled file in the official layout: an eighth of the shipped events."""
+    return write_official(tmp_path_factory.mktemp("data") / "events.h5", shipped_rows(8))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, data_file: Path) -> Path:
+    """A finished run directory; not to be changed."""
+    directory = tmp_path_factory.mktemp("finished") / "run"
+    options = ["--signal-region", "3.3-3.7", "--data", data_file, "--inject", "150", "--reserve", "0.3"]
+    result = invoke("run", "--run", directory, *options, "--processes", "1", *FAST)
+    assert result.exit_code == 0, result.output
+    return directory
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run directory, to be changed at will."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Return the path of a file of the shared test data, or skip."""
+
+    def find(name: str) -> Path:
+        folder = os.environ.get("ANOMALY_TEST_DATA")
+        if not folder:
+            pytest.skip("ANOMALY_TEST_DATA is not set: no real LHCO events to read")
+        path = Path(folder) / name
+        if not path.is_file():
+            pytest.skip(f"{path} is not there")
+        return path
+
+    return find

@@ -1,0 +1,64 @@
+"""Toy data with known answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from anomaly_cli.core.events import Events, make_events
+from anomaly_cli.core.windows import Regions, Window
+from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.datasets.manifests import shipped_file
+from anomaly_cli.methods.base import TemplateInputs, TruthInputs
+
+REGIONS = Regions(sr=Window(3300.0, 3700.0), sb1=Window(3000.0, 3300.0), sb2=Window(3700.0, 4600.0))
+NAMES = ("linear", "curved", "shape")
+
+
+def toy_events(n: int, seed: int) -> Events:
+    """Falling spectrum from 2.6 TeV; features that move fast with mass and depend on each other."""
+    rng = np.random.default_rng(seed)
+    mjj = 2600.0 + rng.exponential(600.0, n)
+    t = np.log(mjj / 3500.0) / 0.1
+    linear = 2.0 * t + 0.5 * rng.standard_normal(n)
+    curved = 0.5 * t + 0.1 * t**2 + 0.5 * (linear - 2.0 * t) + 0.4 * rng.standard_normal(n)
+    shape = rng.gamma(3.0, np.exp(0.1 * t))
+    return make_events(mjj, np.stack([linear, curved, shape], axis=1), NAMES, np.arange(n))
+
+
+def toy_inputs(n: int = 24_000, seed: int = 1) -> tuple[TemplateInputs, Events]:
+    """Return the inputs of a template method, and the events in the signal region that it never sees."""
+    events = toy_events(n, seed)
+    sb1, sr, sb2 = (events.take(window.contains(events.mjj)) for window in (REGIONS.sb1, REGIONS.sr, REGIONS.sb2))
+    is_validation = np.random.default_rng(seed).random(len(sb1) + len(sb2)) < 0.1
+    truth = toy_events(n, seed + 1000)
+    background = truth.take(REGIONS.sr.contains(truth.mjj))
+    return TruthInputs(sb1, sb2, REGIONS, is_validation, background), sr
+
+
+def write_official(path: Path, rows: np.ndarray, names: tuple[str, ...] = (*OFFICIAL_COLUMNS, "label")) -> Path:
+    """Write rows as an HDF5 data set with named columns."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("features", data=rows).attrs["columns"] = [str(name) for name in names]
+    return path
+
+
+def shipped_rows(every: int) -> np.ndarray:
+    """Return every n-th row of the shipped data, 15 columns."""
+    with h5py.File(shipped_file()) as file:
+        return np.asarray(file["df/block0_values"][::every], dtype=np.float64)
+
+
+def write_frame(path: Path, blocks: list[tuple[list[str], np.ndarray]]) -> Path:
+    """Write what pandas writes in fixed format: a group `df` of typed blocks."""
+    with h5py.File(path, "w") as file:
+        frame = file.create_group("df")
+        frame.attrs["pandas_type"] = np.bytes_("frame")
+        frame.attrs["nblocks"] = len(blocks)
+        frame["axis0"] = np.array([name for names, _ in blocks for name in names], dtype="S8")
+        for index, (names, values) in enumerate(blocks):
+            frame[f"block{index}_items"] = np.array(names, dtype="S8")
+            frame[f"block{index}_values"] = values
+    return path

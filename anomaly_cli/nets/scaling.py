@@ -196,7 +196,7 @@ class ScalingSettings:
     max_order: int
     bin_events: int
     bound: float
-    alpha: float = 0.05
+    alpha: float = 0.01
 
 
 @dataclass(frozen=True)

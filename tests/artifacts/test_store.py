@@ -5,7 +5,6 @@ import resource
 import signal
 
 import h5py
-import numpy as np
 import pytest
 
 from anomaly_cli.artifacts import schema

@@ -43,7 +43,7 @@ def make_spline_flow(
 def start_at_identity(flow: zuko.flows.NSF) -> None:
     """Set the last layer of every transform to zero, so that every spline starts as the identity."""
     for transform in flow.transform.transforms:
-        last = [layer for layer in transform.hyper if isinstance(layer, nn.Linear)][-1]
+        last = [layer for layer in transform.hyper if hasattr(layer, "weight")][-1]
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 

@@ -5,25 +5,24 @@ it has seen nothing. Here the cumulative distribution of each feature is fitted 
 function of mass and so interpolated into the signal region; a flow then only has to learn what is left,
 the dependence between the features.
 
-Two kinds of change have to be told apart. A distribution that changes at fixed values (a peak grows) is
-smooth in mass at each value. A kinematic edge that moves is not: such a feature is first divided by the
-distance of its edge from a fixed anchor, and then is. For delta_r_jj the anchor is pi (back-to-back
-jets), and the edge comes from the trigger threshold.
+A distribution that changes at fixed values (a peak grows) is smooth in mass at each value; one that moves
+is not. So a feature is first reduced: centred and divided by its width, both polynomials in ln(mjj). Where
+only an upper kinematic edge moves, the part above a fixed anchor is divided by the distance of the edge
+instead. For delta_r_jj the anchor is pi (back-to-back jets), and the edge comes from the trigger threshold.
 
-The order of the polynomial in ln(mjj) is chosen per feature without labels: it grows while the counts of
-events in predicted quantile intervals, in bins of mass, improve significantly.
+Polynomial orders are chosen per feature without labels, by the Akaike criterion on the counts of events
+in predicted quantile intervals, in bins of mass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
-from scipy.stats import chi2
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -35,8 +34,8 @@ TAIL_EVENTS = 10.0
 """Events beyond the outermost of them, on average."""
 EDGE_QUANTILE = 0.98
 """Quantile that stands for the moving edge."""
-EDGE_ORDER = 2
-"""Polynomial order in ln(mjj) of the logarithm of the edge's distance."""
+REDUCTION_ORDER = 2
+"""Largest polynomial order in ln(mjj) of location and width; that of an edge's distance."""
 N_INTERVALS = 20
 """Predicted quantile intervals in which the fit is tested."""
 CHUNK = 8192
@@ -46,29 +45,38 @@ CHUNK = 8192
 class FeatureScaling:
     """Scaling of one feature: value x <-> normal variable z, at scaled mass t.
 
-    r = x - anchor, divided by exp(sum_i edge[i] t^i) where it is positive; then
-    z(r, t) = sum_i coefficients[i](r) t^i, linear between `points` and beyond the outermost ones.
+    r = (x - location(t)) / exp(log_width(t)), polynomials in t; with an anchor, the location is fixed and
+    only positive values are divided. Then z(r, t) = sum_i coefficients[i](r) t^i, linear between `points`
+    and beyond the outermost ones.
 
     Attributes:
+        location: polynomial coefficients, lowest order first.
+        log_width: polynomial coefficients, lowest order first.
+        is_anchored: whether only values above the location are divided.
         points: values of r `(k,)`, rising.
         coefficients: `(o + 1, k)`.
-        anchor: 0 where the feature has none.
-        edge: polynomial of the logarithm of the edge's distance; zeros where it has none.
     """
 
+    location: FloatArray
+    log_width: FloatArray
+    is_anchored: bool
     points: FloatArray
     coefficients: FloatArray
-    anchor: float
-    edge: FloatArray
+
+    def _width(self, r: FloatArray, t: FloatArray) -> FloatArray:
+        width = np.exp(np.polynomial.polynomial.polyval(t, self.log_width))
+        return np.where((r > 0.0) | (not self.is_anchored), width, 1.0)
 
     def reduce(self, x: FloatArray, t: FloatArray) -> FloatArray:
         """Return r `(n,)`."""
-        r = x - self.anchor
-        return np.where(r > 0.0, r / np.exp(np.polynomial.polynomial.polyval(t, self.edge)), r)
+        r = x - np.polynomial.polynomial.polyval(t, self.location)
+        reduced: FloatArray = r / self._width(r, t)
+        return reduced
 
     def restore(self, r: FloatArray, t: FloatArray) -> FloatArray:
         """Return x `(n,)`."""
-        return np.where(r > 0.0, r * np.exp(np.polynomial.polynomial.polyval(t, self.edge)), r) + self.anchor
+        x: FloatArray = r * self._width(r, t) + np.polynomial.polynomial.polyval(t, self.location)
+        return x
 
     def curve(self, t: FloatArray) -> FloatArray:
         """Return z at every point `(n, k)`, never falling."""
@@ -162,7 +170,7 @@ class MassScaler:
         """Return everything as arrays, for a model artifact."""
         arrays = {name: np.asarray(getattr(self, name)) for name in ("center", "scale", "low", "high", "bound")}
         for index, feature in enumerate(self.features):
-            for name in ("points", "coefficients", "anchor", "edge"):
+            for name in FeatureScaling.__dataclass_fields__:
                 arrays[f"{index}.{name}"] = np.asarray(getattr(feature, name))
         return arrays
 
@@ -171,10 +179,11 @@ class MassScaler:
         """Rebuild what `to_arrays` returned."""
         features = tuple(
             FeatureScaling(
+                location=arrays[f"{index}.location"],
+                log_width=arrays[f"{index}.log_width"],
+                is_anchored=bool(arrays[f"{index}.is_anchored"]),
                 points=arrays[f"{index}.points"],
                 coefficients=arrays[f"{index}.coefficients"],
-                anchor=float(arrays[f"{index}.anchor"]),
-                edge=arrays[f"{index}.edge"],
             )
             for index in range(len(arrays["low"]))
         )
@@ -190,13 +199,11 @@ class ScalingSettings:
         max_order: largest polynomial order in ln(mjj).
         bin_events: events per mass bin, about; a band has at least two bins.
         bound: scaled values are clipped to [-bound, bound].
-        alpha: an order is raised while the improvement is significant at this level.
     """
 
     max_order: int
     bin_events: int
     bound: float
-    alpha: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -237,28 +244,52 @@ def _make_bins(bands: Sequence[FloatArray], bin_events: int) -> _MassBins:
 
 
 def _fit_feature(x: FloatArray, anchor: float | None, bins: _MassBins, settings: ScalingSettings) -> FeatureScaling:
-    edge = _fit_edge(x - anchor, bins) if anchor is not None else np.zeros(1)
-    start = FeatureScaling(np.zeros(0), np.zeros((1, 0)), anchor or 0.0, edge)
-    r = start.reduce(x, bins.t)
-    outermost = float(ndtri(1.0 - TAIL_EVENTS / max(len(x), 100)))
+    """Return the candidate with the lowest Akaike criterion: misfit + 2 x number of parameters."""
+    if anchor is not None:
+        reductions = [_reduce_to_edge(x, anchor, bins)]
+    else:
+        reductions = [_reduce_to_width(x, order, bins) for order in range(REDUCTION_ORDER + 1)]
+    best, best_criterion = reductions[0], np.inf
+    for reduction in reductions:
+        r = reduction.reduce(x, bins.t)
+        points = _choose_points(r)
+        for order in range(min(settings.max_order, len(bins.members) - 2) + 1):
+            fit = replace(reduction, points=points, coefficients=_fit_curve(r, points, bins, order))
+            n_parameters = order * (N_INTERVALS - 1) + len(fit.location) + len(fit.log_width)
+            criterion = _misfit(fit, x, bins) + 2 * n_parameters
+            if criterion < best_criterion:
+                best, best_criterion = fit, criterion
+    return best
+
+
+def _choose_points(r: FloatArray) -> FloatArray:
+    outermost = float(ndtri(1.0 - TAIL_EVENTS / max(len(r), 100)))
     points = np.unique(np.quantile(r, ndtr(np.linspace(-outermost, outermost, N_POINTS))))
-    if len(points) < 2:
-        points = np.array([r.min(), r.max()])
-    fits = []
-    for order in range(min(settings.max_order, len(bins.members) - 2) + 1):
-        coefficients = _fit_curve(r, points, bins, order)
-        fits.append(FeatureScaling(points, coefficients, anchor or 0.0, edge))
-    return fits[_choose_order([_misfit(fit, x, bins) for fit in fits], settings.alpha)]
+    return points if len(points) > 1 else np.array([r.min(), r.max()])
 
 
-def _fit_edge(distance: FloatArray, bins: _MassBins) -> FloatArray:
-    """Return the polynomial of the logarithm of the edge's distance from the anchor; zero if it has none."""
-    edges = np.array([np.quantile(distance[part], EDGE_QUANTILE) for part in bins.members])
-    if edges.min() <= 0.0:
-        return np.zeros(1)
+def _polynomial(values: FloatArray, bins: _MassBins, order: int) -> FloatArray:
+    """Return the polynomial in t through one value per mass bin, lowest order first."""
     weight = np.sqrt([len(part) for part in bins.members])
-    order = min(EDGE_ORDER, len(edges) - 2)
-    return np.asarray(np.polynomial.polynomial.polyfit(bins.mean_t, np.log(edges), order, w=weight))
+    coefficients = np.polynomial.polynomial.polyfit(bins.mean_t, values, min(order, len(values) - 2), w=weight)
+    return np.asarray(coefficients, dtype=np.float64)
+
+
+def _reduce_to_width(x: FloatArray, order: int, bins: _MassBins) -> FeatureScaling:
+    """Return the reduction by median and central width; none at order 0."""
+    location = log_width = np.zeros(1)
+    if order > 0:
+        low, middle, high = np.array([np.quantile(x[part], [0.16, 0.5, 0.84]) for part in bins.members]).T
+        location = _polynomial(middle, bins, order)
+        log_width = _polynomial(np.log(np.maximum(high - low, 1e-9 * np.ptp(x))), bins, order)
+    return FeatureScaling(location, log_width, False, np.zeros(0), np.zeros((1, 0)))
+
+
+def _reduce_to_edge(x: FloatArray, anchor: float, bins: _MassBins) -> FeatureScaling:
+    """Return the reduction by the distance of the upper edge from the anchor; none where it has no edge."""
+    edges = np.array([np.quantile(x[part] - anchor, EDGE_QUANTILE) for part in bins.members])
+    log_width = _polynomial(np.log(edges), bins, REDUCTION_ORDER) if edges.min() > 0.0 else np.zeros(1)
+    return FeatureScaling(np.array([anchor]), log_width, True, np.zeros(0), np.zeros((1, 0)))
 
 
 def _fit_curve(r: FloatArray, points: FloatArray, bins: _MassBins, order: int) -> FloatArray:
@@ -283,17 +314,3 @@ def _misfit(fit: FeatureScaling, x: FloatArray, bins: _MassBins) -> float:
     counts = np.bincount(row * N_INTERVALS + cell, minlength=len(sizes) * N_INTERVALS).reshape(len(sizes), N_INTERVALS)
     expected = sizes[:, None] / N_INTERVALS
     return float(((counts - expected) ** 2 / expected).sum())
-
-
-def _choose_order(misfits: Sequence[float], alpha: float) -> int:
-    """Return the smallest order from which neither of the next two improves significantly."""
-    order = 0
-    while order + 1 < len(misfits):
-        for ahead in range(1, min(2, len(misfits) - 1 - order) + 1):
-            gain = misfits[order] - misfits[order + ahead]
-            if chi2.sf(max(gain, 0.0), ahead * (N_INTERVALS - 1)) < alpha:
-                order += ahead
-                break
-        else:
-            return order
-    return order

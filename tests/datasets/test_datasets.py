@@ -202,7 +202,7 @@ def test_all_and_default_injection():
 
 @pytest.mark.parametrize(("inject", "reserve"), [(1001, 0.0), (-1, 0.0), ("some", 0.0), (1, 1.0), (1, -0.1)])
 def test_impossible_divisions_are_refused(inject, reserve):
-    with pytest.raises(ConfigError, match="--inject|--reserve"):
+    with pytest.raises(ConfigError, match=r"--inject|--reserve"):
         divide_labelled(np.arange(11_000) >= 10_000, inject, reserve, Streams(1))
 
 

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from anomaly_cli.analysis.counting import CountingModel, ScoredEvents, closed_form_z, select
+from anomaly_cli.classifiers.kfold import Resources, score_in_folds
+from anomaly_cli.classifiers.settings import ClassifierSettings
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.events import make_events
+from anomaly_cli.core.progress import silent
+from anomaly_cli.core.streams import Streams
+
+SETTINGS = ClassifierSettings(folds=4, ensemble=2, iterations=60)
+ONE = Resources(1, 1, silent)
+
+
+def background(n, rng, first_id=0):
+    return make_events(np.full(n, 3500.0), rng.standard_normal((n, 3)), ("a", "b", "c"), first_id + np.arange(n))
+
+
+def repeated(sources, times, rng, jitter=1e-3):
+    """Copies of each source event, moved by next to nothing, as a transport to a near mass would."""
+    index = np.tile(np.arange(len(sources)), times)
+    features = sources.features[index] + jitter * rng.standard_normal((len(index), 3))
+    return make_events(
+        np.full(len(index), 3500.0), features, sources.names, np.arange(len(index)), sources.event_id[index]
+    )
+
+
+def z_at(observed, template, scores, efficiency=0.05):
+    both = [
+        ScoredEvents(e.event_id, e.source_id, e.weight, s.fold, s.score)
+        for e, s in zip((observed, template), scores, strict=True)
+    ]
+    selection = select(both[0], both[1], efficiency)
+    expected = len(observed) * selection.efficiency
+    return closed_form_z(
+        CountingModel("SR", int(selection.is_observed_selected.sum()), expected, selection.n_sources, {})
+    )
+
+
+def null_z(seed, by_source):
+    rng = np.random.default_rng(seed)
+    observed, sources = background(1500, rng), background(2500, rng, 10_000)
+    template = repeated(sources, 4, rng)
+    if not by_source:  # what a naive split does: every copy in a fold of its own
+        template = replace(template, source_id=10**6 + np.arange(len(template)))
+    scores = score_in_folds([observed, template], SETTINGS, Streams(seed), ONE)
+    if not by_source:
+        template = replace(template, source_id=sources.event_id[np.tile(np.arange(2500), 4)])
+    return z_at(observed, template, scores)
+
+
+def test_pure_background_with_repeated_sources_gives_no_excess():
+    """Mean Z is compatible with 0; the spread exceeds 1 since folds share training data."""
+    z = [null_z(seed, by_source=True) for seed in range(12)]
+    assert abs(np.mean(z)) < 3 * 1.3 / np.sqrt(len(z))
+
+
+def test_folds_drawn_at_random_over_copies_would_fake_an_excess():
+    assert np.mean([null_z(seed, by_source=False) for seed in range(3)]) > 4
+
+
+def test_a_signal_is_found():
+    rng = np.random.default_rng(1)
+    observed = background(3000, rng)
+    observed.features[:150] = 0.2 * rng.standard_normal((150, 3)) + 2.0
+    template = background(9000, rng, 10_000)
+    scores = score_in_folds([observed, template], SETTINGS, Streams(1), ONE)
+    assert z_at(observed, template, scores, 0.01) > 8
+
+
+def test_results_do_not_depend_on_the_number_of_processes():
+    rng = np.random.default_rng(1)
+    observed, template = background(600, rng), background(1500, rng, 10_000)
+    one, two = (score_in_folds([observed, template], SETTINGS, Streams(1), Resources(n, 1, silent)) for n in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        assert a.score.tobytes() == b.score.tobytes()
+
+
+def test_every_event_is_scored_once_also_events_of_other_sets():
+    rng = np.random.default_rng(1)
+    sets = [
+        background(601, rng),
+        background(1499, rng, 10_000),
+        background(97, rng, 20_000),
+        background(1, rng, 30_000),
+    ]
+    scores = score_in_folds(sets, SETTINGS, Streams(1), ONE)
+    for events, found in zip(sets, scores, strict=True):
+        assert found.score.shape == found.fold.shape == (len(events),)
+        assert (found.score != 0.0).all()
+
+
+def test_too_few_events_are_refused():
+    rng = np.random.default_rng(1)
+    with pytest.raises(PhysicsError, match="too few for 4 folds"):
+        score_in_folds([background(50, rng), background(500, rng, 10_000)], SETTINGS, Streams(1), ONE)

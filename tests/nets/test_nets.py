@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kstest
+from toys import REGIONS, toy_events
+
+from anomaly_cli.nets import training
+from anomaly_cli.nets.flows import PairTransport
+from anomaly_cli.nets.scaling import MassScaler, ScalingSettings, fit_mass_scaling
+
+SETTINGS = ScalingSettings(max_order=3, bin_events=1000, bound=4.5)
+
+
+@pytest.fixture(scope="module")
+def events():
+    return toy_events(40_000, 1)
+
+
+@pytest.fixture(scope="module")
+def scaler(events):
+    bands = [events.take(window.contains(events.mjj)) for window in REGIONS.side_bands]
+    return fit_mass_scaling([(band.mjj, band.features) for band in bands], [None, None, None], SETTINGS)
+
+
+def test_scaling_there_and_back_returns_the_event(events, scaler):
+    inside = events.take((events.mjj > 3000) & (events.mjj < 4600))
+    scaled, n_clipped = scaler.transform(inside.mjj, inside.features)
+    back, _ = scaler.inverse(inside.mjj, scaled)
+    kept = (np.abs(scaled) < 4.5).all(axis=1)
+    in_range = ((inside.features > scaler.low) & (inside.features < scaler.high)).all(axis=1)
+    assert kept.mean() > 0.999
+    assert n_clipped.sum() == (np.abs(scaled) >= 4.5).sum()
+    scale = inside.features.std(axis=0)
+    assert np.abs((back - inside.features) / scale)[kept & in_range].max() < 1e-3
+
+
+def test_features_in_the_unseen_signal_region_become_standard_normal(scaler):
+    fresh = toy_events(40_000, 2)
+    inside = fresh.take(REGIONS.sr.contains(fresh.mjj))
+    scaled, _ = scaler.transform(inside.mjj, inside.features)
+    for column in scaled.T:
+        assert abs(column.mean()) < 0.06
+        assert abs(column.std() - 1) < 0.06
+
+
+def test_a_moving_edge_is_interpolated_when_its_anchor_is_known():
+    rng = np.random.default_rng(3)
+
+    def sample(n):
+        mjj = 2600.0 + rng.exponential(900.0, n)
+        edge = 0.1 + (mjj / 3000.0) ** 3 / 2
+        x = np.where(rng.random(n) < 0.2, -rng.exponential(0.1, n), edge * np.sqrt(rng.random(n)))
+        return mjj, x[:, None] + 1.0
+
+    mjj, x = sample(60_000)
+    bands = [(mjj[w.contains(mjj)], x[w.contains(mjj)]) for w in REGIONS.side_bands]
+    scaler = fit_mass_scaling(bands, [1.0], SETTINGS)
+    fresh_mjj, fresh_x = sample(60_000)
+    inside = REGIONS.sr.contains(fresh_mjj)
+    scaled, _ = scaler.transform(fresh_mjj[inside], fresh_x[inside])
+    assert kstest(scaled[:, 0], "norm").statistic < 0.025
+
+
+def test_a_scaling_survives_being_stored(events, scaler):
+    again = MassScaler.from_arrays(scaler.to_arrays())
+    a, b = (s.transform(events.mjj, events.features)[0] for s in (scaler, again))
+    assert np.array_equal(a, b)
+
+
+def test_values_beyond_the_range_are_clipped_and_counted(scaler):
+    mjj, far = np.full(2, 3500.0), np.array([[1e6, 0.0, 1.0], [-1e6, 0.0, 1.0]])
+    scaled, n_clipped = scaler.transform(mjj, far)
+    assert np.abs(scaled).max() == 4.5
+    assert n_clipped.tolist() == [2, 0, 0]
+    assert np.isfinite(scaler.inverse(mjj, scaled)[0]).all()
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 5])
+def test_transport_starts_as_the_identity(n_features):
+    transport = PairTransport(n_features, 2, (8,), 4, 2)
+    x, m = torch.randn(97, n_features), torch.randn(97, 1)
+    moved, log_det = transport.move(x, m, torch.randn(97, 1))
+    assert torch.allclose(moved, x, atol=1e-5)
+    assert log_det.abs().max() < 1e-4
+
+
+@given(st.integers(1, 5), st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_transport_there_and_back_returns_the_event_and_its_volume(n_features, seed):
+    with training.seeded(seed, 1):
+        transport = PairTransport(n_features, 2, (16,), 6, 2)
+        for parameter in transport.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        x, source, target = 0.8 * torch.randn(101, n_features), torch.randn(101, 1), torch.randn(101, 1)
+        with torch.no_grad():
+            there, forward = transport.move(x, source, target)
+            back, backward = transport.move(there, target, source)
+    assert torch.allclose(back, x, atol=2e-3)
+    assert torch.allclose(forward, -backward, atol=2e-2)
+
+
+class Line(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.slope = torch.nn.Parameter(torch.zeros(1))
+
+
+def line_task(module, poison=math.inf):
+    x = torch.linspace(-1, 1, 203)
+    calls = []
+
+    def loss(batch, generator):
+        calls.append(1)
+        value = (module.slope * x[batch] - 2 * x[batch]) ** 2
+        return value * math.nan if len(calls) > poison else value
+
+    return training.Task(module, loss, torch.arange(150), torch.arange(150, 203)), calls
+
+
+SCHEDULE = training.Schedule(epochs=30, batch_size=32, learning_rate=0.3, patience=30)
+
+
+def test_training_finds_the_minimum_and_records_every_epoch():
+    module = Line()
+    task, _ = line_task(module)
+    with training.seeded(1, 1) as generator:
+        curve = training.train(task, SCHEDULE, generator, lambda *_: None)
+    assert module.slope.item() == pytest.approx(2.0, abs=0.05)
+    assert [epoch.epoch for epoch in curve] == list(range(31))
+    assert math.isnan(curve[0].training_loss)
+
+
+def test_training_stops_when_patience_ends_and_keeps_the_best_state():
+    module = Line()
+    task, _ = line_task(module)
+    module.slope.data.fill_(2.0)  # nothing to gain
+    with training.seeded(1, 1) as generator:
+        schedule = training.Schedule(epochs=30, batch_size=32, learning_rate=3.0, patience=4)
+        curve = training.train(task, schedule, generator, lambda *_: None)
+    assert module.slope.item() == pytest.approx(2.0)
+    assert len(curve) == 5
+
+
+def test_divergence_is_tried_once_more_with_a_lower_rate_and_then_refused():
+    module = Line()
+    task, calls = line_task(module, poison=40)
+    with training.seeded(1, 1) as generator, pytest.raises(training.Diverged):
+        training.train(task, SCHEDULE, generator, lambda *_: None)
+    assert len(calls) > 40
+    assert math.isfinite(module.slope.item())
+
+
+def test_seeding_is_undone_and_repeatable():
+    before = torch.random.get_rng_state()
+    draws = []
+    for _ in range(2):
+        with training.seeded(5, 1):
+            draws.append(torch.rand(3))
+    assert torch.equal(draws[0], draws[1])
+    assert torch.equal(before, torch.random.get_rng_state())

@@ -24,6 +24,7 @@ ACTIONS = {
     State.MISSING: "run",
     State.CURRENT: "nothing: up to date",
     State.OTHER: "replace, only with --overwrite",
+    State.UNDECIDED: "decided when its inputs are there",
 }
 
 

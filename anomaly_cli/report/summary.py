@@ -71,10 +71,10 @@ def significance_tables(significance: Artifact) -> list[RenderableType]:
     fit = significance.groups["mass_fit"]
     rows = _rows(significance.groups["tests"])
     measured = not any(math.isnan(row["closure_uncertainty"]) or math.isnan(row["overdispersion"]) for row in rows)
-    heading = "Z" if measured else "Z (statistics and normalisation only)"
+    contents = "all measured uncertainties" if measured else "statistics and normalisation only"
     table = _table(
-        "Counting experiment",
-        ["background efficiency", "expected", "observed", heading, "p0"],
+        f"Counting experiment; local Z: {contents}",
+        ["background efficiency", "expected", "observed", "Z", "p0"],
         f"Template closure uncertainty: {_measured(rows, 'closure_uncertainty')}."
         f" k-fold over-dispersion: {_measured(rows, 'overdispersion')}.",
     )

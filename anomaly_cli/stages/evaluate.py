@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from anomaly_cli.analysis.sic import measure_improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import Truth, read_regions, read_split, read_template, read_truth
@@ -20,6 +22,7 @@ from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 
 STAGE, VERSION = "evaluate", 1
 EFFICIENCIES = (0.1, 0.01, 0.001)
+"""Background efficiencies; those that keep no reference event are left out."""
 IDEALISED = "idealised"
 
 
@@ -83,7 +86,8 @@ def _make(plan: Plan, config: Config, resources: Resources, sets: _Sets) -> None
             resources.streams("classify"),
             workers,
         )
-        for efficiency in EFFICIENCIES:
+        smallest = int(np.bincount(scores[2].fold).min())
+        for efficiency in (e for e in EFFICIENCIES if round(e * smallest) >= 1):
             found = measure_improvement(scores[2], scores[3], efficiency)
             rows.append(
                 {

@@ -43,6 +43,7 @@ class State(Enum):
     MISSING = "run"
     CURRENT = "up to date"
     OTHER = "replace"
+    UNDECIDED = "after earlier stages"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from anomaly_cli.stages.closure import make_closure, plan_closure
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, State, append_log, inspect_plan
 from anomaly_cli.stages.significance import make_significance, plan_significance
 from anomaly_cli.stages.split import make_split, plan_split
-from anomaly_cli.stages.template import make_model, make_template, plan_model, plan_sample
+from anomaly_cli.stages.template import configured_method, make_model, make_template, plan_model, plan_sample
 
 Planner = Callable[[RunDirectory, Config], Plan]
 Maker = Callable[[RunDirectory, Config, Resources, bool], Outcome]
@@ -83,6 +83,7 @@ def plan_run(run: RunDirectory, config: Config) -> list[Planned]:
     Raises:
         AnomalyError: where a setting or an input file cannot be used.
     """
+    configured_method(config)  # a wrong name or setting should not cost a split
     planned: list[Planned] = []
     is_upstream_current = True
     for stage in CHAIN:
@@ -90,8 +91,8 @@ def plan_run(run: RunDirectory, config: Config) -> list[Planned]:
         if is_upstream_current:
             state, reason = inspect_plan(stage.plan(run, config))
         else:
-            state = State.OTHER if output.exists() else State.MISSING
-            reason = "an earlier stage has to be run" if output.exists() else ""
+            state = State.UNDECIDED if output.exists() else State.MISSING
+            reason = "kept if the earlier stages give what it was made from" if output.exists() else ""
         is_upstream_current = is_upstream_current and state is State.CURRENT
         planned.append(Planned(stage, state, reason))
     return planned
@@ -105,8 +106,9 @@ def run_chain(run: RunDirectory, config: Config, resources: Resources, overwrite
             nothing has been changed then.
         AnomalyError: where a stage fails; earlier stages keep their results.
     """
+    planned = plan_run(run, config)
     if not overwrite:
-        _refuse_replacing(run, plan_run(run, config))
+        _refuse_replacing(run, planned)
     run.create()
     outcomes: list[Outcome] = []
     try:

@@ -29,7 +29,7 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.progress import Step
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.template import fit_side_bands, mass_fit_columns
+from anomaly_cli.stages.template import configured_method, fit_side_bands, mass_fit_columns
 
 STAGE, VERSION = "significance", 1
 
@@ -59,21 +59,26 @@ def plan_significance(run: RunDirectory, config: Config, split: Artifact, scores
     """Return the plan of the significance stage."""
     settings = {
         "background_efficiencies": list(config.significance.background_efficiencies),
-        "settings_digest": settings_digest(config),
+        "settings_digest": settings_digest(config, split),
     }
     inputs = {"split": split.digest, "scores": scores.digest}
     provenance = Provenance(STAGE, VERSION, settings, config.seed, inputs)
     return Plan(STAGE, run.artifact(schema.SIGNIFICANCE), provenance)
 
 
-def settings_digest(config: Config) -> str:
+def settings_digest(config: Config, split: Artifact) -> str:
     """Return a hash of the settings that closure and over-dispersion depend on.
 
-    Measured values belong to a configuration; this names it.
+    Measured values belong to a configuration; this names it, whatever the seed and the injected signal.
     """
-    settings = dataclasses.asdict(config)
-    settings["methods"] = config.methods.get(config.template.method, {})
-    relevant = {name: settings[name] for name in ("regions", "template", "methods", "classifier")}
+    method = configured_method(config)
+    relevant = {
+        "windows_gev": [[window.low, window.high] for window in read_regions(split).named().values()],
+        "features": list(split.features),
+        "method": {"name": method.name, **dataclasses.asdict(method)},
+        "template": dataclasses.asdict(config.template),
+        "classifier": dataclasses.asdict(config.classifier),
+    }
     return hashlib.sha256(canonical_json(relevant).encode()).hexdigest()
 
 

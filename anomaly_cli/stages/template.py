@@ -29,7 +29,7 @@ SAMPLE_STAGE, SAMPLE_VERSION = "template", 1
 
 def plan_model(run: RunDirectory, config: Config, split: Artifact) -> Plan:
     """Return the plan of training the method."""
-    method = _configured_method(config)
+    method = configured_method(config)
     inputs = {"split": split.digest}
     if Need.TRUTH in method.needs:
         truth = read_truth(run, split)
@@ -61,7 +61,7 @@ def make_model(run: RunDirectory, config: Config, resources: Resources, overwrit
     plan = plan_model(run, config, split)
 
     def make() -> None:
-        method = _configured_method(config)
+        method = configured_method(config)
         inputs = method_inputs(run, split, method, config.seed)
         fitted = method.fit(
             inputs, Context(resources.streams(f"template/{method.name}"), resources.threads, resources.progress)
@@ -153,7 +153,12 @@ def mass_fit_columns(fit: MassFit) -> Mapping[str, Any]:
     }
 
 
-def _configured_method(config: Config) -> TemplateMethod:
+def configured_method(config: Config) -> TemplateMethod:
+    """Return the template method that a configuration asks for.
+
+    Raises:
+        ConfigError: for an unknown method or setting.
+    """
     name = config.template.method
     return make_method(name, config.methods.get(name, {}))
 

@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+from conftest import FAST, invoke
+from toys import shipped_rows, write_official
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.store import read_any, read_artifact
+from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+
+ARTIFACTS = ("split.h5", "truth.h5", "model.h5", "template.h5", "scores.h5", "significance.h5", "closure.h5")
+OPTIONS = ("--signal-region", "3.3-3.7", "--inject", "150", "--reserve", "0.3", "--processes", "1", *FAST)
+
+
+def digests(directory):
+    return {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in ARTIFACTS}
+
+
+def test_a_run_ends_with_its_result_its_files_and_what_is_next(finished):
+    output = invoke("summary", "--run", finished).output
+    for text in ("naive", "not measured", "statistics and normalisation only", "anomaly inspect", "pyhf cls", "truth"):
+        assert text in output
+    assert sorted(p.name for p in finished.iterdir()) == sorted(
+        [*ARTIFACTS, "config.toml", "run_log.json", "workspaces"]
+    )
+
+
+def test_the_counts_of_the_regions_close(finished, data_file):
+    split = read_artifact(finished / "split.h5", schema.SPLIT)
+    truth = read_artifact(finished / "truth.h5", schema.TRUTH)
+    n_observed = sum(len(split.groups[name]["mjj"]) for name in ("sb1", "sr", "sb2", "rest"))
+    steps = dict(zip(split.groups["cutflow"]["step"], split.groups["cutflow"]["n_events"], strict=True))
+    assert (
+        n_observed == steps["in the observed data (the rest is held back)"] == len(truth.groups["observed"]["event_id"])
+    )
+    assert n_observed + len(truth.groups["reference"]["mjj"]) == steps["tau1 > 0 in both jets"]
+    ids = np.concatenate([split.groups[name]["event_id"] for name in ("sb1", "sr", "sb2", "rest")])
+    assert sorted(ids.tolist()) == list(range(n_observed))
+    assert truth.groups["observed"]["is_signal"].sum() == 150
+
+
+def test_source_rows_lead_back_to_the_input(finished, data_file):
+    split, truth = read_any(finished / "split.h5"), read_any(finished / "truth.h5")
+    event = split.events("sr").take(np.array([3]))
+    with h5py.File(data_file) as file:
+        row = file["features"][truth.groups["observed"]["source_row"][event.event_id[0]]]
+    p = [row[i : i + 4] for i in (0, 7)]
+    energy = sum(np.sqrt((x**2).sum()) for x in p)
+    momentum = p[0][:3] + p[1][:3]
+    assert event.mjj[0] == pytest.approx(np.sqrt(energy**2 - (momentum**2).sum()), rel=1e-6)
+
+
+def test_no_truth_leaves_the_truth_artifact(finished):
+    for name in ARTIFACTS:
+        if name != "truth.h5":
+            with h5py.File(finished / name) as file:
+                columns = []
+                file.visit(columns.append)
+            assert not [c for c in columns if "signal" in c.rsplit("/")[-1] and c.rsplit("/")[-1] != "signal_yield"]
+
+
+def test_a_second_run_does_nothing_and_says_so(copied):
+    before = {p.name: p.stat().st_mtime_ns for p in copied.iterdir() if p.is_file()}
+    result = invoke("run", "--run", copied, "--processes", "1")
+    assert result.exit_code == 0, result.output
+    assert "Up to date, not run again" in result.output
+    assert {p.name: p.stat().st_mtime_ns for p in copied.iterdir() if p.is_file()} == before
+
+
+def test_what_is_missing_is_made_again_byte_for_byte(copied, finished):
+    for name in ("template.h5", "scores.h5"):
+        (copied / name).unlink()
+    assert invoke("run", "--run", copied, "--processes", "2").exit_code == 0
+    assert digests(copied) == digests(finished)
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_directory(finished, tmp_path, data_file):
+    result = invoke("run", "--run", tmp_path / "again", "--data", data_file, *OPTIONS)
+    assert result.exit_code == 0, result.output
+    assert digests(tmp_path / "again") == digests(finished)
+
+
+def test_other_settings_are_refused_until_overwrite_and_then_only_what_changed_is_made(copied, finished):
+    refused = invoke("run", "--run", copied, "--set", "classifier.leaves=15")
+    assert refused.exit_code == 4
+    assert "leaves was 31, now 15" in refused.output.replace("\n", " ")
+    assert digests(copied) == digests(finished)
+    result = invoke("run", "--run", copied, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    assert result.exit_code == 0, result.output
+    changed = {name for name in ARTIFACTS if digests(copied)[name] != digests(finished)[name]}
+    assert changed == {"scores.h5", "significance.h5"}
+
+
+def test_a_dry_run_prints_the_plan_and_does_nothing(copied, finished, tmp_path):
+    (copied / "scores.h5").unlink()
+    result = invoke("run", "--run", copied, "--dry-run")
+    assert result.exit_code == 0
+    assert "up to date" in result.output
+    assert not (copied / "scores.h5").exists()
+    result = invoke("run", "--run", tmp_path / "none", "--signal-region", "3.3-3.7", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "none").exists()
+
+
+def test_stages_run_one_by_one_give_the_same_as_the_run(finished, tmp_path, data_file):
+    directory = tmp_path / "stages"
+    split = ["--signal-region", "3.3-3.7", "--data", data_file, "--inject", "150", "--reserve", "0.3"]
+    assert invoke("split", "--run", directory, *split).exit_code == 0
+    settings = FAST[:-2]
+    for stage in ("template", "classify", "significance", "closure"):
+        extra = FAST[-2:] if stage == "significance" else []
+        result = invoke(stage, "--run", directory, *settings, *extra)
+        assert result.exit_code == 0, result.output
+    assert digests(directory) == digests(finished)
+
+
+def test_a_model_is_sampled_again_without_training(copied):
+    model = (copied / "model.h5").read_bytes()
+    before = read_any(copied / "template.h5")
+    arguments = ("template", "--run", copied, "--from-model", copied / "model.h5")
+    result = invoke(*arguments, "--oversampling", "2")
+    assert result.exit_code == 4
+    result = invoke(*arguments, "--oversampling", "2", "--overwrite")
+    assert result.exit_code == 0, result.output
+    after = read_any(copied / "template.h5")
+    assert 2 * len(after.groups["events"]["mjj"]) == len(before.groups["events"]["mjj"])
+    assert (copied / "model.h5").read_bytes() == model
+
+
+def test_a_model_of_other_events_is_refused(copied, tmp_path, data_file):
+    other = tmp_path / "other"
+    result = invoke("split", "--run", other, "--data", data_file, "--signal-region", "3.3-3.7", "--seed", "2")
+    assert result.exit_code == 0, result.output
+    result = invoke("template", "--run", other, "--from-model", copied / "model.h5")
+    assert result.exit_code == 4
+    assert "trained on other events" in result.output
+
+
+def test_the_template_does_not_depend_on_signal_region_features(tmp_path, data_file):
+    """Blindness: other features in the signal region, the same masses, the same template."""
+    with h5py.File(data_file) as file:
+        rows = file["features"][()][:, :14]
+    jets = rows[:, [4, 5, 11, 12]]
+    split_options = ("--signal-region", "3.3-3.7", *FAST[:-2])
+    templates = []
+    for label in ("as they are", "scrambled"):
+        if label == "scrambled":
+            mjj = _mjj(rows)
+            inside = np.flatnonzero((mjj >= 3300) & (mjj < 3700))
+            rows[inside[:, None], [4, 5, 11, 12]] = np.random.default_rng(1).permutation(jets[inside])[:, [2, 3, 0, 1]]
+        path = write_official(tmp_path / f"{label}.h5", rows, OFFICIAL_COLUMNS)
+        assert invoke("split", "--run", tmp_path / label, "--data", path, *split_options).exit_code == 0
+        assert invoke("template", "--run", tmp_path / label).exit_code == 0
+        templates.append(read_any(tmp_path / label / "template.h5").events("events"))
+    sr = [read_any(tmp_path / label / "split.h5").events("sr") for label in ("as they are", "scrambled")]
+    assert not np.array_equal(sr[0].features, sr[1].features)
+    assert np.array_equal(templates[0].features, templates[1].features)
+    assert np.array_equal(templates[0].mjj, templates[1].mjj)
+
+
+def _mjj(rows):
+    p = [rows[:, i : i + 4] for i in (0, 7)]
+    energy = sum(np.sqrt((x**2).sum(axis=1)) for x in p)
+    return np.sqrt(energy**2 - ((p[0][:, :3] + p[1][:, :3]) ** 2).sum(axis=1))
+
+
+def test_unlabelled_data_are_analysed_whole_and_have_no_truth(tmp_path):
+    rows = shipped_rows(8)
+    path = write_official(tmp_path / "observed.h5", rows[:, :14], OFFICIAL_COLUMNS)
+    result = invoke("run", "--run", tmp_path / "run", "--data", path, *FAST, "--signal-region", "3.3-3.7")
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "run" / "truth.h5").exists()
+    assert "truth" not in result.output
+    split = read_any(tmp_path / "run" / "split.h5")
+    steps = split.groups["cutflow"]["n_events"]
+    assert steps[0] == len(rows)
+    assert steps[1] == steps[2]
+    refused = invoke("split", "--run", tmp_path / "r2", "--data", path, "--signal-region", "3.3-3.7", "--inject", "5")
+    assert refused.exit_code == 2
+    assert "need truth labels" in refused.output
+
+
+def test_a_reference_file_goes_to_the_truth_artifact_only(tmp_path, data_file):
+    reference = write_official(tmp_path / "reference.h5", shipped_rows(50))
+    options = ("--signal-region", "3.3-3.7", "--data", data_file, "--inject", "10", "--reference", reference)
+    assert invoke("split", "--run", tmp_path / "run", *options).exit_code == 0
+    truth = read_any(tmp_path / "run" / "truth.h5")
+    ids = np.concatenate([truth.groups[g]["event_id"] for g in ("observed", "reference")])
+    assert len(np.unique(ids)) == len(ids)
+
+
+def test_features_can_be_selected(tmp_path, data_file):
+    options = ("--signal-region", "3.3-3.7", "--data", data_file, *FAST, "--features", "mj1,delta_mj,tau21_j1,tau21_j2")
+    result = invoke("run", "--run", tmp_path / "run", *options)
+    assert result.exit_code == 0, result.output
+    assert read_any(tmp_path / "run" / "template.h5").features == ("mj1", "delta_mj", "tau21_j1", "tau21_j2")
+
+
+def test_evaluation_measures_both_templates(copied):
+    result = invoke("evaluate", "--run", copied, "--processes", "1")
+    assert result.exit_code == 0, result.output
+    evaluation = read_any(copied / "evaluation.h5")
+    assert set(evaluation.groups["sic"]["method"]) == {"curtains_f4f", "idealised"}
+    assert (evaluation.groups["sic"]["sic"][:2] > 0.5).all()
+
+
+def test_the_idealised_method_runs_through_every_stage(tmp_path, data_file):
+    options = ("--data", data_file, *OPTIONS, "--method", "idealised")
+    result = invoke("run", "--run", tmp_path / "run", *options)
+    assert result.exit_code == 0, result.output
+    refused = invoke("run", "--run", tmp_path / "r2", *options, "--reserve", "0")
+    assert refused.exit_code == 2
+    assert "hold some back with --reserve" in refused.output.replace("\n", " ")
+
+
+def test_every_artifact_is_explained(finished):
+    for name in ARTIFACTS:
+        result = invoke("inspect", finished / name)
+        assert result.exit_code == 0, result.output
+        assert "made by 'anomaly" in result.output
+
+
+def test_the_configuration_is_complete_and_can_be_used_again(finished, tmp_path, data_file):
+    result = invoke("config", "--run", finished)
+    assert result.exit_code == 0
+    (tmp_path / "analysis.toml").write_text(result.output)
+    again = invoke("run", "--run", tmp_path / "run", "--config", tmp_path / "analysis.toml", "--processes", "1")
+    assert again.exit_code == 0, again.output
+    assert digests(tmp_path / "run") == digests(finished)
+
+
+BAD = [
+    (("run",), 2, "no signal region"),
+    (("run", "--signal-region", "3.7-3.3"), 2, "lower edge comes first"),
+    (("run", "--signal-region", "3.3-3.7", "--side-bands", "3.0-3.4,3.7-4.6"), 2, "overlaps the signal region"),
+    (("run", "--signal-region", "3.3-3.7", "--side-bands", "3.0-3.3"), 2, "two windows"),
+    (("run", "--signal-region", "3.3-3.7", "--side-bands", "3.0-3.3,12-13"), 5, "holds no events"),
+    (("run", "--signal-region", "12-13"), 2, "choose a region further inside"),
+    (("run", "--signal-region", "2.61-2.9"), 2, "choose a region further inside"),
+    (("run", "--signal-region", "6.4-6.45"), 5, "needs at least"),
+    (("run", "--signal-region", "3.3-3.7", "--method", "curtain"), 2, "did you mean 'curtains_f4f'"),
+    (("run", "--signal-region", "3.3-3.7", "--features", "mj1,tau31"), 2, "unknown feature 'tau31'"),
+    (("run", "--signal-region", "3.3-3.7", "--inject", "99999"), 2, "has only"),
+    (("run", "--signal-region", "3.3-3.7", "--inject", "few"), 2, "--inject few"),
+    (("run", "--signal-region", "3.3-3.7", "--reserve", "1.5"), 2, "fraction in [0, 1)"),
+    (("run", "--signal-region", "3.3-3.7", "--oversampling", "0"), 2, "outside (0, 100]"),
+    (("run", "--signal-region", "3.3-3.7", "--background-efficiencies", "0.1,2"), 2, "between 0 and 1"),
+    (("run", "--signal-region", "3.3-3.7", "--background-efficiencies", "many"), 2, "not a list of numbers"),
+    (("run", "--signal-region", "3.3-3.7", "--set", "classifier.leafs=3"), 2, "did you mean 'leaves'"),
+    (("run", "--signal-region", "3.3-3.7", "--set", "classifier"), 2, "key=value"),
+    (("run", "--signal-region", "3.3-3.7", "--set", "seed.x=1"), 2, "must be a whole number"),
+    (("run", "--signal-region", "3.3-3.7", "--set", "methods.curtains_f4f.epochs=1"), 2, "unknown setting 'epochs'"),
+    (("run", "--signal-region", "3.3-3.7", "--config", "none.toml"), 2, "check the path given to --config"),
+    (("run", "--signal-region", "3.3-3.7", "--data", "none.h5"), 3, "check the path given to --data"),
+    (("summary", "--run", "nowhere"), 4, "not finished"),
+    (("template", "--run", "nowhere"), 4, "no such file"),
+    (("classify", "--run", "nowhere"), 4, "no such file"),
+    (("inspect", "nothing.h5"), 4, "no such file"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "sentence"), BAD, ids=[" ".join(arguments) for arguments, _, _ in BAD])
+def test_bad_input_ends_in_one_sentence(arguments, code, sentence, tmp_path, monkeypatch, data_file):
+    monkeypatch.chdir(tmp_path)
+    data = ("--data", data_file) if arguments[0] == "run" and "--data" not in arguments else ()
+    result = invoke(*arguments, *data)
+    assert result.exit_code == code, result.output
+    assert sentence in result.output.replace("\n", " ")
+    assert result.output.count("error:") == 1
+    assert not list(tmp_path.rglob("*.h5" if code == 2 else "model.h5"))
+
+
+def test_a_constant_feature_is_refused(tmp_path):
+    rows = shipped_rows(8)
+    rows[:, [5, 12]] = rows[:, [4, 11]]
+    path = write_official(tmp_path / "constant.h5", rows)
+    result = invoke("run", "--run", tmp_path / "run", "--data", path, "--signal-region", "3.3-3.7")
+    assert result.exit_code == 5
+    assert "same value" in result.output
+
+
+def test_a_damaged_artifact_is_named_and_replaced_on_request(copied, finished):
+    content = (copied / "template.h5").read_bytes()
+    (copied / "template.h5").write_bytes(content[:5000])
+    result = invoke("run", "--run", copied)
+    assert result.exit_code == 4
+    assert "template.h5" in result.output
+    assert invoke("run", "--run", copied, "--overwrite", "--processes", "1").exit_code == 0
+    assert digests(copied) == digests(finished)
+
+
+def test_an_unwritable_directory_is_refused(tmp_path, data_file):
+    target = tmp_path / "file"
+    target.write_text("in the way")
+    result = invoke("run", "--run", target / "run", "--signal-region", "3.3-3.7", "--data", data_file)
+    assert result.exit_code == 4
+    assert "choose another directory" in result.output.replace("\n", " ")
+
+
+def start(directory, data_file, *options):
+    command = [sys.executable, "-m", "anomaly_cli", "run", "--run", str(directory), "--data", str(data_file), *OPTIONS]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_leaves_no_half_written_file_and_continues(how, tmp_path, data_file, finished):
+    directory = tmp_path / "run"
+    slow = ("--set", "classifier.ensemble=50")
+    process = start(directory, data_file, *slow)
+    deadline = time.monotonic() + 120
+    while not (directory / "template.h5").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(how)
+    output, _ = process.communicate(timeout=20)
+    if how is not signal.SIGKILL:
+        assert process.returncode == 130
+        assert "run the same command again to continue" in output
+        assert "Traceback" not in output
+    assert not (directory / "scores.h5").exists()
+    assert not list(directory.glob(".*partial"))
+    for path in directory.glob("*.h5"):
+        read_any(path)
+    result = invoke("run", "--run", directory, "--data", data_file, *OPTIONS)
+    assert result.exit_code == 0, result.output
+    assert "Up to date, not run again: split, template model, template." in result.output.replace("\n", " ")
+    assert digests(directory) == digests(finished)
+
+
+def test_the_log_keeps_what_varies_out_of_the_artifacts(finished):
+    log = json.loads((finished / "run_log.json").read_text())
+    assert [entry["stage"] for entry in log][:3] == ["split", "template model", "template"]
+    assert all(entry["seconds"] > 0 for entry in log)

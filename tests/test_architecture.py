@@ -1,0 +1,95 @@
+"""The layers of docs/architecture.md, the homes of heavy libraries, and measures of size."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import anomaly_cli
+
+PACKAGE = Path(anomaly_cli.__file__).parent
+MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")}
+ALLOWED = {
+    "core": {"core"},
+    "nets": {"nets"},
+    "methods": {"methods", "nets", "core"},
+    "classifiers": {"classifiers", "core"},
+    "analysis": {"analysis", "core"},
+    "artifacts": {"artifacts", "core"},
+    "datasets": {"datasets", "core"},
+    "config": {"core", "classifiers"},
+    "stages": {"stages", "methods", "classifiers", "analysis", "artifacts", "datasets", "config", "core"},
+    "report": {"report", "artifacts", "core"},
+    "cli": {"cli", "stages", "report", "config", "methods", "artifacts", "core"},
+}
+HOMES = {
+    "typer": ("cli",),
+    "h5py": ("artifacts/store", "datasets/readers"),
+    "pandas": ("datasets",),
+    "pyhf": ("analysis",),
+    "sklearn": ("classifiers", "analysis/quality"),
+    "matplotlib": ("report",),
+    "zuko": ("nets/flows",),
+    "torch": ("nets", "methods", "classifiers"),
+}
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module == "anomaly_cli":
+                yield from (f"anomaly_cli.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.split("/")[0] in ALLOWED])
+def test_imports_point_one_way(name):
+    layer = name.split("/")[0]
+    for module in imports_of(MODULES[name]):
+        parts = module.split(".")
+        if parts[0] == "anomaly_cli" and len(parts) > 1:
+            assert parts[1] in ALLOWED[layer], f"{name} imports {module}"
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_heavy_libraries_have_one_home(library):
+    for name, path in MODULES.items():
+        if library in {module.split(".")[0] for module in imports_of(path)}:
+            assert name.startswith(HOMES[library]), f"{name} imports {library}"
+
+
+def test_the_package_neither_prints_nor_asserts():
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not isinstance(node, ast.Assert), name
+            is_print = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+            assert not is_print, name
+        assert "TODO" not in path.read_text(), name
+
+
+def test_modules_and_functions_stay_small():
+    lengths, functions = [], []
+    for name, path in MODULES.items():
+        source = path.read_text()
+        lengths.append(sum(bool(line.strip()) and not line.strip().startswith("#") for line in source.splitlines()))
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef) and not name.startswith("cli/"):
+                size = node.end_lineno - node.lineno + 1
+                functions.append(size)
+                assert size <= 60, f"{name}: {node.name} has {size} lines"
+    assert statistics.median(lengths) <= 110
+    assert max(lengths) <= 320
+    assert statistics.median(functions) <= 12
+
+
+def test_help_imports_nothing_heavy():
+    heavy = "{'torch', 'numpy', 'sklearn', 'pyhf', 'h5py', 'pandas', 'matplotlib'}"
+    code = f"import sys, anomaly_cli.cli.app; found = {heavy} & set(sys.modules); sys.exit(str(found) if found else 0)"
+    subprocess.run([sys.executable, "-c", code], check=True)

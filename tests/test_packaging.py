@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.slow
+def test_a_wheel_carries_data_manifests_and_workflows_and_works(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(tmp_path), str(ROOT)],
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    for folder in ("data_manifests", "workflows"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file():
+                assert (tmp_path / "site" / "anomaly_cli" / folder / path.relative_to(ROOT / folder)).is_file()
+    code = (
+        "import anomaly_cli; from anomaly_cli.cli.app import main; import sys;"
+        f"assert anomaly_cli.__file__.startswith({str(tmp_path)!r});"
+        "sys.argv = ['anomaly', 'split', '--run', 'r', '--signal-region', '3.3-3.7']; main()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site")})
+    assert (tmp_path / "r" / "split.h5").is_file()
+
+
+def test_every_command_in_the_docs_exists_with_its_options():
+    from typer.testing import CliRunner
+
+    from anomaly_cli.cli.app import app
+
+    runner, helps = CliRunner(), {}
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "workflows" / "README.md"):
+        for line in re.findall(r"^(?:\$ )?anomaly (.*)$", path.read_text(), flags=re.MULTILINE):
+            command, options = line.split()[0], re.findall(r"(?<= )--[a-z-]+", line)
+            if command not in helps:
+                result = runner.invoke(app, [command, "--help"], env={"COLUMNS": "200"})
+                assert result.exit_code == 0, f"{path.name}: anomaly {command}"
+                helps[command] = result.output
+            for option in options:
+                assert option in helps[command], f"{path.name}: anomaly {command} has no {option}"
+
+
+def test_links_in_the_docs_lead_to_files():
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!http)([^)#]+)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"

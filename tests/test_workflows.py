@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from anomaly_cli.config import load_config
+from anomaly_cli.core.windows import parse_window
+from anomaly_cli.datasets.manifests import package_folder
+
+FILES = sorted(package_folder("workflows").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_analysis_file_can_be_used(path):
+    config = load_config(path, (), {})
+    assert parse_window(config.regions.signal_region).width == 400.0
+
+
+def test_every_analysis_file_is_in_the_readme():
+    text = (package_folder("workflows") / "README.md").read_text()
+    assert all(f"`{path.name}`" in text for path in FILES)

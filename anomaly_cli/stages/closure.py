@@ -1,7 +1,7 @@
 """Closure: can boosted trees tell the template from background?
 
-In the side-bands: the trained method moves events to the masses of side-band events that it did not
-train on; compared with mjj among the features. With truth: template against true background in the
+In the side-bands: the trained method moves its training events to the masses of side-band events that it
+did not train on; compared with mjj among the features. With truth: template against true background in the
 signal region. Beside each stands the same figure for untouched side-band events.
 """
 
@@ -94,7 +94,8 @@ def _side_band_check(run: RunDirectory, split: Artifact, resources: Resources) -
     fitted, inputs = load_fitted(run, split, model)
     held_out = inputs.side_bands.take(inputs.is_validation)
     masses = np.tile(held_out.mjj, 4)
-    moved = fitted.sample(masses, resources.streams("closure/sample")).events
+    sampled = fitted.sample(masses, resources.streams("closure/sample")).events
+    moved = sampled.take(~np.isin(sampled.source_id, held_out.event_id))
     trained = inputs.side_bands.take(~inputs.is_validation)
     generator = resources.streams("closure").generator("untouched")
     untouched = trained.take(generator.integers(len(trained), size=len(masses)))

@@ -1,6 +1,6 @@
 """Configuration: TOML and command line become one frozen record.
 
-Precedence: command line, then the file given to `--config`, then the defaults here.
+Precedence: command line, the file given to `--config`, the run's own `config.toml`, the defaults here.
 """
 
 from __future__ import annotations
@@ -137,18 +137,20 @@ class Config:
         return tomli_w.dumps(dataclasses.asdict(self))
 
 
-def load_config(file: Path | None, overrides: Sequence[str], options: Mapping[str, Any]) -> Config:
-    """Return the configuration from a file, `key=value` overrides and command-line options.
+def load_config(files: Sequence[Path], overrides: Sequence[str], options: Mapping[str, Any]) -> Config:
+    """Return the configuration from files, `key=value` overrides and command-line options.
 
     Args:
-        file: TOML file, or None.
+        files: TOML files; later ones win.
         overrides: as `template.oversampling=8`.
         options: values by dotted key, which win over everything.
 
     Raises:
         ConfigError: where the file cannot be read, or a name or value is wrong.
     """
-    tree = _read_toml(file) if file else {}
+    tree: dict[str, Any] = {}
+    for file in files:
+        _merge(tree, _read_toml(file))
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals:
@@ -157,6 +159,14 @@ def load_config(file: Path | None, overrides: Sequence[str], options: Mapping[st
     for key, value in options.items():
         _assign(tree, key, value)
     return build_record(Config, tree, "configuration")
+
+
+def _merge(tree: dict[str, Any], newer: Mapping[str, Any]) -> None:
+    for key, value in newer.items():
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = value
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def measure_seed(seed: int, settings: list[str], processes: int) -> dict[str, An
     with tempfile.TemporaryDirectory() as folder:
         for label, inject in (("signal", "default"), ("null", 0)):
             options = {"seed": seed, "regions.signal_region": "3.3-3.7", "data.inject": inject}
-            config = load_config(None, settings, options)
+            config = load_config([], settings, options)
             run, seconds = run_once(config, Path(folder) / label, processes, with_evaluation=label == "signal")
             closure = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
             tests = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)

@@ -11,7 +11,7 @@ FILES = sorted(package_folder("workflows").glob("*.toml"))
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_analysis_file_can_be_used(path):
-    config = load_config(path, (), {})
+    config = load_config([path], (), {})
     assert parse_window(config.regions.signal_region).width == 400.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,8 @@ from scipy.stats import chi2
 
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.windows import Window
+from anomaly_cli.core.windows import COLLISION_ENERGY, Window
 
-COLLISION_ENERGY = 13_000.0
-"""Centre-of-mass energy [GeV], for x = mjj / sqrt(s)."""
 BIN_WIDTH = 20.0
 """Width of the mass bins, about [GeV]."""
 FEWEST_EVENTS = 50
@@ -23,6 +21,10 @@ FEWEST_PARAMETERS, MOST_PARAMETERS = 4, 5
 """Range of the number of parameters; three do not describe LHCO-like spectra."""
 SIGNIFICANCE_LEVEL = 0.05
 """A parameter is added while the likelihood-ratio test prefers it at this level."""
+LARGEST_STEP = 1.0
+"""Largest change of the logarithm of the rate in one step of the fit."""
+LARGEST_UNCERTAINTY = 0.5
+"""Largest relative uncertainty of a prediction that is worth anything."""
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(4)
 
 
@@ -119,12 +121,25 @@ def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window]
             )
     data = _bin(masses, side_bands)
     sr = _bin([np.zeros(0)], [signal_region])
-    fits = [_fit(data, sr, signal_region, n) for n in range(FEWEST_PARAMETERS, MOST_PARAMETERS + 2)]
-    chosen = 0
-    while chosen < len(fits) - 2 and chi2.sf(max(fits[chosen].chi2 - fits[chosen + 1].chi2, 0), 1) < SIGNIFICANCE_LEVEL:
-        chosen += 1
-    spread = abs(fits[chosen + 1].n_expected - fits[chosen].n_expected)
-    return MassFit(**{**fits[chosen].__dict__, "uncertainty_function": spread})
+    fit = _fit(data, sr, signal_region, FEWEST_PARAMETERS)
+    spread = abs(fit.n_expected - _fit(data, sr, signal_region, FEWEST_PARAMETERS - 1).n_expected)
+    for n_parameters in range(FEWEST_PARAMETERS + 1, MOST_PARAMETERS + 2):
+        try:
+            larger = _fit(data, sr, signal_region, n_parameters)
+        except PhysicsError:
+            break  # the data cannot constrain it; the spread to one parameter less stands
+        spread = abs(larger.n_expected - fit.n_expected)
+        is_better = chi2.sf(max(fit.chi2 - larger.chi2, 0.0), 1) < SIGNIFICANCE_LEVEL
+        if n_parameters > MOST_PARAMETERS or not is_better:
+            break
+        fit = larger
+    fit = replace(fit, uncertainty_function=spread)
+    if fit.uncertainty > LARGEST_UNCERTAINTY * fit.n_expected:
+        raise PhysicsError(
+            f"the side-bands predict {fit.n_expected:.0f} +- {fit.uncertainty:.0f} events in the signal region"
+            f" {signal_region.text} TeV, which is no prediction; widen them with --side-bands"
+        )
+    return fit
 
 
 def _bin(masses: Sequence[FloatArray], windows: Sequence[Window]) -> _Binned:
@@ -155,6 +170,7 @@ def _fit(data: _Binned, sr: _Binned, window: Window, n_parameters: int) -> MassF
         expected, jacobian = _predict(basis, data.weights, parameters)
         information = jacobian.T @ (jacobian / expected[:, None])
         step = np.linalg.solve(information, jacobian.T @ (data.counts / expected - 1.0))
+        step = step * min(1.0, LARGEST_STEP / float(np.abs(basis @ step).max()))
         parameters = parameters + step
         if np.abs(step).max() < 1e-10 * (1.0 + np.abs(parameters).max()):
             break

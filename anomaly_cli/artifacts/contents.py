@@ -55,8 +55,10 @@ def read_truth(run: RunDirectory, split: Artifact) -> Truth | None:
         ArtifactError: where the truth belongs to another split.
     """
     path = run.artifact(schema.TRUTH)
-    if not path.exists():
+    if not split.groups["origin"]["has_truth"]:
         return None
+    if not path.exists():
+        raise ArtifactError(f"{path}: no such file, though the data have labels; delete {split.path} and split again")
     truth = read_artifact(path, schema.TRUTH)
     if truth.provenance != split.provenance:
         raise ArtifactError(f"{path}: belongs to another split than {split.path.name}; run 'anomaly split' again")

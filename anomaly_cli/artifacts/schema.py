@@ -113,6 +113,9 @@ SPLIT = Kind(
     "anomaly split",
     {
         "windows": Group(_WINDOWS, "the mass windows"),
+        "origin": Group(
+            {"has_truth": Column("b1", "", "", "whether a truth artifact belongs to this split")}, "kind of data"
+        ),
         "cutflow": Group(
             {
                 "step": Column("str", "c", "", "step of the selection"),

@@ -189,8 +189,13 @@ def read_any(path: Path) -> Artifact:
         with h5py.File(path, "r", locking=False) as file:
             return _read_open(path, file)
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; 'anomaly run --dry-run' shows which command makes it") from None
+        raise ArtifactError(f"{path}: no such file; run the earlier stages first, or 'anomaly run'") from None
+    except IsADirectoryError:
+        names = ", ".join(sorted(p.name for p in path.glob("*.h5"))) or "none"
+        raise ArtifactError(f"{path}: is a directory; name one of its artifacts ({names})") from None
     except OSError as error:
+        if path.suffix != ".h5":
+            raise ArtifactError(f"{path}: is no artifact; artifacts end in .h5") from None
         raise ArtifactError(
             f"{path}: cannot be read as HDF5 ({_first_line(error)}); delete it and run the stage again"
         ) from error

@@ -124,6 +124,11 @@ def _train_and_score(job: _Job, tables: Sequence[_Table], settings: ClassifierSe
     weight = np.concatenate([observed.weight, template.weight])
     held_out = used & (hash_uniform(source, job.salt) < settings.validation_fraction)
     trained = used & ~held_out
+    if min(len(np.unique(y[trained])), len(np.unique(y[held_out]))) < 2:
+        raise PhysicsError(
+            f"classify: fold {job.fold} has too few events to train on and to stop on; use fewer folds, or a"
+            " classifier.validation_fraction nearer 0.1"
+        )
     weight[y == 0] *= weight[trained & (y == 1)].sum() / weight[trained & (y == 0)].sum()
     model = HistGradientBoostingClassifier(
         max_iter=settings.iterations,

@@ -64,8 +64,8 @@ def print_summary(directory: Path) -> None:
     missing = [kind for kind in (schema.SPLIT, schema.SIGNIFICANCE, schema.CLOSURE) if not run.artifact(kind).exists()]
     if missing:
         raise ArtifactError(
-            f"{run.artifact(missing[0])}: no such file; the run is not finished: continue with"
-            f" 'anomaly run --run {directory}'"
+            f"{run.artifact(missing[0])}: no such file, the run is not finished; finish it with"
+            f" 'anomaly run --run {directory} --signal-region WINDOW'"
         )
     show(summarise_run(run))
     files = ", ".join(sorted(p.name for p in directory.iterdir() if not p.name.startswith(".") and p.is_file()))
@@ -75,7 +75,7 @@ def print_summary(directory: Path) -> None:
         lines.append(f"      anomaly evaluate --run {directory}   (significance improvement, uses truth)")
     workspace = next(iter(sorted(run.workspaces.glob("*.json"))), None)
     if workspace:
-        lines.append(f"      pyhf cls {workspace}")
+        lines.append(f"      pyhf cls {workspace}   (CLs of one nominal signal; Z and p0 are those above)")
     show(Text("\n".join(lines)))
 
 

@@ -60,8 +60,12 @@ def config(
     import dataclasses
 
     from anomaly_cli.cli.settings import resolve_config
+    from anomaly_cli.config import RUN_CONFIG_NAME
+    from anomaly_cli.core.errors import ConfigError
     from anomaly_cli.methods.registry import find_methods, make_method
 
+    if run_directory is not None and not (run_directory / RUN_CONFIG_NAME).is_file():
+        raise ConfigError(f"{run_directory}: has no {RUN_CONFIG_NAME}; leave out --run to print the defaults")
     resolved = resolve_config(run_directory, file, settings, {})
     complete = {name: dataclasses.asdict(make_method(name, resolved.methods.get(name, {}))) for name in find_methods()}
     typer.echo(dataclasses.replace(resolved, methods=complete).to_toml(), nl=False)

@@ -10,7 +10,7 @@ import typer
 Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="Run directory that holds the artifacts.")]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="TOML file with settings; default: the run's own config.toml."),
+    typer.Option("--config", metavar="FILE", help="TOML file with settings; wins over the run's own config.toml."),
 ]
 Settings = Annotated[
     list[str] | None,

@@ -17,13 +17,13 @@ def resolve_config(
     """Return the configuration of a command.
 
     Args:
-        run: run directory; its own configuration is the base where `file` is not given.
+        run: run directory; its own configuration is the base.
         file: configuration file.
         overrides: `key=value` texts.
         options: command-line options by dotted key; those that are None were not given.
     """
-    if file is None and run is not None and (run / RUN_CONFIG_NAME).is_file():
-        file = run / RUN_CONFIG_NAME
+    own = run / RUN_CONFIG_NAME if run is not None else None
+    files = [path for path in (own,) if path is not None and path.is_file()] + [path for path in (file,) if path]
     given = {key: value for key, value in options.items() if value is not None}
     if "data.inject" in given and given["data.inject"].isdigit():
         given["data.inject"] = int(given["data.inject"])
@@ -34,7 +34,7 @@ def resolve_config(
     for key in ("data.file", "data.reference"):
         if given.get(key) not in (None, "", "shipped"):
             given[key] = str(Path(given[key]).expanduser().absolute())
-    return load_config(file, overrides or (), given)
+    return load_config(files, overrides or (), given)
 
 
 def _numbers(text: str) -> list[float]:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import FloatArray
 
+COLLISION_ENERGY = 13_000.0
+"""Centre-of-mass energy [GeV]."""
 LOWER_WIDTH = 300.0
 """Default width of the lower side-band [GeV]."""
 UPPER_WIDTH = 900.0
@@ -93,8 +95,9 @@ def parse_window(text: str) -> Window:
     low, high = (round(float(edge) * scale, 6) for edge in (match[1], match[2]))
     if low >= high:
         raise ConfigError(f"window '{text}' is empty or inverted; the lower edge comes first, as in 3.3-3.7")
-    if high > 100_000.0:
-        raise ConfigError(f"window '{text}' lies above 100 TeV; if it is meant in GeV, write {text.strip()}GeV")
+    if high >= COLLISION_ENERGY:
+        hint = f"; if it is meant in GeV, write {text.strip()}GeV" if high > 10 * COLLISION_ENERGY else ""
+        raise ConfigError(f"window '{text}' lies above the collision energy of 13 TeV{hint}")
     return Window(low, high)
 
 
@@ -124,6 +127,11 @@ def default_side_bands(sr: Window, lowest: float, highest: float) -> tuple[Windo
     Raises:
         ConfigError: where fewer than 100 GeV of data lie on one side.
     """
+    if sr.high <= lowest or sr.low >= highest:
+        raise ConfigError(
+            f"signal region {sr.text} TeV holds no events: the data span {lowest / 1000:.3f} to"
+            f" {highest / 1000:.3f} TeV; choose a region inside"
+        )
     low = max(sr.low - LOWER_WIDTH, float(np.floor(lowest)))
     high = min(sr.high + UPPER_WIDTH, float(np.ceil(highest)))
     if sr.low - low < SHORTEST_SIDE_BAND or high - sr.high < SHORTEST_SIDE_BAND:

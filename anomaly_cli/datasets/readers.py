@@ -55,6 +55,8 @@ def read_events(path: Path) -> EventTable:
     if path.stat().st_size == 0:
         raise DataError(f"{path}: is empty (0 bytes); download or copy it again")
     values, names = _read_csv(path) if path.suffix.lower() == ".csv" else _read_hdf5(path)
+    if values.ndim != 2 or values.shape[1] != len(names) or values.dtype.kind not in "fiub":
+        raise DataError(f"{path}: must hold a table of numbers with one name per column; check how it was written")
     return _to_table(path, values, names)
 
 
@@ -63,14 +65,17 @@ def _read_csv(path: Path) -> tuple[npt.NDArray[Any], list[str]]:
         frame = pd.read_csv(path)
         return frame.to_numpy(dtype=np.float64), [str(name).strip() for name in frame.columns]
     except (ValueError, OSError, pd.errors.ParserError) as error:
-        raise DataError(f"{path}: cannot be read as CSV with a header line ({_first_line(error)})") from error
+        raise DataError(
+            f"{path}: cannot be read as CSV ({_first_line(error)}); it needs one header line with the official column"
+            " names and numbers below"
+        ) from error
 
 
 def _read_hdf5(path: Path) -> tuple[npt.NDArray[Any], list[str]]:
     try:
         with h5py.File(path, "r", locking=False) as file:
             return _find_columns(path, file)
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise DataError(
             f"{path}: cannot be read as HDF5 ({_first_line(error)}); the file is damaged, cut short or of another"
             " type: compare its size and checksum with the source and fetch it again"

@@ -181,7 +181,7 @@ class FittedCurtainsF4F(FittedTemplate):
 
     def _move(self, scaled: FloatArray, source: FloatArray, target: FloatArray) -> FloatArray:
         moved = []
-        with torch.no_grad():
+        with torch.no_grad(), training.seeded(0, 1):
             for start in range(0, len(scaled), BATCH):
                 part = slice(start, start + BATCH)
                 x, old, new = (_tensor(array[part]) for array in (scaled, source[:, None], target[:, None]))

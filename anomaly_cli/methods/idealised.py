@@ -33,7 +33,7 @@ class Idealised(TemplateMethod):
     """
 
     name: ClassVar[str] = "idealised"
-    summary: ClassVar[str] = "true background in the signal region: the bound that other methods are compared with"
+    summary: ClassVar[str] = "true background in the signal region: what other methods are compared with"
     reference: ClassVar[str] = "arXiv:2109.00546"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.TRUTH})
     chooses_mass: ClassVar[bool] = True

@@ -15,6 +15,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.core.errors import ArtifactError
 
 REGION_NAMES = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
 NOT_MEASURED = "not measured"
@@ -26,12 +27,23 @@ def summarise_run(run: RunDirectory) -> RenderableType:
     significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
     template = read_artifact(run.artifact(schema.TEMPLATE), schema.TEMPLATE)
     closure = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
+    scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES)
+    _check_chain([(template, split), (scores, template), (significance, scores), (closure, template)])
     return Group(
         _title(split, template),
         region_table(run, split),
         *significance_tables(significance),
         closure_table(closure),
     )
+
+
+def _check_chain(links: Iterable[tuple[Artifact, Artifact]]) -> None:
+    for made, source in links:
+        if made.provenance.inputs[source.kind.name] != source.digest:
+            raise ArtifactError(
+                f"{made.path}: was made from another {source.path.name} than lies beside it; bring the run up to date"
+                f" with 'anomaly run --run {made.path.parent} --overwrite'"
+            )
 
 
 def _title(split: Artifact, template: Artifact) -> Text:

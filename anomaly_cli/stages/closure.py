@@ -1,8 +1,9 @@
 """Closure: can boosted trees tell the template from background?
 
-In the side-bands: the trained method moves its training events to the masses of side-band events that it
-did not train on; compared with mjj among the features. With truth: template against true background in the
-signal region. Beside each stands the same figure for untouched side-band events.
+In the side-bands: the trained method moves its training events to side-band masses; they are compared,
+with mjj among the features, with side-band events that its flows were not trained on. With truth: template
+against true background in the signal region. Beside each stands the same figure for untouched side-band
+events.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, read_artifact, write_artifact
 from anomaly_cli.config import Config
+from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.progress import Step
 from anomaly_cli.methods.base import Need
@@ -59,7 +61,7 @@ def make_closure(run: RunDirectory, config: Config, resources: Resources, overwr
     plan = plan_closure(run, config, split, template)
 
     def make() -> None:
-        checks = [*_side_band_check(run, split, resources), *_truth_check(run, split, template)]
+        checks = [*_side_band_check(run, split, template, resources), *_truth_check(run, split, template)]
         rows = []
         for done, check in enumerate(checks):
             resources.progress(Step("closure: boosted trees", done, len(checks), check.name))
@@ -87,17 +89,22 @@ def _measure(check: _Check, resources: Resources) -> dict[str, Any]:
     }
 
 
-def _side_band_check(run: RunDirectory, split: Artifact, resources: Resources) -> list[_Check]:
+def _side_band_check(run: RunDirectory, split: Artifact, template: Artifact, resources: Resources) -> list[_Check]:
     model = read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)
+    if template.provenance.inputs["template_model"] != model.digest:
+        raise ArtifactError(
+            f"{model.path}: is not the model that {template.path.name} was sampled from; run 'anomaly template"
+            " --overwrite' without --from-model, or put that model in its place"
+        )
     if find_methods()[model.provenance.settings["method"]].chooses_mass:
         return []
     fitted, inputs = load_fitted(run, split, model)
     held_out = inputs.side_bands.take(inputs.is_validation)
-    masses = np.tile(held_out.mjj, 4)
+    generator = resources.streams("closure").generator("masses")
+    trained = inputs.side_bands.take(~inputs.is_validation)
+    masses = trained.mjj[generator.integers(len(trained), size=4 * len(held_out))]
     sampled = fitted.sample(masses, resources.streams("closure/sample")).events
     moved = sampled.take(~np.isin(sampled.source_id, held_out.event_id))
-    trained = inputs.side_bands.take(~inputs.is_validation)
-    generator = resources.streams("closure").generator("untouched")
     untouched = trained.take(generator.integers(len(trained), size=len(masses)))
     return [
         _Check(

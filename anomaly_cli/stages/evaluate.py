@@ -15,7 +15,7 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, write_artifact
 from anomaly_cli.classifiers import kfold
 from anomaly_cli.config import Config
-from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.windows import Window
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
@@ -23,6 +23,8 @@ from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 STAGE, VERSION = "evaluate", 1
 EFFICIENCIES = (0.1, 0.01, 0.001)
 """Background efficiencies; those that keep no reference event are left out."""
+FEWEST_REFERENCE = 500
+"""Fewer reference background events than this measure nothing."""
 IDEALISED = "idealised"
 
 
@@ -50,6 +52,11 @@ def make_evaluation(run: RunDirectory, config: Config, resources: Resources, ove
         raise ConfigError(
             "evaluate: needs labelled data with background held back and signal left over in the signal region;"
             " split them with --reserve 0.4 (and fewer signal events with --inject), or --reference FILE"
+        )
+    if len(truth.background(sr)) < FEWEST_REFERENCE:
+        raise PhysicsError(
+            f"evaluate: {len(truth.background(sr))} reference background events in the signal region are too few,"
+            f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
     plan = plan_evaluate(run, config, split, template, truth)
     return execute(plan, overwrite, lambda: _make(plan, config, resources, _Sets.read(split, template, truth, sr)))

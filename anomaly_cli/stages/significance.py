@@ -21,7 +21,7 @@ from anomaly_cli.analysis.counting import (
 )
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions, read_split
+from anomaly_cli.artifacts.contents import read_regions, read_split, read_template
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.store import Artifact, encode_artifact, read_artifact, write_files
@@ -29,7 +29,7 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.progress import Step
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.template import configured_method, fit_side_bands, mass_fit_columns
+from anomaly_cli.stages.template import fit_side_bands, mass_fit_columns
 
 STAGE, VERSION = "significance", 1
 
@@ -59,25 +59,28 @@ def plan_significance(run: RunDirectory, config: Config, split: Artifact, scores
     """Return the plan of the significance stage."""
     settings = {
         "background_efficiencies": list(config.significance.background_efficiencies),
-        "settings_digest": settings_digest(config, split),
+        "settings_digest": settings_digest(split, read_template(run, split), scores),
     }
     inputs = {"split": split.digest, "scores": scores.digest}
     provenance = Provenance(STAGE, VERSION, settings, config.seed, inputs)
     return Plan(STAGE, run.artifact(schema.SIGNIFICANCE), provenance)
 
 
-def settings_digest(config: Config, split: Artifact) -> str:
+def settings_digest(split: Artifact, template: Artifact, scores: Artifact) -> str:
     """Return a hash of the settings that closure and over-dispersion depend on.
 
     Measured values belong to a configuration; this names it, whatever the seed and the injected signal.
+
+    Raises:
+        ArtifactError: where the scores belong to another template.
     """
-    method = configured_method(config)
+    if scores.provenance.inputs["template"] != template.digest:
+        raise ArtifactError(f"{scores.path}: scores another template; run 'anomaly classify --overwrite' first")
     relevant = {
         "windows_gev": [[window.low, window.high] for window in read_regions(split).named().values()],
         "features": list(split.features),
-        "method": {"name": method.name, **dataclasses.asdict(method)},
-        "template": dataclasses.asdict(config.template),
-        "classifier": dataclasses.asdict(config.classifier),
+        "template": template.provenance.settings,
+        "classifier": scores.provenance.settings,
     }
     return hashlib.sha256(canonical_json(relevant).encode()).hexdigest()
 
@@ -108,6 +111,8 @@ def make_significance(run: RunDirectory, config: Config, resources: Resources, o
         groups = _groups(tests, mass_fit, scores)
         files[plan.output] = encode_artifact(schema.SIGNIFICANCE, groups, plan.provenance)[0]
         write_files(files)
+        for stale in set(run.workspaces.glob("*.json")) - set(files):
+            stale.unlink(missing_ok=True)
 
     return execute(plan, overwrite, make)
 

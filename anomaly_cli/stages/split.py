@@ -58,6 +58,8 @@ def plan_split(run: RunDirectory, config: Config) -> Plan:
     inputs = {"data": _data_digest(config)}
     if config.data.reference:
         inputs["reference"] = file_digest(Path(config.data.reference))
+        if inputs["reference"] == inputs["data"]:
+            raise ConfigError("--reference: is the same file as --data; use --reserve to hold back part of one file")
     return Plan(STAGE, run.artifact(schema.SPLIT), Provenance(STAGE, VERSION, settings, config.seed, inputs))
 
 
@@ -102,11 +104,11 @@ def _make(run: RunDirectory, config: Config, resources: Resources, provenance: P
     loaded = _load(path, config.data.features, cutflow)
     resources.progress(Step("split: reading", 1, 2, f"{len(loaded.row)} events"))
     observed_index, reference_index = _divide(loaded, config, provenance, resources)
-    cutflow.add("in the observed data (the rest is held back)", len(observed_index))
+    cutflow.add("observed (of labelled data, the rest is held back)", len(observed_index))
     observed = _renumber(loaded.events, observed_index, 0)
     _refuse_constant(observed)
     regions = _choose_regions(config, observed)
-    groups = _divide_into_regions(observed, regions, cutflow)
+    groups = _divide_into_regions(observed, regions, cutflow, loaded.is_labelled)
     run.create()
     files = {}
     if loaded.is_labelled:
@@ -177,7 +179,9 @@ def _choose_regions(config: Config, observed: Events) -> Regions:
     return regions
 
 
-def _divide_into_regions(observed: Events, regions: Regions, cutflow: Cutflow) -> dict[str, dict[str, Any]]:
+def _divide_into_regions(
+    observed: Events, regions: Regions, cutflow: Cutflow, has_truth: bool
+) -> dict[str, dict[str, Any]]:
     masks = {name: window.contains(observed.mjj) for name, window in regions.named().items()}
     inside = np.any(list(masks.values()), axis=0)
     cutflow.add("in side-bands and signal region", int(inside.sum()))
@@ -190,6 +194,7 @@ def _divide_into_regions(observed: Events, regions: Regions, cutflow: Cutflow) -
         "low": [window.low for window in windows.values()],
         "high": [window.high for window in windows.values()],
     }
+    groups["origin"] = {"has_truth": has_truth}
     groups["cutflow"] = {"step": [s for s, _ in cutflow.steps], "n_events": [n for _, n in cutflow.steps]}
     return groups
 

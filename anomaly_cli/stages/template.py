@@ -16,7 +16,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, event_columns, read_artifact, write_artifact
 from anomaly_cli.config import Config
-from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.core.errors import ArtifactError, PhysicsError
 from anomaly_cli.core.progress import Step
 from anomaly_cli.methods.base import Context, FittedTemplate, Need, TemplateInputs, TemplateMethod
 from anomaly_cli.methods.registry import make_method
@@ -43,6 +43,7 @@ def plan_sample(run: RunDirectory, config: Config, split: Artifact, model: Artif
     """Return the plan of sampling a trained method."""
     settings = {
         "method": model.provenance.settings["method"],
+        "model": dict(model.provenance.settings),
         "oversampling": config.template.oversampling,
         "threads": config.threads,
     }
@@ -94,7 +95,13 @@ def make_template(
         resources.progress(Step("template: sampling", 0, 1))
         fitted, inputs = load_fitted(run, split, model)
         mass_fit = fit_side_bands(split)
-        n_wanted = round(config.template.oversampling * len(split.groups["sr"]["mjj"]))
+        n_observed = len(split.groups["sr"]["mjj"])
+        n_wanted = round(config.template.oversampling * n_observed)
+        if n_wanted < 1:
+            raise PhysicsError(
+                f"template: oversampling {config.template.oversampling:g} of {n_observed} signal-region events leaves"
+                " no template event; raise it with --oversampling"
+            )
         masses = mass_fit.sample(n_wanted, resources.streams("template").generator("target-mass"))
         sample = fitted.sample(masses, resources.streams("template/sample"))
         groups = {

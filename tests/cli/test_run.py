@@ -41,7 +41,9 @@ def test_the_counts_of_the_regions_close(finished, data_file):
     n_observed = sum(len(split.groups[name]["mjj"]) for name in ("sb1", "sr", "sb2", "rest"))
     steps = dict(zip(split.groups["cutflow"]["step"], split.groups["cutflow"]["n_events"], strict=True))
     assert (
-        n_observed == steps["in the observed data (the rest is held back)"] == len(truth.groups["observed"]["event_id"])
+        n_observed
+        == steps["observed (of labelled data, the rest is held back)"]
+        == len(truth.groups["observed"]["event_id"])
     )
     assert n_observed + len(truth.groups["reference"]["mjj"]) == steps["tau1 > 0 in both jets"]
     ids = np.concatenate([split.groups[name]["event_id"] for name in ("sb1", "sr", "sb2", "rest")])
@@ -244,8 +246,11 @@ BAD = [
     (("run", "--signal-region", "3.7-3.3"), 2, "lower edge comes first"),
     (("run", "--signal-region", "3.3-3.7", "--side-bands", "3.0-3.4,3.7-4.6"), 2, "overlaps the signal region"),
     (("run", "--signal-region", "3.3-3.7", "--side-bands", "3.0-3.3"), 2, "two windows"),
-    (("run", "--signal-region", "3.3-3.7", "--side-bands", "3.0-3.3,12-13"), 5, "holds no events"),
-    (("run", "--signal-region", "12-13"), 2, "choose a region further inside"),
+    (("run", "--signal-region", "3.3-3.7", "--side-bands", "3.0-3.3,12-12.5"), 5, "holds no events"),
+    (("run", "--signal-region", "12-12.5"), 2, "choose a region inside"),
+    (("run", "--signal-region", "3.3-14"), 2, "above the collision energy"),
+    (("config", "--run", "nowhere"), 2, "has no config.toml"),
+    (("inspect", "."), 4, "is a directory"),
     (("run", "--signal-region", "2.61-2.9"), 2, "choose a region further inside"),
     (("run", "--signal-region", "6.4-6.45"), 5, "needs at least"),
     (("run", "--signal-region", "3.3-3.7", "--method", "curtain"), 2, "did you mean 'curtains_f4f'"),

@@ -95,7 +95,7 @@ def parse_window(text: str) -> Window:
     low, high = (round(float(edge) * scale, 6) for edge in (match[1], match[2]))
     if low >= high:
         raise ConfigError(f"window '{text}' is empty or inverted; the lower edge comes first, as in 3.3-3.7")
-    if high >= COLLISION_ENERGY:
+    if high > COLLISION_ENERGY:
         hint = f"; if it is meant in GeV, write {text.strip()}GeV" if high > 10 * COLLISION_ENERGY else ""
         raise ConfigError(f"window '{text}' lies above the collision energy of 13 TeV{hint}")
     return Window(low, high)

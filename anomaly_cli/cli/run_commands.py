@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +15,13 @@ from anomaly_cli.cli.failures import guarded
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command("run")(guarded(run))
+    app.command("run", help=help_text(run))(guarded(run))
     app.command("summary")(guarded(summary))
+
+
+def help_text(command: Callable[..., None]) -> str:
+    """Return the docstring with the lines of its examples kept apart."""
+    return inspect.cleandoc(command.__doc__ or "").replace("Examples:", "\b\nExamples:")
 
 
 def run(

@@ -53,9 +53,7 @@ def run(
 
     Examples:
       anomaly run --signal-region 3.3-3.7
-
-      anomaly run --data events_anomalydetection_v2.features.h5 --signal-region 3.3-3.7 --inject 1000
-
+      anomaly run --signal-region 3.3-3.7 --data events_anomalydetection_v2.features.h5
       anomaly run --signal-region 3300-3700GeV --inject 0 --seed 7 --run null-seed7
     """
     given = {

@@ -29,12 +29,9 @@ def summarise_run(run: RunDirectory) -> RenderableType:
     closure = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
     scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES)
     _check_chain([(template, split), (scores, template), (significance, scores), (closure, template)])
-    return Group(
-        _title(split, template),
-        region_table(run, split),
-        *significance_tables(significance),
-        closure_table(closure),
-    )
+    blank = Text("")
+    parts = [_title(split, template), region_table(run, split), *significance_tables(significance)]
+    return Group(*(line for part in (*parts, closure_table(closure)) for line in (part, blank)))
 
 
 def _check_chain(links: Iterable[tuple[Artifact, Artifact]]) -> None:

@@ -82,7 +82,6 @@ def print_summary(directory: Path) -> None:
 def run_stages(directory: Path, config: Config, makers: list[Maker], overwrite: bool, quiet: bool) -> RunDirectory:
     """Run single stages, log them, and say what was made."""
     run = RunDirectory(directory)
-    run.create()
     outcomes: list[Outcome] = []
     try:
         with show_progress(quiet) as progress:

@@ -151,4 +151,4 @@ def _text(value: Any) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

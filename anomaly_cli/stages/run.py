@@ -109,7 +109,6 @@ def run_chain(run: RunDirectory, config: Config, resources: Resources, overwrite
     planned = plan_run(run, config)
     if not overwrite:
         _refuse_replacing(run, planned)
-    run.create()
     outcomes: list[Outcome] = []
     try:
         for stage in CHAIN:

@@ -8,11 +8,13 @@ References:
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import joblib
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
@@ -107,11 +109,20 @@ def _run(
                 scores = _train_and_score(job, tables, settings)
             yield job, scores
         return
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=resources.threads):
-        parallel = joblib.Parallel(n_jobs=resources.processes, return_as="generator")
-        yield from zip(
-            jobs, parallel(joblib.delayed(_train_and_score)(job, tables, settings) for job in jobs), strict=True
-        )
+    try:
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=resources.threads):
+            parallel = joblib.Parallel(n_jobs=resources.processes, return_as="generator")
+            results = parallel(joblib.delayed(_work)(job, tables, settings) for job in jobs)
+        yield from zip(jobs, results, strict=True)
+    except KeyboardInterrupt:
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        raise
+
+
+def _work(job: _Job, tables: Sequence[_Table], settings: ClassifierSettings) -> list[FloatArray]:
+    """Do a job in a worker process, which leaves Ctrl-C to its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return _train_and_score(job, tables, settings)
 
 
 def _train_and_score(job: _Job, tables: Sequence[_Table], settings: ClassifierSettings) -> list[FloatArray]:

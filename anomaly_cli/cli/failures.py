@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import os
-import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn, ParamSpec
+from typing import ParamSpec
 
 import typer
 
@@ -31,7 +29,8 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             _say("out of memory; use fewer events, a lower --oversampling or --processes 1")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            _end_at_once()
+            _say("interrupted; finished stages are kept: run the same command again to continue")
+            raise typer.Exit(INTERRUPTED) from None
 
     return wrapper
 
@@ -39,14 +38,6 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 def interrupt(_: int, __: FrameType | None) -> None:
     """Treat a termination signal like Ctrl-C."""
     raise KeyboardInterrupt
-
-
-def _end_at_once() -> NoReturn:
-    """End without waiting for workers; files are only ever renamed into place, so none is half-written."""
-    _say("interrupted; finished stages are kept: run the same command again to continue")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(INTERRUPTED)
 
 
 def _say(sentence: str) -> None:

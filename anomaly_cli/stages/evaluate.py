@@ -53,9 +53,10 @@ def make_evaluation(run: RunDirectory, config: Config, resources: Resources, ove
             "evaluate: needs labelled data with background held back and signal left over in the signal region;"
             " split them with --reserve 0.4 (and fewer signal events with --inject), or --reference FILE"
         )
-    if len(truth.background(sr)) < FEWEST_REFERENCE:
+    n_reference = len(truth.background(sr))
+    if n_reference < FEWEST_REFERENCE:
         raise PhysicsError(
-            f"evaluate: {len(truth.background(sr))} reference background events in the signal region are too few,"
+            f"evaluate: {n_reference} reference background events in the signal region are too few,"
             f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
     plan = plan_evaluate(run, config, split, template, truth)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.schema import KINDS, Column, Group, Kind
-from anomaly_cli.core.errors import ArtifactError, DataError
+from anomaly_cli.core.errors import ArtifactError, DataError, first_line
 from anomaly_cli.core.events import Events
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -197,10 +197,10 @@ def read_any(path: Path) -> Artifact:
         if path.suffix != ".h5":
             raise ArtifactError(f"{path}: is no artifact; artifacts end in .h5") from None
         raise ArtifactError(
-            f"{path}: cannot be read as HDF5 ({_first_line(error)}); delete it and run the stage again"
+            f"{path}: cannot be read as HDF5 ({first_line(error)}); delete it and run the stage again"
         ) from error
     except (KeyError, ValueError, RuntimeError, TypeError, DataError) as error:
-        raise ArtifactError(f"{path}: damaged ({_first_line(error)}); delete it and run the stage again") from error
+        raise ArtifactError(f"{path}: damaged ({first_line(error)}); delete it and run the stage again") from error
 
 
 def _read_open(path: Path, file: h5py.File) -> Artifact:
@@ -296,7 +296,3 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path given to --data") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__

@@ -41,3 +41,8 @@ class TrainingError(AnomalyError):
     """A training that diverged, after it was retried."""
 
     exit_code = 6
+
+
+def first_line(error: Exception) -> str:
+    """Return what another library's error says in its first line, to be quoted in a sentence of ours."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

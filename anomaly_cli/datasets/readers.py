@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from anomaly_cli.core.errors import DataError
+from anomaly_cli.core.errors import DataError, first_line
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 
@@ -66,7 +66,7 @@ def _read_csv(path: Path) -> tuple[npt.NDArray[Any], list[str]]:
         return frame.to_numpy(dtype=np.float64), [str(name).strip() for name in frame.columns]
     except (ValueError, OSError, pd.errors.ParserError) as error:
         raise DataError(
-            f"{path}: cannot be read as CSV ({_first_line(error)}); it needs one header line with the official column"
+            f"{path}: cannot be read as CSV ({first_line(error)}); it needs one header line with the official column"
             " names and numbers below"
         ) from error
 
@@ -77,7 +77,7 @@ def _read_hdf5(path: Path) -> tuple[npt.NDArray[Any], list[str]]:
             return _find_columns(path, file)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise DataError(
-            f"{path}: cannot be read as HDF5 ({_first_line(error)}); the file is damaged, cut short or of another"
+            f"{path}: cannot be read as HDF5 ({first_line(error)}); the file is damaged, cut short or of another"
             " type: compare its size and checksum with the source and fetch it again"
         ) from error
 
@@ -148,7 +148,3 @@ def _column_names(attribute: Any) -> list[str]:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

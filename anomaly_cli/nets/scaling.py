@@ -16,8 +16,9 @@ in predicted quantile intervals, in bins of mass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,8 @@ REDUCTION_ORDER = 2
 """Largest polynomial order in ln(mjj) of location and width; that of an edge's distance."""
 N_INTERVALS = 20
 """Predicted quantile intervals in which the fit is tested."""
-CHUNK = 8192
+N_NODES = 257
+"""Scaled masses at which the curves z(r) are tabulated; between them they are linear in the mass."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class FeatureScaling:
 
     r = (x - location(t)) / exp(log_width(t)), polynomials in t; with an anchor, the location is fixed and
     only positive values are divided. Then z(r, t) = sum_i coefficients[i](r) t^i, linear between `points`
-    and beyond the outermost ones.
+    and beyond the outermost ones, and constant in t beyond the masses that were fitted.
 
     Attributes:
         location: polynomial coefficients, lowest order first.
@@ -55,6 +57,7 @@ class FeatureScaling:
         is_anchored: whether only values above the location are divided.
         points: values of r `(k,)`, rising.
         coefficients: `(o + 1, k)`.
+        t_range: smallest and largest scaled mass that was fitted `(2,)`.
     """
 
     location: FloatArray
@@ -62,6 +65,7 @@ class FeatureScaling:
     is_anchored: bool
     points: FloatArray
     coefficients: FloatArray
+    t_range: FloatArray
 
     def _width(self, r: FloatArray, t: FloatArray) -> FloatArray:
         width = np.exp(np.polynomial.polynomial.polyval(t, self.log_width))
@@ -78,28 +82,48 @@ class FeatureScaling:
         x: FloatArray = r * self._width(r, t) + np.polynomial.polynomial.polyval(t, self.location)
         return x
 
-    def curve(self, t: FloatArray) -> FloatArray:
-        """Return z at every point `(n, k)`, never falling."""
-        z = np.zeros((len(t), len(self.points)))
-        for coefficient in self.coefficients[::-1]:
-            z = z * t[:, None] + coefficient
+    @cached_property
+    def _table(self) -> FloatArray:
+        """Value of z at every node of mass and every point `(N_NODES, k)`, never falling in r."""
+        nodes = np.linspace(self.t_range[0], self.t_range[1], N_NODES)
+        z = np.polynomial.polynomial.polyval(nodes, self.coefficients).T
         rising: FloatArray = np.maximum.accumulate(z, axis=1)
         return rising
 
+    def _curve(self, t: FloatArray) -> Callable[[IntArray], FloatArray]:
+        """Return z at one point of each event, as a function of the points' indices `(n,)`."""
+        low, high = self.t_range
+        position = np.clip((t - low) / (high - low), 0.0, 1.0) * (N_NODES - 1)
+        node = np.minimum(position.astype(np.int64), N_NODES - 2)
+        fraction, n_points = position - node, len(self.points)
+        table, start = self._table.ravel(), node * n_points
+
+        def z(index: IntArray) -> FloatArray:
+            below = table[start + index]
+            at: FloatArray = below + fraction * (table[start + index + n_points] - below)
+            return at
+
+        return z
+
     def transform(self, x: FloatArray, t: FloatArray) -> FloatArray:
         """Return z `(n,)`, not clipped."""
-        r, curve, rows = self.reduce(x, t), self.curve(t), np.arange(len(x))
+        r, curve = self.reduce(x, t), self._curve(t)
         index = np.clip(np.searchsorted(self.points, r, side="right") - 1, 0, len(self.points) - 2)
         fraction = (r - self.points[index]) / (self.points[index + 1] - self.points[index])
-        z: FloatArray = curve[rows, index] + fraction * (curve[rows, index + 1] - curve[rows, index])
+        left = curve(index)
+        z: FloatArray = left + fraction * (curve(index + 1) - left)
         return z
 
     def inverse(self, z: FloatArray, t: FloatArray) -> FloatArray:
         """Return x `(n,)`, not clipped."""
-        curve, rows = self.curve(t), np.arange(len(z))
-        index = np.clip((curve <= z[:, None]).sum(axis=1) - 1, 0, len(self.points) - 2)
-        step = np.maximum(curve[rows, index + 1] - curve[rows, index], 1e-6)
-        fraction = (z - curve[rows, index]) / step
+        curve = self._curve(t)
+        index, beyond = np.zeros(len(z), dtype=np.int64), np.full(len(z), len(self.points) - 1)
+        while (beyond - index > 1).any():  # bisection for the last point with a curve not above z
+            middle = (index + beyond) // 2
+            is_below = curve(middle) <= z
+            index, beyond = np.where(is_below, middle, index), np.where(is_below, beyond, middle)
+        left = curve(index)
+        fraction = (z - left) / np.maximum(curve(index + 1) - left, 1e-6)
         return self.restore(self.points[index] + fraction * (self.points[index + 1] - self.points[index]), t)
 
 
@@ -145,9 +169,7 @@ class MassScaler:
         """
         scaled, t = np.empty_like(values), self.mass(mjj)
         for column, feature in enumerate(self.features):
-            for start in range(0, len(mjj), CHUNK):
-                part = slice(start, start + CHUNK)
-                scaled[part, column] = feature.transform(values[part, column], t[part])
+            scaled[:, column] = feature.transform(values[:, column], t)
         n_clipped = (np.abs(scaled) > self.bound).sum(axis=0)
         return np.clip(scaled, -self.bound, self.bound), n_clipped
 
@@ -160,9 +182,7 @@ class MassScaler:
         """
         values, t = np.empty_like(scaled), self.mass(mjj)
         for column, feature in enumerate(self.features):
-            for start in range(0, len(mjj), CHUNK):
-                part = slice(start, start + CHUNK)
-                values[part, column] = feature.inverse(scaled[part, column], t[part])
+            values[:, column] = feature.inverse(scaled[:, column], t)
         n_clipped = ((values < self.low) | (values > self.high)).sum(axis=0)
         return np.clip(values, self.low, self.high), n_clipped
 
@@ -184,6 +204,7 @@ class MassScaler:
                 is_anchored=bool(arrays[f"{index}.is_anchored"]),
                 points=arrays[f"{index}.points"],
                 coefficients=arrays[f"{index}.coefficients"],
+                t_range=arrays[f"{index}.t_range"],
             )
             for index in range(len(arrays["low"]))
         )
@@ -213,6 +234,11 @@ class _MassBins:
     t: FloatArray
     members: list[IntArray]
     mean_t: FloatArray
+
+    @property
+    def t_range(self) -> FloatArray:
+        """Smallest and largest scaled mass `(2,)`."""
+        return np.array([self.t.min(), self.t.max()])
 
 
 def fit_mass_scaling(
@@ -282,14 +308,14 @@ def _reduce_to_width(x: FloatArray, order: int, bins: _MassBins) -> FeatureScali
         low, middle, high = np.array([np.quantile(x[part], [0.16, 0.5, 0.84]) for part in bins.members]).T
         location = _polynomial(middle, bins, order)
         log_width = _polynomial(np.log(np.maximum(high - low, 1e-9 * np.ptp(x))), bins, order)
-    return FeatureScaling(location, log_width, False, np.zeros(0), np.zeros((1, 0)))
+    return FeatureScaling(location, log_width, False, np.zeros(0), np.zeros((1, 0)), bins.t_range)
 
 
 def _reduce_to_edge(x: FloatArray, anchor: float, bins: _MassBins) -> FeatureScaling:
     """Return the reduction by the distance of the upper edge from the anchor; none where it has no edge."""
     edges = np.array([np.quantile(x[part] - anchor, EDGE_QUANTILE) for part in bins.members])
     log_width = _polynomial(np.log(edges), bins, REDUCTION_ORDER) if edges.min() > 0.0 else np.zeros(1)
-    return FeatureScaling(np.array([anchor]), log_width, True, np.zeros(0), np.zeros((1, 0)))
+    return FeatureScaling(np.array([anchor]), log_width, True, np.zeros(0), np.zeros((1, 0)), bins.t_range)
 
 
 def _fit_curve(r: FloatArray, points: FloatArray, bins: _MassBins, order: int) -> FloatArray:

@@ -180,7 +180,7 @@ def build_workspace(model: CountingModel) -> dict[str, Any]:
     nuisances = [
         {"name": f"{name}_{model.name}", "type": "normsys", "data": {"hi": 1.0 + d, "lo": 1.0 / (1.0 + d)}}
         for name, d in model.relative.items()
-        if d > 0.0
+        if 1.0 + d > 1.0
     ]
     statistics = {
         "name": f"template_{model.name}",
@@ -190,7 +190,7 @@ def build_workspace(model: CountingModel) -> dict[str, Any]:
     signal = {"name": "mu", "type": "normfactor", "data": None}
     largest_mu = 10.0 + 2.0 * max(model.n_observed, model.n_expected) / model.nominal_signal
     parameters: list[dict[str, Any]] = [{"name": "mu", "inits": [1.0], "bounds": [[0.0, largest_mu]]}]
-    parameters += [{"name": n["name"], "inits": [0.0], "bounds": [[-30.0, 30.0]]} for n in nuisances]
+    parameters += [{"name": n["name"], "inits": [0.0], "bounds": [_pull_bounds(model, n["data"])]} for n in nuisances]
     samples = [
         {"name": "signal", "data": [model.nominal_signal], "modifiers": [signal]},
         {"name": "background", "data": [model.n_expected], "modifiers": [statistics, *nuisances]},
@@ -201,6 +201,17 @@ def build_workspace(model: CountingModel) -> dict[str, Any]:
         "observations": [{"name": model.name, "data": [float(model.n_observed)]}],
         "measurements": [{"name": "counting", "config": {"poi": "mu", "parameters": parameters}}],
     }
+
+
+def _pull_bounds(model: CountingModel, data: Mapping[str, float]) -> list[float]:
+    """Return bounds that no fit reaches.
+
+    The null fit stops at a background b between the expected and the observed count, where this pull is
+    d (n - b) and no more than ln(n / B0) / d, with d = ln(1 + relative uncertainty).
+    """
+    n, b0, d = model.n_observed, model.n_expected, math.log(data["hi"])
+    bound = max(30.0, 2.0 * min(d * abs(n - b0), abs(math.log(max(n, 0.5) / b0)) / d))
+    return [-bound, bound]
 
 
 def closed_form_z(model: CountingModel) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import joblib
 import numpy as np
+import numpy.typing as npt
 from joblib.externals.loky import get_reusable_executor
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
@@ -83,7 +84,8 @@ def score_in_folds(
         for member in range(settings.ensemble)
     ]
     totals = [np.zeros(len(events)) for events in sets]
-    tables = [_Table(e.features, e.source_id, e.weight, fold) for e, fold in zip(sets, folds, strict=True)]
+    edges = _bin_edges(sets[:2])
+    tables = [_Table(_bin(e.features, edges), e.source_id, e.weight, fold) for e, fold in zip(sets, folds, strict=True)]
     for done, (job, parts) in enumerate(_run(jobs, tables, settings, resources)):
         for total, fold, part in zip(totals, folds, parts, strict=True):
             total[fold == job.fold] += part
@@ -93,7 +95,7 @@ def score_in_folds(
 
 @dataclass(frozen=True)
 class _Table:
-    features: FloatArray
+    bins: npt.NDArray[np.uint8]
     source_id: IntArray
     weight: FloatArray
     fold: IntArray
@@ -128,7 +130,7 @@ def _work(job: _Job, tables: Sequence[_Table], settings: ClassifierSettings) -> 
 def _train_and_score(job: _Job, tables: Sequence[_Table], settings: ClassifierSettings) -> list[FloatArray]:
     """Train one model without the job's fold and score that fold of every set."""
     observed, template = tables[0], tables[1]
-    x = np.concatenate([observed.features, template.features])
+    x = np.concatenate([observed.bins, template.bins])
     y = np.repeat([1, 0], [len(observed.fold), len(template.fold)])
     source = np.concatenate([observed.source_id, template.source_id])
     used = np.concatenate([observed.fold, template.fold]) != job.fold
@@ -149,31 +151,38 @@ def _train_and_score(job: _Job, tables: Sequence[_Table], settings: ClassifierSe
         n_iter_no_change=settings.patience,
         random_state=job.seed,
     )
-    edges = np.quantile(x[trained], np.arange(1, N_BINS) / N_BINS, axis=0)
     model.fit(
-        _bin(x[trained], edges),
+        x[trained],
         y[trained],
         sample_weight=weight[trained],
-        X_val=_bin(x[held_out], edges),
+        X_val=x[held_out],
         y_val=y[held_out],
         sample_weight_val=weight[held_out],
     )
-    return [_log_odds(model, _bin(table.features[table.fold == job.fold], edges)) for table in tables]
+    return [_log_odds(model, table.bins[table.fold == job.fold]) for table in tables]
 
 
-def _bin(features: FloatArray, edges: FloatArray) -> FloatArray:
-    """Return the quantile bin of every value `(n, d)`.
+def _bin_edges(sets: Sequence[Events]) -> FloatArray:
+    """Return quantiles of each feature over all sets together `(N_BINS - 1, d)`.
 
-    scikit-learn would find the same bins, but sorts the events anew for each of them where there are weights.
+    They are the same for all folds: which set an event belongs to does not enter. scikit-learn would bin
+    for every model, and sorts the events anew for each edge where there are weights.
     """
+    features = np.concatenate([events.features for events in sets])
+    edges: FloatArray = np.quantile(features, np.arange(1, N_BINS) / N_BINS, axis=0)
+    return edges
+
+
+def _bin(features: FloatArray, edges: FloatArray) -> npt.NDArray[np.uint8]:
+    """Return the bin of every value `(n, d)`."""
     binned = [np.searchsorted(edge, column, side="right") for edge, column in zip(edges.T, features.T, strict=True)]
-    return np.stack(binned, axis=1).astype(np.float64)
+    return np.stack(binned, axis=1).astype(np.uint8)
 
 
-def _log_odds(model: HistGradientBoostingClassifier, features: FloatArray) -> FloatArray:
-    if not len(features):
+def _log_odds(model: HistGradientBoostingClassifier, bins: npt.NDArray[np.uint8]) -> FloatArray:
+    if not len(bins):
         return np.zeros(0)
-    score: FloatArray = model.decision_function(features)
+    score: FloatArray = model.decision_function(bins)
     return score
 
 

@@ -137,3 +137,8 @@ def test_copies_count_as_one_source():
     assert effective_sources(sources, np.ones(200)) == pytest.approx(50)
     assert effective_sources(np.arange(200), np.ones(200)) == pytest.approx(200)
     assert effective_sources(np.array([0, 0, 0, 1]), np.ones(4)) == pytest.approx(16 / 10)
+
+
+def test_an_enormous_excess_is_not_held_back_by_the_bounds_of_the_fit():
+    huge = model(60_000, 30_000.0, 27_000.0, 0.005)
+    assert abs(compute_significance(huge).z - closed_form_z(huge)) < LARGEST_DISAGREEMENT

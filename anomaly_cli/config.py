@@ -66,10 +66,16 @@ class TemplateSettings:
     Attributes:
         method: name of the template method.
         oversampling: template events per observed signal-region event.
+        simulation: file of simulated background, for methods that need one, or empty.
+        base: shared base flow (`anomaly base`), for methods that need one, or empty for the run's own.
+        base_without: mass windows whose events a shared base flow must not see, as `3.3-3.7`.
     """
 
     method: str = "curtains_f4f"
     oversampling: float = 4.0
+    simulation: str = ""
+    base: str = ""
+    base_without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0.0 < self.oversampling <= 100.0:

@@ -38,6 +38,14 @@ def toy_inputs(n: int = 24_000, seed: int = 1) -> tuple[TemplateInputs, Events]:
     return TruthInputs(sb1, sb2, REGIONS, is_validation, background), sr
 
 
+def toy_simulation(n: int = 24_000, seed: int = 5000) -> Events:
+    """Return simulated events in all three windows that are a little unlike `toy_events`; ids are negative."""
+    events = toy_events(n, seed)
+    shifted = events.features + np.array([0.2, 0.0, 0.0])
+    inside = np.any([window.contains(events.mjj) for window in REGIONS.named().values()], axis=0)
+    return make_events(events.mjj[inside], shifted[inside], NAMES, -1 - np.flatnonzero(inside))
+
+
 def write_official(path: Path, rows: np.ndarray, names: tuple[str, ...] = (*OFFICIAL_COLUMNS, "label")) -> Path:
     """Write rows as an HDF5 data set with named columns."""
     with h5py.File(path, "w") as file:

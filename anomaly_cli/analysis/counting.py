@@ -177,10 +177,10 @@ def build_workspace(model: CountingModel) -> dict[str, Any]:
     References:
         K. Cranmer et al., "HistFactory", 2012, CERN-OPEN-2012-016; the JSON schema of pyhf.
     """
+    relative = {f"{name}_{model.name}": d for name, d in model.relative.items() if 1.0 + d > 1.0}
     nuisances = [
-        {"name": f"{name}_{model.name}", "type": "normsys", "data": {"hi": 1.0 + d, "lo": 1.0 / (1.0 + d)}}
-        for name, d in model.relative.items()
-        if 1.0 + d > 1.0
+        {"name": name, "type": "normsys", "data": {"hi": 1.0 + d, "lo": 1.0 / (1.0 + d)}}
+        for name, d in relative.items()
     ]
     statistics = {
         "name": f"template_{model.name}",
@@ -190,7 +190,9 @@ def build_workspace(model: CountingModel) -> dict[str, Any]:
     signal = {"name": "mu", "type": "normfactor", "data": None}
     largest_mu = 10.0 + 2.0 * max(model.n_observed, model.n_expected) / model.nominal_signal
     parameters: list[dict[str, Any]] = [{"name": "mu", "inits": [1.0], "bounds": [[0.0, largest_mu]]}]
-    parameters += [{"name": n["name"], "inits": [0.0], "bounds": [_pull_bounds(model, n["data"])]} for n in nuisances]
+    parameters += [
+        {"name": name, "inits": [0.0], "bounds": [_pull_bounds(model, math.log1p(d))]} for name, d in relative.items()
+    ]
     samples = [
         {"name": "signal", "data": [model.nominal_signal], "modifiers": [signal]},
         {"name": "background", "data": [model.n_expected], "modifiers": [statistics, *nuisances]},
@@ -203,13 +205,13 @@ def build_workspace(model: CountingModel) -> dict[str, Any]:
     }
 
 
-def _pull_bounds(model: CountingModel, data: Mapping[str, float]) -> list[float]:
+def _pull_bounds(model: CountingModel, d: float) -> list[float]:
     """Return bounds that no fit reaches.
 
     The null fit stops at a background b between the expected and the observed count, where this pull is
     d (n - b) and no more than ln(n / B0) / d, with d = ln(1 + relative uncertainty).
     """
-    n, b0, d = model.n_observed, model.n_expected, math.log(data["hi"])
+    n, b0 = model.n_observed, model.n_expected
     bound = max(30.0, 2.0 * min(d * abs(n - b0), abs(math.log(max(n, 0.5) / b0)) / d))
     return [-bound, bound]
 

@@ -158,6 +158,42 @@ TRUTH = Kind(
     },
 )
 
+_TRAINING = Group(
+    {
+        "part": Column("str", "t", "", "what was trained"),
+        "epoch": Column("i8", "t", "", "epoch, from 1; 0 is the state before training"),
+        "training_loss": Column("f8", "t", "", "mean loss per event over the epoch"),
+        "validation_loss": Column("f8", "t", "", "mean loss per event on held-out events"),
+        "learning_rate": Column("f8", "t", "", "at the end of the epoch"),
+    },
+    "training curves",
+)
+
+BASE_FLOW = Kind(
+    "base_flow",
+    1,
+    "a density of the features given mjj, trained once on the whole spectrum and shared by signal regions",
+    "anomaly base",
+    {
+        "weights": Group({}, "scaling and weights"),
+        "training": _TRAINING,
+        "left_out": Group(
+            {
+                "low": Column("f8", "w", "GeV", "lower edge of a window whose events the base flow never saw"),
+                "high": Column("f8", "w", "GeV", "upper edge"),
+            },
+            "mass windows left out of the training; a signal region elsewhere has been seen, signal included",
+        ),
+        "counts": Group(
+            {
+                "n_seen": Column("i8", "", "", "events that it was trained or stopped on"),
+                "n_left_out": Column("i8", "", "", "events in the windows left out"),
+            },
+            "events",
+        ),
+    },
+)
+
 TEMPLATE_MODEL = Kind(
     "template_model",
     1,
@@ -165,16 +201,7 @@ TEMPLATE_MODEL = Kind(
     "anomaly template",
     {
         "weights": Group({}, "arrays of the trained method", optional=True),
-        "training": Group(
-            {
-                "part": Column("str", "t", "", "what was trained"),
-                "epoch": Column("i8", "t", "", "epoch, from 1"),
-                "training_loss": Column("f8", "t", "", "mean loss per event over the epoch"),
-                "validation_loss": Column("f8", "t", "", "mean loss per event on held-out side-band events"),
-                "learning_rate": Column("f8", "t", "", "at the end of the epoch"),
-            },
-            "training curves",
-        ),
+        "training": _TRAINING,
         "scaling": Group(
             {
                 "feature": Column("str", "d", "", "feature"),
@@ -193,6 +220,11 @@ TEMPLATE = Kind(
     "anomaly template",
     {
         "events": Group(_events(), "template events"),
+        "components": Group(
+            {"component": Column("i8", "n", "", "which of the combined methods made the event, counted from 0")},
+            "where the template comes from several methods",
+            optional=True,
+        ),
         "mass_fit": Group(_MASS_FIT, "side-band fit that the target masses were drawn from", optional=True),
         "clipped": Group(
             {
@@ -317,6 +349,7 @@ EVALUATION = Kind(
 )
 
 KINDS: Mapping[str, Kind] = {
-    kind.name: kind for kind in (SPLIT, TRUTH, TEMPLATE_MODEL, TEMPLATE, SCORES, SIGNIFICANCE, CLOSURE, EVALUATION)
+    kind.name: kind
+    for kind in (SPLIT, TRUTH, BASE_FLOW, TEMPLATE_MODEL, TEMPLATE, SCORES, SIGNIFICANCE, CLOSURE, EVALUATION)
 }
 """Every kind by name."""

@@ -285,8 +285,8 @@ def _digest(
     return hasher.hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file's bytes, read in chunks.
+def file_digest(path: Path, option: str = "--data") -> str:
+    """Return the sha256 of a file's bytes, read in chunks; `option` is where a user gave its path.
 
     Raises:
         DataError: where the file cannot be read.
@@ -295,4 +295,4 @@ def file_digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path given to --data") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path given to {option}") from error

@@ -59,6 +59,13 @@ Features = Annotated[
 Method = Annotated[
     str | None, typer.Option("--method", help="Template method; 'anomaly methods' lists them. [default: curtains_f4f]")
 ]
+Simulation = Annotated[
+    str | None,
+    typer.Option("--simulation", metavar="FILE", help="Simulated background, for the methods that need it."),
+]
+Base = Annotated[
+    str | None, typer.Option("--base", metavar="FILE", help="Shared base flow, for the methods that need it.")
+]
 Oversampling = Annotated[
     float | None, typer.Option("--oversampling", help="Template events per observed signal-region event. [default: 4]")
 ]

@@ -33,6 +33,8 @@ def run(
     reference: options.Reference = None,
     features: options.Features = None,
     method: options.Method = None,
+    simulation: options.Simulation = None,
+    base: options.Base = None,
     oversampling: options.Oversampling = None,
     background_efficiencies: options.Efficiencies = None,
     run_directory: Annotated[
@@ -65,6 +67,8 @@ def run(
         "data.reference": reference,
         "data.features": features,
         "template.method": method,
+        "template.simulation": simulation,
+        "template.base": base,
         "template.oversampling": oversampling,
         "significance.background_efficiencies": background_efficiencies,
         "seed": seed,

@@ -13,7 +13,7 @@ from anomaly_cli.cli.failures import guarded
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    for command in (split, template, classify, significance, closure, evaluate):
+    for command in (split, base, template, classify, significance, closure, evaluate):
         app.command(command.__name__)(guarded(command))
 
 
@@ -62,9 +62,43 @@ def split(
     show(region_table(run, artifact))
 
 
+def base(
+    run_directory: options.Run,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="WINDOW", help="Leave the events of this window out of it; may be repeated."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--base", metavar="FILE", help="Where to write it. [default: in the run directory]")
+    ] = None,
+    config: options.ConfigFile = None,
+    settings: options.Settings = None,
+    seed: options.Seed = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train one density of the whole spectrum, to be shared by many signal regions.
+
+    For --method curtains_f4f_efficient: every signal region then costs a short transport flow only. The
+    base flow sees every event of the run's data, signal included, but those of windows left out.
+
+    Example: anomaly base --run my-run --without 3.3-3.7 --base shared-base.h5
+    """
+    given = {"template.base": output, "template.base_without": without or None, "seed": seed}
+    from anomaly_cli.cli.settings import resolve_config
+
+    resolved = resolve_config(run_directory, config, settings, given)
+    from anomaly_cli.cli.execution import run_stages
+    from anomaly_cli.stages.base import make_base
+
+    run_stages(run_directory, resolved, [make_base], overwrite, quiet)
+
+
 def template(
     run_directory: options.Run,
     method: options.Method = None,
+    simulation: options.Simulation = None,
+    base: options.Base = None,
     oversampling: options.Oversampling = None,
     from_model: Annotated[
         Path | None, typer.Option("--from-model", metavar="FILE", help="Sample this trained model; nothing is trained.")
@@ -81,7 +115,13 @@ def template(
 
     Example: anomaly template --run my-run --method curtains_f4f --oversampling 4
     """
-    given = {"template.method": method, "template.oversampling": oversampling, "seed": seed}
+    given = {
+        "template.method": method,
+        "template.simulation": simulation,
+        "template.base": base,
+        "template.oversampling": oversampling,
+        "seed": seed,
+    }
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, given)

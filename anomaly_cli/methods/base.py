@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,18 @@ class Need(Enum):
     """What a method needs beyond the masses wanted; anything but side-bands has to be declared."""
 
     SIDE_BANDS = "side-bands"
+    SIMULATION = "simulation"
+    SHARED_BASE = "shared base flow"
+    SR_FEATURES = "signal-region features"
     TRUTH = "truth"
+
+
+class Training(Enum):
+    """What the classifier of a method is trained on."""
+
+    OBSERVED_AGAINST_TEMPLATE = "observed against template"
+    SIGNAL_AGAINST_BACKGROUND = "true signal against true background"
+    EACH_COMPONENT = "observed against each component of the template, scores averaged"
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,41 @@ class TemplateInputs:
     def side_bands(self) -> Events:
         """Events of both side-bands, lower first."""
         return concatenate([self.sb1, self.sb2])
+
+
+@dataclass(frozen=True)
+class SimulationInputs(TemplateInputs):
+    """What a method that declares `Need.SIMULATION` sees besides.
+
+    Attributes:
+        simulation: simulated background in the side-bands and the signal region; ids are negative, so
+            that they never meet those of observed events.
+    """
+
+    simulation: Events
+
+
+@dataclass(frozen=True)
+class SharedBaseInputs(TemplateInputs):
+    """What a method that declares `Need.SHARED_BASE` sees besides.
+
+    Attributes:
+        base: arrays of a base flow trained once on the whole spectrum (`methods/densities.py`). It has
+            seen the events of every signal region that was not left out of it.
+    """
+
+    base: Arrays
+
+
+@dataclass(frozen=True)
+class ObservedInputs(TemplateInputs):
+    """What a method that declares `Need.SR_FEATURES` sees besides.
+
+    Attributes:
+        observed: the observed events of the signal region.
+    """
+
+    observed: Events
 
 
 @dataclass(frozen=True)
@@ -97,12 +143,15 @@ class Sample:
     """Template events and what was done to keep them in range.
 
     Attributes:
-        events: the template events; `event_id` counts from 0, `source_id` names an observed event.
+        events: the template events; `event_id` counts from 0, `source_id` names the event that each
+            was made from.
         n_clipped: events held at the edge of a feature's range `(d,)`.
+        component: which of several templates each event belongs to `(n,)`; None where there is one.
     """
 
     events: Events
     n_clipped: npt.NDArray[np.int64]
+    component: npt.NDArray[np.int64] | None = None
 
 
 class FittedTemplate(ABC):
@@ -139,6 +188,7 @@ class TemplateMethod(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS})
     chooses_mass: ClassVar[bool] = False
     claims_closure: ClassVar[bool] = True
+    training: ClassVar[Training] = Training.OBSERVED_AGAINST_TEMPLATE
 
     @abstractmethod
     def fit(self, inputs: TemplateInputs, context: Context) -> FittedTemplate:
@@ -149,6 +199,30 @@ class TemplateMethod(ABC):
         """Rebuild a fitted template from the arrays of a model artifact and the inputs it had."""
 
 
+Inputs = TypeVar("Inputs", bound=TemplateInputs)
+
+
+def require(inputs: TemplateInputs, kind: type[Inputs], method: str) -> Inputs:
+    """Return the inputs as the record that a method declared to need.
+
+    Raises:
+        ConfigError: where the analysis cannot provide it.
+    """
+    if not isinstance(inputs, kind):
+        raise ConfigError(f"method {method} needs {ADVICE[kind]}")
+    return inputs
+
+
+ADVICE: Mapping[type[TemplateInputs], str] = {
+    SimulationInputs: "simulated background; pass a file in the data's layout with --simulation FILE",
+    SharedBaseInputs: "a base flow of the whole spectrum; make one with 'anomaly base' and pass --base FILE",
+    ObservedInputs: "the signal-region events, which this use of it does not hand over",
+    TruthInputs: "true background in the signal region that is not in the pseudo-data; use labelled data and hold"
+    " some back with --reserve 0.4 or --reference FILE",
+}
+"""What to do where an input is missing."""
+
+
 def true_background(inputs: TemplateInputs, method: str) -> Events:
     """Return the true background, for methods that declare `Need.TRUTH`.
 
@@ -156,8 +230,5 @@ def true_background(inputs: TemplateInputs, method: str) -> Events:
         ConfigError: where the data set has none.
     """
     if not isinstance(inputs, TruthInputs) or not len(inputs.background):
-        raise ConfigError(
-            f"method {method} needs true background in the signal region that is not in the pseudo-data;"
-            " use labelled data and hold some back with --reserve 0.4 or --reference FILE"
-        )
+        raise ConfigError(f"method {method} needs {ADVICE[TruthInputs]}")
     return inputs.background

@@ -1,69 +1,66 @@
-"""The idealised template: true background, which no analysis has; the yardstick of every other method."""
+"""True background as a template, which no analysis has: the yardsticks of every other method.
+
+References:
+    A. Hallin et al., "Classifying Anomalies THrough Outer Density Estimation (CATHODE)", 2021,
+    arXiv:2109.00546 (the "idealized anomaly detector").
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
-from anomaly_cli.core.events import Events, make_events
-from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.streams import Streams
-from anomaly_cli.methods.base import (
-    Arrays,
-    Context,
-    FittedTemplate,
-    Need,
-    Sample,
-    TemplateInputs,
-    TemplateMethod,
-    true_background,
-)
+from anomaly_cli.methods.base import Arrays, Context, Need, TemplateInputs, TemplateMethod, Training, true_background
+from anomaly_cli.methods.given_events import FittedEvents
 
 
 @dataclass(frozen=True)
 class Idealised(TemplateMethod):
-    """True background events that are not in the pseudo-data, each used once, at their own mass.
+    """True background events that are not in the pseudo-data, at their own mass.
 
-    References:
-        A. Hallin et al., "Classifying Anomalies THrough Outer Density Estimation (CATHODE)", 2021,
-        arXiv:2109.00546 (the "idealized anomaly detector").
+    Each is used at most once, and no more of them than other methods make template events.
     """
 
     name: ClassVar[str] = "idealised"
-    summary: ClassVar[str] = "true background in the signal region: what other methods are compared with"
+    summary: ClassVar[str] = "true background in the signal region, no more events than other templates (truth)"
     reference: ClassVar[str] = "arXiv:2109.00546"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.TRUTH})
     chooses_mass: ClassVar[bool] = True
+    takes_all: ClassVar[bool] = False
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedIdealised:
+    def fit(self, inputs: TemplateInputs, context: Context) -> FittedEvents:
         """Keep the true background; nothing is trained.
 
         Raises:
             ConfigError: where the data set has no reserved background.
         """
-        return FittedIdealised(true_background(inputs, self.name))
+        return FittedEvents(true_background(inputs, self.name), self.takes_all)
 
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedIdealised:
+    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedEvents:
         """Rebuild from the inputs alone."""
-        return FittedIdealised(true_background(inputs, self.name))
+        return FittedEvents(true_background(inputs, self.name), self.takes_all)
 
 
-class FittedIdealised(FittedTemplate):
-    """The true background events."""
+@dataclass(frozen=True)
+class OverIdealised(Idealised):
+    """All true background that was held back, however much: the limit of endless template statistics.
 
-    def __init__(self, background: Events) -> None:
-        self.background = background
+    It differs from `idealised` only where more is held back than other methods make, for instance with
+    the extra QCD set of the LHC Olympics as --reference.
+    """
 
-    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Return every true background event once; the target masses are not used."""
-        events = self.background
-        n, d = events.features.shape
-        copies = make_events(events.mjj, events.features, events.names, np.arange(n), events.source_id)
-        return Sample(copies, np.zeros(d, dtype=np.int64))
+    name: ClassVar[str] = "over_idealised"
+    summary: ClassVar[str] = "all true background in the signal region that was held back (truth)"
+    takes_all: ClassVar[bool] = True
 
-    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return nothing: there is nothing to keep."""
-        return {}
+
+@dataclass(frozen=True)
+class Supervised(OverIdealised):
+    """True signal against true background: the bound of every weakly supervised classifier.
+
+    Its template is that of `over_idealised`; the classifier is trained on held-back signal against it.
+    """
+
+    name: ClassVar[str] = "supervised"
+    summary: ClassVar[str] = "true background, and a classifier trained on true signal against it (truth)"
+    training: ClassVar[Training] = Training.SIGNAL_AGAINST_BACKGROUND

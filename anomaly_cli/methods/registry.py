@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +20,7 @@ def find_methods() -> dict[str, type[TemplateMethod]]:
     for module_info in pkgutil.iter_modules(methods.__path__):
         module = importlib.import_module(f"{methods.__name__}.{module_info.name}")
         for value in vars(module).values():
-            is_method = isinstance(value, type) and issubclass(value, TemplateMethod) and value is not TemplateMethod
+            is_method = isinstance(value, type) and issubclass(value, TemplateMethod) and not inspect.isabstract(value)
             if is_method and value.__module__ == module.__name__:
                 found[value.name] = value
     return dict(sorted(found.items()))

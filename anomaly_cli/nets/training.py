@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -34,6 +34,8 @@ class Schedule:
         learning_rate: largest learning rate; warmed up over the first tenth, then cosine to 0.
         patience: epochs without a better validation loss before training stops.
         gradient_clip: largest norm of the gradient.
+        averaging: decay per step of an exponential moving average of the weights, which is what is
+            validated and kept; 0 keeps the weights themselves.
     """
 
     epochs: int
@@ -41,6 +43,7 @@ class Schedule:
     learning_rate: float
     patience: int
     gradient_clip: float = 5.0
+    averaging: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -111,49 +114,91 @@ def train(task: Task, schedule: Schedule, generator: torch.Generator, report: Re
 
 def _train_once(task: Task, schedule: Schedule, generator: torch.Generator, report: Report) -> list[Epoch]:
     """Train from the best state so far; return the curve, empty where the loss became non-finite."""
-    optimizer = torch.optim.Adam(task.module.parameters(), lr=schedule.learning_rate)
-    n_steps = schedule.epochs * math.ceil(len(task.training) / schedule.batch_size)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, n_steps))
+    optimisation = _Optimisation(task, schedule)
     best, best_loss, best_epoch = copy.deepcopy(task.module.state_dict()), math.inf, 0
     curve: list[Epoch] = []
     for epoch in range(schedule.epochs + 1):
-        mean = _train_epoch(task, schedule, optimizer, scheduler, generator) if epoch > 0 else math.nan
-        value = _validate(task, schedule.batch_size)
-        if not math.isfinite(value) or (epoch > 0 and not math.isfinite(mean)):
-            task.module.load_state_dict(best)
-            return []
-        curve.append(Epoch(epoch, mean, value, float(scheduler.get_last_lr()[0])))
+        mean = optimisation.train_epoch(generator) if epoch > 0 else math.nan
+        with optimisation.averaged_weights():
+            value = _validate(task, schedule.batch_size)
+            if not math.isfinite(value) or (epoch > 0 and not math.isfinite(mean)):
+                break
+            if value < best_loss:
+                best, best_loss, best_epoch = copy.deepcopy(task.module.state_dict()), value, epoch
+        curve.append(Epoch(epoch, mean, value, optimisation.learning_rate))
         report(epoch, schedule.epochs, f"loss {value:.4f}")
-        if value < best_loss:
-            best, best_loss, best_epoch = copy.deepcopy(task.module.state_dict()), value, epoch
-        elif epoch - best_epoch >= schedule.patience:
+        if epoch - best_epoch >= schedule.patience:
             break
     task.module.load_state_dict(best)
+    if len(curve) <= epoch:
+        return []
     report(schedule.epochs, schedule.epochs, f"loss {best_loss:.4f}")
     return curve
 
 
-def _train_epoch(
-    task: Task,
-    schedule: Schedule,
-    optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LRScheduler,
-    generator: torch.Generator,
-) -> float:
-    """Train for one epoch and return the mean loss per event, non-finite where it stopped early."""
-    total = 0.0
-    order = task.training[torch.randperm(len(task.training), generator=generator)]
-    for batch in torch.split(order, schedule.batch_size):
-        losses = task.loss(batch, generator)
-        optimizer.zero_grad()
-        losses.mean().backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(task.module.parameters(), schedule.gradient_clip)
-        optimizer.step()
-        scheduler.step()
-        total += float(losses.detach().sum())
-        if not math.isfinite(total):
-            break
-    return total / len(task.training)
+class _Optimisation:
+    """The state of one training besides the module: optimiser, learning rate, moving average of the weights."""
+
+    def __init__(self, task: Task, schedule: Schedule) -> None:
+        self.task = task
+        self.schedule = schedule
+        self.optimizer = torch.optim.Adam(task.module.parameters(), lr=schedule.learning_rate)
+        n_steps = schedule.epochs * math.ceil(len(task.training) / schedule.batch_size)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _rate(step, n_steps))
+        self.average = [weight.detach().clone() for weight in task.module.parameters()]
+        self.n_steps = 0
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next step."""
+        return float(self.scheduler.get_last_lr()[0])
+
+    def train_epoch(self, generator: torch.Generator) -> float:
+        """Train for one epoch and return the mean loss per event, non-finite where it stopped early."""
+        total = 0.0
+        order = self.task.training[torch.randperm(len(self.task.training), generator=generator)]
+        for batch in torch.split(order, self.schedule.batch_size):
+            losses = self.task.loss(batch, generator)
+            self.optimizer.zero_grad()
+            losses.mean().backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.task.module.parameters(), self.schedule.gradient_clip)
+            self.optimizer.step()
+            self.scheduler.step()
+            self._update_average()
+            total += float(losses.detach().sum())
+            if not math.isfinite(total):
+                break
+        return total / len(self.task.training)
+
+    def _update_average(self) -> None:
+        """Move the average towards the weights; over the first steps it forgets the untrained ones faster."""
+        if not self.schedule.averaging:
+            return
+        self.n_steps += 1
+        decay = min(self.schedule.averaging, (1 + self.n_steps) / (10 + self.n_steps))
+        with torch.no_grad():
+            for mean, weight in zip(self.average, self.task.module.parameters(), strict=True):
+                mean.lerp_(weight, 1.0 - decay)
+
+    @contextlib.contextmanager
+    def averaged_weights(self) -> Iterator[None]:
+        """Put the averaged weights into the module inside the block."""
+        if not self.schedule.averaging:
+            yield
+            return
+        weights = list(self.task.module.parameters())
+        own = [weight.detach().clone() for weight in weights]
+        _copy(self.average, weights)
+        try:
+            yield
+        finally:
+            _copy(own, weights)
+
+
+def _copy(values: Sequence[Tensor], weights: Sequence[nn.Parameter]) -> None:
+    with torch.no_grad():
+        for value, weight in zip(values, weights, strict=True):
+            weight.copy_(value)
 
 
 def _validate(task: Task, batch_size: int) -> float:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_split, read_template
+from anomaly_cli.artifacts.contents import read_regions, read_split, read_template, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, write_artifact
@@ -14,7 +14,10 @@ from anomaly_cli.classifiers import kfold
 from anomaly_cli.config import Config
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FoldScores
+from anomaly_cli.methods.base import Need
+from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+from anomaly_cli.stages.scoring import Contest, score
 
 STAGE, VERSION = "classify", 1
 
@@ -36,12 +39,17 @@ def make_scores(run: RunDirectory, config: Config, resources: Resources, overwri
     template = read_template(run, split)
     plan = plan_classify(run, config, split, template)
 
+    is_supervised = Need.TRUTH in find_methods()[template.provenance.settings["method"]].needs
+    truth = read_truth(run, split) if is_supervised else None
+
     def make() -> None:
-        sets = [split.events("sr"), template.events("events")]
-        streams = resources.streams("classify")
+        contest = Contest.read(split, template, truth, read_regions(split).sr)
         workers = kfold.Resources(resources.processes, resources.threads, resources.progress)
-        scores = kfold.score_in_folds(sets, config.classifier, streams, workers)
-        groups = {name: _columns(e, s) for name, e, s in zip(("observed", "template"), sets, scores, strict=True)}
+        scores = score(contest, [], config.classifier, resources.streams("classify"), workers)
+        groups = {
+            "observed": _columns(contest.observed, scores[0]),
+            "template": _columns(contest.template, scores[1]),
+        }
         write_artifact(plan.output, schema.SCORES, groups, plan.provenance)
 
     return execute(plan, overwrite, make)

@@ -61,7 +61,7 @@ def make_closure(run: RunDirectory, config: Config, resources: Resources, overwr
     plan = plan_closure(run, config, split, template)
 
     def make() -> None:
-        checks = [*_side_band_check(run, split, template, resources), *_truth_check(run, split, template)]
+        checks = [*_side_band_check(run, config, split, template, resources), *_truth_check(run, split, template)]
         rows = []
         for done, check in enumerate(checks):
             resources.progress(Step("closure: boosted trees", done, len(checks), check.name))
@@ -89,7 +89,9 @@ def _measure(check: _Check, resources: Resources) -> dict[str, Any]:
     }
 
 
-def _side_band_check(run: RunDirectory, split: Artifact, template: Artifact, resources: Resources) -> list[_Check]:
+def _side_band_check(
+    run: RunDirectory, config: Config, split: Artifact, template: Artifact, resources: Resources
+) -> list[_Check]:
     model = read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)
     if template.provenance.inputs["template_model"] != model.digest:
         raise ArtifactError(
@@ -98,7 +100,7 @@ def _side_band_check(run: RunDirectory, split: Artifact, template: Artifact, res
         )
     if find_methods()[model.provenance.settings["method"]].chooses_mass:
         return []
-    fitted, inputs = load_fitted(run, split, model)
+    fitted, inputs = load_fitted(run, config, split, model)
     held_out = inputs.side_bands.take(inputs.is_validation)
     generator = resources.streams("closure").generator("masses")
     trained = inputs.side_bands.take(~inputs.is_validation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from anomaly_cli.classifiers import kfold
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.windows import Window
+from anomaly_cli.methods.base import Training
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+from anomaly_cli.stages.scoring import Contest, score
 
 STAGE, VERSION = "evaluate", 1
 EFFICIENCIES = (0.1, 0.01, 0.001)
@@ -60,40 +62,29 @@ def make_evaluation(run: RunDirectory, config: Config, resources: Resources, ove
             f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
     plan = plan_evaluate(run, config, split, template, truth)
-    return execute(plan, overwrite, lambda: _make(plan, config, resources, _Sets.read(split, template, truth, sr)))
+    contest = Contest.read(split, template, truth, sr)
+    method = str(template.provenance.settings["method"])
+    sets = _Sets(method, contest, truth.background(sr), truth.signal(sr))
+    return execute(plan, overwrite, lambda: _make(plan, config, resources, sets))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class _Sets:
     method: str
-    observed: Events
-    template: Events
+    contest: Contest
     background: Events
     signal: Events
-
-    @staticmethod
-    def read(split: Artifact, template: Artifact, truth: Truth, sr: Window) -> _Sets:
-        return _Sets(
-            str(template.provenance.settings["method"]),
-            split.events("sr"),
-            template.events("events"),
-            truth.background(sr),
-            truth.signal(sr),
-        )
 
 
 def _make(plan: Plan, config: Config, resources: Resources, sets: _Sets) -> None:
     rows: list[dict[str, Any]] = []
-    for method, template in ((sets.method, sets.template), (IDEALISED, sets.background)):
+    ideal = replace(sets.contest, template=sets.background, training=Training.OBSERVED_AGAINST_TEMPLATE)
+    for method, contest in ((sets.method, sets.contest), (IDEALISED, ideal)):
         workers = kfold.Resources(
             resources.processes, resources.threads, resources.progress, f"evaluate: {method} template"
         )
-        scores = kfold.score_in_folds(
-            [sets.observed, template, sets.background, sets.signal],
-            config.classifier,
-            resources.streams("classify"),
-            workers,
-        )
+        others = [sets.background, sets.signal]
+        scores = score(contest, others, config.classifier, resources.streams("classify"), workers)
         smallest = int(np.bincount(scores[2].fold).min())
         for efficiency in (e for e in EFFICIENCIES if round(e * smallest) >= 1):
             found = measure_improvement(scores[2], scores[3], efficiency)

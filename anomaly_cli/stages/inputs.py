@@ -1,15 +1,34 @@
-"""What template methods are given: side-bands, and truth only where it is handed over."""
+"""What template methods are given: side-bands, and anything else only where a method declares the need."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from anomaly_cli.artifacts.contents import Truth, read_regions
-from anomaly_cli.artifacts.store import Artifact
-from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import read_regions, read_truth
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import Artifact, file_digest, read_artifact
+from anomaly_cli.config import Config
+from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError
+from anomaly_cli.core.events import Events, make_events
 from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.methods.base import TemplateInputs, TruthInputs
+from anomaly_cli.core.windows import Regions, Window
+from anomaly_cli.datasets.features import compute_features
+from anomaly_cli.datasets.readers import read_events
+from anomaly_cli.methods.base import (
+    ADVICE,
+    Need,
+    ObservedInputs,
+    SharedBaseInputs,
+    SimulationInputs,
+    TemplateInputs,
+    TemplateMethod,
+    TruthInputs,
+)
 
 FEWEST_SIDE_BAND_EVENTS = 500
 """A side-band with fewer events cannot train a template method."""
@@ -17,8 +36,29 @@ VALIDATION_FRACTION = 0.1
 """Fraction of the side-band events kept for validation, by hash of the event id."""
 
 
-def template_inputs(split: Artifact, seed: int, truth: Truth | None) -> TemplateInputs:
-    """Return what a template method may see; true background only where `truth` is handed over.
+def method_inputs(run: RunDirectory, config: Config, split: Artifact, method: TemplateMethod) -> TemplateInputs:
+    """Return what the method may see, and nothing that it has not declared to need.
+
+    Raises:
+        ConfigError: where a simulation is needed and none is given.
+        PhysicsError: where a side-band has too few events.
+        AnomalyError: where a file cannot be used.
+    """
+    blind = side_band_inputs(split, config.seed)
+    needs, everything = method.needs, vars(blind)
+    if Need.SIMULATION in needs:
+        return SimulationInputs(**everything, simulation=read_simulation(config, split.features, blind.regions))
+    if Need.SHARED_BASE in needs:
+        return SharedBaseInputs(**everything, base=read_base(run, config, split).groups["weights"])
+    if Need.SR_FEATURES in needs:
+        return ObservedInputs(**everything, observed=split.events("sr"))
+    if Need.TRUTH in needs and (truth := read_truth(run, split)) is not None:
+        return TruthInputs(**everything, background=truth.background(blind.regions.sr))
+    return blind
+
+
+def side_band_inputs(split: Artifact, seed: int) -> TemplateInputs:
+    """Return the side-bands of a split.
 
     Raises:
         PhysicsError: where a side-band has too few events.
@@ -33,6 +73,84 @@ def template_inputs(split: Artifact, seed: int, truth: Truth | None) -> Template
             )
     ids = np.concatenate([band.event_id for band in bands])
     is_validation = hash_uniform(ids, Streams(seed).integer("template/validation")) < VALIDATION_FRACTION
-    if truth is None:
-        return TemplateInputs(bands[0], bands[1], regions, is_validation)
-    return TruthInputs(bands[0], bands[1], regions, is_validation, truth.background(regions.sr))
+    return TemplateInputs(bands[0], bands[1], regions, is_validation)
+
+
+def input_digests(run: RunDirectory, config: Config, split: Artifact, method: TemplateMethod) -> dict[str, str]:
+    """Return the digest of everything that the method may see, by name.
+
+    Raises:
+        AnomalyError: where something is missing.
+    """
+    digests = {"split": split.digest}
+    if Need.TRUTH in method.needs:
+        truth = read_truth(run, split)
+        digests["truth"] = truth.digest if truth else "none"
+    if Need.SIMULATION in method.needs:
+        digests["simulation"] = file_digest(_simulation_file(config), "--simulation")
+    if Need.SHARED_BASE in method.needs:
+        digests["base_flow"] = read_base(run, config, split).digest
+    return digests
+
+
+def _simulation_file(config: Config) -> Path:
+    if not config.template.simulation:
+        raise ConfigError(f"method {config.template.method} needs {ADVICE[SimulationInputs]}")
+    return Path(config.template.simulation)
+
+
+def read_simulation(config: Config, features: tuple[str, ...], regions: Regions) -> Events:
+    """Return simulated background in the side-bands and the signal region; ids are negative.
+
+    Raises:
+        AnomalyError: where the file is missing or has another layout.
+    """
+    table = read_events(_simulation_file(config))
+    found = compute_features(table.columns, features)
+    usable = found.is_defined & np.any([window.contains(found.mjj) for window in regions.named().values()], axis=0)
+    if table.is_labelled:
+        usable &= ~table.is_signal
+    rows = np.flatnonzero(usable)
+    return make_events(found.mjj[rows], found.values[rows], features, -1 - rows)
+
+
+def base_file(run: RunDirectory, config: Config) -> Path:
+    """Return where the shared base flow lies."""
+    return Path(config.template.base) if config.template.base else run.artifact(schema.BASE_FLOW)
+
+
+def read_base(run: RunDirectory, config: Config, split: Artifact) -> Artifact:
+    """Return the shared base flow.
+
+    Raises:
+        ConfigError: where there is none.
+        ArtifactError: where it was trained on other events.
+    """
+    path = base_file(run, config)
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file; method {config.template.method} needs {ADVICE[SharedBaseInputs]}")
+    base = read_artifact(path, schema.BASE_FLOW)
+    mine = event_settings(split.provenance)
+    theirs = {key: base.provenance.settings["events"].get(key) for key in mine}
+    if theirs != mine:
+        different = ", ".join(key for key in mine if mine[key] != theirs[key])
+        raise ArtifactError(
+            f"{path}: was trained on other events than {split.path} ({different} differ); make one from this run with"
+            f" 'anomaly base --run {run.path}'"
+        )
+    return base
+
+
+def event_settings(provenance: Provenance) -> dict[str, object]:
+    """Return what determines the events of a split, whatever its windows."""
+    windows = ("signal_region_gev", "side_bands")
+    settings = {key: value for key, value in provenance.settings.items() if key not in windows}
+    return {**settings, "seed": provenance.seed, **{f"input {k}": v for k, v in provenance.inputs.items()}}
+
+
+def has_seen(base: Artifact, window: Window) -> bool:
+    """Return whether a base flow has seen events of a window."""
+    left_out = base.groups["left_out"]
+    return not any(
+        low <= window.low and window.high <= high for low, high in zip(left_out["low"], left_out["high"], strict=True)
+    )

@@ -11,6 +11,8 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import read_artifact, write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.methods.base import Need
+from anomaly_cli.stages.base import make_base, plan_base
 from anomaly_cli.stages.classify import make_scores, plan_classify
 from anomaly_cli.stages.closure import make_closure, plan_closure
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, State, append_log, inspect_plan
@@ -20,6 +22,10 @@ from anomaly_cli.stages.template import configured_method, make_model, make_temp
 
 Planner = Callable[[RunDirectory, Config], Plan]
 Maker = Callable[[RunDirectory, Config, Resources, bool], Outcome]
+
+
+def _plan_base(run: RunDirectory, config: Config) -> Plan:
+    return plan_base(run, config, read_split(run))
 
 
 def _plan_model(run: RunDirectory, config: Config) -> Plan:
@@ -57,15 +63,22 @@ class Stage:
     command: str
 
 
+SPLIT = Stage("split", schema.SPLIT, plan_split, make_split, "split")
+BASE = Stage("base flow", schema.BASE_FLOW, _plan_base, make_base, "base")
 CHAIN = (
-    Stage("split", schema.SPLIT, plan_split, make_split, "split"),
     Stage("template model", schema.TEMPLATE_MODEL, _plan_model, make_model, "template"),
     Stage("template", schema.TEMPLATE, _plan_sample, make_template, "template"),
     Stage("classify", schema.SCORES, _plan_classify, make_scores, "classify"),
     Stage("significance", schema.SIGNIFICANCE, _plan_significance, make_significance, "significance"),
     Stage("closure", schema.CLOSURE, _plan_closure, make_closure, "closure"),
 )
-"""The stages of `anomaly run`, in order."""
+"""The stages that follow the split in every run."""
+
+
+def chain(config: Config) -> tuple[Stage, ...]:
+    """Return the stages of `anomaly run`, in order; the base flow only where the run has to make its own."""
+    needs_base = Need.SHARED_BASE in configured_method(config).needs and not config.template.base
+    return (SPLIT, BASE, *CHAIN) if needs_base else (SPLIT, *CHAIN)
 
 
 @dataclass(frozen=True)
@@ -83,10 +96,9 @@ def plan_run(run: RunDirectory, config: Config) -> list[Planned]:
     Raises:
         AnomalyError: where a setting or an input file cannot be used.
     """
-    configured_method(config)  # a wrong name or setting should not cost a split
     planned: list[Planned] = []
     is_upstream_current = True
-    for stage in CHAIN:
+    for stage in chain(config):  # a wrong method or setting ends here, and should not cost a split
         output = run.artifact(stage.kind)
         if is_upstream_current:
             state, reason = inspect_plan(stage.plan(run, config))
@@ -111,9 +123,9 @@ def run_chain(run: RunDirectory, config: Config, resources: Resources, overwrite
         _refuse_replacing(run, planned)
     outcomes: list[Outcome] = []
     try:
-        for stage in CHAIN:
+        for stage in chain(config):
             outcomes.append(stage.make(run, config, resources, overwrite))
-            if stage is CHAIN[0]:
+            if stage is SPLIT:
                 save_config(run, config)
     finally:
         append_log(run, outcomes)

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from anomaly_cli.analysis.mass_fit import MassFit, fit_mass_spectrum
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions, read_split, read_truth
+from anomaly_cli.artifacts.contents import read_regions, read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, event_columns, read_artifact, write_artifact
@@ -21,7 +19,8 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.methods.base import Context, FittedTemplate, Need, TemplateInputs, TemplateMethod
 from anomaly_cli.methods.registry import make_method
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import template_inputs
+from anomaly_cli.stages.inputs import has_seen, input_digests, method_inputs, read_base
+from anomaly_cli.stages.training_curves import training_columns
 
 MODEL_STAGE, MODEL_VERSION = "template model", 1
 SAMPLE_STAGE, SAMPLE_VERSION = "template", 1
@@ -30,11 +29,11 @@ SAMPLE_STAGE, SAMPLE_VERSION = "template", 1
 def plan_model(run: RunDirectory, config: Config, split: Artifact) -> Plan:
     """Return the plan of training the method."""
     method = configured_method(config)
-    inputs = {"split": split.digest}
-    if Need.TRUTH in method.needs:
-        truth = read_truth(run, split)
-        inputs["truth"] = truth.digest if truth else "none"
     settings = {"method": method.name, **dataclasses.asdict(method), "threads": config.threads}
+    if Need.SHARED_BASE in method.needs:
+        sr = read_regions(split).sr
+        settings["base_has_seen_signal_region"] = has_seen(read_base(run, config, split), sr)
+    inputs = input_digests(run, config, split, method)
     provenance = Provenance(MODEL_STAGE, MODEL_VERSION, settings, config.seed, inputs)
     return Plan(MODEL_STAGE, run.artifact(schema.TEMPLATE_MODEL), provenance)
 
@@ -63,7 +62,7 @@ def make_model(run: RunDirectory, config: Config, resources: Resources, overwrit
 
     def make() -> None:
         method = configured_method(config)
-        inputs = method_inputs(run, split, method, config.seed)
+        inputs = method_inputs(run, config, split, method)
         fitted = method.fit(
             inputs, Context(resources.streams(f"template/{method.name}"), resources.threads, resources.progress)
         )
@@ -93,7 +92,7 @@ def make_template(
 
     def make() -> None:
         resources.progress(Step("template: sampling", 0, 1))
-        fitted, inputs = load_fitted(run, split, model)
+        fitted, inputs = load_fitted(run, config, split, model)
         mass_fit = fit_side_bands(split)
         n_observed = len(split.groups["sr"]["mjj"])
         n_wanted = round(config.template.oversampling * n_observed)
@@ -109,19 +108,17 @@ def make_template(
             "mass_fit": mass_fit_columns(mass_fit),
             "clipped": {"feature": list(inputs.sb1.names), "n_clipped": sample.n_clipped},
         }
+        if sample.component is not None:
+            groups["components"] = {"component": sample.component}
         write_artifact(plan.output, schema.TEMPLATE, groups, plan.provenance, split.features)
         resources.progress(Step("template: sampling", 1, 1, f"{len(sample.events)} events"))
 
     return execute(plan, overwrite, make)
 
 
-def method_inputs(run: RunDirectory, split: Artifact, method: TemplateMethod, seed: int) -> TemplateInputs:
-    """Return what the method may see; truth only where it declares the need."""
-    truth = read_truth(run, split) if Need.TRUTH in method.needs else None
-    return template_inputs(split, seed, truth)
-
-
-def load_fitted(run: RunDirectory, split: Artifact, model: Artifact) -> tuple[FittedTemplate, TemplateInputs]:
+def load_fitted(
+    run: RunDirectory, config: Config, split: Artifact, model: Artifact
+) -> tuple[FittedTemplate, TemplateInputs]:
     """Return the trained method of a model artifact and the inputs that it was trained on.
 
     Raises:
@@ -132,10 +129,14 @@ def load_fitted(run: RunDirectory, split: Artifact, model: Artifact) -> tuple[Fi
             f"{model.path}: was trained on other events than {split.path}; train anew with 'anomaly template' without"
             " --from-model, or use the split that it was trained on"
         )
-    settings = dict(model.provenance.settings)
-    settings.pop("threads")
-    method = make_method(settings.pop("method"), settings)
-    inputs = method_inputs(run, split, method, model.provenance.seed)
+    method = method_of(model)
+    own = dataclasses.replace(config, seed=model.provenance.seed)  # which events validate is a matter of the seed
+    inputs = method_inputs(run, own, split, method)
+    if input_digests(run, own, split, method) != model.provenance.inputs:
+        raise ArtifactError(
+            f"{model.path}: was trained with another simulation, base flow or truth than are given now; train anew with"
+            " 'anomaly template --overwrite' without --from-model"
+        )
     return method.load(model.groups.get("weights", {}), inputs), inputs
 
 
@@ -160,6 +161,14 @@ def mass_fit_columns(fit: MassFit) -> Mapping[str, Any]:
     }
 
 
+def method_of(model: Artifact) -> TemplateMethod:
+    """Return the method that a model artifact was trained by."""
+    settings = dict(model.provenance.settings)
+    for key in ("threads", "base_has_seen_signal_region"):
+        settings.pop(key, None)
+    return make_method(settings.pop("method"), settings)
+
+
 def configured_method(config: Config) -> TemplateMethod:
     """Return the template method that a configuration asks for.
 
@@ -171,17 +180,7 @@ def configured_method(config: Config) -> TemplateMethod:
 
 
 def _model_groups(fitted: FittedTemplate) -> dict[str, Any]:
-    rows = fitted.training
-    groups: dict[str, Any] = {
-        "weights": fitted.to_arrays(),
-        "training": {
-            "part": np.array([row.part for row in rows], dtype=np.str_),
-            "epoch": [row.epoch for row in rows],
-            "training_loss": [row.training_loss for row in rows],
-            "validation_loss": [row.validation_loss for row in rows],
-            "learning_rate": [row.learning_rate for row in rows],
-        },
-    }
+    groups: dict[str, Any] = {"weights": fitted.to_arrays(), "training": training_columns(fitted.training)}
     if fitted.n_clipped_training:
         groups["scaling"] = {
             "feature": list(fitted.n_clipped_training),

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from toys import REGIONS, toy_inputs
+from toys import REGIONS, toy_inputs, toy_simulation
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.methods.base import Context, Need, TemplateInputs
+from anomaly_cli.methods.base import (
+    Context,
+    Need,
+    ObservedInputs,
+    SharedBaseInputs,
+    SimulationInputs,
+    TemplateInputs,
+)
 from anomaly_cli.methods.registry import find_methods, make_method
 
 METHODS = list(find_methods())
 PRIME = 8209  # more than one batch, and the last one partly filled
+QUICK = {
+    **dict.fromkeys(("drapes", "drapes_side_bands", "drapes_signal_region"), {"epochs": 10, "width": 64}),
+    "salad": {"epochs": 8},
+    "cathode": {"base_epochs": 5},
+    "combined": {"methods": ["cathode", "drapes"]},
+}
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +37,43 @@ def inputs_and_hidden():
 
 
 @pytest.fixture(scope="module")
-def fitted(inputs_and_hidden):
-    inputs, _ = inputs_and_hidden
-    context = Context(Streams(1), 1, silent)
-    return {name: make_method(name, {}).fit(what_it_may_see(name, inputs), context) for name in METHODS}
+def seen(inputs_and_hidden):
+    """What each method may see, by name."""
+    inputs, hidden = inputs_and_hidden
+    blind = vars(TemplateInputs(inputs.sb1, inputs.sb2, inputs.regions, inputs.is_validation))
+    everything = [inputs.sb1, hidden, inputs.sb2]
+    is_validation = np.arange(sum(len(part) for part in everything)) % 10 == 0
+    base = make_method("curtains_f4f_efficient", {}).fit_base(
+        [concatenate(everything)], is_validation, Context(Streams(1), 1, silent)
+    )
+    by_need = {
+        Need.SHARED_BASE: SharedBaseInputs(**blind, base=base.arrays),
+        Need.SIMULATION: SimulationInputs(**blind, simulation=toy_simulation()),
+        Need.SR_FEATURES: ObservedInputs(**blind, observed=hidden),
+        Need.TRUTH: inputs,
+        Need.SIDE_BANDS: TemplateInputs(**blind),
+    }
+    return {
+        name: next(given for need, given in by_need.items() if need in method.needs)
+        for name, method in find_methods().items()
+    }
 
 
-def what_it_may_see(name, inputs):
-    if Need.TRUTH in find_methods()[name].needs:
-        return inputs
-    return TemplateInputs(inputs.sb1, inputs.sb2, inputs.regions, inputs.is_validation)
+@pytest.fixture(scope="module")
+def fitted(seen):
+    return {name: fit(name, seen) for name in METHODS}
+
+
+def fit(name, seen):
+    return make_method(name, QUICK.get(name, {})).fit(seen[name], Context(Streams(1), 1, silent))
+
+
+def sources(name, given):
+    """The events that a template's `source_id` may name."""
+    for field in ("background", "simulation", "observed"):
+        if hasattr(given, field):
+            return getattr(given, field)
+    return given.side_bands
 
 
 def masses(n=PRIME):
@@ -44,28 +85,25 @@ def test_there_is_one_finite_event_per_target_mass(fitted, name):
     sample = fitted[name].sample(masses(), Streams(1))
     events = sample.events
     if not find_methods()[name].chooses_mass:
-        assert np.array_equal(events.mjj, masses())
+        assert np.array_equal(np.sort(events.mjj), np.sort(masses()))
         rows, counts = np.unique(events.features, axis=0, return_counts=True)
         assert counts[np.argmax(counts)] < 5, "a phantom event repeats"
         assert len(rows) > 0.99 * PRIME
-    assert REGIONS.sr.contains(events.mjj).all()
-    assert len(np.unique(events.event_id)) == len(events)
+    if name != "cwola_hunting":
+        assert REGIONS.sr.contains(events.mjj).all()
+    assert np.array_equal(events.event_id, np.arange(len(events)))
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_template_event_names_its_source(fitted, inputs_and_hidden, name):
-    inputs, _ = inputs_and_hidden
-    known = inputs.background if Need.TRUTH in find_methods()[name].needs else inputs.side_bands
+def test_every_template_event_names_its_source(fitted, seen, name):
     events = fitted[name].sample(masses(), Streams(1)).events
-    assert np.isin(events.source_id, known.event_id).all()
+    assert np.isin(events.source_id, sources(name, seen[name]).event_id).all()
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_same_seed_gives_the_same_template_and_another_another(fitted, inputs_and_hidden, name):
-    inputs, _ = inputs_and_hidden
-    again = make_method(name, {}).fit(inputs, Context(Streams(1), 1, silent))
+def test_the_same_seed_gives_the_same_template_and_another_another(fitted, seen, name):
     first, same, other = (
-        f.sample(masses(), Streams(s)).events for f, s in ((fitted[name], 1), (again, 1), (fitted[name], 2))
+        f.sample(masses(), Streams(s)).events for f, s in ((fitted[name], 1), (fit(name, seen), 1), (fitted[name], 2))
     )
     assert np.array_equal(first.features, same.features)
     if not find_methods()[name].chooses_mass:
@@ -79,20 +117,24 @@ def test_the_template_closes_on_a_toy(fitted, inputs_and_hidden, name):
     rng = np.random.default_rng(0)
     target = hidden.mjj[rng.integers(0, len(hidden), 4 * len(hidden))]
     events = fitted[name].sample(target, Streams(1)).events
+    if np.ptp(events.weight) > 0.0:
+        events = events.take(rng.choice(len(events), len(events), p=events.weight / events.weight.sum()))
     truth = Sampled(hidden.features, hidden.source_id)
     untouched = measure_separation(Sampled(bands.features, bands.source_id), truth, 1, 1)
     template = measure_separation(Sampled(events.features, 10**6 + events.source_id), truth, 1, 1)
     assert untouched.auc > 0.8
     if find_methods()[name].claims_closure:
         assert template.auc < 0.55
+    else:
+        assert template.auc > 0.55, "it closes after all: let it claim so"
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_survives_being_stored(fitted, inputs_and_hidden, name):
-    inputs, _ = inputs_and_hidden
-    loaded = make_method(name, {}).load(fitted[name].to_arrays(), what_it_may_see(name, inputs))
+def test_a_method_survives_being_stored(fitted, seen, name):
+    loaded = make_method(name, QUICK.get(name, {})).load(fitted[name].to_arrays(), seen[name])
     a, b = (f.sample(masses(), Streams(1)).events for f in (fitted[name], loaded))
     assert np.array_equal(a.features, b.features)
+    assert np.array_equal(a.weight, b.weight)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -101,16 +143,16 @@ def test_unknown_settings_are_refused(name):
         make_method(name, {"epochz": 1})
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_method_sees_truth_only_if_it_says_so(inputs_and_hidden, name):
+@pytest.mark.parametrize("name", [name for name in METHODS if find_methods()[name].needs != {Need.SIDE_BANDS}])
+def test_a_method_that_lacks_what_it_needs_says_what_to_do(inputs_and_hidden, name):
     inputs, _ = inputs_and_hidden
     blind = TemplateInputs(inputs.sb1, inputs.sb2, inputs.regions, inputs.is_validation)
-    method = find_methods()[name]
-    if Need.TRUTH in method.needs:
-        with pytest.raises(ConfigError, match="--reserve"):
-            make_method(name, {}).fit(blind, Context(Streams(1), 1, silent))
-    else:
-        assert not any("sr" in field or "background" in field for field in TemplateInputs.__dataclass_fields__)
+    with pytest.raises(ConfigError, match=r"--reserve|--simulation|anomaly base|does not hand over"):
+        make_method(name, {}).fit(blind, Context(Streams(1), 1, silent))
+
+
+def test_the_inputs_of_a_blind_method_hold_nothing_of_the_signal_region():
+    assert set(TemplateInputs.__dataclass_fields__) == {"sb1", "sb2", "regions", "is_validation"}
 
 
 def test_an_unknown_method_is_refused_with_the_nearest():

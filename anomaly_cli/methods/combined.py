@@ -1,0 +1,110 @@
+"""Combined: the templates of several methods side by side, their classifiers' scores averaged.
+
+References:
+    T. Golling et al., "The Interplay of Machine Learning-based Resonant Anomaly Detection Methods", 2023,
+    arXiv:2307.11157.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import concatenate
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.methods.base import (
+    Arrays,
+    Context,
+    FittedTemplate,
+    Need,
+    Sample,
+    TemplateInputs,
+    TemplateMethod,
+    Training,
+    TrainingRow,
+)
+
+
+@dataclass(frozen=True)
+class Combined(TemplateMethod):
+    """Settings of the combination.
+
+    Every method gives an equal share of the template. The classifier is trained once against each share,
+    every event is scored by all of them, and the scores are averaged (`stages/classify.py`).
+
+    Attributes:
+        methods: the methods, with their own default settings; they may need side-bands only.
+    """
+
+    name: ClassVar[str] = "combined"
+    summary: ClassVar[str] = "several methods' templates; the scores of their classifiers are averaged"
+    reference: ClassVar[str] = "arXiv:2307.11157"
+    training: ClassVar[Training] = Training.EACH_COMPONENT
+
+    methods: tuple[str, ...] = ("curtains_f4f", "drapes")
+
+    def __post_init__(self) -> None:
+        if len(self.methods) < 2 or len(set(self.methods)) < len(self.methods) or self.name in self.methods:
+            raise ConfigError(f"method {self.name}: methods must name two or more different methods, as curtains_f4f")
+        for name, method in self._made().items():
+            if method.needs != {Need.SIDE_BANDS} or method.chooses_mass:
+                raise ConfigError(
+                    f"method {self.name}: '{name}' cannot be combined, since it does not make events at wanted masses"
+                    " from the side-bands alone; 'anomaly methods' shows what each needs"
+                )
+
+    def _made(self) -> dict[str, TemplateMethod]:
+        from anomaly_cli.methods.registry import make_method
+
+        return {name: make_method(name, {}) for name in self.methods}
+
+    def fit(self, inputs: TemplateInputs, context: Context) -> FittedCombined:
+        """Train every method."""
+        fitted = {
+            name: method.fit(inputs, replace(context, streams=context.streams.child(name)))
+            for name, method in self._made().items()
+        }
+        return FittedCombined(fitted)
+
+    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedCombined:
+        """Rebuild every method from the arrays of the model artifact."""
+        parts = {}
+        for name, method in self._made().items():
+            start = len(name) + 1
+            own = {key[start:]: array for key, array in arrays.items() if key.startswith(f"{name}:")}
+            parts[name] = method.load(own, inputs)
+        return FittedCombined(parts)
+
+
+class FittedCombined(FittedTemplate):
+    """Several trained methods."""
+
+    def __init__(self, parts: dict[str, FittedTemplate]) -> None:
+        self.parts = parts
+        self.training = [
+            TrainingRow(f"{name}: {row.part}", row.epoch, row.training_loss, row.validation_loss, row.learning_rate)
+            for name, part in parts.items()
+            for row in part.training
+        ]
+        self.n_clipped_training = next(iter(parts.values())).n_clipped_training
+
+    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
+        """Return one event per target mass, each method in turn; `component` says which."""
+        n, order = len(target_masses), np.arange(len(target_masses)) % len(self.parts)
+        samples = [
+            part.sample(target_masses[order == index], streams.child(name))
+            for index, (name, part) in enumerate(self.parts.items())
+        ]
+        component = np.repeat(np.arange(len(samples)), [len(sample.events) for sample in samples])
+        events = replace(concatenate([sample.events for sample in samples]), event_id=np.arange(n))
+        n_clipped = np.stack([sample.n_clipped for sample in samples]).sum(axis=0)
+        return Sample(events, n_clipped, component)
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of every method under its name."""
+        return {f"{name}:{key}": a for name, part in self.parts.items() for key, a in part.to_arrays().items()}

@@ -1,0 +1,90 @@
+"""CURTAINsF4F with one base density for the whole spectrum: a short transport is all that a signal region costs.
+
+References:
+    D. Sengupta, S. Klein, J. A. Raine, T. Golling, "CURTAINs Flows For Flows: Constructing Unobserved
+    Regions with Maximum Likelihood Estimation", 2023, arXiv:2305.04646 (the efficient configuration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.methods import densities
+from anomaly_cli.methods.base import Context, Need, SharedBaseInputs, TemplateInputs, TrainingRow, require
+from anomaly_cli.methods.curtains_f4f import CurtainsF4F, FittedCurtainsF4F
+from anomaly_cli.nets import training
+
+
+@dataclass(frozen=True)
+class TrainedBase:
+    """A base density of the whole spectrum.
+
+    Attributes:
+        arrays: scaling and weights.
+        training: its curve.
+    """
+
+    arrays: dict[str, npt.NDArray[Any]]
+    training: Sequence[TrainingRow]
+
+
+@dataclass(frozen=True)
+class CurtainsF4FEfficient(CurtainsF4F):
+    """Settings of the efficient configuration; the base_* and scaling_* ones shape the shared base flow.
+
+    The shared base has seen the signal region's events, signal included, unless they were left out of
+    it. It enters nothing but the training of the transport between side-bands.
+    """
+
+    name: ClassVar[str] = "curtains_f4f_efficient"
+    summary: ClassVar[str] = "the same with one base flow for all signal regions, which has seen their events"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SHARED_BASE})
+
+    base_epochs: int = 8
+    scaling_order: int = 5
+    transport_epochs: int = 3
+
+    def fit_base(self, bands: Sequence[Events], is_validation: npt.NDArray[np.bool_], context: Context) -> TrainedBase:
+        """Train the base density on mass bands that hold everything it may see.
+
+        Args:
+            bands: events of each band, in order of mass.
+            is_validation: events of all bands to stop on `(n,)`.
+            context: streams, threads and where to report.
+
+        Raises:
+            TrainingError: where the training diverges twice.
+        """
+        scaler = densities.fit_scaler(bands, self.scaling)
+        trainer = densities.Trainer(self.name, context)
+        with training.seeded(context.streams.integer("training"), context.threads) as generator:
+            data = densities.ScaledEvents.make(scaler, concatenate(bands), is_validation)
+            base = self.make_base(len(bands[0].names))
+            rows = self.train_base(base, data, trainer, generator)
+        return TrainedBase(densities.scaler_arrays(scaler) | densities.module_arrays("base", base), rows)
+
+    def fit(self, inputs: TemplateInputs, context: Context) -> FittedCurtainsF4F:
+        """Train the transport between the side-bands against the shared base density.
+
+        Raises:
+            ConfigError: where there is no shared base flow.
+            TrainingError: where the training diverges twice.
+        """
+        arrays = require(inputs, SharedBaseInputs, self.name).base
+        scaler, events = densities.load_scaler(arrays), inputs.side_bands
+        trainer = densities.Trainer(self.name, context)
+        with training.seeded(context.streams.integer("training"), context.threads) as generator:
+            base, transport = (make(len(events.names)) for make in (self.make_base, self.make_transport))
+            densities.load_module(base, arrays, "base")
+            data = densities.ScaledEvents.make(scaler, events, inputs.is_validation)
+            rows = self.train_transport(transport, base, data, trainer, generator)
+        fitted = FittedCurtainsF4F(scaler, base, transport, events)
+        fitted.training = rows
+        fitted.n_clipped_training = dict(zip(events.names, data.n_clipped.tolist(), strict=True))
+        return fitted

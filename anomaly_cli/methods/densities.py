@@ -1,0 +1,266 @@
+"""What the flow and diffusion methods share: scaled events, the base density, training with progress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from anomaly_cli.core.errors import ConfigError, TrainingError
+from anomaly_cli.core.events import EDGE_ANCHORS, Events, make_events
+from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.progress import Step
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.methods.base import Arrays, Context, Sample, TrainingRow
+from anomaly_cli.nets import flows, training
+from anomaly_cli.nets.scaling import MassScaler, ScalingSettings, fit_mass_scaling
+
+BATCH = 8192
+"""Events that go through a network at once when sampling."""
+
+
+def fit_scaler(bands: Sequence[Events], settings: ScalingSettings) -> MassScaler:
+    """Return the scaling that makes every feature standard normal at every mass, fitted to mass bands."""
+    anchors = [EDGE_ANCHORS.get(name) for name in bands[0].names]
+    return fit_mass_scaling([(band.mjj, band.features) for band in bands], anchors, settings)
+
+
+@dataclass(frozen=True)
+class ScaledEvents:
+    """Events as tensors: scaled features `(n, d)`, scaled masses `(n, 1)`, and indices.
+
+    Attributes:
+        x: scaled features.
+        mass: scaled masses.
+        training: indices of the events to train on.
+        validation: indices of the events to stop on.
+        n_clipped: events clipped by the scaling, per feature `(d,)`.
+    """
+
+    x: Tensor
+    mass: Tensor
+    training: Tensor
+    validation: Tensor
+    n_clipped: IntArray
+
+    @staticmethod
+    def make(scaler: MassScaler, events: Events, is_validation: npt.NDArray[np.bool_]) -> ScaledEvents:
+        """Scale events."""
+        x, n_clipped = scaler.transform(events.mjj, events.features)
+        return ScaledEvents(
+            x=to_tensor(x),
+            mass=to_tensor(scaler.mass(events.mjj)[:, None]),
+            training=torch.from_numpy(np.flatnonzero(~is_validation)),
+            validation=torch.from_numpy(np.flatnonzero(is_validation)),
+            n_clipped=n_clipped,
+        )
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains the parts of a method, reports, and keeps their curves.
+
+    Attributes:
+        method: name of the method, for messages.
+        context: streams, threads and where to report.
+    """
+
+    method: str
+    context: Context
+
+    def train(
+        self, part: str, setting: str, task: training.Task, schedule: training.Schedule, generator: torch.Generator
+    ) -> list[TrainingRow]:
+        """Train one part in place and return its curve.
+
+        Args:
+            part: what is trained, as people read it.
+            setting: the setting of its learning rate.
+            task: what is trained, on which events.
+            schedule: how.
+            generator: randomness.
+
+        Raises:
+            TrainingError: where it diverges twice.
+        """
+        try:
+            curve = training.train(
+                task, schedule, generator, lambda *step: self.context.progress(Step(f"template: {part}", *step))
+            )
+        except training.Diverged:
+            raise TrainingError(
+                f"template: the {part} diverged twice; lower its learning rate, for instance --set"
+                f" methods.{self.method}.{setting}={schedule.learning_rate / 20:g}"
+            ) from None
+        return [TrainingRow(part, *vars(epoch).values()) for epoch in curve]
+
+
+def density_task(base: Any, data: ScaledEvents) -> training.Task:
+    """Return the maximum-likelihood fit of a conditional density p(x | m)."""
+
+    def loss(batch: Tensor, _: torch.Generator) -> Tensor:
+        return flows.negative_log_density(base, data.x[batch], data.mass[batch])
+
+    return training.Task(base, loss, data.training, data.validation)
+
+
+def draw_sources(events: Events, n: int, generator: np.random.Generator) -> IntArray:
+    """Return `n` indices of events, each used about equally often, in random order."""
+    rounds = [generator.permutation(len(events)) for _ in range(-(-n // len(events)))]
+    return np.concatenate(rounds)[:n]
+
+
+def generated_sample(
+    scaler: MassScaler, events: Events, target_masses: FloatArray, scaled: FloatArray, streams: Streams
+) -> Sample:
+    """Return generated events as a template.
+
+    A generated event has no source. It is given one of the training events in turn, so that a template
+    never counts for more independent events than its density was learnt from.
+
+    Args:
+        scaler: the scaling to undo.
+        events: the training events.
+        target_masses: `(n,)` [GeV].
+        scaled: generated features `(n, d)`.
+        streams: random streams of the sampling.
+    """
+    sources = events.take(draw_sources(events, len(target_masses), streams.generator("sources")))
+    return restored_sample(scaler, target_masses, scaled, sources)
+
+
+def restored_sample(scaler: MassScaler, masses: FloatArray, scaled: FloatArray, sources: Events) -> Sample:
+    """Return scaled features as a template.
+
+    Args:
+        scaler: the scaling to undo.
+        masses: `(n,)` [GeV].
+        scaled: features `(n, d)`; those outside the scaling's bound are held at it, and counted.
+        sources: the event that each was made from, `(n,)`.
+    """
+    features, n_held = scaler.inverse(masses, np.clip(scaled, -scaler.bound, scaler.bound))
+    n_clipped = n_held + (np.abs(scaled) > scaler.bound).sum(axis=0)
+    return Sample(make_events(masses, features, sources.names, np.arange(len(masses)), sources.source_id), n_clipped)
+
+
+def in_batches(n: int) -> Sequence[slice]:
+    """Return slices of at most `BATCH` that cover `n` events."""
+    return [slice(start, min(start + BATCH, n)) for start in range(0, n, BATCH)]
+
+
+def to_tensor(array: npt.NDArray[Any]) -> Tensor:
+    """Return a float32 tensor."""
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+
+def to_array(tensor: Tensor) -> FloatArray:
+    """Return a float64 array."""
+    return tensor.double().numpy()
+
+
+def module_arrays(prefix: str, module: torch.nn.Module) -> dict[str, npt.NDArray[Any]]:
+    """Return the weights of a network under prefixed names."""
+    return {f"{prefix}.{name}": value.numpy() for name, value in module.state_dict().items()}
+
+
+def load_module(module: torch.nn.Module, arrays: Arrays, prefix: str) -> None:
+    """Load what `module_arrays` returned."""
+    start = len(prefix) + 1
+    state = {key[start:]: torch.from_numpy(arrays[key].copy()) for key in arrays if key.startswith(f"{prefix}.")}
+    module.load_state_dict(state)
+
+
+def scaler_arrays(scaler: MassScaler) -> dict[str, npt.NDArray[Any]]:
+    """Return a scaling under prefixed names."""
+    return {f"scaling.{name}": array for name, array in scaler.to_arrays().items()}
+
+
+def load_scaler(arrays: Arrays) -> MassScaler:
+    """Rebuild what `scaler_arrays` returned."""
+    return MassScaler.from_arrays({key[8:]: arrays[key] for key in arrays if key.startswith("scaling.")})
+
+
+def check_positive(method: str, counts: Sequence[int], rates: Sequence[float]) -> None:
+    """Refuse counts below 1 and learning rates that are not positive.
+
+    Raises:
+        ConfigError: for the first that is.
+    """
+    if min(counts) < 1:
+        raise ConfigError(
+            f"method {method}: numbers of transforms, blocks, bins, epochs and steps, widths, batch sizes and patience"
+            " must be 1 or more"
+        )
+    if min(rates) <= 0.0:
+        raise ConfigError(f"method {method}: learning rates must be above 0")
+
+
+def check_scaling(method: str, settings: ScalingSettings) -> ScalingSettings:
+    """Refuse a scaling that splines cannot use.
+
+    Raises:
+        ConfigError: where an order, a bin or the bound is out of range.
+    """
+    if settings.max_order < 0 or settings.bin_events < 100 or not 2.0 <= settings.bound < flows.SPLINE_BOUND:
+        raise ConfigError(f"method {method}: needs scaling_order >= 0, scaling_bin_events >= 100 and bound in [2, 5)")
+    return settings
+
+
+@dataclass(frozen=True)
+class DensitySettings:
+    """Settings of a conditional density p(x | m): a spline flow on scaled features.
+
+    Attributes:
+        base_transforms: autoregressive spline transforms of the base density.
+        base_hidden: widths of its hidden layers.
+        base_bins: its spline bins.
+        base_epochs: epochs at most.
+        base_batch_size: events per step.
+        base_learning_rate: largest learning rate.
+        patience: epochs without improvement before a training stops.
+        scaling_order: largest polynomial order in ln(mjj) of the scaling.
+        scaling_bin_events: events per mass bin of the scaling, about.
+        bound: scaled features are clipped to [-bound, bound], inside the splines' [-5, 5].
+    """
+
+    base_transforms: int = 2
+    base_hidden: tuple[int, ...] = (64, 64)
+    base_bins: int = 8
+    base_epochs: int = 10
+    base_batch_size: int = 512
+    base_learning_rate: float = 3e-3
+    patience: int = 5
+    scaling_order: int = 3
+    scaling_bin_events: int = 1000
+    bound: float = 4.5
+
+    def check_density(self, method: str) -> None:
+        """Refuse settings that cannot be used.
+
+        Raises:
+            ConfigError: naming what is out of range.
+        """
+        counts = [self.base_transforms, self.base_bins, self.base_epochs, self.base_batch_size, self.patience]
+        check_positive(method, [*counts, min(self.base_hidden, default=0)], [self.base_learning_rate])
+        check_scaling(method, self.scaling)
+
+    @property
+    def scaling(self) -> ScalingSettings:
+        """How features are scaled."""
+        return ScalingSettings(self.scaling_order, self.scaling_bin_events, self.bound)
+
+    def make_base(self, d: int) -> Any:
+        """Return an untrained base density of `d` features."""
+        return flows.make_spline_flow(d, 1, self.base_transforms, self.base_hidden, self.base_bins, passes=d)
+
+    def train_base(
+        self, base: Any, data: ScaledEvents, trainer: Trainer, generator: torch.Generator
+    ) -> list[TrainingRow]:
+        """Train a base density in place and return its curve."""
+        schedule = training.Schedule(self.base_epochs, self.base_batch_size, self.base_learning_rate, self.patience)
+        return trainer.train("base flow", "base_learning_rate", density_task(base, data), schedule, generator)

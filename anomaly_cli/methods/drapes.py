@@ -1,0 +1,245 @@
+"""Drapes: a diffusion model of the side-bands, used in three ways.
+
+References:
+    D. Sengupta, M. Leigh, J. A. Raine, S. Klein, T. Golling, "Improving new physics searches with
+    diffusion models for event observables and jet constituents" (Drapes), 2023, arXiv:2312.10130.
+    T. Karras et al., 2022, arXiv:2206.00364 (EDM).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import Events
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.methods import densities
+from anomaly_cli.methods.base import (
+    Arrays,
+    Context,
+    FittedTemplate,
+    Need,
+    ObservedInputs,
+    Sample,
+    TemplateInputs,
+    TemplateMethod,
+    TrainingRow,
+    require,
+)
+from anomaly_cli.nets import diffusion, training
+from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
+
+
+@dataclass(frozen=True)
+class DrapesSettings(TemplateMethod):
+    """What the three templates share: the denoiser, trained on both side-bands, and how it is sampled.
+
+    Features are scaled to be standard normal at every mass; the scaled mass is the condition. The weights
+    are averaged over the training (exponential moving average).
+
+    Attributes:
+        blocks: residual blocks of the denoiser.
+        width: their width.
+        epochs: epochs at most.
+        batch_size: events per step.
+        learning_rate: largest learning rate.
+        averaging: decay of the moving average of the weights, per step.
+        patience: epochs without improvement before training stops.
+        sampler: `heun` (two evaluations a step) or `dpm` (DPM-Solver++ 2M, one evaluation a step).
+        steps: steps of the sampler.
+        sigma_min: lowest noise level before 0.
+        sigma_max: noise level at which sampling starts.
+        scaling_order: largest polynomial order in ln(mjj) of the scaling.
+        scaling_bin_events: events per mass bin of the scaling, about.
+        bound: scaled features are clipped to [-bound, bound].
+    """
+
+    reference: ClassVar[str] = "arXiv:2312.10130"
+
+    blocks: int = 3
+    width: int = 128
+    epochs: int = 30
+    batch_size: int = 512
+    learning_rate: float = 2e-3
+    averaging: float = 0.995
+    patience: int = 10
+    sampler: str = "dpm"
+    steps: int = 20
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    scaling_order: int = 3
+    scaling_bin_events: int = 1000
+    bound: float = 4.5
+
+    def __post_init__(self) -> None:
+        counts = [self.blocks, self.width, self.epochs, self.batch_size, self.patience, self.steps - 1]
+        densities.check_positive(self.name, counts, [self.learning_rate])
+        densities.check_scaling(self.name, self.scaling)
+        if self.sampler not in diffusion.SAMPLERS:
+            raise ConfigError(
+                f"method {self.name}: unknown sampler '{self.sampler}'; known are {', '.join(diffusion.SAMPLERS)}"
+            )
+        if not 0.0 < self.sigma_min < self.sigma_max or not 0.0 <= self.averaging < 1.0:
+            raise ConfigError(f"method {self.name}: needs 0 < sigma_min < sigma_max and averaging in [0, 1)")
+
+    @property
+    def scaling(self) -> ScalingSettings:
+        """How features are scaled."""
+        return ScalingSettings(self.scaling_order, self.scaling_bin_events, self.bound)
+
+    def fit(self, inputs: TemplateInputs, context: Context) -> FittedDrapes:
+        """Fit scaling and denoiser to the side-bands.
+
+        Raises:
+            TrainingError: where the training diverges twice.
+        """
+        scaler = densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling)
+        starting = self.starting_events(inputs)
+        with training.seeded(context.streams.integer("training"), context.threads) as generator:
+            denoiser = self._denoiser(inputs)
+            data = densities.ScaledEvents.make(scaler, inputs.side_bands, inputs.is_validation)
+            rows = self._train(denoiser, data, densities.Trainer(self.name, context), generator)
+        fitted = FittedDrapes(self, scaler, denoiser, inputs.side_bands, starting)
+        fitted.training = rows
+        fitted.n_clipped_training = dict(zip(inputs.sb1.names, data.n_clipped.tolist(), strict=True))
+        return fitted
+
+    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedDrapes:
+        """Rebuild a fitted template from the arrays of its model artifact."""
+        denoiser = self._denoiser(inputs)
+        densities.load_module(denoiser, arrays, "denoiser")
+        scaler = densities.load_scaler(arrays)
+        return FittedDrapes(self, scaler, denoiser, inputs.side_bands, self.starting_events(inputs))
+
+    @abstractmethod
+    def starting_events(self, inputs: TemplateInputs) -> Events | None:
+        """Return the events that are noised and denoised; None to start from noise alone."""
+
+    def _denoiser(self, inputs: TemplateInputs) -> diffusion.Denoiser:
+        return diffusion.Denoiser(len(inputs.sb1.names), 1, self.blocks, self.width)
+
+    def _train(
+        self,
+        denoiser: diffusion.Denoiser,
+        data: densities.ScaledEvents,
+        trainer: densities.Trainer,
+        generator: torch.Generator,
+    ) -> list[TrainingRow]:
+        def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
+            return diffusion.denoising_loss(denoiser, data.x[batch], data.mass[batch], generator)
+
+        schedule = training.Schedule(
+            self.epochs, self.batch_size, self.learning_rate, self.patience, averaging=self.averaging
+        )
+        task = training.Task(denoiser, loss, data.training, data.validation)
+        return trainer.train("denoiser", "learning_rate", task, schedule, generator)
+
+
+@dataclass(frozen=True)
+class Drapes(DrapesSettings):
+    """Events drawn from noise at signal-region masses."""
+
+    name: ClassVar[str] = "drapes"
+    summary: ClassVar[str] = "new events from noise, by a diffusion model of the side-bands"
+
+    def starting_events(self, inputs: TemplateInputs) -> None:
+        """Return nothing: events start from noise."""
+
+
+@dataclass(frozen=True)
+class DrapesSideBands(DrapesSettings):
+    """Side-band events noised up to `sigma_max`, then denoised at a target mass in the signal region.
+
+    The default of sigma_max is from `benchmarks/drapes_noise.py`.
+    """
+
+    name: ClassVar[str] = "drapes_side_bands"
+    summary: ClassVar[str] = "side-band events, partly noised and denoised at signal-region masses"
+
+    sigma_max: float = 1.0
+    steps: int = 10
+
+    def starting_events(self, inputs: TemplateInputs) -> Events:
+        """Return the side-band events."""
+        return inputs.side_bands
+
+
+@dataclass(frozen=True)
+class DrapesSignalRegion(DrapesSettings):
+    """Signal-region events noised up to `sigma_max`, then denoised at their own mass.
+
+    The diffusion model has seen the side-bands only, so it leads what is unlike background towards it. At
+    low noise the template is a copy of the data, signal included, so closure is no criterion; the default
+    of sigma_max was chosen by signal injected into validation windows (`benchmarks/drapes_noise.py`).
+    """
+
+    name: ClassVar[str] = "drapes_signal_region"
+    summary: ClassVar[str] = "signal-region events, partly noised and denoised at their own mass"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SR_FEATURES})
+    chooses_mass: ClassVar[bool] = True
+
+    sigma_max: float = 2.0
+    steps: int = 10
+
+    def starting_events(self, inputs: TemplateInputs) -> Events:
+        """Return the observed events of the signal region.
+
+        Raises:
+            ConfigError: where they were not handed over.
+        """
+        return require(inputs, ObservedInputs, self.name).observed
+
+
+class FittedDrapes(FittedTemplate):
+    """A trained denoiser, and the events to start from."""
+
+    def __init__(
+        self,
+        settings: DrapesSettings,
+        scaler: MassScaler,
+        denoiser: diffusion.Denoiser,
+        side_bands: Events,
+        starting: Events | None,
+    ) -> None:
+        self.settings = settings
+        self.scaler = scaler
+        self.denoiser = denoiser
+        self.side_bands = side_bands
+        self.starting = starting
+
+    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
+        """Return one event per target mass; where the method chooses masses, as many at their own."""
+        n, d = len(target_masses), self.side_bands.features.shape[1]
+        if self.starting is None:
+            denoised = self._denoise(np.zeros((n, d)), target_masses, streams)
+            return densities.generated_sample(self.scaler, self.side_bands, target_masses, denoised, streams)
+        chosen = self.starting.take(densities.draw_sources(self.starting, n, streams.generator("sources")))
+        masses = chosen.mjj if self.settings.chooses_mass else target_masses
+        scaled, _ = self.scaler.transform(chosen.mjj, chosen.features)
+        denoised = self._denoise(scaled, masses, streams)
+        return densities.restored_sample(self.scaler, masses, denoised, chosen)
+
+    def _denoise(self, start: FloatArray, masses: FloatArray, streams: Streams) -> FloatArray:
+        """Add noise of level sigma_max and denoise at the masses."""
+        settings, denoised, mass = self.settings, np.empty_like(start), self.scaler.mass(masses)
+        levels = diffusion.NoiseLevels(settings.sigma_min, settings.sigma_max, settings.steps).levels()
+        sampler = diffusion.SAMPLERS[settings.sampler]
+        with torch.no_grad(), training.seeded(streams.integer("noise"), 1) as generator:
+            for part in densities.in_batches(len(start)):
+                x = densities.to_tensor(start[part])
+                noisy = x + settings.sigma_max * torch.randn(x.shape, generator=generator)
+                moved = sampler(self.denoiser, noisy, densities.to_tensor(mass[part, None]), levels)
+                denoised[part] = densities.to_array(moved)
+        return denoised
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return scaling and weights under prefixed names."""
+        return densities.scaler_arrays(self.scaler) | densities.module_arrays("denoiser", self.denoiser)

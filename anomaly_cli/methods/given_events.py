@@ -1,0 +1,40 @@
+"""Templates that are events as they are: nothing is trained, nothing is moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli.core.events import Events, make_events
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.methods.base import FittedTemplate, Sample
+
+
+class FittedEvents(FittedTemplate):
+    """Given events, each used at most once, at their own mass.
+
+    Args:
+        events: the events.
+        takes_all: whether all are used; otherwise no more than masses are asked for.
+    """
+
+    def __init__(self, events: Events, takes_all: bool) -> None:
+        self.events = events
+        self.takes_all = takes_all
+
+    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
+        """Return the events; of the target masses only the number is used."""
+        events = self.events
+        if not self.takes_all and len(target_masses) < len(events):
+            chosen = streams.generator("events").permutation(len(events))[: len(target_masses)]
+            events = events.take(np.sort(chosen))
+        n, d = events.features.shape
+        copies = make_events(events.mjj, events.features, events.names, np.arange(n), events.source_id)
+        return Sample(copies, np.zeros(d, dtype=np.int64))
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return nothing: there is nothing to keep."""
+        return {}

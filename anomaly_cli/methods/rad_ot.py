@@ -1,0 +1,139 @@
+"""RAD-OT: pairs of side-band events by optimal transport, and the straight line between them.
+
+References:
+    M. Leigh, D. Sengupta, B. Nachman, T. Golling, "Accelerating template generation in resonant anomaly
+    detection searches with optimal transport", 2024, arXiv:2407.19818.
+    R. Flamary et al., "POT: Python Optimal Transport", JMLR 22 (2021) 78.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import make_events
+from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.progress import Step
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.methods import densities
+from anomaly_cli.methods.base import Arrays, Context, FittedTemplate, Sample, TemplateInputs, TemplateMethod
+
+N_QUANTILES = 1001
+"""Quantiles kept of each feature."""
+NORMAL_RANGE = 4.0
+"""The extreme values of a feature become this many standard deviations."""
+
+
+@dataclass(frozen=True)
+class RadOT(TemplateMethod):
+    """Settings of RAD-OT.
+
+    Features are replaced by their global quantiles, as normal variables. Every pair holds one event of
+    each side-band, and every event belongs to one pair at most, so that a pair's template events share
+    nothing with those of another pair.
+
+    Attributes:
+        batch: events of each side-band that are paired at once.
+    """
+
+    name: ClassVar[str] = "rad_ot"
+    summary: ClassVar[str] = "straight lines between optimally paired events of the two side-bands"
+    reference: ClassVar[str] = "arXiv:2407.19818"
+    claims_closure: ClassVar[bool] = False
+
+    batch: int = 3000
+
+    def __post_init__(self) -> None:
+        if self.batch < 2:
+            raise ConfigError(f"method {self.name}: batch must be 2 or more; the paper pairs 3000 events at once")
+
+    def fit(self, inputs: TemplateInputs, context: Context) -> FittedRadOT:
+        """Pair the events of the two side-bands."""
+        generator = context.streams.generator("pairs")
+        n_pairs = min(len(inputs.sb1), len(inputs.sb2))
+        lower, upper = (generator.permutation(len(band))[:n_pairs] for band in (inputs.sb1, inputs.sb2))
+        quantiles = GlobalQuantiles.fit(inputs.side_bands.features)
+        z1, z2 = quantiles.to_normal(inputs.sb1.features), quantiles.to_normal(inputs.sb2.features)
+        n_batches = -(-n_pairs // self.batch)
+        for done, part in enumerate(np.array_split(np.arange(n_pairs), n_batches)):
+            upper[part] = upper[part][_pair(z1[lower[part]], z2[upper[part]])]
+            context.progress(Step("template: optimal transport", done + 1, n_batches))
+        return FittedRadOT(inputs, quantiles, lower, upper)
+
+    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedRadOT:
+        """Rebuild a fitted template from the arrays of its model artifact."""
+        quantiles = GlobalQuantiles(arrays["quantiles"])
+        return FittedRadOT(inputs, quantiles, arrays["lower"], arrays["upper"])
+
+
+@dataclass(frozen=True)
+class GlobalQuantiles:
+    """Features as normal variables by their quantiles, the same at every mass.
+
+    Attributes:
+        table: values of each feature at `N_QUANTILES` normal quantiles `(q, d)`.
+    """
+
+    table: FloatArray
+
+    @staticmethod
+    def fit(features: FloatArray) -> GlobalQuantiles:
+        """Return the quantiles of features `(n, d)`."""
+        levels = ndtr(_normal_grid(len(features)))
+        levels[[0, -1]] = 0.0, 1.0
+        return GlobalQuantiles(np.quantile(features, levels, axis=0))
+
+    def to_normal(self, features: FloatArray) -> FloatArray:
+        """Return the normal variables of features `(n, d)`."""
+        grid = _normal_grid(len(self.table))
+        columns = zip(features.T, self.table.T, strict=True)
+        return np.stack([np.interp(x, points, grid) for x, points in columns], axis=1)
+
+    def from_normal(self, z: FloatArray) -> FloatArray:
+        """Return the features of normal variables `(n, d)`."""
+        grid = _normal_grid(len(self.table))
+        columns = zip(z.T, self.table.T, strict=True)
+        return np.stack([np.interp(x, grid, points) for x, points in columns], axis=1)
+
+
+def _normal_grid(n: int) -> FloatArray:
+    return np.linspace(-NORMAL_RANGE, NORMAL_RANGE, min(n, N_QUANTILES))
+
+
+def _pair(first: FloatArray, second: FloatArray) -> IntArray:
+    """Return, for every point of `first (n, d)`, its partner in `second (n, d)` by exact optimal transport."""
+    import ot
+
+    cost = ot.dist(first, second)
+    plan = ot.emd([], [], cost, numItermax=1_000_000)
+    return np.asarray(plan.argmax(axis=1), dtype=np.int64)
+
+
+class FittedRadOT(FittedTemplate):
+    """Pairs of events, by their indices in the two side-bands."""
+
+    def __init__(self, inputs: TemplateInputs, quantiles: GlobalQuantiles, lower: IntArray, upper: IntArray) -> None:
+        self.inputs = inputs
+        self.quantiles = quantiles
+        self.lower = lower
+        self.upper = upper
+
+    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
+        """Return the point between the events of a pair at each target mass; `source_id` is the lower one's."""
+        sb1, sb2 = self.inputs.sb1.take(self.lower), self.inputs.sb2.take(self.upper)
+        chosen = densities.draw_sources(sb1, len(target_masses), streams.generator("pairs"))
+        sb1, sb2 = sb1.take(chosen), sb2.take(chosen)
+        fraction = ((target_masses - sb1.mjj) / (sb2.mjj - sb1.mjj))[:, None]
+        z1, z2 = self.quantiles.to_normal(sb1.features), self.quantiles.to_normal(sb2.features)
+        features = self.quantiles.from_normal(z1 + fraction * (z2 - z1))
+        events = make_events(target_masses, features, sb1.names, np.arange(len(target_masses)), sb1.source_id)
+        return Sample(events, np.zeros(features.shape[1], dtype=np.int64))
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the pairs and the quantiles."""
+        return {"quantiles": self.quantiles.table, "lower": self.lower, "upper": self.upper}

@@ -1,0 +1,177 @@
+"""SALAD: simulation reweighted to look like the side-bands, at every mass.
+
+References:
+    A. Andreassen, B. Nachman, D. Shih, "Simulation Assisted Likelihood-free Anomaly Detection", 2020,
+    arXiv:2001.05001.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.folds import FloatArray, hash_uniform
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.methods import densities
+from anomaly_cli.methods.base import (
+    Arrays,
+    Context,
+    FittedTemplate,
+    Need,
+    Sample,
+    SimulationInputs,
+    TemplateInputs,
+    TemplateMethod,
+    TrainingRow,
+    require,
+)
+from anomaly_cli.nets import training
+from anomaly_cli.nets.perceptron import make_perceptron
+from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
+
+FEWEST_SIMULATED = 500
+"""Fewer simulated events than this in the side-bands or the signal region cannot be reweighted."""
+VALIDATION_FRACTION = 0.1
+
+
+@dataclass(frozen=True)
+class Salad(TemplateMethod):
+    """Settings of SALAD.
+
+    A network separates observed from simulated side-band events, with the mass among its inputs; the ratio
+    p / (1 - p) of its output, taken at signal-region masses, weights the simulated signal-region events.
+
+    Attributes:
+        hidden: widths of the hidden layers.
+        epochs: epochs at most.
+        batch_size: events per step.
+        learning_rate: largest learning rate.
+        patience: epochs without improvement before training stops.
+        largest_weight: weights are held below this multiple of their mean.
+    """
+
+    name: ClassVar[str] = "salad"
+    summary: ClassVar[str] = "simulation, weighted to agree with the side-bands"
+    reference: ClassVar[str] = "arXiv:2001.05001"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SIMULATION})
+    chooses_mass: ClassVar[bool] = True
+
+    hidden: tuple[int, ...] = (64, 64)
+    epochs: int = 20
+    batch_size: int = 512
+    learning_rate: float = 2e-3
+    patience: int = 5
+    largest_weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        counts = [self.epochs, self.batch_size, self.patience, min(self.hidden, default=0)]
+        densities.check_positive(self.name, counts, [self.learning_rate])
+
+    def fit(self, inputs: TemplateInputs, context: Context) -> FittedSalad:
+        """Train the ratio of observed to simulated side-band events.
+
+        Raises:
+            ConfigError: where there is no simulation.
+            PhysicsError: where it has too few events.
+            TrainingError: where the training diverges twice.
+        """
+        simulation = require(inputs, SimulationInputs, self.name).simulation
+        bands = _simulated_bands(simulation, inputs)
+        both = concatenate([inputs.side_bands, *bands])
+        n_observed = len(inputs.side_bands)
+        is_validation = hash_uniform(both.event_id, context.streams.integer("validation")) < VALIDATION_FRACTION
+        scaler = densities.fit_scaler([inputs.sb1, inputs.sb2], ScalingSettings(3, 1000, 4.5))
+        trainer = densities.Trainer(self.name, context)
+        with training.seeded(context.streams.integer("training"), context.threads) as generator:
+            data = densities.ScaledEvents.make(scaler, both, is_validation)
+            ratio = make_perceptron(len(both.names) + 1, self.hidden)
+            rows = self._train(ratio, data, n_observed, trainer, generator)
+        fitted = FittedSalad(scaler, ratio, _in_signal_region(simulation, inputs), self.largest_weight)
+        fitted.training = rows
+        fitted.n_clipped_training = dict(zip(both.names, data.n_clipped.tolist(), strict=True))
+        return fitted
+
+    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedSalad:
+        """Rebuild a fitted template from the arrays of its model artifact."""
+        simulation = require(inputs, SimulationInputs, self.name).simulation
+        ratio = make_perceptron(len(inputs.sb1.names) + 1, self.hidden)
+        densities.load_module(ratio, arrays, "ratio")
+        events = _in_signal_region(simulation, inputs)
+        return FittedSalad(densities.load_scaler(arrays), ratio, events, self.largest_weight)
+
+    def _train(
+        self,
+        ratio: nn.Module,
+        data: densities.ScaledEvents,
+        n_observed: int,
+        trainer: densities.Trainer,
+        generator: torch.Generator,
+    ) -> list[TrainingRow]:
+        is_observed = torch.arange(len(data.x)) < n_observed
+        share = n_observed / len(data.x)
+        weight = torch.where(is_observed, 0.5 / share, 0.5 / (1.0 - share))
+
+        def loss(batch: Tensor, _: torch.Generator) -> Tensor:
+            log_ratio = ratio(torch.cat([data.x[batch], data.mass[batch]], dim=1)).squeeze(1)
+            target = is_observed[batch].float()
+            return nn.functional.binary_cross_entropy_with_logits(
+                log_ratio, target, weight=weight[batch], reduction="none"
+            )
+
+        schedule = training.Schedule(self.epochs, self.batch_size, self.learning_rate, self.patience)
+        task = training.Task(ratio, loss, data.training, data.validation)
+        return trainer.train("ratio", "learning_rate", task, schedule, generator)
+
+
+def _simulated_bands(simulation: Events, inputs: TemplateInputs) -> Sequence[Events]:
+    return [_inside(simulation, window.contains(simulation.mjj), window.text) for window in inputs.regions.side_bands]
+
+
+def _in_signal_region(simulation: Events, inputs: TemplateInputs) -> Events:
+    window = inputs.regions.sr
+    return _inside(simulation, window.contains(simulation.mjj), window.text)
+
+
+def _inside(simulation: Events, mask: npt.NDArray[np.bool_], window: str) -> Events:
+    if mask.sum() < FEWEST_SIMULATED:
+        raise PhysicsError(
+            f"the simulation has {int(mask.sum())} events in {window} TeV, at least {FEWEST_SIMULATED} are needed;"
+            " give a larger file with --simulation"
+        )
+    return simulation.take(mask)
+
+
+class FittedSalad(FittedTemplate):
+    """A trained ratio, and the simulated events that it weights."""
+
+    def __init__(self, scaler: MassScaler, ratio: nn.Module, events: Events, largest_weight: float) -> None:
+        self.scaler = scaler
+        self.ratio = ratio
+        self.events = events
+        self.largest_weight = largest_weight
+
+    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
+        """Return every simulated signal-region event once, weighted; the mean weight is 1."""
+        events = self.events
+        scaled, n_clipped = self.scaler.transform(events.mjj, events.features)
+        x = np.column_stack([scaled, self.scaler.mass(events.mjj)])
+        with torch.no_grad(), training.seeded(0, 1):
+            log_ratio = np.concatenate(
+                [densities.to_array(self.ratio(densities.to_tensor(x[part]))) for part in densities.in_batches(len(x))]
+            )
+        weight = np.exp(log_ratio[:, 0] - log_ratio.max())
+        weight = np.minimum(weight / weight.mean(), self.largest_weight)
+        weighted = replace(events, event_id=np.arange(len(events)), weight=weight / weight.mean())
+        return Sample(weighted, n_clipped)
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return scaling and weights under prefixed names."""
+        return densities.scaler_arrays(self.scaler) | densities.module_arrays("ratio", self.ratio)

@@ -19,9 +19,10 @@ import json
 import resource
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -39,16 +40,23 @@ def rows_of(artifact: Artifact, group: str) -> list[dict[str, Any]]:
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def run_once(config: Config, directory: Path, processes: int, with_evaluation: bool) -> tuple[RunDirectory, float]:
-    """Run the chain and return its directory and wall time [s]."""
+def run_once(
+    config: Config, directory: Path, processes: int, with_evaluation: bool
+) -> tuple[RunDirectory, dict[str, float]]:
+    """Run the chain and return its directory and the wall time of each stage [s]."""
     run = RunDirectory(directory)
     resources = Resources(config.seed, config.threads, processes, silent)
-    start = time.monotonic()
-    run_chain(run, config, resources, overwrite=False)
-    seconds = time.monotonic() - start
+    outcomes = run_chain(run, config, resources, overwrite=False)
+    seconds = {outcome.stage: outcome.seconds for outcome in outcomes}
     if with_evaluation:
         make_evaluation(run, config, resources, overwrite=False)
     return run, seconds
+
+
+def n_sources(run: RunDirectory) -> int:
+    """Return the number of independent events behind the template."""
+    template = read_artifact(run.artifact(schema.TEMPLATE), schema.TEMPLATE)
+    return len(np.unique(template.groups["events"]["source_id"]))
 
 
 def measure_seed(seed: int, settings: list[str], processes: int) -> dict[str, Any]:
@@ -63,6 +71,7 @@ def measure_seed(seed: int, settings: list[str], processes: int) -> dict[str, An
             tests = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
             figures[label] = {
                 "seconds": seconds,
+                "n_sources": n_sources(run),
                 "closure": {
                     str(row["check"]): [float(row["auc"]), float(row["auc_error"]), float(row["baseline_auc"])]
                     for row in rows_of(closure, "checks")
@@ -115,7 +124,7 @@ def report(seeds: list[dict[str, Any]]) -> str:
         for efficiency in seeds[0][label]["z"]:
             values = [s[label]["z"][efficiency] for s in seeds]
             lines.append(f"Z ({label}) at {efficiency}: {mean_and_spread(values)}")
-    lines.append(f"wall time of a run: {mean_and_spread([s['signal']['seconds'] for s in seeds])} s")
+    lines.append(f"wall time of a run: {mean_and_spread([sum(s['signal']['seconds'].values()) for s in seeds])} s")
     lines.append(f"peak memory of the main process: {max(s['peak_memory_mb'] for s in seeds):.0f} MB")
     return "\n".join(lines)
 

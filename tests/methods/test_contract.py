@@ -24,7 +24,7 @@ from anomaly_cli.methods.registry import find_methods, make_method
 METHODS = list(find_methods())
 PRIME = 8209  # more than one batch, and the last one partly filled
 QUICK = {
-    **dict.fromkeys(("drapes", "drapes_side_bands", "drapes_signal_region"), {"epochs": 10, "width": 64}),
+    **{name: {"epochs": 10, "width": 64} for name in METHODS if name.startswith("drapes")},
     "salad": {"epochs": 8},
     "cathode": {"base_epochs": 5},
     "combined": {"methods": ["cathode", "drapes"]},

@@ -9,6 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
+from anomaly_cli.analysis.counting import effective_sources
 from anomaly_cli.core.folds import FloatArray, IntArray, assign_folds
 
 ITERATIONS, LEAVES, FOLDS = 200, 31, 2
@@ -17,10 +18,17 @@ ITERATIONS, LEAVES, FOLDS = 200, 31, 2
 
 @dataclass(frozen=True)
 class Sampled:
-    """Points to compare: `points (n, d)`, and the source of each `(n,)`, which never crosses the folds."""
+    """Points to compare.
+
+    Attributes:
+        points: `(n, d)`.
+        source_id: source of each `(n,)`; copies of one source never cross the folds.
+        weight: `(n,)`.
+    """
 
     points: FloatArray
     source_id: IntArray
+    weight: FloatArray
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ def measure_separation(first: Sampled, second: Sampled, seed: int, threads: int)
     x = np.concatenate([first.points, second.points])
     y = np.repeat([1, 0], [len(first.points), len(second.points)])
     fold = np.concatenate([assign_folds(part.source_id, FOLDS, seed) for part in (first, second)])
+    weight = np.concatenate([first.weight, second.weight])
     aucs = []
     for k in range(FOLDS):
         train, test = fold != k, fold == k
@@ -52,7 +61,7 @@ def measure_separation(first: Sampled, second: Sampled, seed: int, threads: int)
             max_iter=ITERATIONS, max_leaf_nodes=LEAVES, early_stopping=False, random_state=seed
         )
         with threadpool_limits(limits=threads):
-            model.fit(x[train], y[train])
-            aucs.append(roc_auc_score(y[test], model.decision_function(x[test])))
-    n1, n2 = (len(np.unique(part.source_id)) for part in (first, second))
+            model.fit(x[train], y[train], sample_weight=weight[train] if np.ptp(weight) > 0.0 else None)
+            aucs.append(roc_auc_score(y[test], model.decision_function(x[test]), sample_weight=weight[test]))
+    n1, n2 = (effective_sources(part.source_id, part.weight) for part in (first, second))
     return Separation(float(np.mean(aucs)), float(np.sqrt((n1 + n2 + 1) / (12.0 * n1 * n2))))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.core.errors import ArtifactError
 
 
@@ -16,7 +17,7 @@ class RunDirectory:
 
     path: Path
 
-    def artifact(self, kind: schema.Kind) -> Path:
+    def artifact(self, kind: Kind) -> Path:
         """Return where an artifact of this kind lies."""
         return self.path / ("model.h5" if kind is schema.TEMPLATE_MODEL else f"{kind.name}.h5")
 

@@ -7,63 +7,8 @@ Raise a kind's `version` when an old reader would misread the new file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True)
-class Column:
-    """One data set of a group.
-
-    Attributes:
-        dtype: numpy dtype string, or `str` for UTF-8 text.
-        shape: symbolic shape, such as `n,d`; equal letters agree within a group, empty means a scalar.
-        unit: physical unit, empty where there is none.
-        meaning: one line for whoever opens the file.
-    """
-
-    dtype: str
-    shape: str
-    unit: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Group:
-    """One HDF5 group.
-
-    Attributes:
-        columns: its data sets by name; empty for an open group, which takes any numeric arrays.
-        meaning: one line.
-        optional: whether a file may lack it.
-    """
-
-    columns: Mapping[str, Column]
-    meaning: str
-    optional: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether any array is accepted (trained weights)."""
-        return not self.columns
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of artifact.
-
-    Attributes:
-        name: as written into the file.
-        version: version of the layout.
-        meaning: one line.
-        made_by: the command that writes it.
-        groups: groups by name.
-    """
-
-    name: str
-    version: int
-    meaning: str
-    made_by: str
-    groups: Mapping[str, Group] = field(default_factory=dict)
+from anomaly_cli.artifacts.columns import Column, Group, Kind
 
 
 def _events(extra: Mapping[str, Column] | None = None) -> dict[str, Column]:
@@ -302,7 +247,7 @@ SIGNIFICANCE = Kind(
 
 CLOSURE = Kind(
     "closure",
-    1,
+    2,
     "how well the template describes background",
     "anomaly closure",
     {
@@ -319,7 +264,30 @@ CLOSURE = Kind(
                 "uses_truth": Column("b1", "k", "", "whether truth labels were needed"),
             },
             "one row per check",
-        )
+        ),
+        "distances": Group(
+            {
+                "check": Column("str", "k", "", "what is compared with"),
+                "points": Column("str", "k", "", "template, or untouched side-bands"),
+                "wasserstein": Column("f8", "k,d", "std", "distance of each column, in standard deviations"),
+                "sliced_wasserstein": Column("f8", "k", "std", "mean over random directions"),
+                "correlation": Column("f8", "k", "", "largest difference of a correlation coefficient"),
+                "fpd": Column("f8", "k", "std^2", "Frechet distance, extrapolated to endless statistics"),
+                "fpd_error": Column("f8", "k", "std^2", "its uncertainty"),
+                "kpd": Column("f8", "k", "", "kernel distance (squared maximum mean discrepancy)"),
+                "kpd_error": Column("f8", "k", "", "its uncertainty"),
+            },
+            "distances in the features (and mjj, where the check has it)",
+        ),
+        "counts": Group(
+            {
+                "n_template": Column("i8", "", "", "template events"),
+                "n_sources": Column("f8", "", "", "effective number of independent events behind them"),
+                "clipped_training": Column("f8", "", "", "largest fraction of a feature outside the spline range"),
+                "clipped_template": Column("f8", "", "", "largest fraction of a feature held at its range's edge"),
+            },
+            "what stands behind the template",
+        ),
     },
 )
 

@@ -22,8 +22,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.artifacts.columns import Column, Group, Kind
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
-from anomaly_cli.artifacts.schema import KINDS, Column, Group, Kind
+from anomaly_cli.artifacts.schema import KINDS
 from anomaly_cli.core.errors import ArtifactError, DataError, first_line
 from anomaly_cli.core.events import Events
 

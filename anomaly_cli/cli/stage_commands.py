@@ -204,11 +204,13 @@ def closure(
     from anomaly_cli.artifacts import schema
     from anomaly_cli.artifacts.store import read_artifact
     from anomaly_cli.cli.execution import run_stages, show
-    from anomaly_cli.report.summary import closure_table
+    from anomaly_cli.report.summary import closure_table, distance_table
     from anomaly_cli.stages.closure import make_closure
 
     run = run_stages(run_directory, resolved, [make_closure], overwrite, quiet)
-    show(closure_table(read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)))
+    artifact = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
+    show(closure_table(artifact))
+    show(distance_table(artifact))
 
 
 def evaluate(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -115,6 +116,30 @@ def closure_table(closure: Artifact) -> Table:
         name = f"{row['check']} (truth)" if row["uses_truth"] else str(row["check"])
         weak = " (too near 0.5 to prove closure)" if row["baseline_auc"] < 0.55 else ""
         table.add_row(name, f"{row['auc']:.4f} +- {row['auc_error']:.4f}", f"{row['baseline_auc']:.4f}{weak}")
+    return table
+
+
+def distance_table(closure: Artifact) -> Table:
+    """Return the distances between template and background, beside those of untouched side-band events."""
+    counts = closure.groups["counts"]
+    caption = (
+        f"{counts['n_template']} template events from {counts['n_sources']:.0f} independent ones; at most"
+        f" {100 * counts['clipped_training']:.2f} % of a feature outside the spline range in training and"
+        f" {100 * counts['clipped_template']:.2f} % held at the edge of its range in the template."
+        " Lengths in standard deviations; FPD is their square."
+    )
+    columns = ["compared with", "points", "Wasserstein, worst feature", "sliced", "correlation", "FPD", "KPD"]
+    table = _table("Distances", columns, caption)
+    for row in _rows(closure.groups["distances"]):
+        table.add_row(
+            str(row["check"]),
+            str(row["points"]),
+            f"{np.max(row['wasserstein']):.3f}",
+            f"{row['sliced_wasserstein']:.3f}",
+            f"{row['correlation']:.3f}",
+            f"{row['fpd']:.4f} +- {row['fpd_error']:.4f}",
+            f"{row['kpd']:.4f} +- {row['kpd_error']:.4f}",
+        )
     return table
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from anomaly_cli.analysis.counting import effective_sources
+from anomaly_cli.analysis.distances import measure_distances
 from anomaly_cli.analysis.quality import Sampled, Separation, measure_separation
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import Truth, read_regions, read_split, read_template, read_truth
@@ -28,9 +30,10 @@ from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.template import load_fitted
 
-STAGE, VERSION = "closure", 1
+STAGE, VERSION = "closure", 2
 SIDE_BANDS = "side-bands, held-out events"
 TRUE_BACKGROUND = "signal region, true background"
+TEMPLATE, UNTOUCHED = "template", "untouched side-bands"
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,20 @@ def make_closure(run: RunDirectory, config: Config, resources: Resources, overwr
 
     def make() -> None:
         checks = [*_side_band_check(run, config, split, template, resources), *_truth_check(run, split, template)]
-        rows = []
+        rows, distances = [], []
         for done, check in enumerate(checks):
-            resources.progress(Step("closure: boosted trees", done, len(checks), check.name))
+            resources.progress(Step("closure", done, len(checks), check.name))
             rows.append(_measure(check, resources))
-        resources.progress(Step("closure: boosted trees", len(checks), len(checks)))
-        names = schema.CLOSURE.groups["checks"].columns
-        groups = {"checks": {name: np.array([row[name] for row in rows]) for name in names}}
+            distances += [
+                _distances(check, points, len(split.features), resources)
+                for points in ((TEMPLATE, check.template), (UNTOUCHED, check.untouched))
+            ]
+        resources.progress(Step("closure", len(checks), len(checks)))
+        groups = {
+            "checks": _columns(rows, "checks"),
+            "distances": _columns(distances, "distances"),
+            "counts": _counts(run, template),
+        }
         write_artifact(plan.output, schema.CLOSURE, groups, plan.provenance)
 
     return execute(plan, overwrite, make)
@@ -86,6 +96,38 @@ def _measure(check: _Check, resources: Resources) -> dict[str, Any]:
         "n_template": len(check.template.points),
         "n_compared": len(check.compared.points),
         "uses_truth": check.uses_truth,
+    }
+
+
+def _distances(check: _Check, named: tuple[str, Sampled], d: int, resources: Resources) -> dict[str, Any]:
+    """Measure the distances in the `d` features; a weighted template is drawn anew by its weights."""
+    name, sampled = named
+    generator = resources.streams("closure").generator(f"distances/{check.name}")
+    points = sampled.points[:, :d]
+    if np.ptp(sampled.weight) > 0.0:
+        points = points[generator.choice(len(points), len(points), p=sampled.weight / sampled.weight.sum())]
+    found = measure_distances(points, check.compared.points[:, :d], generator)
+    return {"check": check.name, "points": name, **vars(found)}
+
+
+def _columns(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
+    columns = schema.CLOSURE.groups[group].columns
+    if not rows:
+        return {name: np.zeros((0,) * len(column.shape.split(","))) for name, column in columns.items()}
+    return {name: np.array([row[name] for row in rows]) for name in columns}
+
+
+def _counts(run: RunDirectory, template: Artifact) -> dict[str, Any]:
+    events = template.events("events")
+    model = read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)
+    n_training = sum(len(read_split(run).groups[name]["mjj"]) for name in ("sb1", "sb2"))
+    clipped = model.groups["scaling"]["n_clipped"].max() / n_training if "scaling" in model.groups else 0.0
+    held = template.groups["clipped"]["n_clipped"].max() / len(events) if "clipped" in template.groups else 0.0
+    return {
+        "n_template": len(events),
+        "n_sources": effective_sources(events.source_id, events.weight),
+        "clipped_training": clipped,
+        "clipped_template": held,
     }
 
 
@@ -111,9 +153,9 @@ def _side_band_check(
     return [
         _Check(
             SIDE_BANDS,
-            Sampled(np.column_stack([moved.features, moved.mjj]), moved.source_id),
-            Sampled(np.column_stack([untouched.features, masses]), untouched.source_id),
-            Sampled(np.column_stack([held_out.features, held_out.mjj]), held_out.source_id),
+            Sampled(np.column_stack([moved.features, moved.mjj]), moved.source_id, moved.weight),
+            Sampled(np.column_stack([untouched.features, masses]), untouched.source_id, untouched.weight),
+            Sampled(np.column_stack([held_out.features, held_out.mjj]), held_out.source_id, held_out.weight),
             False,
         )
     ]
@@ -126,7 +168,7 @@ def _truth_check(run: RunDirectory, split: Artifact, template: Artifact) -> list
     background = _true_background(split, template, truth)
     side_bands = concatenate([split.events("sb1"), split.events("sb2")])
     sets = (template.events("events"), side_bands, background)
-    points = [Sampled(events.features, events.source_id) for events in sets]
+    points = [Sampled(events.features, events.source_id, events.weight) for events in sets]
     return [_Check(TRUE_BACKGROUND, points[0], points[1], points[2], True)]
 
 

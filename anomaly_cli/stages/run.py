@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.contents import read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import read_artifact, write_files
@@ -57,7 +58,7 @@ class Stage:
     """One stage of the chain: its name, output, plan and action."""
 
     name: str
-    kind: schema.Kind
+    kind: Kind
     plan: Planner
     make: Maker
     command: str

@@ -11,7 +11,7 @@ from anomaly_cli.core.folds import FoldScores
 
 def normal(n, seed, shift=0.0, first_id=0):
     points = np.random.default_rng(seed).standard_normal((n, 3)) + shift
-    return Sampled(points, first_id + np.arange(n))
+    return Sampled(points, first_id + np.arange(n), np.ones(n))
 
 
 def test_equal_samples_cannot_be_told_apart():
@@ -26,7 +26,7 @@ def test_a_known_shift_gives_the_known_auc():
 
 def test_copies_of_a_source_do_not_fake_separation_or_shrink_the_error():
     first, other = normal(3000, 1), normal(12_000, 2, first_id=3000)
-    copies = Sampled(np.repeat(first.points, 4, axis=0), np.repeat(first.source_id, 4))
+    copies = Sampled(np.repeat(first.points, 4, axis=0), np.repeat(first.source_id, 4), np.repeat(first.weight, 4))
     found = measure_separation(copies, other, 1, 1)
     assert abs(found.auc - 0.5) < 5 * found.error
     assert found.error == pytest.approx(measure_separation(first, other, 1, 1).error)

@@ -76,6 +76,10 @@ def sources(name, given):
     return given.side_bands
 
 
+def sampled(events, first_id=0):
+    return Sampled(events.features, first_id + events.source_id, events.weight)
+
+
 def masses(n=PRIME):
     return np.random.default_rng(1).uniform(REGIONS.sr.low, REGIONS.sr.high, n)
 
@@ -117,11 +121,9 @@ def test_the_template_closes_on_a_toy(fitted, inputs_and_hidden, name):
     rng = np.random.default_rng(0)
     target = hidden.mjj[rng.integers(0, len(hidden), 4 * len(hidden))]
     events = fitted[name].sample(target, Streams(1)).events
-    if np.ptp(events.weight) > 0.0:
-        events = events.take(rng.choice(len(events), len(events), p=events.weight / events.weight.sum()))
-    truth = Sampled(hidden.features, hidden.source_id)
-    untouched = measure_separation(Sampled(bands.features, bands.source_id), truth, 1, 1)
-    template = measure_separation(Sampled(events.features, 10**6 + events.source_id), truth, 1, 1)
+    truth = sampled(hidden)
+    untouched = measure_separation(sampled(bands), truth, 1, 1)
+    template = measure_separation(sampled(events, 10**6), truth, 1, 1)
     assert untouched.auc > 0.8
     if find_methods()[name].claims_closure:
         assert template.auc < 0.55

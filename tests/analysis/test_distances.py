@@ -1,0 +1,54 @@
+"""Distances have known values on Gaussians."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomaly_cli.analysis.distances import measure_distances
+
+
+def normal(n, seed, shift=0.0, correlation=0.0):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 3))
+    x[:, 1] = correlation * x[:, 0] + np.sqrt(1.0 - correlation**2) * x[:, 1]
+    x[:, 2] += shift
+    return x
+
+
+def distances(first, second):
+    return measure_distances(first, second, np.random.default_rng(0))
+
+
+def test_samples_of_one_distribution_are_not_apart():
+    found = distances(normal(20_000, 1), normal(20_000, 2))
+    assert abs(found.fpd) < 2e-3
+    assert abs(found.kpd) < 0.02
+    assert found.wasserstein.max() < 0.04
+    assert found.correlation < 0.03
+
+
+@pytest.mark.parametrize("shift", [0.2, 0.5])
+def test_a_shift_has_its_own_length(shift):
+    found = distances(normal(20_000, 1, shift=shift), normal(20_000, 2))
+    assert found.wasserstein[2] == pytest.approx(shift, abs=0.03)
+    assert found.fpd == pytest.approx(shift**2, abs=0.02)
+    assert found.kpd > 5 * found.kpd_error
+    # the mean over directions u of |shift u_z| is |shift| / 2 in three dimensions
+    assert found.sliced_wasserstein == pytest.approx(shift / 2, rel=0.2)
+
+
+def test_a_correlation_is_found_that_no_single_feature_shows():
+    found = distances(normal(20_000, 1, correlation=0.5), normal(20_000, 2))
+    assert found.wasserstein.max() < 0.04
+    assert found.correlation == pytest.approx(0.5, abs=0.03)
+    # two unit Gaussians with and without a correlation r: 4 - 2 (sqrt(1 + r) + sqrt(1 - r))
+    assert found.fpd == pytest.approx(4.0 - 2.0 * (np.sqrt(1.5) + np.sqrt(0.5)), abs=0.01)
+
+
+def test_units_do_not_matter():
+    x, y = normal(4_000, 1, shift=0.3), normal(4_000, 2)
+    scale = np.array([1.0, 1000.0, 1e-3])
+    first, second = distances(x, y), distances(x * scale, y * scale)
+    assert first.fpd == pytest.approx(second.fpd)
+    assert first.wasserstein == pytest.approx(second.wasserstein)

@@ -21,6 +21,7 @@ SHORTEST_SIDE_BAND = 100.0
 """A default side-band that the data cut shorter than this is refused [GeV]."""
 
 _UNITS = {"": 1000.0, "tev": 1000.0, "gev": 1.0}
+_MASS = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]*)\s*")
 _WINDOW = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*-\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]*)\s*")
 
 
@@ -80,6 +81,18 @@ class Regions:
     def named(self) -> dict[str, Window]:
         """Return the windows by their short names, in order of mass."""
         return {"sb1": self.sb1, "sr": self.sr, "sb2": self.sb2}
+
+
+def parse_mass(text: str) -> float:
+    """Return the mass [GeV] written as `3.5` (TeV), `3.5TeV` or `500GeV`.
+
+    Raises:
+        ConfigError: where the text is no mass.
+    """
+    match = _MASS.fullmatch(text)
+    if match is None or match[2].lower() not in _UNITS or not float(match[1]) > 0.0:
+        raise ConfigError(f"mass '{text}' is not understood; write it as 3.5 (TeV), 3.5TeV or 500GeV")
+    return round(float(match[1]) * _UNITS[match[2].lower()], 6)
 
 
 def parse_window(text: str) -> Window:

@@ -1,0 +1,37 @@
+"""Independent pieces of work in several processes, results in order."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import joblib
+from joblib.externals.loky import get_reusable_executor
+
+Result = TypeVar("Result")
+
+
+def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], processes: int) -> Iterator[Result]:
+    """Yield `work(*arguments)` of each piece, in their order, whatever the number of processes.
+
+    Pieces are taken from `arguments` as workers become free. Closing the iterator stops the workers.
+    """
+    if processes == 1:
+        yield from (work(*piece) for piece in arguments)
+        return
+    parallel = joblib.Parallel(n_jobs=processes, return_as="generator", pre_dispatch=f"2*{processes}", batch_size=1)
+    finished = False
+    try:
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            yield from parallel(joblib.delayed(_shielded)(work, piece) for piece in arguments)
+        finished = True
+    finally:
+        if not finished:
+            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+def _shielded(work: Callable[..., Result], piece: tuple[Any, ...]) -> Result:
+    """Do a piece in a worker process, which leaves Ctrl-C to its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return work(*piece)

@@ -40,17 +40,22 @@ def written_in_one_step(path: Path) -> Iterator[Path]:
 
 
 def write_frame(
-    path: Path, names: Sequence[str], rows: npt.NDArray[np.float32], attributes: Mapping[str, str] | None = None
+    path: Path,
+    names: Sequence[str],
+    rows: npt.NDArray[np.float32],
+    attributes: Mapping[str, str] | None = None,
+    mode: str = "w",
 ) -> None:
     """Write rows `(n, c)` as a frame that pandas (with PyTables) and h5py both read.
 
     Args:
-        path: target, overwritten.
+        path: target.
         names: the c column names.
         rows: the values.
         attributes: texts stored as attributes of the frame.
+        mode: `w` to begin the file anew, `a` to keep what else it holds.
     """
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, mode) as file:
         for key, value in {"CLASS": "GROUP", "TITLE": "", "VERSION": "1.0"}.items():
             file.attrs[key] = _c_string(value)
         file.attrs["PYTABLES_FORMAT_VERSION"] = _c_string("2.1")

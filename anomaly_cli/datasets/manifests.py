@@ -20,21 +20,40 @@ SHIPPED_MANIFEST = "lhco_like_sim"
 
 
 @dataclass(frozen=True)
+class File:
+    """One file of a data set.
+
+    Attributes:
+        name: file name, in the record and on disk.
+        bytes: its size, 0 where not known.
+        sha256: checksum, empty where not known.
+        md5: checksum, empty where not known.
+        holds: `events`, or `labels` (a master key).
+    """
+
+    name: str
+    bytes: int = 0
+    sha256: str = ""
+    md5: str = ""
+    holds: str = "events"
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What is known of one data set.
 
     Attributes:
         name: short name, equal to the file's stem.
         title: one line.
-        file: file name.
-        sha256: checksum of the file.
-        bytes: its size.
-        layout: layout of the file.
-        n_background: background events in it.
-        n_signal: signal events in it.
-        source: where it comes from.
-        recipe: how it was made.
+        source: where it comes from, in words.
         licence: licence of the data.
+        citation: what to cite.
+        layout: layout of the event file.
+        files: its files.
+        url: address of the folder that holds the files, empty for the set that the package ships.
+        n_background: background events, 0 where not known.
+        n_signal: signal events, 0 where not known or none.
+        recipe: how it was made.
         default_inject: signal events injected unless asked otherwise.
         default_reserve: fraction of the background held back unless asked otherwise.
         columns: unit and meaning by column.
@@ -42,18 +61,28 @@ class Manifest:
 
     name: str
     title: str
-    file: str
-    sha256: str
-    bytes: int
-    layout: str
-    n_background: int
-    n_signal: int
     source: str
-    recipe: str
     licence: str
-    default_inject: int
-    default_reserve: float
+    citation: str
+    layout: str
+    files: tuple[File, ...]
+    url: str = ""
+    n_background: int = 0
+    n_signal: int = 0
+    recipe: str = ""
+    default_inject: int = 0
+    default_reserve: float = 0.0
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the package itself carries the files."""
+        return not self.url
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files, as far as known."""
+        return sum(file.bytes for file in self.files)
 
 
 def package_folder(name: str) -> Path:
@@ -69,21 +98,23 @@ def package_folder(name: str) -> Path:
     raise ConfigError(f"{name}: the folder is missing from this installation; install the package again")
 
 
+def manifest_names() -> list[str]:
+    """Return the names of all manifests."""
+    return sorted(path.stem for path in package_folder("data_manifests").glob("*.toml"))
+
+
 def load_manifest(name: str) -> Manifest:
     """Return the manifest called `name`.
 
     Raises:
         ConfigError: where there is none of that name, or it is not valid.
     """
-    folder = package_folder("data_manifests")
-    path = folder / f"{name}.toml"
+    path = package_folder("data_manifests") / f"{SHIPPED_MANIFEST if name == SHIPPED else name}.toml"
     if not path.is_file():
-        raise ConfigError(
-            f"data set '{name}' has no manifest; {nearest(name, [p.stem for p in folder.glob('*.toml')])}"
-        )
+        raise ConfigError(f"data set '{name}' has no manifest; {nearest(name, manifest_names())}")
     return build_record(Manifest, tomllib.loads(path.read_text(encoding="utf-8")), str(path.name))
 
 
 def shipped_file() -> Path:
     """Return the path of the data file that the package ships."""
-    return Path(str(resources.files("anomaly_cli"))) / "data" / load_manifest(SHIPPED_MANIFEST).file
+    return Path(str(resources.files("anomaly_cli"))) / "data" / load_manifest(SHIPPED_MANIFEST).files[0].name

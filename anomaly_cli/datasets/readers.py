@@ -1,150 +1,294 @@
-"""Readers of event files; the layout is detected from the file itself."""
+"""Readers of event files: the layout is detected from the file itself, and what cannot be used is refused."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from anomaly_cli.core.errors import DataError, first_line
-from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.core.events import FEATURES
+from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.records import nearest
+from anomaly_cli.datasets.features import OFFICIAL_COLUMNS, EventFeatures, compute_features
+from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own
+from anomaly_cli.datasets.tables import CATHODE_COLUMNS, RawPlace, Table, read_table, require_file
 
-RAW_COLUMNS = (2100, 2101)
 BoolArray = npt.NDArray[np.bool_]
+OFFICIAL, CURTAINS, CATHODE, OWN = "official features", "CURTAINs", "CATHODE", "own file"
+CURTAINS_COLUMNS = ("m_jj", "m_j1", "m_j2", "tau21_j1", "tau21_j2", "del_R")
+DIRECT = "mjj"
+"""The column that a table with ready-made features has, and one of jet momenta has not."""
+LEAST_MJJ_GEV, LEAST_MASS_GEV = 50.0, 2.0
+"""Dijet and jet masses whose typical value is smaller were not written in GeV."""
 
 
 @dataclass(frozen=True)
 class EventTable:
-    """The kinematic columns of an event file.
+    """The events of a file, as far as the analysis uses them.
 
     Attributes:
-        columns: the official columns, `(n,)` each, [GeV].
+        layout: name of the layout.
+        columns: the official columns, or `mjj` and features, `(n,)` each, [GeV].
         is_signal: truth label `(n,)`, empty where the file has none.
         is_labelled: whether the file has truth labels.
+        weight: event weight `(n,)`, positive; 1 where the file has none.
+        row: row of each event in the file `(n,)`.
+        n_read: rows in the file; those with NaN may have been dropped.
+        n_duplicates: events equal to an earlier one in every column.
     """
 
+    layout: str
     columns: Mapping[str, FloatArray]
     is_signal: BoolArray
     is_labelled: bool
+    weight: FloatArray
+    row: IntArray
+    n_read: int
+    n_duplicates: int
 
     def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
+        return len(self.row)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Features that can be had from this file."""
+        if DIRECT in self.columns:
+            return tuple(name for name in self.columns if name != DIRECT)
+        return FEATURES
+
+    def compute(self, names: Sequence[str]) -> EventFeatures:
+        """Return mass and features.
+
+        Raises:
+            ConfigError: for a feature that this file does not have.
+        """
+        for name in names:
+            if name not in self.feature_names:
+                raise ConfigError(
+                    f"--features: this file ({self.layout}) has no feature '{name}'; {nearest(name, self.feature_names)}"
+                )
+        if DIRECT not in self.columns:
+            return compute_features(self.columns, names)
+        values = np.stack([self.columns[name] for name in names], axis=1)
+        return EventFeatures(self.columns[DIRECT], values, tuple(names), np.ones(len(self), dtype=np.bool_))
 
 
-def read_events(path: Path) -> EventTable:
-    """Read a file in the official LHCO feature layout, or the same columns in CSV.
+def read_events(path: Path, labels: Path | None = None, drop_nan: bool = False) -> EventTable:
+    """Read an event file, or the file that a manifest (`.toml`) describes.
 
-    Accepted are HDF5 written by pandas (`fixed` format, key `df` or any single key), HDF5 with a
-    two-dimensional data set whose attribute `columns` names the columns, and CSV with a header line.
+    Args:
+        path: the file; see docs/data.md for the layouts.
+        labels: a master key: one 0, 1 or 2 a line, what is not 0 is signal.
+        drop_nan: whether events with NaN are dropped (and counted) instead of refused.
 
     Raises:
-        DataError: where the file is missing, damaged, in another layout, or holds values that are not
-            finite.
+        DataError: where the file is missing, damaged, in another layout, or holds values that cannot be used.
     """
-    if not path.is_file():
-        what = "is a directory" if path.is_dir() else "no such file"
-        raise DataError(f"{path}: {what}; give --data an event file, or leave it out for the shipped data set")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: is empty (0 bytes); download or copy it again")
-    values, names = _read_csv(path) if path.suffix.lower() == ".csv" else _read_hdf5(path)
-    if values.ndim != 2 or values.shape[1] != len(names) or values.dtype.kind not in "fiub":
-        raise DataError(f"{path}: must hold a table of numbers with one name per column; check how it was written")
-    return _to_table(path, values, names)
-
-
-def _read_csv(path: Path) -> tuple[npt.NDArray[Any], list[str]]:
-    try:
-        frame = pd.read_csv(path)
-        return frame.to_numpy(dtype=np.float64), [str(name).strip() for name in frame.columns]
-    except (ValueError, OSError, pd.errors.ParserError) as error:
-        raise DataError(
-            f"{path}: cannot be read as CSV ({first_line(error)}); it needs one header line with the official column"
-            " names and numbers below"
-        ) from error
-
-
-def _read_hdf5(path: Path) -> tuple[npt.NDArray[Any], list[str]]:
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            return _find_columns(path, file)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise DataError(
-            f"{path}: cannot be read as HDF5 ({first_line(error)}); the file is damaged, cut short or of another"
-            " type: compare its size and checksum with the source and fetch it again"
-        ) from error
-
-
-def _find_columns(path: Path, file: h5py.File) -> tuple[npt.NDArray[Any], list[str]]:
-    for node in file.values():
-        if isinstance(node, h5py.Group) and _text(node.attrs.get("pandas_type", "")) == "frame":
-            return _read_pandas_frame(path, node)
-    for node in file.values():
-        if isinstance(node, h5py.Group) and "table" in node and "pandas_type" in node.attrs:
+    if is_own_manifest(path):
+        require_file(path)
+        table = _read_own(path)
+    else:
+        content = read_table(path)
+        if isinstance(content, RawPlace):
             raise DataError(
-                f"{path}: was written by pandas in 'table' format; write it again with"
-                " df.to_hdf(file, key='df', format='fixed')"
+                f"{path}: holds raw constituents, not features; make them with"
+                f" 'anomaly data features {path.name} features.h5', or fetch the .features.h5 file of the same record"
             )
-        if isinstance(node, h5py.Dataset) and node.ndim == 2 and "columns" in node.attrs:
-            return node[()], _column_names(node.attrs["columns"])
-    raise DataError(
-        f"{path}: holds neither a pandas frame nor a data set with named columns"
-        f" (found: {', '.join(file) or 'nothing'}); the official feature layout has the columns"
-        f" {OFFICIAL_COLUMNS[0]} ... {OFFICIAL_COLUMNS[-1]}, label"
+        table = detect_layout(path, content)
+    if labels is not None:
+        table = _with_labels(path, table, labels)
+    table = _without_nan(path, table, drop_nan)
+    check_units(path, table)
+    _check_labels_and_weights(path, table)
+    return replace(table, n_duplicates=count_duplicates(table))
+
+
+def _read_own(path: Path) -> EventTable:
+    found = read_own(path, load_own_manifest(path))
+    try:
+        return _make(OWN, found.columns, found.label, found.weight)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _make(layout: str, columns: Mapping[str, FloatArray], label: FloatArray | None, weight: FloatArray | None) -> EventTable:
+    n = len(next(iter(columns.values())))
+    return EventTable(
+        layout=layout,
+        columns={name: np.asarray(column, dtype=np.float64) for name, column in columns.items()},
+        is_signal=np.zeros(0, dtype=np.bool_) if label is None else _as_truth(label),
+        is_labelled=label is not None,
+        weight=np.ones(n) if weight is None else np.asarray(weight, dtype=np.float64),
+        row=np.arange(n),
+        n_read=n,
+        n_duplicates=0,
     )
 
 
-def _read_pandas_frame(path: Path, node: h5py.Group) -> tuple[npt.NDArray[Any], list[str]]:
-    n_columns = len(node["axis0"])
-    if n_columns in RAW_COLUMNS:
-        raise DataError(
-            f"{path}: holds raw constituents ({n_columns} columns), not features; this release reads the"
-            " .features.h5 file of the same record"
-        )
-    blocks, names = [], []
-    for index in range(int(node.attrs["nblocks"])):
-        names += [_text(name) for name in node[f"block{index}_items"][()]]
-        blocks.append(np.asarray(node[f"block{index}_values"][()], dtype=np.float64))
-    return np.concatenate(blocks, axis=1), names
+def _as_truth(label: FloatArray) -> BoolArray:
+    odd = np.unique(label[~np.isin(label, (0.0, 1.0))])
+    if len(odd):
+        raise DataError(f"column 'label' must be 0 (background) or 1 (signal); found {odd[:4]}")
+    truth: BoolArray = label == 1.0
+    return truth
 
 
-def _to_table(path: Path, values: npt.NDArray[Any], names: list[str]) -> EventTable:
-    missing = [name for name in OFFICIAL_COLUMNS if name not in names]
-    if missing:
+def detect_layout(path: Path, table: Table) -> EventTable:
+    """Return the events of a table in one of the known layouts.
+
+    Raises:
+        DataError: where its columns fit none.
+    """
+    names = set(table.columns)
+    try:
+        if set(CATHODE_COLUMNS[:-1]) <= names:
+            return _cathode(table)
+        if set(CURTAINS_COLUMNS) <= names:
+            return _curtains(table)
+        missing = [name for name in OFFICIAL_COLUMNS if name not in names]
+        if not missing:
+            columns = {name: table.columns[name] for name in OFFICIAL_COLUMNS}
+            return _make(OFFICIAL, columns, table.columns.get("label"), None)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    raise DataError(
+        f"{path}: column '{missing[0]}' is missing; the official feature layout has {', '.join(OFFICIAL_COLUMNS)}"
+        " and, optionally, label: describe a file with other columns by a manifest (see docs/data.md)"
+    )
+
+
+def _cathode(table: Table) -> EventTable:
+    mjj, lighter, difference, tau_lighter, tau_heavier = (
+        np.asarray(table.columns[name], dtype=np.float64) for name in CATHODE_COLUMNS[:-1]
+    )
+    columns = {
+        DIRECT: 1000.0 * mjj,
+        "mj1": 1000.0 * lighter,
+        "delta_mj": 1000.0 * difference,
+        "tau21_j1": tau_lighter,
+        "tau21_j2": tau_heavier,
+    }
+    return _make(CATHODE, columns, table.columns.get("label"), None)
+
+
+def _curtains(table: Table) -> EventTable:
+    first, second = (np.asarray(table.columns[name], dtype=np.float64) for name in ("m_j1", "m_j2"))
+    swap = first > second
+    tau = [np.asarray(table.columns[name], dtype=np.float64) for name in ("tau21_j1", "tau21_j2")]
+    columns = {
+        DIRECT: np.asarray(table.columns["m_jj"], dtype=np.float64),
+        "mj1": np.minimum(first, second),
+        "delta_mj": np.abs(first - second),
+        "tau21_j1": np.where(swap, tau[1], tau[0]),
+        "tau21_j2": np.where(swap, tau[0], tau[1]),
+        "delta_r_jj": np.asarray(table.columns["del_R"], dtype=np.float64),
+    }
+    return _make(CURTAINS, columns, table.columns.get("is_signal"), None)
+
+
+def _with_labels(path: Path, table: EventTable, labels: Path) -> EventTable:
+    if table.is_labelled:
+        raise ConfigError(f"{path}: has labels of its own; leave out --labels")
+    return replace(table, is_signal=read_master_key(labels, table.n_read), is_labelled=True)
+
+
+def read_master_key(path: Path, n_events: int) -> BoolArray:
+    """Return the truth in a master key, `(n,)`: one 0, 1 or 2 a line; 1 and 2 are signal.
+
+    Raises:
+        DataError: where it cannot be read or does not fit the number of events.
+    """
+    require_file(path)
+    try:
+        key = np.loadtxt(path, dtype=np.float64, ndmin=1)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: is no master key ({error}); it has one 0, 1 or 2 a line") from error
+    if key.shape != (n_events,) or not np.isin(key, (0, 1, 2)).all():
         raise DataError(
-            f"{path}: column '{missing[0]}' is missing; the official feature layout has {', '.join(OFFICIAL_COLUMNS)}"
-            " and, optionally, label"
+            f"{path}: has {len(key)} lines for {n_events} events, or other numbers than 0, 1 and 2; use the master key"
+            " of this very file"
         )
-    if len(values) == 0:
-        raise DataError(f"{path}: holds no events; check how it was written")
-    columns = {name: np.asarray(values[:, names.index(name)], dtype=np.float64) for name in OFFICIAL_COLUMNS}
-    for name, column in columns.items():
-        n_bad = int((~np.isfinite(column)).sum())
-        if n_bad:
+    truth: BoolArray = key > 0
+    return truth
+
+
+def _without_nan(path: Path, table: EventTable, drop: bool) -> EventTable:
+    bad = np.zeros(len(table), dtype=np.bool_)
+    for name, column in {**table.columns, "weight": table.weight}.items():
+        is_bad = ~np.isfinite(column)
+        if is_bad.any() and not drop:
             raise DataError(
-                f"{path}: column '{name}' is NaN or infinite in {n_bad} of {len(column)} events; remove those rows"
-                " and note how many, then run again"
+                f"{path}: column '{name}' is NaN or infinite in {int(is_bad.sum())} of {len(column)} events; pass"
+                " --drop-nan to leave such events out and have them counted in the cutflow"
             )
-    if "label" not in names:
-        return EventTable(columns, np.zeros(0, dtype=np.bool_), False)
-    label = np.asarray(values[:, names.index("label")])
-    if not np.isin(label, (0.0, 1.0)).all():
-        raise DataError(f"{path}: column 'label' must be 0 (background) or 1 (signal); found {np.unique(label)[:4]}")
-    return EventTable(columns, label == 1.0, True)
+        bad |= is_bad
+    if not bad.any():
+        return table
+    if bad.all():
+        raise DataError(f"{path}: every event has a column that is NaN or infinite; check how it was written")
+    kept = ~bad
+    return replace(
+        table,
+        columns={name: column[kept] for name, column in table.columns.items()},
+        is_signal=table.is_signal[kept] if table.is_labelled else table.is_signal,
+        weight=table.weight[kept],
+        row=table.row[kept],
+    )
 
 
-def _column_names(attribute: Any) -> list[str]:
-    if isinstance(attribute, np.ndarray):
-        return [_text(name) for name in attribute]
-    return re.findall(r"[A-Za-z_]\w*", _text(attribute))
+def check_units(path: Path, table: EventTable) -> None:
+    """Refuse masses and momenta that are not in GeV, wholly or in part.
+
+    Raises:
+        DataError: where typical values, or some of the rows, are a thousand times too small.
+    """
+    advice = "multiply by 1000, or describe the file by a manifest that states the unit of each column"
+    if DIRECT in table.columns:
+        scale, masses = table.columns[DIRECT], [n for n in ("mj1", "delta_mj") if n in table.columns]
+    else:
+        scale = np.hypot(table.columns["pxj1"], table.columns["pyj1"]) + np.hypot(
+            table.columns["pxj2"], table.columns["pyj2"]
+        )
+        masses = ["mj1", "mj2"]
+    small = scale < LEAST_MJJ_GEV
+    if small.all():
+        raise DataError(
+            f"{path}: the dijet masses or momenta are around {np.median(scale):.3g}, so they are in TeV and not in GeV;"
+            f" {advice}"
+        )
+    if small.any() and scale[~small].min() > 10.0 * scale[small].max():
+        raise DataError(
+            f"{path}: {int(small.sum())} events are a thousand times lighter than the other {int((~small).sum())},"
+            " so TeV and GeV are mixed; write all of them in GeV"
+        )
+    for name in masses:
+        typical = float(np.median(table.columns[name]))
+        if 0.0 < typical < LEAST_MASS_GEV and float(np.max(table.columns[name])) < LEAST_MJJ_GEV:
+            raise DataError(
+                f"{path}: column '{name}' is around {typical:.3g} beside momenta or masses in GeV, so it is in TeV;"
+                f" {advice}"
+            )
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _check_labels_and_weights(path: Path, table: EventTable) -> None:
+    n_negative = int((table.weight < 0).sum())
+    if n_negative:
+        raise DataError(
+            f"{path}: {n_negative} of {len(table)} events have negative weights, which cannot be drawn as events nor"
+            " trained on; use a sample without them, for instance from a leading-order generator"
+        )
+    if not (table.weight > 0).any():
+        raise DataError(f"{path}: all weights are 0; check the column named as weight")
+
+
+def count_duplicates(table: EventTable) -> int:
+    """Return how many events equal an earlier one in every column (label and weight aside)."""
+    mixed = np.zeros(len(table), dtype=np.uint64)
+    for column in table.columns.values():
+        mixed = (mixed ^ column.view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    return len(mixed) - len(np.unique(mixed))

@@ -92,7 +92,7 @@ def _data_digest(config: Config) -> str:
     if config.data.file != SHIPPED:
         return file_digest(Path(config.data.file))
     digest, manifest = file_digest(shipped_file()), load_manifest(SHIPPED_MANIFEST)
-    if digest != manifest.sha256:
+    if digest != manifest.files[0].sha256:
         raise DataError(f"{shipped_file()}: does not match the checksum in its manifest; install the package again")
     return digest
 

@@ -89,7 +89,7 @@ def test_the_shipped_rows_are_those_of_the_simulation(shared_data):
 
 def test_the_shipped_file_is_what_its_manifest_says():
     manifest = load_manifest("lhco_like_sim")
-    assert file_digest(shipped_file()) == manifest.sha256
+    assert file_digest(shipped_file()) == manifest.files[0].sha256
     assert shipped_file().stat().st_size == manifest.bytes <= 12_000_000
     table = read_events(shipped_file())
     assert (int((~table.is_signal).sum()), int(table.is_signal.sum())) == (manifest.n_background, manifest.n_signal)

@@ -1,0 +1,229 @@
+"""Fetching data sets: downloads that go on after an interruption and are checked before they are used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pooch
+import requests
+
+from anomaly_cli.core.errors import DataError
+from anomaly_cli.core.progress import Progress, Step
+from anomaly_cli.datasets.frames import written_in_one_step
+from anomaly_cli.datasets.manifests import File, Manifest, shipped_file
+
+STORE_VARIABLE, MIRROR_VARIABLE = "ANOMALY_DATA", "ANOMALY_DATA_MIRROR"
+LOCK_NAME = "checksums.json"
+"""Checksums of files that no manifest states, written when they were first fetched."""
+ATTEMPTS = 4
+TIMEOUT = 30.0
+"""Seconds without an answer after which an attempt is given up."""
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What is known of one file in the store.
+
+    Attributes:
+        file: the file, with the checksum that it is held against.
+        path: where it lies or should lie.
+        problem: what is wrong with it, empty where nothing is.
+        basis: what it was checked against: `manifest`, `lock file`, or `nothing`.
+    """
+
+    file: File
+    path: Path
+    problem: str
+    basis: str
+
+
+def store_folder(folder: Path | None) -> Path:
+    """Return where fetched files lie: `folder`, else ANOMALY_DATA, else the user's cache."""
+    if folder is not None:
+        return folder.expanduser().absolute()
+    return Path(os.environ.get(STORE_VARIABLE) or pooch.os_cache("anomaly"))
+
+
+def inspect_files(manifest: Manifest, store: Path) -> list[FileState]:
+    """Return the state of every file of a data set; reads and checks whole files."""
+    lock = _read_lock(store)
+    return [_inspect(manifest, file, store, lock.get(_lock_key(manifest, file), "")) for file in manifest.files]
+
+
+def _inspect(manifest: Manifest, file: File, store: Path, locked: str) -> FileState:
+    path = shipped_file() if manifest.is_shipped else store / file.name
+    basis = "manifest" if file.sha256 or file.md5 else "lock file" if locked else "nothing"
+    if not path.is_file():
+        return FileState(file, path, "is a directory" if path.is_dir() else "is not there", basis)
+    size = path.stat().st_size
+    if file.bytes and size != file.bytes:
+        return FileState(file, path, f"has {size} bytes instead of {file.bytes}", basis)
+    known = _known_hash(file, locked)
+    try:
+        is_wrong = known is not None and not pooch.hashes.hash_matches(str(path), known)
+    except OSError as error:
+        return FileState(file, path, f"cannot be read ({error.strerror})", basis)
+    return FileState(file, path, "does not have the expected checksum" if is_wrong else "", basis)
+
+
+def fetch(manifest: Manifest, store: Path, mirror: str, progress: Progress) -> list[FileState]:
+    """Bring all files of a data set into the store; files that are there and whole are left alone.
+
+    Args:
+        manifest: the data set.
+        store: target folder.
+        mirror: address or folder to take the files from instead of the record's; empty for none.
+        progress: where to report, in kB.
+
+    Raises:
+        DataError: where a file cannot be had, is not what the manifest says, or does not fit on the disk.
+    """
+    if manifest.is_shipped:
+        return inspect_files(manifest, store)
+    for state in inspect_files(manifest, store):
+        if state.problem:
+            _fetch_file(manifest, state, store, mirror, progress)
+        if state.basis == "nothing":
+            _lock(manifest, state, store)
+    return inspect_files(manifest, store)
+
+
+def _fetch_file(manifest: Manifest, state: FileState, store: Path, mirror: str, progress: Progress) -> None:
+    file, address = state.file, _address(manifest, state.file, mirror)
+    advice = (
+        f"download {manifest.url}{file.name} elsewhere and put it into {store}/, or name a copy with --mirror"
+        f" (or {MIRROR_VARIABLE})"
+    )
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        if not address.startswith(("http://", "https://")):
+            _copy(Path(address), state.path)
+        else:
+            _download(address, file, _known_hash(file, ""), store, progress)
+    except requests.exceptions.RequestException as error:
+        raise DataError(f"{address}: cannot be fetched ({_reason(error)}); {advice}") from error
+    except ValueError as error:
+        raise DataError(
+            f"{address}: what arrives does not have the expected checksum and was thrown away; try again later, or"
+            f" {advice}"
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{state.path}: cannot be written ({error.strerror or error}); free some space and run the command again"
+            " to go on, or choose another folder with --folder"
+        ) from error
+    found = _inspect(manifest, file, store, "")
+    if found.problem:
+        found.path.unlink(missing_ok=True)
+        raise DataError(f"{address}: the file {found.problem} and was thrown away; {advice}")
+
+
+def _address(manifest: Manifest, file: File, mirror: str) -> str:
+    if not mirror:
+        return manifest.url + file.name
+    if mirror.startswith(("http://", "https://")):
+        return f"{mirror.rstrip('/')}/{file.name}"
+    return str(Path(mirror).expanduser() / file.name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise DataError(f"{source}: no such file in the folder given as mirror; put it there or leave out --mirror")
+    with written_in_one_step(target) as scratch:
+        shutil.copyfile(source, scratch)
+
+
+def _download(address: str, file: File, known_hash: str | None, store: Path, progress: Progress) -> None:
+    pooch.get_logger().setLevel("ERROR")
+    fetcher = pooch.create(
+        path=store,
+        base_url="",
+        registry={file.name: known_hash},
+        urls={file.name: address},
+        retry_if_failed=ATTEMPTS - 1,
+    )
+    fetcher.fetch(file.name, downloader=_Resuming(store / f".{file.name}.part", progress))
+
+
+@dataclass(frozen=True)
+class _Resuming:
+    """A downloader for pooch that keeps what has arrived and asks for the rest."""
+
+    part: Path
+    progress: Progress
+
+    def __call__(self, url: str, output_file: str, _: Any) -> None:
+        have = self.part.stat().st_size if self.part.exists() else 0
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+            if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                self.part.unlink()  # longer than the file: left over from another one
+                raise requests.exceptions.ConnectionError("the part that is here does not belong to the file")
+            answer.raise_for_status()
+            if answer.status_code != requests.codes.partial_content:
+                have = 0
+            expected = have + int(answer.headers.get("Content-Length", 0))
+            have = self._receive(answer, have, expected)
+        if expected and have < expected:
+            raise requests.exceptions.ConnectionError(f"the connection was cut after {have} of {expected} bytes")
+        shutil.move(self.part, output_file)
+
+    def _receive(self, answer: requests.Response, have: int, expected: int) -> int:
+        name = self.part.name.removeprefix(".").removesuffix(".part")
+        with self.part.open("ab" if have else "wb") as file:
+            for piece in answer.iter_content(PIECE):
+                have += file.write(piece)
+                self.progress(Step(f"fetch {name} [kB]", have // 1000, max(expected, have) // 1000))
+        return have
+
+
+def _known_hash(file: File, locked: str) -> str | None:
+    if file.sha256:
+        return f"sha256:{file.sha256}"
+    if file.md5:
+        return f"md5:{file.md5}"
+    return f"sha256:{locked}" if locked else None
+
+
+def _reason(error: requests.exceptions.RequestException) -> str:
+    if error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    text = str(error)
+    return text if text.startswith("the ") else "no connection"
+
+
+def _lock_key(manifest: Manifest, file: File) -> str:
+    return f"{manifest.name}/{file.name}"
+
+
+def _read_lock(store: Path) -> dict[str, str]:
+    try:
+        content = json.loads((store / LOCK_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {key: entry["sha256"] for key, entry in content.items()}
+
+
+def _lock(manifest: Manifest, state: FileState, store: Path) -> None:
+    """Remember the checksum of a file that no manifest states."""
+    lock = store / LOCK_NAME
+    try:
+        content = json.loads(lock.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = {}
+    with state.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    entry = {"sha256": digest, "bytes": state.path.stat().st_size, "first_seen": time.strftime("%Y-%m-%d")}
+    content[_lock_key(manifest, state.file)] = entry
+    with written_in_one_step(lock) as scratch:
+        scratch.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")

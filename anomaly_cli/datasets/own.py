@@ -1,0 +1,112 @@
+"""A user's own file, described by a manifest: which column is what, in which unit."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.records import build_record, nearest
+from anomaly_cli.datasets.tables import RawPlace, read_table
+
+UNITS = {"GeV": 1.0, "TeV": 1000.0, "1": 1.0}
+
+
+@dataclass(frozen=True)
+class OwnColumn:
+    """One column: its name in the file, and its unit (`GeV`, `TeV` or `1`)."""
+
+    column: str
+    unit: str
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise ConfigError(f"column '{self.column}': unit '{self.unit}' is not known; write GeV, TeV or 1")
+
+
+@dataclass(frozen=True)
+class OwnManifest:
+    """How to read a file.
+
+    Attributes:
+        file: the event file, relative to the manifest.
+        mjj: the dijet mass.
+        features: the features by the name that they get.
+        label: column with 0 for background and 1 for signal, empty where there is none.
+        weight: column with event weights, empty where there is none.
+        title: one line, for people.
+    """
+
+    file: str
+    mjj: OwnColumn
+    features: Mapping[str, OwnColumn] = field(default_factory=dict)
+    label: str = ""
+    weight: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class OwnEvents:
+    """What a manifest takes from its file: `mjj` and features [GeV], label and weight as they are."""
+
+    columns: Mapping[str, FloatArray]
+    label: FloatArray | None
+    weight: FloatArray | None
+
+
+def is_own_manifest(path: Path) -> bool:
+    """Return whether `path` is meant to be a manifest and not an event file."""
+    return path.suffix.lower() == ".toml"
+
+
+def load_own_manifest(path: Path) -> OwnManifest:
+    """Return a manifest, its file made absolute.
+
+    Raises:
+        ConfigError: where it cannot be read or says something else than a manifest does.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path given to --data") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid TOML ({error}); docs/data.md has an example") from error
+    features = tree.pop("features", {})
+    if "file" not in tree or "mjj" not in tree or not isinstance(features, dict) or not features:
+        raise ConfigError(f"{path}: a manifest needs 'file', 'mjj' and a table 'features'; docs/data.md has an example")
+    for name in features:
+        if not re.fullmatch(r"[A-Za-z]\w*", name) or name in ("mjj", "label", "weight"):
+            raise ConfigError(f"{path}: feature '{name}' needs another name: letters, digits and _, not mjj or label")
+    columns = {name: build_record(OwnColumn, value, f"{path}: {name}") for name, value in features.items()}
+    manifest = build_record(OwnManifest, {**tree, "features": columns, "file": str(path.parent / tree["file"])}, str(path))
+    return manifest
+
+
+def read_own(path: Path, manifest: OwnManifest) -> OwnEvents:
+    """Return the events of the file that a manifest describes.
+
+    Raises:
+        DataError: where the file cannot be read or lacks a column.
+    """
+    file = Path(manifest.file)
+    table = read_table(file)
+    if isinstance(table, RawPlace):
+        raise DataError(f"{file}: holds raw events; make features first with 'anomaly data features'")
+    wanted = {"mjj": manifest.mjj, **manifest.features}
+    extra = {key: name for key, name in (("label", manifest.label), ("weight", manifest.weight)) if name}
+    for name in (*(column.column for column in wanted.values()), *extra.values()):
+        if name not in table.columns:
+            raise DataError(f"{file}: has no column '{name}', which {path} names; {nearest(name, table.columns)}")
+    columns = {
+        name: np.asarray(table.columns[own.column], dtype=np.float64) * UNITS[own.unit] for name, own in wanted.items()
+    }
+    label, weight = (
+        np.asarray(table.columns[extra[key]], dtype=np.float64) if key in extra else None for key in ("label", "weight")
+    )
+    return OwnEvents(columns, label, weight)

@@ -17,7 +17,6 @@ import tomli_w
 
 from anomaly_cli.classifiers.settings import ClassifierSettings
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.records import build_record
 
 RUN_CONFIG_NAME = "config.toml"
@@ -29,20 +28,29 @@ class DataSettings:
     """Which events are analysed.
 
     Attributes:
-        file: path of an event file, or `shipped` for the data set of the package.
+        file: path of an event file or of a manifest that describes one, or `shipped` for the data set of
+            the package.
+        labels: master key with the truth of a file without labels, or empty.
         inject: signal events put into pseudo-data over the whole spectrum: a number, `all`, or
             `default` (the data set's own default, else the square root of the background events).
         reserve: fraction of the background held back as reference, or `default` (the data set's own
             default, else 0).
         reference: a second labelled file used as reference, or empty.
-        features: features to use.
+        inject_from: further signals, as `FILE` or `FILE=N` with the number of events to inject.
+        features: features to use, or `default` (the standard five, or all of an own file).
+        drop_nan: whether events with NaN are left out and counted instead of refused.
+        strict: whether duplicate events are refused.
     """
 
     file: str = "shipped"
+    labels: str = ""
     inject: int | str = "default"
     reserve: float | str = "default"
     reference: str = ""
-    features: tuple[str, ...] = FEATURES
+    inject_from: tuple[str, ...] = ()
+    features: tuple[str, ...] = ("default",)
+    drop_nan: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,14 @@ SPLIT = Kind(
     },
 )
 
+_SOURCE = {
+    "source": Column("i8", "n", "", "row in sources: the file that the event was read from"),
+    "source_row": Column("i8", "n", "", "row in that file"),
+}
+
 TRUTH = Kind(
     "truth",
-    1,
+    2,
     "truth labels and held-back events; read only by evaluation, reports and methods that declare it",
     "anomaly split",
     {
@@ -85,20 +90,22 @@ TRUTH = Kind(
             {
                 "event_id": Column("i8", "n", "", "identity in the split artifact"),
                 "is_signal": Column("b1", "n", "", "truth label"),
-                "source_row": Column("i8", "n", "", "row in the input file"),
+                **_SOURCE,
             },
             "truth of every observed event",
         ),
         "reference": Group(
-            _events(
-                {
-                    "is_signal": Column("b1", "n", "", "truth label"),
-                    "source_row": Column(
-                        "i8", "n", "", "row in the input file, or in the reference file for its events"
-                    ),
-                }
-            ),
+            _events({"is_signal": Column("b1", "n", "", "truth label"), **_SOURCE}),
             "labelled events that are not in the pseudo-data: reserved background and unused signal",
+        ),
+        "sources": Group(
+            {
+                "role": Column("str", "s", "", "data, inject_from or reference"),
+                "file": Column("str", "s", "", "name of the file"),
+                "digest": Column("str", "s", "", "its sha256"),
+                "n_injected": Column("i8", "s", "", "signal events of it in the pseudo-data"),
+            },
+            "the files that events were read from; the seed of the drawing is in the provenance",
         ),
     },
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import ParamSpec
 
 import typer
 
-from anomaly_cli.core.errors import AnomalyError
+from anomaly_cli.core.errors import AnomalyError, AnomalyWarning
 
 Parameters = ParamSpec("Parameters")
 INTERRUPTED = 130
@@ -20,6 +21,7 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
     @functools.wraps(command)
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        warnings.showwarning = _show_warning
         try:
             command(*args, **kwargs)
         except AnomalyError as error:
@@ -38,6 +40,12 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 def interrupt(_: int, __: FrameType | None) -> None:
     """Treat a termination signal like Ctrl-C."""
     raise KeyboardInterrupt
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """Print our own warnings as a sentence; those of libraries tell a user nothing."""
+    if issubclass(category, AnomalyWarning):
+        typer.secho(f"warning: {message}", err=True, fg=typer.colors.YELLOW)
 
 
 def _say(sentence: str) -> None:

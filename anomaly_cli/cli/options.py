@@ -35,7 +35,7 @@ SideBands = Annotated[
     ),
 ]
 Data = Annotated[
-    str | None, typer.Option("--data", metavar="FILE", help="Event file in the LHCO feature layout. [default: shipped]")
+    str | None, typer.Option("--data", metavar="FILE", help="Event file, or a manifest of your own. [default: shipped]")
 ]
 Inject = Annotated[
     str | None,
@@ -52,6 +52,17 @@ Reserve = Annotated[
 Reference = Annotated[
     str | None, typer.Option("--reference", metavar="FILE", help="Second labelled file, used as reference only.")
 ]
+InjectFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--inject-from", metavar="FILE[=N]", help="Inject N (or 'all') signal events of this file; may be repeated."
+    ),
+]
+Labels = Annotated[
+    str | None, typer.Option("--labels", metavar="FILE", help="Master key: truth of a data file without labels.")
+]
+DropNan = Annotated[bool | None, typer.Option("--drop-nan", help="Leave out and count events with NaN.")]
+Strict = Annotated[bool | None, typer.Option("--strict", help="Refuse duplicate events instead of warning.")]
 Features = Annotated[
     str | None,
     typer.Option("--features", metavar="NAME,...", help="As mj1,delta_mj,tau21_j1,tau21_j2. [default: all five]"),

@@ -31,7 +31,9 @@ def resolve_config(
         given["data.features"] = [name.strip() for name in given["data.features"].split(",")]
     if "significance.background_efficiencies" in given:
         given["significance.background_efficiencies"] = _numbers(given["significance.background_efficiencies"])
-    for key in ("data.file", "data.reference", "template.simulation", "template.base"):
+    if "data.inject_from" in given:
+        given["data.inject_from"] = [str(Path(text).expanduser().absolute()) for text in given["data.inject_from"]]
+    for key in ("data.file", "data.reference", "data.labels", "template.simulation", "template.base"):
         if given.get(key) not in (None, "", "shipped"):
             given[key] = str(Path(given[key]).expanduser().absolute())
     return load_config(files, overrides or (), given)

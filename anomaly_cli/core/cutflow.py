@@ -28,3 +28,7 @@ class Cutflow:
                 f"cutflow: step '{name}' leaves {n_left} events of {self.steps[-1][1]}; a cut cannot add any"
             )
         self.steps.append((name, n_left))
+
+    def add_events(self, name: str, n_after: int) -> None:
+        """Record that events of other files joined, which makes `n_after` in all."""
+        self.steps.append((name, n_after))

@@ -43,6 +43,10 @@ class TrainingError(AnomalyError):
     exit_code = 6
 
 
+class AnomalyWarning(UserWarning):
+    """Something that does not stop the work but that a user should know; the message is a whole sentence."""
+
+
 def first_line(error: Exception) -> str:
     """Return what another library's error says in its first line, to be quoted in a sentence of ours."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

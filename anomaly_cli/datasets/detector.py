@@ -54,8 +54,13 @@ class Particles:
 
     def take(self, selection: npt.NDArray[np.bool_] | IntArray) -> Particles:
         """Return the particles of a mask or of indices."""
-        columns = (self.event, self.code, self.energy, self.eta, self.phi)
-        return Particles(*(column[selection] for column in columns))
+        return Particles(
+            self.event[selection],
+            self.code[selection],
+            self.energy[selection],
+            self.eta[selection],
+            self.phi[selection],
+        )
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,13 @@ def simulate_detector(particles: Particles, generator: np.random.Generator) -> P
         (HCAL, ~electromagnetic & (seen.code != MUON), ~is_electron & ~is_muon),
     ):
         parts += merge_energy_flow(calorimeter, seen.take(deposits), measured.take(own), relative[own], generator)
-    merged = Particles(*(np.concatenate(columns) for columns in zip(*(_columns(p) for p in parts), strict=True)))
+    merged = Particles(
+        event=np.concatenate([part.event for part in parts]),
+        code=np.concatenate([part.code for part in parts]),
+        energy=np.concatenate([part.energy for part in parts]),
+        eta=np.concatenate([part.eta for part in parts]),
+        phi=np.concatenate([part.phi for part in parts]),
+    )
     kept = merged.take(merged.pt > LOWEST_PT)
     return kept.take(np.lexsort((-kept.pt, kept.event)))
 
@@ -185,7 +196,7 @@ def merge_energy_flow(
         generator: random numbers.
     """
     towers, index = np.unique(_tower_key(calorimeter, deposits), return_inverse=True)
-    true = np.bincount(index, weights=deposits.energy, minlength=len(towers))
+    true: FloatArray = np.bincount(index, weights=deposits.energy, minlength=len(towers)).astype(np.float64)
     event, low, high, phi_low, phi_high = _tower_place(calorimeter, towers)
     center = (low + high) / 2
     energy = smear(true, calorimeter.resolution(true, center), generator)
@@ -237,7 +248,3 @@ def _tower_place(
     phi = (tower - first[ring]) * width
     phi = np.where(phi >= np.pi, phi - 2 * np.pi, phi)
     return event, sign * calorimeter.edges[ring], sign * calorimeter.edges[ring + 1], phi, phi + width
-
-
-def _columns(particles: Particles) -> tuple[npt.NDArray[np.generic], ...]:
-    return particles.event, particles.code, particles.energy, particles.eta, particles.phi

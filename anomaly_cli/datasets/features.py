@@ -35,15 +35,15 @@ class EventFeatures:
     is_defined: npt.NDArray[np.bool_]
 
 
-def check_features(names: Sequence[str]) -> tuple[str, ...]:
+def check_features(names: Sequence[str], known: Sequence[str] = FEATURES) -> tuple[str, ...]:
     """Return `names` if each is a known feature, named once.
 
     Raises:
         ConfigError: for an unknown, repeated or missing name.
     """
     for name in names:
-        if name not in FEATURES:
-            raise ConfigError(f"--features: unknown feature '{name}'; {nearest(name, FEATURES)}")
+        if name not in known:
+            raise ConfigError(f"--features: unknown feature '{name}'; {nearest(name, known)}")
     if not names or len(set(names)) != len(names):
         raise ConfigError("--features: name each feature once, for instance mj1,delta_mj,tau21_j1,tau21_j2")
     return tuple(names)

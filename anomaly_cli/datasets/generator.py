@@ -60,8 +60,8 @@ class Process:
             raise ConfigError(f"simulate: unknown process '{self.name}'; known are {QCD} and {SIGNAL}")
         if self.name == SIGNAL and not (min(self.mx, self.my) >= 10.0 and 1.15 * (self.mx + self.my) < self.mass):
             raise ConfigError(
-                f"simulate: W' of {self.mass:g} GeV cannot decay to X of {self.mx:g} and Y of {self.my:g} GeV with their"
-                " widths; choose masses of 10 GeV or more whose sum stays below 85 % of --mass"
+                f"simulate: W' of {self.mass:g} GeV cannot decay to X of {self.mx:g} and Y of {self.my:g} GeV with"
+                " their widths; choose masses of 10 GeV or more whose sum stays below 85 % of --mass"
             )
         if not 0.0 < self.mass < COLLISION_ENERGY:
             raise ConfigError(f"simulate: --mass {self.mass:g} GeV must lie below the collision energy of 13 TeV")

@@ -142,7 +142,7 @@ def _measure_taus(jets: Any, definition: Any, is_extended: bool) -> dict[str, Fl
     if is_extended:
         wanted |= {beta: list(range(1, MOST_AXES + 1)) for beta in BETAS}
     sequence = fastjet.ClusterSequence(jets, definition) if len(jets) else None
-    taus = {}
+    taus: dict[str, FloatArray] = {}
     for beta, numbers in wanted.items():
         found = np.zeros((0, len(numbers)))
         if sequence is not None:

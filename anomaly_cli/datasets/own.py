@@ -84,8 +84,7 @@ def load_own_manifest(path: Path) -> OwnManifest:
         if not re.fullmatch(r"[A-Za-z]\w*", name) or name in ("mjj", "label", "weight"):
             raise ConfigError(f"{path}: feature '{name}' needs another name: letters, digits and _, not mjj or label")
     columns = {name: build_record(OwnColumn, value, f"{path}: {name}") for name, value in features.items()}
-    manifest = build_record(OwnManifest, {**tree, "features": columns, "file": str(path.parent / tree["file"])}, str(path))
-    return manifest
+    return build_record(OwnManifest, {**tree, "features": columns, "file": str(path.parent / tree["file"])}, str(path))
 
 
 def read_own(path: Path, manifest: OwnManifest) -> OwnEvents:

@@ -75,9 +75,7 @@ def locate_raw(path: Path) -> RawPlace:
     return place
 
 
-def make_features(
-    source: Path, target: Path, options: RawOptions, processes: int, progress: Progress
-) -> RawFeatures:
+def make_features(source: Path, target: Path, options: RawOptions, processes: int, progress: Progress) -> RawFeatures:
     """Write the features of a raw file in the official layout.
 
     Events with fewer than two jets above 20 GeV have no features; they are left out and counted.
@@ -195,7 +193,9 @@ def _constituent_file(options: RawOptions, path: Path) -> Iterator[Any]:
             compression="gzip",
             shuffle=True,
         )
-        data.attrs["meaning"] = "pT [GeV], eta, phi of the leading constituents of both jets, zero-padded; rows as in df"
+        data.attrs["meaning"] = (
+            "pT [GeV], eta, phi of the leading constituents of both jets, zero-padded; rows as in df"
+        )
         yield data
 
 

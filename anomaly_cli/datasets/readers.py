@@ -69,7 +69,8 @@ class EventTable:
         for name in names:
             if name not in self.feature_names:
                 raise ConfigError(
-                    f"--features: this file ({self.layout}) has no feature '{name}'; {nearest(name, self.feature_names)}"
+                    f"--features: this file ({self.layout}) has no feature '{name}';"
+                    f" {nearest(name, self.feature_names)}"
                 )
         if DIRECT not in self.columns:
             return compute_features(self.columns, names)
@@ -115,7 +116,9 @@ def _read_own(path: Path) -> EventTable:
         raise DataError(f"{path}: {error}") from error
 
 
-def _make(layout: str, columns: Mapping[str, FloatArray], label: FloatArray | None, weight: FloatArray | None) -> EventTable:
+def _make(
+    layout: str, columns: Mapping[str, FloatArray], label: FloatArray | None, weight: FloatArray | None
+) -> EventTable:
     n = len(next(iter(columns.values())))
     return EventTable(
         layout=layout,

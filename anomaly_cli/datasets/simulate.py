@@ -7,11 +7,12 @@ give the same file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,13 +106,14 @@ def simulate(simulation: Simulation, target: Path, processes: int, progress: Pro
     folder = target.with_name(f"{target.name}.{hashlib.sha256(simulation.settings.encode()).hexdigest()[:8]}.chunks")
     rows, n_passed, n_used, cpu, n_now = [], 0, 0, 0.0, 0
     task = f"simulate: {simulation.process.name}"
-    for chunk, seconds in _chunks(simulation, folder, processes):
-        rows.append(chunk)
-        n_passed, n_used, cpu = n_passed + len(chunk), n_used + 1, cpu + seconds
-        n_now += len(chunk) if seconds else 0
-        progress(Step(task, min(n_passed, simulation.n_events), simulation.n_events, f"{n_passed} events pass"))
-        if n_passed >= simulation.n_events:
-            break
+    with contextlib.closing(_chunks(simulation, folder, processes)) as chunks:
+        for chunk, seconds in chunks:
+            rows.append(chunk)
+            n_passed, n_used, cpu = n_passed + len(chunk), n_used + 1, cpu + seconds
+            n_now += len(chunk) if seconds else 0
+            progress(Step(task, min(n_passed, simulation.n_events), simulation.n_events, f"{n_passed} events pass"))
+            if n_passed >= simulation.n_events:
+                break
     content = np.concatenate(rows)[: simulation.n_events]
     label = np.full((len(content), 1), float(simulation.process.name == SIGNAL), dtype=np.float32)
     with written_in_one_step(target) as scratch:
@@ -125,14 +127,15 @@ def simulate(simulation: Simulation, target: Path, processes: int, progress: Pro
     return Simulated(target, len(content), n_used * CHUNK_EVENTS, n_passed, cpu, n_now)
 
 
-def _chunks(simulation: Simulation, folder: Path, processes: int) -> Iterator[tuple[npt.NDArray[np.float32], float]]:
+def _chunks(simulation: Simulation, folder: Path, processes: int) -> Generator[tuple[npt.NDArray[np.float32], float]]:
     """Yield the rows of chunk after chunk without end, and the processor time each took now (0 if kept)."""
     n_chunk = 0
     while (found := _read_chunk(folder, n_chunk)) is not None:
         yield found, 0.0
         n_chunk += 1
     numbers = ((simulation, folder, number) for number in _count_from(n_chunk))
-    yield from in_order(make_chunk, numbers, processes)
+    with contextlib.closing(in_order(make_chunk, numbers, processes)) as made:
+        yield from made
 
 
 def _count_from(number: int) -> Iterator[int]:

@@ -103,10 +103,10 @@ def _read_csv(path: Path) -> Table:
     for name in frame.columns:
         if frame[name].dtype.kind not in "fiub":
             numbers = pd.to_numeric(frame[name], errors="coerce")
-            row = int(np.flatnonzero(numbers.isna() & frame[name].notna())[0])
+            row = int(np.argmax(numbers.isna() & frame[name].notna()))
             raise DataError(
-                f"{path}: line {row + 2} has '{frame[name].iloc[row]}' in column '{str(name).strip()}' where a number is"
-                " needed; keep one header line and remove others, for instance those left by joining files"
+                f"{path}: line {row + 2} has '{frame[name].iloc[row]}' in column '{str(name).strip()}' where a number"
+                " is needed; keep one header line and remove others, for instance those left by joining files"
             )
     if all(re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?(\.[0-9]+)?", str(name).strip()) for name in frame.columns):
         raise DataError(f"{path}: has no header line; write the column names, separated by commas, into the first line")

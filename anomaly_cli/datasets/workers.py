@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 import joblib
@@ -12,7 +12,7 @@ from joblib.externals.loky import get_reusable_executor
 Result = TypeVar("Result")
 
 
-def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], processes: int) -> Iterator[Result]:
+def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], processes: int) -> Generator[Result]:
     """Yield `work(*arguments)` of each piece, in their order, whatever the number of processes.
 
     Pieces are taken from `arguments` as workers become free. Closing the iterator stops the workers.

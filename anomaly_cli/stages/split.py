@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import encode_artifact, event_columns, file_digest, write_files
+from anomaly_cli.artifacts.store import encode_artifact, event_columns, write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
-from anomaly_cli.core.events import Events, concatenate, make_events
+from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import Regions, Window, default_side_bands, parse_side_bands, parse_window
-from anomaly_cli.datasets.features import check_features, compute_features
-from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest, shipped_file
+from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest
 from anomaly_cli.datasets.pseudodata import divide_labelled
-from anomaly_cli.datasets.readers import EventTable, read_events
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+from anomaly_cli.stages.loading import Loaded, Source, choose_features, join, load_source, plan_sources, source_digests
 
-STAGE, VERSION = "split", 1
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """Usable events of a file: features, truth, and the row that each came from."""
-
-    events: Events
-    is_signal: npt.NDArray[np.bool_]
-    is_labelled: bool
-    row: IntArray
+STAGE, VERSION = "split", 2
 
 
 def plan_split(run: RunDirectory, config: Config) -> Plan:
@@ -48,18 +35,17 @@ def plan_split(run: RunDirectory, config: Config) -> Plan:
         lower, upper = parse_side_bands(config.regions.side_bands)
         Regions(sr, lower, upper)
     inject, reserve = _resolve_defaults(config)
+    sources = plan_sources(config, inject)
     settings = {
         "inject": inject,
+        "inject_from": [source.inject for source in sources if source.role == "inject_from"],
         "reserve": reserve,
-        "features": list(check_features(config.data.features)),
+        "features": list(choose_features(config)),
         "signal_region_gev": [sr.low, sr.high],
         "side_bands": config.regions.side_bands,
+        "drop_nan": config.data.drop_nan,
     }
-    inputs = {"data": _data_digest(config)}
-    if config.data.reference:
-        inputs["reference"] = file_digest(Path(config.data.reference))
-        if inputs["reference"] == inputs["data"]:
-            raise ConfigError("--reference: is the same file as --data; use --reserve to hold back part of one file")
+    inputs = source_digests(config, sources)
     return Plan(STAGE, run.artifact(schema.SPLIT), Provenance(STAGE, VERSION, settings, config.seed, inputs))
 
 
@@ -77,6 +63,8 @@ def _resolve_defaults(config: Config) -> tuple[int | str, float]:
     inject, reserve = config.data.inject, config.data.reserve
     is_shipped = config.data.file == SHIPPED
     manifest = load_manifest(SHIPPED_MANIFEST)
+    if inject == "default" and config.data.inject_from:
+        inject = 0  # of the data's own signal; the signals of other files are what is looked for
     if inject == "default" and is_shipped:
         inject = manifest.default_inject
     if reserve == "default":
@@ -88,22 +76,13 @@ def _resolve_defaults(config: Config) -> tuple[int | str, float]:
     return inject, float(reserve)
 
 
-def _data_digest(config: Config) -> str:
-    if config.data.file != SHIPPED:
-        return file_digest(Path(config.data.file))
-    digest, manifest = file_digest(shipped_file()), load_manifest(SHIPPED_MANIFEST)
-    if digest != manifest.files[0].sha256:
-        raise DataError(f"{shipped_file()}: does not match the checksum in its manifest; install the package again")
-    return digest
-
-
 def _make(run: RunDirectory, config: Config, resources: Resources, provenance: Provenance) -> None:
-    path = shipped_file() if config.data.file == SHIPPED else Path(config.data.file)
-    resources.progress(Step("split: reading", 0, 2, path.name))
+    sources = plan_sources(config, provenance.settings["inject"])
+    resources.progress(Step("split: reading", 0, 2, sources[0].path.name))
     cutflow = Cutflow()
-    loaded = _load(path, config.data.features, cutflow)
+    loaded = _load(sources, config, cutflow, resources)
     resources.progress(Step("split: reading", 1, 2, f"{len(loaded.row)} events"))
-    observed_index, reference_index = _divide(loaded, config, provenance, resources)
+    observed_index, reference_index = _divide(loaded, sources, config, provenance, resources)
     cutflow.add("observed (of labelled data, the rest is held back)", len(observed_index))
     observed = _renumber(loaded.events, observed_index, 0)
     _refuse_constant(observed)
@@ -112,7 +91,7 @@ def _make(run: RunDirectory, config: Config, resources: Resources, provenance: P
     run.create()
     files = {}
     if loaded.is_labelled:
-        truth = _truth_groups(loaded, observed_index, reference_index, config)
+        truth = _truth_groups(loaded, observed_index, reference_index, sources, config, provenance, resources)
         files[run.artifact(schema.TRUTH)] = encode_artifact(schema.TRUTH, truth, provenance, observed.names)[0]
     files[run.artifact(schema.SPLIT)] = encode_artifact(schema.SPLIT, groups, provenance, observed.names)[0]
     write_files(files)
@@ -121,27 +100,41 @@ def _make(run: RunDirectory, config: Config, resources: Resources, provenance: P
     resources.progress(Step("split: reading", 2, 2, "written"))
 
 
-def _load(path: Path, names: tuple[str, ...], cutflow: Cutflow) -> Loaded:
-    table: EventTable = read_events(path)
-    cutflow.add("read", len(table))
-    features = compute_features(table.columns, names)
-    usable = np.flatnonzero(features.is_defined)
-    cutflow.add("tau1 > 0 in both jets" if any(n.startswith("tau21") for n in names) else "no further cut", len(usable))
-    events = make_events(features.mjj[usable], features.values[usable], names, usable)
-    is_signal = table.is_signal[usable] if table.is_labelled else table.is_signal
-    return Loaded(events, is_signal, table.is_labelled, usable)
+def _load(sources: list[Source], config: Config, cutflow: Cutflow, resources: Resources) -> Loaded:
+    """Return the events of the data, and the signals of further files where there are any."""
+    streams = resources.streams("split")
+    loaded = load_source(sources[0], 0, config, cutflow, streams)
+    signals = [
+        load_source(source, index, config, Cutflow(), streams)
+        for index, source in enumerate(sources)
+        if source.role == "inject_from"
+    ]
+    if signals and not loaded.is_labelled:
+        raise ConfigError(
+            f"--inject-from: {sources[0].path} has no labels, so it cannot be told what is background; add a column"
+            " label, or a master key with --labels"
+        )
+    if not signals:
+        return loaded
+    joined = join([loaded, *signals])
+    cutflow.add_events("signals of other files joined", len(joined.row))
+    return joined
 
 
-def _divide(loaded: Loaded, config: Config, provenance: Provenance, resources: Resources) -> tuple[IntArray, IntArray]:
+def _divide(
+    loaded: Loaded, sources: list[Source], config: Config, provenance: Provenance, resources: Resources
+) -> tuple[IntArray, IntArray]:
     """Return the indices of observed and of held-back events among the usable ones."""
     settings = provenance.settings
     if loaded.is_labelled:
         streams = resources.streams("split")
-        division = divide_labelled(loaded.is_signal, settings["inject"], settings["reserve"], streams)
+        inject = [source.inject for source in sources if source.role != "reference"]
+        division = divide_labelled(loaded.is_signal, inject, settings["reserve"], streams, loaded.source)
         return division.observed, division.reference
     if settings["inject"] != "default" or settings["reserve"] or config.data.reference:
         raise ConfigError(
-            "--inject, --reserve and --reference need truth labels, and the data have none; leave them out"
+            "--inject, --reserve and --reference need truth labels, and the data have none; leave them out, or name a"
+            " master key with --labels"
         )
     return np.arange(len(loaded.row)), np.zeros(0, dtype=np.int64)
 
@@ -199,25 +192,52 @@ def _divide_into_regions(
     return groups
 
 
-def _truth_groups(loaded: Loaded, observed: IntArray, reference: IntArray, config: Config) -> dict[str, dict[str, Any]]:
-    parts = [_renumber(loaded.events, reference, len(observed))]
-    is_signal, rows = [loaded.is_signal[reference]], [loaded.row[reference]]
+def _truth_groups(
+    loaded: Loaded,
+    observed: IntArray,
+    reference: IntArray,
+    sources: list[Source],
+    config: Config,
+    provenance: Provenance,
+    resources: Resources,
+) -> dict[str, dict[str, Any]]:
+    held_back = [_select(loaded, reference, len(observed))]
     if config.data.reference:
-        extra = _load(Path(config.data.reference), config.data.features, Cutflow())
+        index = len(sources) - 1
+        extra = load_source(sources[index], index, config, Cutflow(), resources.streams("split"))
         if not extra.is_labelled:
             raise DataError(f"{config.data.reference}: has no column 'label', which a reference needs")
-        parts.append(_renumber(extra.events, np.arange(len(extra.row)), len(observed) + len(reference)))
-        is_signal.append(extra.is_signal)
-        rows.append(extra.row)
+        held_back.append(_select(extra, np.arange(len(extra.row)), len(observed) + len(reference)))
+    injected = loaded.source[observed][loaded.is_signal[observed]]
+    digests = [digest for key, digest in provenance.inputs.items() if not key.endswith(("/manifest", "labels"))]
     return {
         "observed": {
             "event_id": np.arange(len(observed)),
             "is_signal": loaded.is_signal[observed],
+            "source": loaded.source[observed],
             "source_row": loaded.row[observed],
         },
         "reference": {
-            **event_columns(concatenate(parts)),
-            "is_signal": np.concatenate(is_signal),
-            "source_row": np.concatenate(rows),
+            **event_columns(concatenate([part.events for part in held_back])),
+            "is_signal": np.concatenate([part.is_signal for part in held_back]),
+            "source": np.concatenate([part.source for part in held_back]),
+            "source_row": np.concatenate([part.row for part in held_back]),
+        },
+        "sources": {
+            "role": [source.role for source in sources],
+            "file": [source.path.name for source in sources],
+            "digest": digests,
+            "n_injected": [int((injected == index).sum()) for index in range(len(sources))],
         },
     }
+
+
+def _select(loaded: Loaded, index: IntArray, first_id: int) -> Loaded:
+    """Return some events with ids that count from `first_id`."""
+    return Loaded(
+        events=_renumber(loaded.events, index, first_id),
+        is_signal=loaded.is_signal[index],
+        is_labelled=loaded.is_labelled,
+        source=loaded.source[index],
+        row=loaded.row[index],
+    )

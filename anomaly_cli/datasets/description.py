@@ -1,0 +1,152 @@
+"""What a file is: layout, columns, ranges, NaN, region counts, and which command comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anomaly_cli.core.errors import AnomalyError
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.windows import Window
+from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest
+from anomaly_cli.datasets.rawfeatures import CHUNK_EVENTS, N_SLOTS, read_rows, to_constituents
+from anomaly_cli.datasets.readers import CATHODE, EventTable, read_events
+from anomaly_cli.datasets.tables import RawPlace, Table, read_table
+
+REGIONS = (Window(3000.0, 3300.0), Window(3300.0, 3700.0), Window(3700.0, 4600.0))
+"""The windows that are counted: the usual side-bands and signal region of LHCO."""
+
+
+@dataclass(frozen=True)
+class ColumnRange:
+    """One column: smallest, median and largest finite value, and how many are NaN or infinite."""
+
+    name: str
+    low: float
+    median: float
+    high: float
+    n_bad: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file is.
+
+    Attributes:
+        path: the file.
+        layout: what it is, in words.
+        n_events: rows.
+        n_signal: rows labelled signal, -1 where there are no labels.
+        n_duplicates: rows equal to an earlier one, -1 where not looked for.
+        columns: every column.
+        regions: window with events of background (or unlabelled) and of signal in it.
+        problem: why it cannot be analysed as it is, empty where it can.
+        next_command: what to run next.
+    """
+
+    path: Path
+    layout: str
+    n_events: int
+    n_signal: int
+    n_duplicates: int
+    columns: tuple[ColumnRange, ...]
+    regions: tuple[tuple[str, int, int], ...]
+    problem: str
+    next_command: str
+
+
+def describe(path: Path) -> Description:
+    """Return what a file is, also where it cannot be analysed.
+
+    Raises:
+        DataError: where the file cannot be read at all.
+    """
+    content = read_table(Path(load_own_manifest(path).file) if is_own_manifest(path) else path)
+    if isinstance(content, RawPlace):
+        return _describe_raw(path, content)
+    try:
+        table = read_events(path, drop_nan=True)
+    except AnomalyError as error:
+        return _describe_unusable(path, content, str(error))
+    return _describe_events(path, content, table)
+
+
+def _describe_events(path: Path, content: Table, table: EventTable) -> Description:
+    features = table.compute(table.feature_names)
+    n_bad = table.n_read - len(table)
+    ranges = _ranges(content.columns)
+    computed = {"mjj": features.mjj, **dict(zip(features.names, features.values.T, strict=True))}
+    known = {column.name for column in ranges}
+    ranges += _ranges({f"{name} (computed)": column for name, column in computed.items() if name not in known})
+    is_signal = table.is_signal if table.is_labelled else np.zeros(len(table), dtype=np.bool_)
+    regions = []
+    for window in REGIONS:
+        inside = window.contains(features.mjj)
+        regions.append((window.text, int((inside & ~is_signal).sum()), int((inside & is_signal).sum())))
+    command = f"anomaly run --data {path} --signal-region 3.3-3.7"
+    if table.layout == CATHODE:
+        command += " --features mj1,delta_mj,tau21_j1,tau21_j2"
+    n_signal = int(table.is_signal.sum()) if table.is_labelled else -1
+    if n_signal == len(table):
+        command = f"anomaly run --inject-from {path} --signal-region 3.3-3.7   (all of it is signal)"
+    return Description(
+        path=path,
+        layout=f"{table.layout}, {content.container}",
+        n_events=table.n_read,
+        n_signal=n_signal,
+        n_duplicates=table.n_duplicates,
+        columns=tuple(ranges),
+        regions=tuple(regions),
+        problem=f"{n_bad} events hold NaN and are refused unless --drop-nan is passed" if n_bad else "",
+        next_command=command + (" --drop-nan" if n_bad else ""),
+    )
+
+
+def _describe_unusable(path: Path, content: Table, problem: str) -> Description:
+    return Description(
+        path=path,
+        layout=f"a table in no layout that can be analysed as it is, {content.container}",
+        n_events=len(content),
+        n_signal=-1,
+        n_duplicates=-1,
+        columns=tuple(_ranges(content.columns)),
+        regions=(),
+        problem=problem,
+        next_command="write a manifest for it, see docs/data.md",
+    )
+
+
+def _describe_raw(path: Path, place: RawPlace) -> Description:
+    """Describe raw events by their first chunk; labels are read from all."""
+    values = read_rows(place, 0, CHUNK_EVENTS)
+    events = to_constituents(place, 0, values)
+    columns = {"pT": events.pt, "eta": events.eta, "phi": events.phi}
+    columns["constituents of an event"] = events.count.astype(np.float64)
+    n_signal = -1
+    if place.is_labelled:
+        chunks = range(0, place.n_events, CHUNK_EVENTS)
+        n_signal = sum(int((read_rows(place, first, CHUNK_EVENTS)[:, -1] == 1).sum()) for first in chunks)
+    return Description(
+        path=path,
+        layout=f"raw events: {N_SLOTS} x (pT, eta, phi){' and label' if place.is_labelled else ''}, HDF5",
+        n_events=place.n_events,
+        n_signal=n_signal,
+        n_duplicates=-1,
+        columns=tuple(_ranges(columns)),
+        regions=(),
+        problem="raw events have to be clustered first; ranges are those of the first events",
+        next_command=f"anomaly data features {path} {path.with_suffix('').name}.features.h5",
+    )
+
+
+def _ranges(columns: Mapping[str, FloatArray]) -> list[ColumnRange]:
+    found = []
+    for name, column in columns.items():
+        values = np.asarray(column, dtype=np.float64)
+        finite = values[np.isfinite(values)]
+        low, median, high = np.quantile(finite, (0.0, 0.5, 1.0)) if len(finite) else (np.nan,) * 3
+        found.append(ColumnRange(name, float(low), float(median), float(high), len(values) - len(finite)))
+    return found

@@ -1,0 +1,185 @@
+"""What a split reads: the data, signals injected from other files, the reference; counted at every step."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli.artifacts.store import file_digest
+from anomaly_cli.config import Config, DataSettings
+from anomaly_cli.core.cutflow import Cutflow
+from anomaly_cli.core.errors import AnomalyWarning, ConfigError, DataError, PhysicsError
+from anomaly_cli.core.events import FEATURES, Events, concatenate, make_events
+from anomaly_cli.core.folds import IntArray
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.datasets.features import check_features
+from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest, shipped_file
+from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest
+from anomaly_cli.datasets.pseudodata import unweight
+from anomaly_cli.datasets.readers import EventTable, read_events
+
+DEFAULT = ("default",)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file that events are read from.
+
+    Attributes:
+        role: `data`, `inject_from` or `reference`.
+        path: the file, or the manifest that describes it.
+        inject: signal events of it that are put into pseudo-data: a number, `all` or `default`.
+    """
+
+    role: str
+    path: Path
+    inject: int | str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Usable events: features, truth, and the file and row that each came from; arrays `(n,)`."""
+
+    events: Events
+    is_signal: npt.NDArray[np.bool_]
+    is_labelled: bool
+    source: IntArray
+    row: IntArray
+
+
+def plan_sources(config: Config, inject: int | str) -> list[Source]:
+    """Return the files of a split: data first, then injected signals, then the reference.
+
+    Raises:
+        ConfigError: where a file is named twice.
+    """
+    data = config.data
+    sources = [Source("data", shipped_file() if data.file == SHIPPED else Path(data.file), inject)]
+    sources += [Source("inject_from", *_parse_injection(text)) for text in data.inject_from]
+    if data.reference:
+        sources.append(Source("reference", Path(data.reference), 0))
+    return sources
+
+
+def _parse_injection(text: str) -> tuple[Path, int | str]:
+    path, equals, number = text.rpartition("=")
+    if not equals:
+        return Path(text), "default"
+    if number != "all" and not number.isdigit():
+        raise ConfigError(f"--inject-from {text}: write FILE=N with a number of events, or FILE=all")
+    return Path(path), int(number) if number.isdigit() else number
+
+
+def source_digests(config: Config, sources: Sequence[Source]) -> dict[str, str]:
+    """Return the digest of every input by role, a manifest's own included.
+
+    Raises:
+        ConfigError: where one file plays two roles.
+        DataError: where a file cannot be read, or the shipped one is not what it was.
+    """
+    digests: dict[str, str] = {}
+    for index, source in enumerate(sources):
+        key = source.role if source.role != "inject_from" else f"inject_from/{index}"
+        digest = file_digest(_event_file(source.path))
+        if digest in digests.values():
+            twin = next(name for name, other in digests.items() if other == digest)
+            advice = "; use --reserve to hold back part of one file" if source.role == "reference" else ""
+            raise ConfigError(f"{source.path}: is the same file for {key} as for {twin}{advice}")
+        digests[key] = digest
+        if is_own_manifest(source.path):
+            digests[f"{key}/manifest"] = file_digest(source.path)
+    if config.data.file == SHIPPED and digests["data"] != load_manifest(SHIPPED_MANIFEST).files[0].sha256:
+        raise DataError(f"{shipped_file()}: does not match the checksum in its manifest; install the package again")
+    if config.data.labels:
+        digests["labels"] = file_digest(Path(config.data.labels))
+    return digests
+
+
+def _event_file(path: Path) -> Path:
+    return Path(load_own_manifest(path).file) if is_own_manifest(path) else path
+
+
+def choose_features(config: Config) -> tuple[str, ...]:
+    """Return the features to use; reads no events.
+
+    Raises:
+        ConfigError: for a name that is unknown or repeated.
+    """
+    path, names = Path(config.data.file), tuple(config.data.features)
+    known = tuple(load_own_manifest(path).features) if is_own_manifest(path) else FEATURES
+    return known if names == DEFAULT else check_features(names, known)
+
+
+def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, streams: Streams) -> Loaded:
+    """Read one file, counting what every step leaves.
+
+    Events without a usable tau21 are left out; weighted events are drawn to unit weight.
+
+    Raises:
+        DataError: where the file cannot be used, or has duplicates and `strict` is set.
+    """
+    data: DataSettings = config.data
+    labels = Path(data.labels) if data.labels and source.role == "data" else None
+    table = read_events(source.path, labels, data.drop_nan)
+    cutflow.add("read", table.n_read)
+    if len(table) < table.n_read:
+        cutflow.add("no NaN in any column", len(table))
+    _tell_duplicates(source.path, table, data.strict)
+    names = _available(table, config)
+    features = table.compute(names)
+    usable = np.flatnonzero(features.is_defined)
+    cutflow.add("tau1 > 0 in both jets" if any(n.startswith("tau21") for n in names) else "no further cut", len(usable))
+    if not len(usable):
+        raise PhysicsError(f"{source.path}: no usable events are left; every jet has tau1 = 0")
+    if (table.weight != 1.0).any():
+        usable = usable[unweight(table.weight[usable], streams.child(f"source/{index}"))]
+        cutflow.add("drawn to unit weight", len(usable))
+    events = make_events(features.mjj[usable], features.values[usable], names, usable)
+    is_signal = table.is_signal[usable] if table.is_labelled else table.is_signal
+    return Loaded(events, is_signal, table.is_labelled, np.full(len(usable), index), table.row[usable])
+
+
+def _available(table: EventTable, config: Config) -> tuple[str, ...]:
+    """Return the chosen features; by default those of the standard five that the layout has."""
+    names = choose_features(config)
+    if tuple(config.data.features) == DEFAULT and not is_own_manifest(Path(config.data.file)):
+        return tuple(name for name in names if name in table.feature_names)
+    return names
+
+
+def _tell_duplicates(path: Path, table: EventTable, is_strict: bool) -> None:
+    if not table.n_duplicates:
+        return
+    text = f"{path}: {table.n_duplicates} of {len(table)} events equal an earlier one in every column"
+    if is_strict:
+        raise DataError(f"{text}; remove them, or leave out --strict to analyse them all the same")
+    warnings.warn(f"{text}; they are kept, --strict refuses them", AnomalyWarning, stacklevel=2)
+
+
+def join(parts: Sequence[Loaded]) -> Loaded:
+    """Return the events of several files together; all but the first give their signal only.
+
+    Raises:
+        DataError: where the files have different features.
+    """
+    chosen = [parts[0], *(_signal_only(part) for part in parts[1:])]
+    return Loaded(
+        events=concatenate([part.events for part in chosen]),
+        is_signal=np.concatenate([part.is_signal for part in chosen]),
+        is_labelled=parts[0].is_labelled,
+        source=np.concatenate([part.source for part in chosen]),
+        row=np.concatenate([part.row for part in chosen]),
+    )
+
+
+def _signal_only(part: Loaded) -> Loaded:
+    """Return the signal events; a file without labels is taken to hold nothing else."""
+    if not part.is_labelled:
+        return replace(part, is_signal=np.ones(len(part.row), dtype=np.bool_), is_labelled=True)
+    kept = np.flatnonzero(part.is_signal)
+    return Loaded(part.events.take(kept), part.is_signal[kept], True, part.source[kept], part.row[kept])

@@ -79,8 +79,7 @@ def _describe_events(path: Path, content: Table, table: EventTable) -> Descripti
     n_bad = table.n_read - len(table)
     ranges = _ranges(content.columns)
     computed = {"mjj": features.mjj, **dict(zip(features.names, features.values.T, strict=True))}
-    known = {column.name for column in ranges}
-    ranges += _ranges({f"{name} (computed)": column for name, column in computed.items() if name not in known})
+    ranges += _ranges({f"{name} (as analysed)": column for name, column in computed.items()})
     is_signal = table.is_signal if table.is_labelled else np.zeros(len(table), dtype=np.bool_)
     regions = []
     for window in REGIONS:

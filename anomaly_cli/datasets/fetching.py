@@ -198,6 +198,8 @@ def _reason(error: requests.exceptions.RequestException) -> str:
         return f"the server answers {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.exceptions.Timeout):
         return "no answer in time"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was cut again and again; what has arrived is kept, run the command again to go on"
     text = str(error)
     return text if text.startswith("the ") else "no connection"
 

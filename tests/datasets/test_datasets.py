@@ -179,7 +179,7 @@ def test_unreadable_files_are_refused_with_a_sentence(tmp_path, what, message):
 def test_no_event_is_lost_or_used_twice_by_the_division(inject, reserve, seed):
     is_signal = np.random.default_rng(seed).random(997) < 0.1
     inject = min(inject, int(is_signal.sum()))
-    division = divide_labelled(is_signal, inject, reserve, Streams(seed))
+    division = divide_labelled(is_signal, [inject], reserve, Streams(seed))
     assert sorted(np.concatenate([division.observed, division.reference]).tolist()) == list(range(997))
     assert is_signal[division.observed].sum() == inject == division.n_injected
     assert (~is_signal[division.reference]).sum() == round(reserve * (~is_signal).sum())
@@ -188,7 +188,7 @@ def test_no_event_is_lost_or_used_twice_by_the_division(inject, reserve, seed):
 def test_neither_order_nor_id_tells_truth():
     is_signal = np.zeros(40_000, dtype=bool)
     is_signal[-4000:] = True  # in the file, all signal stands at the end
-    division = divide_labelled(is_signal, 2000, 0.0, Streams(1))
+    division = divide_labelled(is_signal, [2000], 0.0, Streams(1))
     position = np.flatnonzero(is_signal[division.observed])
     assert abs(position.mean() / len(division.observed) - 0.5) < 4 / np.sqrt(12 * 2000)
     assert abs(np.corrcoef(np.arange(len(division.observed)), division.observed)[0, 1]) < 0.02
@@ -196,14 +196,14 @@ def test_neither_order_nor_id_tells_truth():
 
 def test_all_and_default_injection():
     is_signal = np.arange(11_000) >= 10_000
-    assert divide_labelled(is_signal, "all", 0.0, Streams(1)).n_injected == 1000
-    assert divide_labelled(is_signal, "default", 0.0, Streams(1)).n_injected == 100
+    assert divide_labelled(is_signal, ["all"], 0.0, Streams(1)).n_injected == 1000
+    assert divide_labelled(is_signal, ["default"], 0.0, Streams(1)).n_injected == 100
 
 
 @pytest.mark.parametrize(("inject", "reserve"), [(1001, 0.0), (-1, 0.0), ("some", 0.0), (1, 1.0), (1, -0.1)])
 def test_impossible_divisions_are_refused(inject, reserve):
     with pytest.raises(ConfigError, match=r"--inject|--reserve"):
-        divide_labelled(np.arange(11_000) >= 10_000, inject, reserve, Streams(1))
+        divide_labelled(np.arange(11_000) >= 10_000, [inject], reserve, Streams(1))
 
 
 def test_unknown_and_repeated_features_are_refused():

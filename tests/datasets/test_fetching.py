@@ -1,0 +1,226 @@
+"""Fetching from a real HTTP server: whole, cut, wrong, redirected, gone; and onto a full disk."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import json
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from anomaly_cli.core.errors import DataError
+from anomaly_cli.core.progress import silent
+from anomaly_cli.datasets import fetching
+from anomaly_cli.datasets.fetching import LOCK_NAME, fetch, inspect_files, store_folder
+from anomaly_cli.datasets.manifests import File, load_manifest
+
+CONTENT = bytes(range(256)) * 16_384  # 4 MB: four pieces
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+NAME = "events.h5"
+
+
+@dataclass
+class Log:
+    """What the server is to do and what it was asked."""
+
+    cuts: list[int] = field(default_factory=list)
+    ranges: list[str | None] = field(default_factory=list)
+    redirects: bool = False
+    status: int = 0
+    knows_ranges: bool = True
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves CONTENT, with ranges, and misbehaves as its log says."""
+
+    def __init__(self, log, *args):
+        self.log = log
+        super().__init__(*args)
+
+    def do_GET(self):
+        wanted = self.headers.get("Range")
+        if self.log.redirects and not self.path.startswith("/moved/"):
+            self.send_response(302)
+            self.send_header("Location", f"/moved{self.path}")
+            self.end_headers()
+            return
+        self.log.ranges.append(wanted)
+        if self.log.status:
+            self.send_error(self.log.status)
+            return
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.log.knows_ranges else 0
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        stop = self.log.cuts.pop(0) if self.log.cuts else len(CONTENT)
+        self.wfile.write(CONTENT[start:stop])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """A server on this machine, its log, and a manifest whose file it serves."""
+    log = Log()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, log))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setattr("time.sleep", lambda _: None)  # pooch waits between attempts
+    manifest = replace(
+        load_manifest("lhco_rnd_features"),
+        url=f"http://127.0.0.1:{server.server_address[1]}/",
+        files=(File(NAME, len(CONTENT), DIGEST),),
+    )
+    yield manifest, log
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_file_arrives_whole_and_is_not_fetched_twice(served, tmp_path):
+    manifest, log = served
+    steps = []
+    (state,) = fetch(manifest, tmp_path / "store", "", steps.append)
+    assert state.problem == ""
+    assert state.path.read_bytes() == CONTENT
+    assert steps[-1].done == steps[-1].total == len(CONTENT) // 1000
+    fetch(manifest, tmp_path / "store", "", silent)
+    assert len(log.ranges) == 1
+    assert [path.name for path in (tmp_path / "store").iterdir()] == [NAME]
+
+
+def test_a_cut_connection_is_taken_up_where_it_broke(served, tmp_path):
+    manifest, log = served
+    log.cuts = [1_500_000, 3_000_000]
+    (state,) = fetch(manifest, tmp_path, "", silent)
+    assert state.path.read_bytes() == CONTENT
+    assert log.ranges[0] is None
+    starts = [int(text.removeprefix("bytes=").rstrip("-")) for text in log.ranges[1:]]
+    assert len(starts) == 2
+    assert 1_000_000 <= starts[0] <= 1_500_000 < starts[1] <= 3_000_000
+
+
+def test_a_later_command_goes_on_with_what_an_earlier_one_left(served, tmp_path):
+    manifest, log = served
+    log.cuts = [1_100_000] * fetching.ATTEMPTS
+    with pytest.raises(DataError, match="connection was cut.*what has arrived is kept"):
+        fetch(manifest, tmp_path, "", silent)
+    assert not (tmp_path / NAME).exists()
+    before = len(log.ranges)
+    fetch(manifest, tmp_path, "", silent)
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+    assert log.ranges[before] is not None
+
+
+def test_a_server_without_ranges_sends_all_again(served, tmp_path):
+    manifest, log = served
+    log.knows_ranges, log.cuts = False, [2_000_000]
+    (state,) = fetch(manifest, tmp_path, "", silent)
+    assert state.path.read_bytes() == CONTENT
+
+
+def test_a_part_longer_than_the_file_is_thrown_away(served, tmp_path):
+    manifest, _ = served
+    (tmp_path / f".{NAME}.part").write_bytes(CONTENT + b"more")
+    (state,) = fetch(manifest, tmp_path, "", silent)
+    assert state.path.read_bytes() == CONTENT
+
+
+def test_a_redirect_is_followed(served, tmp_path):
+    manifest, log = served
+    log.redirects = True
+    (state,) = fetch(manifest, tmp_path, "", silent)
+    assert state.path.read_bytes() == CONTENT
+
+
+def test_content_with_the_wrong_checksum_is_thrown_away(served, tmp_path):
+    manifest, _ = served
+    wrong = replace(manifest, files=(File(NAME, len(CONTENT), "0" * 64),))
+    with pytest.raises(DataError, match="does not have the expected checksum") as caught:
+        fetch(wrong, tmp_path, "", silent)
+    assert f"put it into {tmp_path}/" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_md5_alone_is_checked_too(served, tmp_path):
+    manifest, _ = served
+    md5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+    (state,) = fetch(replace(manifest, files=(File(NAME, 0, "", md5),)), tmp_path, "", silent)
+    assert state.problem == ""
+    with pytest.raises(DataError, match="checksum"):
+        fetch(replace(manifest, files=(File("other.h5", 0, "", "0" * 32),)), tmp_path, "", silent)
+
+
+def test_a_full_disk_is_one_sentence_and_the_part_is_kept_for_later(served, tmp_path):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full, the device that is always full")
+    manifest, _ = served
+    (tmp_path / f".{NAME}.part").symlink_to("/dev/full")
+    with pytest.raises(DataError, match="No space left on device.*free some space"):
+        fetch(manifest, tmp_path, "", silent)
+    assert not (tmp_path / NAME).exists()
+
+
+def test_without_a_connection_it_is_said_which_file_to_put_where(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    manifest = replace(load_manifest("lhco_rnd_features"), url="http://127.0.0.1:9/")
+    with pytest.raises(DataError, match="no connection") as caught:
+        fetch(manifest, tmp_path, "", silent)
+    assert f"put it into {tmp_path}/" in str(caught.value)
+    assert "--mirror" in str(caught.value)
+
+
+def test_an_answer_of_the_server_is_told(served, tmp_path):
+    manifest, log = served
+    log.status = 404
+    with pytest.raises(DataError, match="answers 404 Not Found"):
+        fetch(manifest, tmp_path, "", silent)
+
+
+def test_a_mirror_can_be_an_address_or_a_folder(served, tmp_path):
+    manifest, log = served
+    nowhere = replace(manifest, url="http://127.0.0.1:9/")
+    (state,) = fetch(nowhere, tmp_path / "a", manifest.url, silent)
+    assert state.path.read_bytes() == CONTENT
+    (state,) = fetch(nowhere, tmp_path / "b", str(tmp_path / "a"), silent)
+    assert state.path.read_bytes() == CONTENT
+    assert len(log.ranges) == 1
+    with pytest.raises(DataError, match="no such file in the folder given as mirror"):
+        fetch(nowhere, tmp_path / "c", str(tmp_path), silent)
+
+
+def test_a_checksum_that_no_manifest_states_is_locked_at_the_first_fetch(served, tmp_path):
+    manifest, _ = served
+    unknown = replace(manifest, files=(File(NAME),))
+    (state,) = fetch(unknown, tmp_path, "", silent)
+    assert state.basis == "lock file"
+    entry = json.loads((tmp_path / LOCK_NAME).read_text())[f"{manifest.name}/{NAME}"]
+    assert entry["sha256"] == DIGEST
+    (tmp_path / NAME).write_bytes(CONTENT[:-1] + b"x")
+    (state,) = inspect_files(unknown, tmp_path)
+    assert state.problem == "does not have the expected checksum"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [(None, "is not there"), (b"x", "has 1 bytes"), (CONTENT[:-1] + b"x", "checksum")]
+)
+def test_verification_names_what_is_wrong(served, tmp_path, content, problem):
+    manifest, _ = served
+    if content is not None:
+        (tmp_path / NAME).write_bytes(content)
+    (state,) = inspect_files(manifest, tmp_path)
+    assert problem in state.problem
+
+
+def test_the_store_is_chosen_by_option_then_by_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANOMALY_DATA", str(tmp_path / "variable"))
+    assert store_folder(None) == tmp_path / "variable"
+    assert store_folder(tmp_path / "option") == tmp_path / "option"

@@ -1,7 +1,7 @@
 """Compare a simulated file with a reference of the same kind: Kolmogorov-Smirnov of five features, signal region.
 
-    anomaly simulate qcd --events 50000 --out qcd.h5
-    python benchmarks/simulation.py qcd.h5 lhco_sim_qcd.h5
+anomaly simulate qcd --events 50000 --out qcd.h5
+python benchmarks/simulation.py qcd.h5 lhco_sim_qcd.h5
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ def write_frame(path: Path, blocks: list[tuple[list[str], np.ndarray]]) -> Path:
         frame = file.create_group("df")
         frame.attrs["pandas_type"] = np.bytes_("frame")
         frame.attrs["nblocks"] = len(blocks)
-        frame["axis0"] = np.array([name for names, _ in blocks for name in names], dtype="S8")
+        frame["axis0"] = np.array([name for names, _ in blocks for name in names], dtype="S16")
         for index, (names, values) in enumerate(blocks):
-            frame[f"block{index}_items"] = np.array(names, dtype="S8")
+            frame[f"block{index}_items"] = np.array(names, dtype="S16")
             frame[f"block{index}_values"] = values
     return path

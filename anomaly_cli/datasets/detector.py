@@ -196,7 +196,7 @@ def merge_energy_flow(
         generator: random numbers.
     """
     towers, index = np.unique(_tower_key(calorimeter, deposits), return_inverse=True)
-    true: FloatArray = np.bincount(index, weights=deposits.energy, minlength=len(towers)).astype(np.float64)
+    true = _sum_by(index, deposits.energy, len(towers))
     event, low, high, phi_low, phi_high = _tower_place(calorimeter, towers)
     center = (low + high) / 2
     energy = smear(true, calorimeter.resolution(true, center), generator)
@@ -204,8 +204,8 @@ def merge_energy_flow(
     seen = (energy > calorimeter.least_energy) & (energy > calorimeter.least_significance * deviation)
     energy = np.where(seen, energy, 0.0)
     owner = np.searchsorted(towers, _tower_key(calorimeter, tracks))
-    track_energy = np.bincount(owner, weights=tracks.energy, minlength=len(towers))
-    track_variance = np.bincount(owner, weights=(relative * tracks.energy) ** 2, minlength=len(towers))
+    track_energy = _sum_by(owner, tracks.energy, len(towers))
+    track_variance = _sum_by(owner, (relative * tracks.energy) ** 2, len(towers))
     excess = energy - track_energy
     is_neutral = (excess > calorimeter.least_energy) & (excess > calorimeter.least_significance * deviation)
     both = ~is_neutral & (track_energy > 0.0) & (energy > 0.0)
@@ -221,6 +221,12 @@ def merge_energy_flow(
     code = np.full(len(towers), PHOTON if calorimeter.is_electromagnetic else 130)
     neutral = Particles(event, code, excess, eta, phi).take(is_neutral)
     return [replace(tracks, energy=tracks.energy * scale[owner]), neutral]
+
+
+def _sum_by(index: IntArray, values: FloatArray, n: int) -> FloatArray:
+    """Return the sums of `values` by index, `(n,)`; numpy gives whole numbers where there are no values."""
+    total: FloatArray = np.bincount(index, weights=values, minlength=n).astype(np.float64)
+    return total
 
 
 def _tower_key(calorimeter: Calorimeter, particles: Particles) -> IntArray:

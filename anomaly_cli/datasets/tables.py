@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,11 @@ RAW_COLUMNS = (2100, 2101)
 """700 x (pT, eta, phi), without and with label."""
 BLOSC = 32001
 """HDF5 filter of the official raw files."""
+
+
+CATHODE_COLUMNS = ("m_jj", "m_jmin", "m_jmax-m_jmin", "tau21_jmin", "tau21_jmax", "label")
+"""Columns of the CATHODE layout, masses in TeV."""
+_NUMPY_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -134,16 +141,14 @@ def _read_npz(path: Path) -> Table:
     try:
         with np.load(path, allow_pickle=False) as file:
             return Table({name: file[name] for name in file.files}, "npz")
-    except (OSError, ValueError, EOFError, AttributeError, KeyError) as error:
-        raise _damaged(path, "npz", error) from error
-    except Exception as error:  # zipfile and zlib have errors of their own
+    except (*_NUMPY_ERRORS, AttributeError) as error:
         raise _damaged(path, "npz", error) from error
 
 
 def _read_npy(path: Path) -> Table:
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except _NUMPY_ERRORS as error:
         raise _damaged(path, "npy", error) from error
     if values.dtype.names:
         return Table({name: values[name] for name in values.dtype.names}, "npy")
@@ -153,10 +158,6 @@ def _read_npy(path: Path) -> Table:
             f" ({', '.join(CATHODE_COLUMNS)}): describe anything else by a manifest (see docs/data.md)"
         )
     return Table(dict(zip(CATHODE_COLUMNS, values.T, strict=True)), "npy")
-
-
-CATHODE_COLUMNS = ("m_jj", "m_jmin", "m_jmax-m_jmin", "tau21_jmin", "tau21_jmax", "label")
-"""Columns of the CATHODE layout, masses in TeV."""
 
 
 def _read_hdf5(path: Path) -> Table | RawPlace:

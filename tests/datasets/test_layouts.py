@@ -1,0 +1,236 @@
+"""Layouts, own files, and everything that a reader refuses or counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from toys import shipped_rows, write_frame, write_official
+
+from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.core.events import FEATURES
+from anomaly_cli.datasets.description import describe
+from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.datasets.readers import read_events, read_master_key
+
+LABELLED = (*OFFICIAL_COLUMNS, "label")
+MANIFEST = """
+file = "{file}"
+label = "truth"
+weight = "w"
+mjj = {{ column = "mass", unit = "TeV" }}
+
+[features]
+mj1 = {{ column = "m_light", unit = "TeV" }}
+shape = {{ column = "s", unit = "1" }}
+"""
+
+
+@pytest.fixture
+def rows():
+    return shipped_rows(500)
+
+
+@pytest.fixture
+def reference(tmp_path, rows):
+    """The events as read from the official layout: mass, five features, truth."""
+    table = read_events(write_official(tmp_path / "reference.h5", rows))
+    return table.compute(FEATURES), table.is_signal
+
+
+def own_columns(rows):
+    generator = np.random.default_rng(1)
+    n = len(rows)
+    return {
+        "mass": generator.uniform(2.0, 5.0, n),
+        "m_light": generator.uniform(0.05, 0.3, n),
+        "s": generator.uniform(0.0, 1.0, n),
+        "truth": rows[:, 14],
+        "w": generator.uniform(0.5, 2.0, n),
+    }
+
+
+def write_own(path, columns):
+    frame = pd.DataFrame(columns)
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".parquet":
+        frame.to_parquet(path)
+    elif path.suffix == ".npz":
+        np.savez(path, **columns)
+    else:
+        import h5py
+
+        with h5py.File(path, "w") as file:
+            for name, values in columns.items():
+                file[name] = values
+    return path
+
+
+def test_the_cathode_layout_is_in_tev_and_has_four_features(tmp_path, reference):
+    features, is_signal = reference
+    values = features.values
+    content = [features.mjj / 1000, values[:, 0] / 1000, values[:, 1] / 1000, values[:, 2], values[:, 3], is_signal]
+    np.save(tmp_path / "c.npy", np.stack(content, axis=1))
+    table = read_events(tmp_path / "c.npy")
+    found = table.compute(FEATURES[:4])
+    assert table.layout == "CATHODE"
+    assert found.mjj == pytest.approx(features.mjj)
+    assert found.values == pytest.approx(values[:, :4])
+    assert np.array_equal(table.is_signal, is_signal)
+    with pytest.raises(ConfigError, match="has no feature 'delta_r_jj'"):
+        table.compute(FEATURES)
+
+
+def test_the_curtains_layout_gives_the_same_features_whichever_jet_comes_first(tmp_path, reference):
+    features, is_signal = reference
+    mj1, delta, tau1, tau2, delta_r = features.values.T
+    swap = np.arange(len(mj1)) % 2 == 1
+    names = ["m_jj", "m_j1", "m_j2", "del_m", "tau21_j1", "tau21_j2", "tau32_j1", "del_R", "is_signal"]
+    heavy = mj1 + delta
+    content = [
+        features.mjj,
+        *(np.where(swap, *pair) for pair in ((mj1, heavy), (heavy, mj1))),
+        delta,
+        *(np.where(swap, *pair) for pair in ((tau1, tau2), (tau2, tau1))),
+        tau1,
+        delta_r,
+        is_signal.astype(float),
+    ]
+    table = read_events(write_frame(tmp_path / "c.h5", [(names, np.stack(content, axis=1))]))
+    found = table.compute(FEATURES)
+    assert table.layout == "CURTAINs"
+    assert found.values == pytest.approx(features.values)
+    assert np.array_equal(table.is_signal, is_signal)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".csv", ".parquet", ".npz"])
+def test_an_own_file_is_read_as_its_manifest_says(tmp_path, rows, suffix):
+    columns = own_columns(rows)
+    write_own(tmp_path / f"mine{suffix}", columns)
+    (tmp_path / "mine.toml").write_text(MANIFEST.format(file=f"mine{suffix}"))
+    table = read_events(tmp_path / "mine.toml")
+    found = table.compute(("shape", "mj1"))
+    assert found.mjj == pytest.approx(1000 * columns["mass"])
+    assert found.values == pytest.approx(np.stack([columns["s"], 1000 * columns["m_light"]], axis=1))
+    assert table.weight == pytest.approx(columns["w"])
+    assert table.is_signal.sum() == columns["truth"].sum()
+    assert "mjj" not in table.feature_names
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('column = "s"', 'column = "S"', "has no column 'S'.*known are m_light, mass, s"),
+        ('unit = "1"', 'unit = "MeV"', "unit 'MeV' is not known"),
+        ("[features]", "[feature]", "needs 'file', 'mjj' and a table 'features'"),
+        ('label = "truth"', 'labels = "truth"', "unknown setting 'labels'; did you mean 'label'"),
+        ("mjj =", "mjj", "not valid TOML"),
+        ("shape =", "mjj =", "feature 'mjj' needs another name"),
+    ],
+)
+def test_a_manifest_with_a_mistake_is_refused(tmp_path, rows, old, new, message):
+    write_own(tmp_path / "mine.csv", own_columns(rows))
+    (tmp_path / "mine.toml").write_text(MANIFEST.format(file="mine.csv").replace(old, new))
+    with pytest.raises((ConfigError, DataError), match=message):
+        read_events(tmp_path / "mine.toml")
+
+
+def test_negative_weights_are_refused(tmp_path, rows):
+    columns = own_columns(rows)
+    columns["w"][:3] = -1.0
+    write_own(tmp_path / "mine.csv", columns)
+    (tmp_path / "mine.toml").write_text(MANIFEST.format(file="mine.csv"))
+    with pytest.raises(DataError, match="3 of .* events have negative weights"):
+        read_events(tmp_path / "mine.toml")
+
+
+def test_nan_is_refused_by_column_or_dropped_and_the_rows_are_kept_track_of(tmp_path, rows):
+    rows[[3, 8], 4] = np.nan
+    rows[8, 0] = np.inf
+    path = write_official(tmp_path / "a.h5", rows)
+    with pytest.raises(DataError, match=r"column 'pxj1' is NaN or infinite in 1 of .*--drop-nan"):
+        read_events(path)
+    table = read_events(path, drop_nan=True)
+    assert table.n_read == len(rows)
+    assert table.row.tolist() == [i for i in range(len(rows)) if i not in (3, 8)]
+    assert np.array_equal(table.columns["mj2"], rows[table.row, 10])
+
+
+def test_duplicates_are_counted_once_each(tmp_path, rows):
+    doubled = np.concatenate([rows, rows[:7], rows[:2]])
+    assert read_events(write_official(tmp_path / "a.h5", doubled)).n_duplicates == 9
+    assert read_events(write_official(tmp_path / "b.h5", rows)).n_duplicates == 0
+
+
+MASSES, MOMENTA = [3, 10], [0, 1, 2, 3, 7, 8, 9, 10]
+
+
+def test_a_file_wholly_in_tev_is_found(tmp_path, rows):
+    rows[:, MOMENTA] *= 1e-3
+    with pytest.raises(DataError, match="in TeV and not in GeV"):
+        read_events(write_official(tmp_path / "a.h5", rows))
+
+
+def test_some_columns_or_some_rows_in_tev_are_found(tmp_path, rows):
+    columns = rows.copy()
+    columns[:, MASSES] *= 1e-3
+    with pytest.raises(DataError, match="column 'mj1' is around 0.*so it is in TeV"):
+        read_events(write_official(tmp_path / "columns.h5", columns))
+    some = rows.copy()
+    some[::3, :14] *= 1e-3
+    with pytest.raises(DataError, match="TeV and GeV are mixed"):
+        read_events(write_official(tmp_path / "rows.h5", some))
+
+
+def test_a_stray_header_inside_a_csv_is_named_by_line(tmp_path, rows):
+    path = tmp_path / "a.csv"
+    lines = [",".join(map(str, row)) for row in rows[:10].tolist()]
+    header = ",".join(LABELLED)
+    path.write_text("\n".join([header, *lines[:4], header, *lines[4:]]))
+    with pytest.raises(DataError, match="line 6 has 'pxj1' in column 'pxj1'"):
+        read_events(path)
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match="no header line"):
+        read_events(path)
+
+
+def test_links_in_a_circle_are_refused(tmp_path):
+    (tmp_path / "a.h5").symlink_to(tmp_path / "b.h5")
+    (tmp_path / "b.h5").symlink_to(tmp_path / "a.h5")
+    with pytest.raises(DataError, match="links that lead in a circle"):
+        read_events(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npz", ".npy", ".h5"])
+def test_a_damaged_file_of_any_type_is_one_sentence(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"PK\x03\x04 nothing that can be read")
+    with pytest.raises(DataError, match="cannot be read as"):
+        read_events(path)
+
+
+def test_a_master_key_gives_labels_to_a_file_without(tmp_path, rows):
+    path = write_official(tmp_path / "a.h5", rows[:, :14], OFFICIAL_COLUMNS)
+    key = tmp_path / "a.masterkey"
+    wanted = np.arange(len(rows)) % 3
+    np.savetxt(key, wanted, fmt="%d")
+    table = read_events(path, labels=key)
+    assert np.array_equal(table.is_signal, wanted > 0)
+    with pytest.raises(DataError, match=f"has {len(rows)} lines for 5 events"):
+        read_master_key(key, 5)
+    with pytest.raises(ConfigError, match="labels of its own"):
+        read_events(write_official(tmp_path / "b.h5", rows), labels=key)
+
+
+def test_describe_says_what_comes_next_for_every_kind(tmp_path, rows, shared_data):
+    found = describe(write_official(tmp_path / "a.h5", rows))
+    assert found.n_signal == rows[:, 14].sum()
+    assert "anomaly run --data" in found.next_command
+    assert sum(background for _, background, _ in found.regions) > 0
+    other = describe(write_own(tmp_path / "b.csv", own_columns(rows)))
+    assert "is missing" in other.problem
+    assert "manifest" in other.next_command
+    raw = describe(shared_data("real/lhco_v1_raw_1000.h5"))
+    assert (raw.n_events, raw.n_signal) == (1000, 93)
+    assert "anomaly data features" in raw.next_command

@@ -111,7 +111,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke(served, tmp_path):
 def test_a_later_command_goes_on_with_what_an_earlier_one_left(served, tmp_path):
     manifest, log = served
     log.cuts = [1_100_000] * fetching.ATTEMPTS
-    with pytest.raises(DataError, match="connection was cut.*what has arrived is kept"):
+    with pytest.raises(DataError, match=r"connection was cut.*what has arrived is kept"):
         fetch(manifest, tmp_path, "", silent)
     assert not (tmp_path / NAME).exists()
     before = len(log.ranges)
@@ -164,7 +164,7 @@ def test_a_full_disk_is_one_sentence_and_the_part_is_kept_for_later(served, tmp_
         pytest.skip("this system has no /dev/full, the device that is always full")
     manifest, _ = served
     (tmp_path / f".{NAME}.part").symlink_to("/dev/full")
-    with pytest.raises(DataError, match="No space left on device.*free some space"):
+    with pytest.raises(DataError, match=r"No space left on device.*free some space"):
         fetch(manifest, tmp_path, "", silent)
     assert not (tmp_path / NAME).exists()
 

@@ -141,7 +141,7 @@ def test_negative_weights_are_refused(tmp_path, rows):
     columns["w"][:3] = -1.0
     write_own(tmp_path / "mine.csv", columns)
     (tmp_path / "mine.toml").write_text(MANIFEST.format(file="mine.csv"))
-    with pytest.raises(DataError, match="3 of .* events have negative weights"):
+    with pytest.raises(DataError, match=r"3 of .* events have negative weights"):
         read_events(tmp_path / "mine.toml")
 
 
@@ -175,7 +175,7 @@ def test_a_file_wholly_in_tev_is_found(tmp_path, rows):
 def test_some_columns_or_some_rows_in_tev_are_found(tmp_path, rows):
     columns = rows.copy()
     columns[:, MASSES] *= 1e-3
-    with pytest.raises(DataError, match="column 'mj1' is around 0.*so it is in TeV"):
+    with pytest.raises(DataError, match=r"column 'mj1' is around 0.*so it is in TeV"):
         read_events(write_official(tmp_path / "columns.h5", columns))
     some = rows.copy()
     some[::3, :14] *= 1e-3

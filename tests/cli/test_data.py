@@ -1,0 +1,205 @@
+"""`anomaly data`, own files and injected signals, from the command line to the artifacts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import invoke
+from toys import shipped_rows, write_official
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.store import file_digest, read_artifact
+from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.datasets.readers import read_events
+
+WINDOW = ("--signal-region", "3.3-3.7")
+
+
+def split(tmp_path, *options, name="run"):
+    return invoke("split", "--run", tmp_path / name, *WINDOW, *options)
+
+
+@pytest.fixture
+def background_file(tmp_path):
+    rows = shipped_rows(20)
+    return write_official(tmp_path / "background.h5", rows[rows[:, 14] == 0])
+
+
+@pytest.fixture
+def signal_file(tmp_path):
+    rows = shipped_rows(20)
+    return write_official(tmp_path / "signal.h5", rows[rows[:, 14] == 1])
+
+
+def cutflow(run):
+    columns = read_artifact(run / "split.h5", schema.SPLIT).groups["cutflow"]
+    return dict(zip(columns["step"].tolist(), columns["n_events"].tolist(), strict=True))
+
+
+def test_signals_are_injected_from_files_and_the_truth_names_file_and_row(tmp_path, background_file, signal_file):
+    labels_off = tmp_path / "unlabelled.h5"
+    write_official(labels_off, shipped_rows(30)[-400:, :14], OFFICIAL_COLUMNS)
+    options = ["--data", background_file, "--inject-from", f"{signal_file}=123", "--inject-from", f"{labels_off}=77"]
+    result = split(tmp_path, *options, "--seed", "4", "--reserve", "0.1")
+    assert result.exit_code == 0, result.output
+    truth = read_artifact(tmp_path / "run" / "truth.h5", schema.TRUTH)
+    sources = truth.groups["sources"]
+    assert sources["file"].tolist() == ["background.h5", "signal.h5", "unlabelled.h5"]
+    assert sources["n_injected"].tolist() == [0, 123, 77]
+    assert sources["digest"][1] == file_digest(signal_file)
+    assert truth.provenance.seed == 4
+    observed = truth.groups["observed"]
+    assert observed["is_signal"].sum() == 200
+    assert (observed["is_signal"] == (observed["source"] > 0)).all()
+    run = read_artifact(tmp_path / "run" / "split.h5", schema.SPLIT)
+    events = [run.events(name) for name in ("sb1", "sr", "sb2", "rest")]
+    mjj = dict(
+        zip(np.concatenate([e.event_id for e in events]).tolist(), np.concatenate([e.mjj for e in events]), strict=True)
+    )
+    injected = np.flatnonzero(observed["source"] == 1)
+    masses = read_events(signal_file).compute(("mj1",)).mjj
+    assert len(set(observed["source_row"][injected].tolist())) == 123
+    assert [mjj[i] for i in observed["event_id"][injected].tolist()] == masses[observed["source_row"][injected]].tolist()
+    reference = truth.groups["reference"]
+    n_signal = len(read_events(signal_file))
+    assert (reference["source"] == 1).sum() == n_signal - 123  # what is not injected serves evaluation
+
+
+def test_injection_leaves_the_choice_of_other_events_alone(tmp_path, background_file, signal_file):
+    for name, number in (("a", 10), ("b", 20)):
+        split(tmp_path, "--data", background_file, "--inject-from", f"{signal_file}={number}", name=name)
+    drawn = []
+    for name in "ab":
+        observed = read_artifact(tmp_path / name / "truth.h5", schema.TRUTH).groups["observed"]
+        drawn.append(set(observed["source_row"][observed["source"] == 1].tolist()))
+    assert drawn[0] < drawn[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--inject-from", "{signal}=x"], "write FILE=N"),
+        (["--inject-from", "{signal}=100000"], "has only"),
+        (["--inject-from", "{background}"], "is the same file"),
+        (["--inject-from", "nowhere.h5=3"], "cannot be read"),
+    ],
+)
+def test_impossible_injections_are_refused(tmp_path, background_file, signal_file, options, message):
+    given = [option.format(signal=signal_file, background=background_file) for option in options]
+    result = split(tmp_path, "--data", background_file, *given)
+    assert result.exit_code in (2, 3)
+    assert message in " ".join(result.output.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_events_with_nan_are_counted_in_the_cutflow(tmp_path):
+    rows = shipped_rows(20)
+    rows[5:9, 2] = np.nan
+    data = write_official(tmp_path / "a.h5", rows)
+    result = split(tmp_path, "--data", data)
+    assert result.exit_code == 3
+    assert "--drop-nan" in result.output
+    assert not (tmp_path / "run").exists()
+    assert split(tmp_path, "--data", data, "--drop-nan").exit_code == 0
+    flow = cutflow(tmp_path / "run")
+    assert flow["read"] - flow["no NaN in any column"] == 4
+
+
+def test_duplicates_are_warned_of_and_refused_when_strict(tmp_path):
+    rows = shipped_rows(20)
+    data = write_official(tmp_path / "a.h5", np.concatenate([rows, rows[:3]]))
+    result = split(tmp_path, "--data", data, "--strict")
+    assert result.exit_code == 3
+    assert "3 of" in result.output
+    assert not (tmp_path / "run").exists()
+    result = split(tmp_path, "--data", data)
+    assert result.exit_code == 0
+    assert "warning:" in result.output
+    assert "3 of" in result.output
+
+
+def write_own(tmp_path, weights=None):
+    """Write an own CSV with a manifest that names three features."""
+    table = read_events(write_official(tmp_path / "source.h5", shipped_rows(10)))
+    found = table.compute(("mj1", "delta_mj", "tau21_j1"))
+    columns = [found.mjj / 1000, found.values[:, 0] / 1000, found.values[:, 1], found.values[:, 2], table.is_signal]
+    weights = np.ones(len(table)) if weights is None else weights(len(table))
+    text = np.column_stack([*columns, weights])
+    np.savetxt(tmp_path / "mine.csv", text, delimiter=",", header="m,a,b,c,truth,w", comments="", fmt="%.17g")
+    (tmp_path / "mine.toml").write_text(
+        'file = "mine.csv"\nlabel = "truth"\nweight = "w"\nmjj = { column = "m", unit = "TeV" }\n[features]\n'
+        'light = { column = "a", unit = "TeV" }\ndifference = { column = "b", unit = "GeV" }\n'
+        'prongs = { column = "c", unit = "1" }\n'
+    )
+    return tmp_path / "mine.toml", found
+
+
+def test_an_own_file_is_split_with_its_own_features(tmp_path):
+    manifest, found = write_own(tmp_path)
+    result = split(tmp_path, "--data", manifest, "--inject", "50")
+    assert result.exit_code == 0, result.output
+    artifact = read_artifact(tmp_path / "run" / "split.h5", schema.SPLIT)
+    assert artifact.features == ("light", "difference", "prongs")
+    assert set(artifact.events("sr").mjj.tolist()) <= set((1000 * (found.mjj / 1000)).tolist())
+    assert split(tmp_path, "--data", manifest, "--features", "mj1", name="other").exit_code == 2
+    (tmp_path / "mine.csv").write_text((tmp_path / "mine.csv").read_text() + "3.5,0.1,100,0.5,0,1\n")
+    changed = split(tmp_path, "--data", manifest, "--inject", "50")
+    assert "its input 'data' has changed" in " ".join(changed.output.split())
+
+
+def test_weighted_events_are_drawn_to_unit_weight(tmp_path):
+    manifest, _ = write_own(tmp_path, lambda n: np.where(np.arange(n) % 2, 1.0, 0.25))
+    assert split(tmp_path, "--data", manifest, "--inject", "all").exit_code == 0
+    flow = cutflow(tmp_path / "run")
+    n, kept = flow["read"], flow["drawn to unit weight"]
+    deviation = np.sqrt(n / 2 * 0.25 * 0.75)
+    assert abs(kept - (n / 2 + n / 2 * 0.25)) < 5 * deviation
+    truth = read_artifact(tmp_path / "run" / "truth.h5", schema.TRUTH).groups["observed"]
+    assert (truth["source_row"] % 2 == 1).sum() == n // 2  # weight 1: every one is kept
+    assert (read_artifact(tmp_path / "run" / "split.h5", schema.SPLIT).events("sr").weight == 1).all()
+
+
+def test_a_master_key_makes_observed_data_labelled(tmp_path):
+    rows = shipped_rows(20)
+    data = write_official(tmp_path / "a.h5", rows[:, :14], OFFICIAL_COLUMNS)
+    np.savetxt(tmp_path / "key", rows[:, 14], fmt="%d")
+    result = split(tmp_path, "--data", data, "--labels", tmp_path / "key", "--inject", "all")
+    assert result.exit_code == 0, result.output
+    truth = read_artifact(tmp_path / "run" / "truth.h5", schema.TRUTH).groups["observed"]
+    assert truth["is_signal"].sum() == rows[:, 14].sum()
+    assert np.array_equal(truth["is_signal"], rows[truth["source_row"], 14] == 1)
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "lhco_rnd_raw"], ["show", "shipped"], ["verify", "shipped"]])
+def test_data_sets_are_listed_shown_and_verified(arguments):
+    result = invoke("data", *arguments)
+    assert result.exit_code == 0, result.output
+    assert "lhco" in result.output
+
+
+def test_paths_are_printed_for_scripts_and_missing_files_are_an_error(tmp_path):
+    result = invoke("data", "path", "shipped")
+    assert result.output.strip().endswith("lhco_like_sim.h5")
+    result = invoke("data", "path", "lhco_rnd_features", "--folder", tmp_path)
+    assert result.exit_code == 3
+    assert "anomaly data fetch lhco_rnd_features" in " ".join(result.output.split())
+
+
+def test_an_unknown_data_set_is_answered_with_the_nearest_name():
+    result = invoke("data", "show", "lhco_rnd_feature")
+    assert result.exit_code == 2
+    assert "did you mean 'lhco_rnd_features'" in result.output
+
+
+def test_describe_prints_columns_regions_and_the_next_command(tmp_path):
+    data = write_official(tmp_path / "a.h5", shipped_rows(50))
+    result = invoke("data", "describe", data)
+    assert result.exit_code == 0
+    for text in ("official features", "tau21_j1", "3.3-3.7", "anomaly run --data"):
+        assert text in result.output
+
+
+def test_simulated_masses_need_a_unit_that_is_known():
+    result = invoke("simulate", "signal", "--events", "10", "--mx", "5furlongs")
+    assert result.exit_code == 2
+    assert "mass '5furlongs' is not understood" in result.output

@@ -16,8 +16,7 @@ from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.summary import summarise_run
-from anomaly_cli.stages.frame import Outcome, Resources, State, append_log
-from anomaly_cli.stages.run import plan_run, run_chain, save_config
+from anomaly_cli.stages.frame import Outcome, Resources, State, append_log, save_config
 
 Maker = Callable[[RunDirectory, Config, Resources, bool], Outcome]
 ACTIONS = {
@@ -35,6 +34,8 @@ def show(renderable: RenderableType) -> None:
 
 def print_plan(directory: Path, config: Config) -> None:
     """Print what a run would do."""
+    from anomaly_cli.stages.run import plan_run
+
     run = RunDirectory(directory)
     table = Table(title=f"Plan for {directory}", box=box.SIMPLE_HEAD, title_justify="left")
     for header in ("stage", "output", "action", "reason"):
@@ -47,6 +48,8 @@ def print_plan(directory: Path, config: Config) -> None:
 
 def run_and_summarise(directory: Path, config: Config, overwrite: bool, quiet: bool) -> None:
     """Run all stages and print the result."""
+    from anomaly_cli.stages.run import run_chain  # every stage, and so torch and scikit-learn
+
     run = RunDirectory(directory)
     with show_progress(quiet) as progress:
         outcomes = run_chain(

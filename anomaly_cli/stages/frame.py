@@ -18,6 +18,7 @@ from pathlib import Path
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, write_files
+from anomaly_cli.config import Config
 from anomaly_cli.core.errors import AnomalyError, ArtifactError
 from anomaly_cli.core.progress import Progress
 from anomaly_cli.core.streams import Streams
@@ -100,6 +101,13 @@ def execute(plan: Plan, overwrite: bool, make: Callable[[], None]) -> Outcome:
     start = time.monotonic()
     make()
     return Outcome(plan.stage, plan.output, True, time.monotonic() - start)
+
+
+def save_config(run: RunDirectory, config: Config) -> None:
+    """Store the resolved configuration beside the artifacts."""
+    content = config.to_toml().encode()
+    if not run.config.exists() or run.config.read_bytes() != content:
+        write_files({run.config: content})
 
 
 def append_log(run: RunDirectory, outcomes: Sequence[Outcome]) -> None:

@@ -9,14 +9,14 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.contents import read_split
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import read_artifact, write_files
+from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.methods.base import Need
 from anomaly_cli.stages.base import make_base, plan_base
 from anomaly_cli.stages.classify import make_scores, plan_classify
 from anomaly_cli.stages.closure import make_closure, plan_closure
-from anomaly_cli.stages.frame import Outcome, Plan, Resources, State, append_log, inspect_plan
+from anomaly_cli.stages.frame import Outcome, Plan, Resources, State, append_log, inspect_plan, save_config
 from anomaly_cli.stages.significance import make_significance, plan_significance
 from anomaly_cli.stages.split import make_split, plan_split
 from anomaly_cli.stages.template import configured_method, make_model, make_template, plan_model, plan_sample
@@ -131,13 +131,6 @@ def run_chain(run: RunDirectory, config: Config, resources: Resources, overwrite
     finally:
         append_log(run, outcomes)
     return outcomes
-
-
-def save_config(run: RunDirectory, config: Config) -> None:
-    """Store the resolved configuration beside the artifacts."""
-    content = config.to_toml().encode()
-    if not run.config.exists() or run.config.read_bytes() != content:
-        write_files({run.config: content})
 
 
 def _refuse_replacing(run: RunDirectory, planned: list[Planned]) -> None:

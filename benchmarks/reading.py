@@ -42,7 +42,9 @@ def measure(name: str, command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"{name}: {time.monotonic() - start:.1f} s, {cpu:.1f} s CPU, peak {after.ru_maxrss / 1024:.0f} MB", flush=True)
+    print(
+        f"{name}: {time.monotonic() - start:.1f} s, {cpu:.1f} s CPU, peak {after.ru_maxrss / 1024:.0f} MB", flush=True
+    )
 
 
 def main() -> None:

@@ -59,7 +59,9 @@ def test_signals_are_injected_from_files_and_the_truth_names_file_and_row(tmp_pa
     injected = np.flatnonzero(observed["source"] == 1)
     masses = read_events(signal_file).compute(("mj1",)).mjj
     assert len(set(observed["source_row"][injected].tolist())) == 123
-    assert [mjj[i] for i in observed["event_id"][injected].tolist()] == masses[observed["source_row"][injected]].tolist()
+    assert [mjj[i] for i in observed["event_id"][injected].tolist()] == masses[
+        observed["source_row"][injected]
+    ].tolist()
     reference = truth.groups["reference"]
     n_signal = len(read_events(signal_file))
     assert (reference["source"] == 1).sum() == n_signal - 123  # what is not injected serves evaluation

@@ -88,16 +88,18 @@ def fetch(manifest: Manifest, store: Path, mirror: str, progress: Progress) -> l
     """
     if manifest.is_shipped:
         return inspect_files(manifest, store)
+    lock = _read_lock(store)
     for state in inspect_files(manifest, store):
         if state.problem:
-            _fetch_file(manifest, state, store, mirror, progress)
+            locked = lock.get(_lock_key(manifest, state.file), "")
+            _fetch_file(manifest, state, locked, mirror, progress)
         if state.basis == "nothing":
             _lock(manifest, state, store)
     return inspect_files(manifest, store)
 
 
-def _fetch_file(manifest: Manifest, state: FileState, store: Path, mirror: str, progress: Progress) -> None:
-    file, address = state.file, _address(manifest, state.file, mirror)
+def _fetch_file(manifest: Manifest, state: FileState, locked: str, mirror: str, progress: Progress) -> None:
+    file, store, address = state.file, state.path.parent, _address(manifest, state.file, mirror)
     advice = (
         f"download {manifest.url}{file.name} elsewhere and put it into {store}/, or name a copy with --mirror"
         f" (or {MIRROR_VARIABLE})"
@@ -107,7 +109,7 @@ def _fetch_file(manifest: Manifest, state: FileState, store: Path, mirror: str, 
         if not address.startswith(("http://", "https://")):
             _copy(Path(address), state.path)
         else:
-            _download(address, file, _known_hash(file, ""), store, progress)
+            _download(address, file, _known_hash(file, locked), store, progress)
     except requests.exceptions.RequestException as error:
         raise DataError(f"{address}: cannot be fetched ({_reason(error)}); {advice}") from error
     except ValueError as error:
@@ -120,7 +122,7 @@ def _fetch_file(manifest: Manifest, state: FileState, store: Path, mirror: str, 
             f"{state.path}: cannot be written ({error.strerror or error}); free some space and run the command again"
             " to go on, or choose another folder with --folder"
         ) from error
-    found = _inspect(manifest, file, store, "")
+    found = _inspect(manifest, file, store, locked)
     if found.problem:
         found.path.unlink(missing_ok=True)
         raise DataError(f"{address}: the file {found.problem} and was thrown away; {advice}")
@@ -168,6 +170,8 @@ class _Resuming:
                 self.part.unlink()  # longer than the file: left over from another one
                 raise requests.exceptions.ConnectionError("the part that is here does not belong to the file")
             answer.raise_for_status()
+            if "text/html" in answer.headers.get("Content-Type", ""):
+                raise requests.exceptions.ConnectionError("the server sends a web page instead of the file")
             if answer.status_code != requests.codes.partial_content:
                 have = 0
             expected = have + int(answer.headers.get("Content-Length", 0))
@@ -181,7 +185,7 @@ class _Resuming:
         with self.part.open("ab" if have else "wb") as file:
             for piece in answer.iter_content(PIECE):
                 have += file.write(piece)
-                self.progress(Step(f"fetch {name} [kB]", have // 1000, max(expected, have) // 1000))
+                self.progress(Step(f"fetch {name} (kB)", have // 1000, max(expected, have) // 1000))
         return have
 
 

@@ -31,6 +31,8 @@ class Log:
     ranges: list[str | None] = field(default_factory=list)
     redirects: bool = False
     status: int = 0
+    content_type: str = "application/octet-stream"
+    content: bytes = CONTENT
     knows_ranges: bool = True
 
 
@@ -53,14 +55,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(self.log.status)
             return
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.log.knows_ranges else 0
-        if start >= len(CONTENT):
+        content = self.log.content
+        if start >= len(content):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.send_header("Content-Type", self.log.content_type)
+        self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        stop = self.log.cuts.pop(0) if self.log.cuts else len(CONTENT)
-        self.wfile.write(CONTENT[start:stop])
+        stop = self.log.cuts.pop(0) if self.log.cuts else len(content)
+        self.wfile.write(content[start:stop])
 
     def log_message(self, *_):
         pass
@@ -198,7 +202,7 @@ def test_a_mirror_can_be_an_address_or_a_folder(served, tmp_path):
 
 
 def test_a_checksum_that_no_manifest_states_is_locked_at_the_first_fetch(served, tmp_path):
-    manifest, _ = served
+    manifest, log = served
     unknown = replace(manifest, files=(File(NAME),))
     (state,) = fetch(unknown, tmp_path, "", silent)
     assert state.basis == "lock file"
@@ -207,6 +211,20 @@ def test_a_checksum_that_no_manifest_states_is_locked_at_the_first_fetch(served,
     (tmp_path / NAME).write_bytes(CONTENT[:-1] + b"x")
     (state,) = inspect_files(unknown, tmp_path)
     assert state.problem == "does not have the expected checksum"
+    log.content = CONTENT[:-1] + b"y"  # the record has changed since
+    with pytest.raises(DataError, match="does not have the expected checksum"):
+        fetch(unknown, tmp_path, "", silent)
+    log.content = CONTENT
+    (state,) = fetch(unknown, tmp_path, "", silent)
+    assert state.path.read_bytes() == CONTENT
+
+
+def test_a_web_page_is_not_taken_for_a_file_of_unknown_checksum(served, tmp_path):
+    manifest, log = served
+    log.content_type = "text/html; charset=utf-8"
+    with pytest.raises(DataError, match="sends a web page instead"):
+        fetch(replace(manifest, files=(File(NAME),)), tmp_path, "", silent)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

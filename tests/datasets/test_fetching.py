@@ -75,6 +75,7 @@ def served(monkeypatch):
     """A server on this machine, its log, and a manifest whose file it serves."""
     log = Log()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, log))
+    server.handle_error = lambda *_: None  # a client that hangs up is part of the tests
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     monkeypatch.setattr("time.sleep", lambda _: None)  # pooch waits between attempts

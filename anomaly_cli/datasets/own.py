@@ -65,6 +65,11 @@ def is_own_manifest(path: Path) -> bool:
     return path.suffix.lower() == ".toml"
 
 
+def event_file(path: Path) -> Path:
+    """Return the file that holds the events: `path` itself, or the one that the manifest names."""
+    return Path(load_own_manifest(path).file) if is_own_manifest(path) else path
+
+
 def load_own_manifest(path: Path) -> OwnManifest:
     """Return a manifest, its file made absolute.
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.core.errors import ConfigError, DataError, first_line
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.datasets.frames import write_frame, written_in_one_step
 from anomaly_cli.datasets.jets import Constituents, find_dijets, jet_columns, require_fastjet
@@ -152,7 +152,7 @@ def read_rows(place: RawPlace, first: int, n: int) -> npt.NDArray[np.float64]:
             return np.asarray(file[place.node][first : first + n], dtype=np.float64)
     except (OSError, RuntimeError, KeyError) as error:
         raise DataError(
-            f"{place.path}: cannot be read from row {first} on ({str(error).splitlines()[0]}); the file is damaged or"
+            f"{place.path}: cannot be read from row {first} on ({first_line(error)}); the file is damaged or"
             " cut short: compare its size and checksum with the source and fetch it again"
         ) from error
 

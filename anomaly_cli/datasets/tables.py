@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.core.errors import ConfigError, DataError, first_line
 
 RAW_COLUMNS = (2100, 2101)
 """700 x (pT, eta, phi), without and with label."""
@@ -104,7 +104,7 @@ def _read_csv(path: Path) -> Table:
         frame = pd.read_csv(path, skipinitialspace=True, low_memory=False)
     except (ValueError, OSError, pd.errors.ParserError) as error:
         raise DataError(
-            f"{path}: cannot be read as CSV ({_first_line(error)}); it needs one header line with the column names and"
+            f"{path}: cannot be read as CSV ({first_line(error)}); it needs one header line with the column names and"
             " numbers below"
         ) from error
     for name in frame.columns:
@@ -131,7 +131,7 @@ def _read_parquet(path: Path) -> Table:
         ) from error
     except (ValueError, OSError) as error:
         raise DataError(
-            f"{path}: cannot be read as Parquet ({_first_line(error)}); the file is damaged, cut short or of another"
+            f"{path}: cannot be read as Parquet ({first_line(error)}); the file is damaged, cut short or of another"
             " type: write or copy it again"
         ) from error
     return Table({str(name): frame[name].to_numpy() for name in frame.columns}, "Parquet")
@@ -247,14 +247,10 @@ def _column_names(attribute: Any) -> list[str]:
 
 def _damaged(path: Path, kind: str, error: Exception) -> DataError:
     return DataError(
-        f"{path}: cannot be read as {kind} ({_first_line(error)}); the file is damaged, cut short or of another"
+        f"{path}: cannot be read as {kind} ({first_line(error)}); the file is damaged, cut short or of another"
         " type: compare its size and checksum with the source and fetch it again"
     )
 
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

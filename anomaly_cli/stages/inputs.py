@@ -17,7 +17,8 @@ from anomaly_cli.core.events import Events, make_events
 from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
-from anomaly_cli.datasets.features import compute_features
+from anomaly_cli.datasets.own import event_file, is_own_manifest
+from anomaly_cli.datasets.pseudodata import unweight
 from anomaly_cli.datasets.readers import read_events
 from anomaly_cli.methods.base import (
     ADVICE,
@@ -87,7 +88,10 @@ def input_digests(run: RunDirectory, config: Config, split: Artifact, method: Te
         truth = read_truth(run, split)
         digests["truth"] = truth.digest if truth else "none"
     if Need.SIMULATION in method.needs:
-        digests["simulation"] = file_digest(_simulation_file(config), "--simulation")
+        path = _simulation_file(config)
+        digests["simulation"] = file_digest(event_file(path), "--simulation")
+        if is_own_manifest(path):
+            digests["simulation/manifest"] = file_digest(path, "--simulation")
     if Need.SHARED_BASE in method.needs:
         digests["base_flow"] = read_base(run, config, split).digest
     return digests
@@ -100,16 +104,17 @@ def _simulation_file(config: Config) -> Path:
 
 
 def read_simulation(config: Config, features: tuple[str, ...], regions: Regions) -> Events:
-    """Return simulated background in the side-bands and the signal region; ids are negative.
+    """Return simulated background in the side-bands and the signal region, at unit weight; ids are negative.
 
     Raises:
         AnomalyError: where the file is missing or has another layout.
     """
     table = read_events(_simulation_file(config))
-    found = compute_features(table.columns, features)
+    found = table.compute(features)
     usable = found.is_defined & np.any([window.contains(found.mjj) for window in regions.named().values()], axis=0)
     if table.is_labelled:
         usable &= ~table.is_signal
+    usable &= unweight(table.weight, Streams(config.seed).child("template/simulation"))
     rows = np.flatnonzero(usable)
     return make_events(found.mjj[rows], found.values[rows], features, -1 - rows)
 

@@ -19,11 +19,13 @@ from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.datasets.features import check_features
 from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest, shipped_file
-from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest
+from anomaly_cli.datasets.own import event_file, is_own_manifest, load_own_manifest
 from anomaly_cli.datasets.pseudodata import unweight
 from anomaly_cli.datasets.readers import EventTable, read_events
 
 DEFAULT = ("default",)
+OPTIONS = {"data": "--data", "inject_from": "--inject-from", "reference": "--reference"}
+"""Where a user names the files of each role."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def source_digests(config: Config, sources: Sequence[Source]) -> dict[str, str]:
     digests: dict[str, str] = {}
     for index, source in enumerate(sources):
         key = source.role if source.role != "inject_from" else f"inject_from/{index}"
-        digest = file_digest(_event_file(source.path))
+        digest = file_digest(event_file(source.path), OPTIONS[source.role])
         if digest in digests.values():
             twin = next(name for name, other in digests.items() if other == digest)
             advice = "; use --reserve to hold back part of one file" if source.role == "reference" else ""
@@ -96,12 +98,8 @@ def source_digests(config: Config, sources: Sequence[Source]) -> dict[str, str]:
     if config.data.file == SHIPPED and digests["data"] != load_manifest(SHIPPED_MANIFEST).files[0].sha256:
         raise DataError(f"{shipped_file()}: does not match the checksum in its manifest; install the package again")
     if config.data.labels:
-        digests["labels"] = file_digest(Path(config.data.labels))
+        digests["labels"] = file_digest(Path(config.data.labels), "--labels")
     return digests
-
-
-def _event_file(path: Path) -> Path:
-    return Path(load_own_manifest(path).file) if is_own_manifest(path) else path
 
 
 def choose_features(config: Config) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ import numpy as np
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.windows import COLLISION_ENERGY
 from anomaly_cli.datasets.detector import Particles
-from anomaly_cli.datasets.jets import RADIUS
 
 QCD, SIGNAL = "qcd", "signal"
 COMMON = (
@@ -33,8 +32,12 @@ LOWEST_PT_HAT = 700.0
 """Lowest pT of the hard process of QCD [GeV]; initial-state radiation lifts jets by several hundred GeV."""
 VETO_SCALE = 50.0
 """Scale at which the shower of a QCD event is looked at [GeV]."""
-VETO_PT = 1080.0
-"""QCD events whose hardest jet of partons is softer are dropped: detector effects cannot lift them to the trigger."""
+VETO_RADIUS, VETO_PT = 1.2, 1060.0
+"""QCD events whose hardest jet of partons is softer [GeV] are dropped.
+
+The radius is larger than that of the jets: two hard partons a little more than 1.0 apart can still end in one jet,
+a heavy one with two prongs, and dropping them would bias masses and tau21.
+"""
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def _early_stop() -> Any:
     class EarlyStop(pythia8mc.UserHooks):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.jets = pythia8mc.SlowJet(-1, RADIUS, VETO_PT, 25.0, 1, 1)
+            self.jets = pythia8mc.SlowJet(-1, VETO_RADIUS, VETO_PT, 25.0, 1, 1)
 
         def canVetoPT(self) -> bool:  # noqa: N802 - Pythia's names
             return True

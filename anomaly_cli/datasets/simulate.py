@@ -25,7 +25,16 @@ from anomaly_cli.core.streams import Streams
 from anomaly_cli.datasets.detector import Particles, simulate_detector
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.frames import write_frame, written_in_one_step
-from anomaly_cli.datasets.generator import SIGNAL, Process, generate, require_pythia
+from anomaly_cli.datasets.generator import (
+    QCD,
+    SIGNAL,
+    VETO_PT,
+    VETO_RADIUS,
+    VETO_SCALE,
+    Process,
+    generate,
+    require_pythia,
+)
 from anomaly_cli.datasets.jets import (
     TRIGGER_ETA,
     TRIGGER_PT,
@@ -65,6 +74,8 @@ class Simulation:
     def settings(self) -> str:
         """All that determines a chunk, as JSON; the number of events does not."""
         content = {"version": VERSION, "seed": self.seed, "chunk": CHUNK_EVENTS, "pythia": self.process.settings}
+        if self.process.name == QCD:
+            content["early_stop"] = [VETO_SCALE, VETO_RADIUS, VETO_PT]
         return json.dumps(content, sort_keys=True)
 
 

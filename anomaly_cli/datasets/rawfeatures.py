@@ -104,6 +104,7 @@ def make_features(source: Path, target: Path, options: RawOptions, processes: in
     written = np.zeros(place.n_events, dtype=np.bool_)
     passing = 0
     pieces = [(place, first, options) for first in range(0, place.n_events, CHUNK_EVENTS)]
+    progress(Step(f"features of {source.name}", 0, place.n_events))
     with written_in_one_step(target) as scratch, _constituent_file(options, scratch) as kept:
         with contextlib.closing(in_order(cluster_chunk, pieces, processes)) as chunks:
             for (_, first, _), chunk in zip(pieces, chunks, strict=True):

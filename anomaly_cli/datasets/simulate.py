@@ -117,6 +117,7 @@ def simulate(simulation: Simulation, target: Path, processes: int, progress: Pro
     folder = target.with_name(f"{target.name}.{hashlib.sha256(simulation.settings.encode()).hexdigest()[:8]}.chunks")
     rows, n_passed, n_used, cpu, n_now = [], 0, 0, 0.0, 0
     task = f"simulate: {simulation.process.name}"
+    progress(Step(task, 0, simulation.n_events))
     with contextlib.closing(_chunks(simulation, folder, processes)) as chunks:
         for chunk, seconds in chunks:
             rows.append(chunk)

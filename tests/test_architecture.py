@@ -30,7 +30,7 @@ ALLOWED = {
 }
 HOMES = {
     "typer": ("cli",),
-    "h5py": ("artifacts/store", "datasets/tables", "datasets/rawfeatures", "datasets/frames"),
+    "h5py": ("artifacts/store", "datasets/containers", "datasets/rawfeatures", "datasets/frames"),
     "pooch": ("datasets/fetching",),
     "requests": ("datasets/fetching",),
     "fastjet": ("datasets/jets",),

@@ -13,7 +13,7 @@ import numpy as np
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import build_record, nearest
-from anomaly_cli.datasets.tables import RawPlace, read_table
+from anomaly_cli.datasets.containers import RawPlace, read_table
 
 UNITS = {"GeV": 1.0, "TeV": 1000.0, "1": 1.0}
 

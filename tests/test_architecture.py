@@ -22,20 +22,21 @@ ALLOWED = {
     "analysis": {"analysis", "core"},
     "artifacts": {"artifacts", "core"},
     "datasets": {"datasets", "core"},
+    "morphing": {"morphing", "nets", "core"},
     "config": {"core", "classifiers"},
-    "stages": {"stages", "methods", "classifiers", "analysis", "artifacts", "datasets", "config", "core"},
+    "stages": {"stages", "methods", "classifiers", "analysis", "artifacts", "datasets", "config", "core", "morphing"},
     "report": {"report", "artifacts", "core"},
-    "cli": {"cli", "stages", "report", "config", "methods", "artifacts", "core"},
+    "cli": {"cli", "stages", "report", "config", "methods", "morphing", "artifacts", "core"},
 }
 HOMES = {
     "typer": ("cli",),
-    "h5py": ("artifacts/store", "datasets/readers"),
+    "h5py": ("artifacts/store", "datasets/readers", "datasets/tables"),
     "pandas": ("datasets",),
     "pyhf": ("analysis",),
     "sklearn": ("classifiers", "analysis/quality"),
     "matplotlib": ("report",),
     "zuko": ("nets/flows",),
-    "torch": ("nets", "methods", "classifiers"),
+    "torch": ("nets", "methods", "morphing", "classifiers"),
 }
 
 

@@ -54,7 +54,7 @@ def read_events(path: Path) -> EventTable:
         raise DataError(f"{path}: {what}; give --data an event file, or leave it out for the shipped data set")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: is empty (0 bytes); download or copy it again")
-    values, names = _read_csv(path) if path.suffix.lower() == ".csv" else _read_hdf5(path)
+    values, names = _read_csv(path) if path.suffix.lower() == ".csv" else read_hdf5_columns(path)
     if values.ndim != 2 or values.shape[1] != len(names) or values.dtype.kind not in "fiub":
         raise DataError(f"{path}: must hold a table of numbers with one name per column; check how it was written")
     return _to_table(path, values, names)
@@ -71,7 +71,12 @@ def _read_csv(path: Path) -> tuple[npt.NDArray[Any], list[str]]:
         ) from error
 
 
-def _read_hdf5(path: Path) -> tuple[npt.NDArray[Any], list[str]]:
+def read_hdf5_columns(path: Path) -> tuple[npt.NDArray[Any], list[str]]:
+    """Return the table of an HDF5 file `(n, k)` and its k column names.
+
+    Raises:
+        DataError: where the file is damaged, or holds no table with named columns.
+    """
     try:
         with h5py.File(path, "r", locking=False) as file:
             return _find_columns(path, file)

@@ -1,0 +1,75 @@
+"""What a file format is made of: columns, groups and kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Column:
+    """One data set of a group.
+
+    Attributes:
+        dtype: numpy dtype string, or `str` for UTF-8 text.
+        shape: symbolic shape, such as `n,d`; equal letters agree within a group, empty means a scalar.
+        unit: physical unit, empty where there is none.
+        meaning: one line for whoever opens the file.
+    """
+
+    dtype: str
+    shape: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """One HDF5 group.
+
+    Attributes:
+        columns: its data sets by name; empty for an open group, which takes any numeric arrays.
+        meaning: one line.
+        optional: whether a file may lack it.
+    """
+
+    columns: Mapping[str, Column]
+    meaning: str
+    optional: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any array is accepted (trained weights)."""
+        return not self.columns
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of artifact.
+
+    Attributes:
+        name: as written into the file.
+        version: version of the layout.
+        meaning: one line.
+        made_by: the command that writes it.
+        groups: groups by name.
+    """
+
+    name: str
+    version: int
+    meaning: str
+    made_by: str
+    groups: Mapping[str, Group] = field(default_factory=dict)
+
+
+TRAINING = Group(
+    {
+        "part": Column("str", "t", "", "what was trained"),
+        "epoch": Column("i8", "t", "", "epoch; 0 is the state before training"),
+        "training_loss": Column("f8", "t", "", "mean loss per event over the epoch"),
+        "validation_loss": Column("f8", "t", "", "mean loss per event on held-out events"),
+        "learning_rate": Column("f8", "t", "", "at the end of the epoch"),
+    },
+    "training curves",
+)
+"""The training curves of any model."""

@@ -10,9 +10,7 @@ import typer
 from anomaly_cli.cli import options
 from anomaly_cli.cli.failures import guarded
 
-Directory = Annotated[
-    Path, typer.Option("--output", "--run", metavar="DIR", help="Directory for the artifacts.")
-]
+Directory = Annotated[Path, typer.Option("--output", "--run", metavar="DIR", help="Directory for the artifacts.")]
 
 
 def register(app: typer.Typer) -> None:

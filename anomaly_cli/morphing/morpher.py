@@ -48,7 +48,7 @@ class Scaling:
         if kind == "linear":
             center, half = values.mean(axis=0), np.abs(values - values.mean(axis=0)).max(axis=0) / REACH
             return Scaling(np.stack([center - half, center + half], axis=1), np.tile([-1.0, 1.0], (len(center), 1)))
-        levels = np.concatenate([[0.5 / len(values)], np.linspace(0.0, 1.0, N_POINTS)[1:-1], [1 - 0.5 / len(values)]])
+        levels = np.unique(np.clip(np.linspace(0.0, 1.0, N_POINTS), 0.5 / len(values), 1.0 - 0.5 / len(values)))
         points, scaled = np.quantile(values, levels, axis=0).T, np.tile(ndtri(levels), (values.shape[1], 1))
         points[:, 0], points[:, -1] = values.min(axis=0), values.max(axis=0)
         smallest = 1e-9 * (points[:, -1:] - points[:, :1])  # ties: a discrete value is a steep step

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from anomaly_cli.nets.flows import make_spline_flow, negative_log_density, start_at_identity
+from anomaly_cli.nets.flows import condition_on, make_spline_flow, negative_log_density, start_at_identity
 from anomaly_cli.nets.training import Task
 
 DIRECTIONS = ("forward", "inverse", "alternate", "both")
@@ -68,8 +68,8 @@ class BaseTransfer(nn.Module):
 
     def move(self, x: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Move events of the source side to the target side."""
-        latent, down = self.source_density(source).transform.call_and_ladj(x)
-        moved, up = self.target_density(target).transform.inv.call_and_ladj(latent)
+        latent, down = condition_on(self.source_density, source).transform.call_and_ladj(x)
+        moved, up = condition_on(self.target_density, target).transform.inv.call_and_ladj(latent)
         return moved, down + up
 
 

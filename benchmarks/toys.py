@@ -6,8 +6,8 @@ Rings are moved into every other toy, and moons into rings, by every variant of 
   that the variants share and of the source as it is; of both conditions and features where the toys have one;
 - the mean distance moved, in the toys' own unit.
 
-Each density is trained once and shared by all variants; with --cache it is kept, so that the benchmark can
-be run in parts. Figures of a target that is in the output already are replaced, others are kept.
+Each density is trained once and shared by all variants; with --cache all that is trained is kept, so that the
+benchmark can be run in parts, a part being targets and variants. Other figures in the output are kept.
 
     python benchmarks/toys.py --cache toys-cache --output benchmarks/results/toys.json
 """
@@ -15,6 +15,7 @@ be run in parts. Figures of a target that is in the output already are replaced,
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -40,22 +41,22 @@ TARGETS = (*SHAPES, "checkerboard:rotation", "four_circles:radius")
 N_VALIDATION, N_TEST = 5_000, 30_000
 DENSITY = nets.Size(2, (128, 128), 32)
 DENSITY_SCHEDULE = training.Schedule(epochs=20, batch_size=1024, learning_rate=5e-3, patience=20)
-TRANSPORT = nets.Size(4, (128, 128), 16)
-TRANSPORT_SCHEDULE = training.Schedule(epochs=12, batch_size=512, learning_rate=3e-3, patience=12)
+TRANSPORT = nets.Size(4, (128, 128), 32)
+TRANSPORT_SCHEDULE = training.Schedule(epochs=12, batch_size=1024, learning_rate=5e-3, patience=12)
 FREE, PRICE = nets.Penalty(), nets.Penalty(1, 0.05)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way of training a transport; nothing is trained for base transfer."""
+    """One way of training a transport."""
 
     direction: str
     penalty: nets.Penalty = FREE
     starts_at_identity: bool = False
 
 
+BASE_TRANSFER = "base transfer"
 VARIANTS = {
-    "base transfer": None,
     "unidirectional": Variant("forward"),
     "flows for flows": Variant("alternate"),
     "flows for flows, identity": Variant("alternate", starts_at_identity=True),
@@ -89,20 +90,39 @@ class Toys:
     def density(self, toy: str) -> tuple[torch.nn.Module, float]:
         """Return the density of a toy and the CPU time of its training [s]."""
         side = self.side(toy)
-        stored = self.cache / f"{toy.replace(':', '-')}-{self.n_events}-{self.streams.seed}.pt" if self.cache else None
         with training.seeded(self.streams.integer(f"density/{toy}"), 1) as generator:
             density = nets.make_density(2, side.condition.shape[1], DENSITY)
-            if stored and stored.exists():
-                found = torch.load(stored, weights_only=True)
-                density.load_state_dict(found["state"])
-                return density, found["seconds"]
-            start = time.process_time()
-            training.train(nets.density_task(density, side), DENSITY_SCHEDULE, generator, lambda *_: None)
-            seconds = time.process_time() - start
+            seconds = self.train(f"density {toy}", nets.density_task(density, side), DENSITY_SCHEDULE, generator)
+        return density, seconds
+
+    def transport(self, source: str, target: str, name: str) -> tuple[nets.Transport, float]:
+        """Return the transport of a variant and the CPU time of its training [s]."""
+        variant, sides = VARIANTS[name], (self.side(source), self.side(target))
+        densities = self.density(source)[0], self.density(target)[0]
+        n_conditions = sides[0].condition.shape[1]
+        with training.seeded(self.streams.integer(f"transport/{target}"), 1) as generator:
+            context = "concatenation" if n_conditions else "none"
+            transport = nets.Transport(2, n_conditions, TRANSPORT, context, variant.starts_at_identity)
+            objective = nets.Objective(variant.direction, variant.penalty, keeps_condition=False)
+            task = nets.transport_task(transport, sides, densities, objective)
+            seconds = self.train(f"{name} {source} {target}", task, TRANSPORT_SCHEDULE, generator)
+        return transport, seconds
+
+    def train(self, name: str, task: training.Task, schedule: training.Schedule, generator: torch.Generator) -> float:
+        """Train a module, or take it from the cache, and return the CPU time of its training [s]."""
+        key = f"{name} {self.n_events} {self.streams.seed} {schedule}"
+        stored = self.cache / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.pt" if self.cache else None
+        if stored and stored.exists():
+            found = torch.load(stored, weights_only=True)
+            task.module.load_state_dict(found["state"])
+            return float(found["seconds"])
+        start = time.process_time()
+        training.train(task, schedule, generator, lambda *_: None)
+        seconds = time.process_time() - start
         if stored:
             stored.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"state": density.state_dict(), "seconds": seconds}, stored)
-        return density, seconds
+            torch.save({"state": task.module.state_dict(), "seconds": seconds}, stored)
+        return seconds
 
 
 def compare(values: np.ndarray, condition: np.ndarray, target: Table, offset: int) -> dict[str, float]:
@@ -129,30 +149,23 @@ def sample_density(density: torch.nn.Module, condition: np.ndarray) -> np.ndarra
         return nets.condition_on(density, given).transform.inv(latent).double().numpy()
 
 
-def measure_target(toys: Toys, source: str, target: str) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+def measure_target(
+    toys: Toys, source: str, target: str, variants: list[str]
+) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
     """Yield the figures of each variant, and the moved test events."""
     (source_density, source_seconds), (target_density, target_seconds) = toys.density(source), toys.density(target)
-    sides = toys.side(source), toys.side(target)
     before, aim = toys.test(source, "source"), toys.test(target, "target")
     x, own = tensors(before)
-    n_conditions = own.shape[1]
     wanted = toys.test(target, "condition").condition
     common = {"source": source, "target": target}
     yield {**common, "variant": "none", **compare(before.values, before.condition, aim, 1), "distance": 0.0}, x.numpy()
     drawn = sample_density(target_density, wanted)
     yield {**common, "variant": "target density", **compare(drawn, wanted, aim, 2), "seconds": target_seconds}, drawn
-    for name, variant in VARIANTS.items():
-        seconds = source_seconds + target_seconds if name == "base transfer" else 0.0
+    for name in variants:
         mover: Any = nets.BaseTransfer(source_density, target_density)
-        if variant is not None:
-            with training.seeded(toys.streams.integer(f"transport/{target}"), 1) as generator:
-                context = "concatenation" if n_conditions else "none"
-                mover = nets.Transport(2, n_conditions, TRANSPORT, context, variant.starts_at_identity)
-                objective = nets.Objective(variant.direction, variant.penalty, keeps_condition=False)
-                task = nets.transport_task(mover, sides, (source_density, target_density), objective)
-                start = time.process_time()
-                training.train(task, TRANSPORT_SCHEDULE, generator, lambda *_: None)
-                seconds = time.process_time() - start
+        seconds = source_seconds + target_seconds
+        if name != BASE_TRANSFER:
+            mover, seconds = toys.transport(source, target, name)
         moved = nets.move_all(mover, x, own, torch.tensor(wanted, dtype=torch.float32)).double().numpy()
         distance = float(np.linalg.norm(moved - before.values, axis=1).mean())
         figures = {**compare(moved, wanted, aim, 1), "distance": distance, "seconds": seconds}
@@ -186,7 +199,8 @@ def draw(path: Path, before: np.ndarray, aim: np.ndarray, moved: dict[str, np.nd
 
 def report(rows: list[dict[str, Any]]) -> str:
     """Return the figures as Markdown tables: AUC and distance, a line per target, a column per variant."""
-    names = list(dict.fromkeys(row["variant"] for row in rows))
+    present = {row["variant"] for row in rows}
+    names = [name for name in ("none", "target density", BASE_TRANSFER, *VARIANTS) if name in present]
     lines = []
     for key, digits in (("auc", 4), ("distance", 3), ("seconds", 0)):
         lines += [f"\n{key}\n", f"| target | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
@@ -201,6 +215,7 @@ def main() -> None:
     """Measure the targets asked for, write figures and pictures, and print all figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--targets", nargs="*", default=list(TARGETS))
+    parser.add_argument("--variants", nargs="*", default=[BASE_TRANSFER, *VARIANTS])
     parser.add_argument("--events", type=int, default=100_000, help="training and validation events per toy")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=None)
@@ -211,8 +226,8 @@ def main() -> None:
     toys = Toys(Streams(arguments.seed), arguments.events, arguments.cache)
     for target in arguments.targets:
         moved = {}
-        rows = [row for row in rows if row["target"] != target]
-        for row, points in measure_target(toys, source_of(target), target):
+        for row, points in measure_target(toys, source_of(target), target, arguments.variants):
+            rows = [old for old in rows if (old["target"], old["variant"]) != (target, row["variant"])]
             rows.append({**row, "seed": arguments.seed, "events": arguments.events})
             moved[row["variant"]] = points
             print(json.dumps(rows[-1]), flush=True)

@@ -22,7 +22,7 @@ ALLOWED = {
     "analysis": {"analysis", "core"},
     "artifacts": {"artifacts", "core"},
     "datasets": {"datasets", "core"},
-    "morphing": {"morphing", "nets", "core"},
+    "morphing": {"morphing", "methods", "nets", "core"},
     "config": {"core", "classifiers"},
     "stages": {"stages", "methods", "classifiers", "analysis", "artifacts", "datasets", "config", "core", "morphing"},
     "report": {"report", "artifacts", "core"},

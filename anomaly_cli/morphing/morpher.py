@@ -10,18 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.special import ndtri
-from torch import Tensor, nn
+from torch import nn
 
 from anomaly_cli.core.errors import TrainingError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.tables import Table
+from anomaly_cli.methods.base import Arrays, TrainingRow
+from anomaly_cli.methods.densities import load_module, module_arrays, to_array, to_tensor
 from anomaly_cli.morphing.settings import FlowSettings, MorphSettings
 from anomaly_cli.nets import flows_for_flows as nets
 from anomaly_cli.nets import training
 
-Arrays = Mapping[str, npt.NDArray[Any]]
 SIDES = ("source", "target")
 N_POINTS = 200
 """Quantiles of a quantile scaling."""
@@ -72,17 +73,6 @@ def _piecewise(values: FloatArray, from_knots: FloatArray, to_knots: FloatArray)
     return mapped
 
 
-@dataclass(frozen=True)
-class CurveRow:
-    """One row of a training curve."""
-
-    part: str
-    epoch: int
-    training_loss: float
-    validation_loss: float
-    learning_rate: float
-
-
 class Morpher:
     """Trained flows from a source to a target table.
 
@@ -98,7 +88,7 @@ class Morpher:
         self.settings = settings
         self.scaling, self.condition_scaling = scalings
         self.modules = dict(modules)
-        self.curve: Sequence[CurveRow] = ()
+        self.curve: Sequence[TrainingRow] = ()
 
     @property
     def mover(self) -> nets.Mover:
@@ -118,10 +108,10 @@ class Morpher:
         Returns:
             The moved features `(n, d)`, in the order of the source.
         """
-        x = _tensor(self.scaling.transform(source.values))
-        old, new = (_tensor(self.condition_scaling.transform(c)) for c in (source.condition, target_condition))
+        x = to_tensor(self.scaling.transform(source.values))
+        old, new = (to_tensor(self.condition_scaling.transform(c)) for c in (source.condition, target_condition))
         with training.seeded(0, 1):
-            return self.scaling.inverse(nets.move_all(self.mover, x, old, new).double().numpy())
+            return self.scaling.inverse(to_array(nets.move_all(self.mover, x, old, new)))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scalings and weights under prefixed names."""
@@ -129,7 +119,7 @@ class Morpher:
         for name, scaling in (("features", self.scaling), ("conditions", self.condition_scaling)):
             arrays |= {f"scaling.{name}.points": scaling.points, f"scaling.{name}.scaled": scaling.scaled}
         for name, module in self.modules.items():
-            arrays |= {f"{name}.{key}": value.numpy() for key, value in module.state_dict().items()}
+            arrays |= module_arrays(name, module)
         return arrays
 
     @staticmethod
@@ -142,9 +132,7 @@ class Morpher:
         d, c = (len(scaling.points) for scaling in scalings)
         modules = _make_modules(settings, d, c)
         for name, module in modules.items():
-            prefix = f"{name}."
-            state = {k[len(prefix) :]: torch.from_numpy(v.copy()) for k, v in arrays.items() if k.startswith(prefix)}
-            module.load_state_dict(state)
+            load_module(module, arrays, name)
         return Morpher(settings, (scalings[0], scalings[1]), modules)
 
 
@@ -220,7 +208,7 @@ def _transport_task(
 
 def _train(
     task: training.Task, part: str, flow: FlowSettings, generator: torch.Generator, progress: Progress
-) -> list[CurveRow]:
+) -> list[TrainingRow]:
     schedule = training.Schedule(flow.epochs, flow.batch_size, flow.learning_rate, flow.patience)
     try:
         curve = training.train(task, schedule, generator, lambda *step: progress(Step(f"morph: {part}", *step)))
@@ -230,15 +218,11 @@ def _train(
             f"morph: the training of the {part} diverged twice; lower its learning rate, for instance --set"
             f" {setting}={flow.learning_rate / 20:g}, or use --set flows.scaling=quantile"
         ) from None
-    return [CurveRow(part, *vars(epoch).values()) for epoch in curve]
+    return [TrainingRow(part, *vars(epoch).values()) for epoch in curve]
 
 
 def _side(table: Table, split: Split, scalings: tuple[Scaling, Scaling]) -> nets.Side:
     x, condition = scalings[0].transform(table.values), scalings[1].transform(table.condition)
     return nets.Side(
-        _tensor(x), _tensor(condition), torch.from_numpy(split.training), torch.from_numpy(split.validation)
+        to_tensor(x), to_tensor(condition), torch.from_numpy(split.training), torch.from_numpy(split.validation)
     )
-
-
-def _tensor(array: FloatArray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

@@ -77,13 +77,13 @@ class FlowSettings:
         patience: epochs without improvement before a training stops.
     """
 
-    transforms: int = 4
-    hidden: tuple[int, ...] = (64, 64)
-    bins: int = 12
-    epochs: int = 30
-    batch_size: int = 512
-    learning_rate: float = 3e-3
-    patience: int = 10
+    transforms: int = 2
+    hidden: tuple[int, ...] = (128, 128)
+    bins: int = 32
+    epochs: int = 20
+    batch_size: int = 1024
+    learning_rate: float = 5e-3
+    patience: int = 20
 
     def __post_init__(self) -> None:
         counts = (self.transforms, self.epochs, self.batch_size, self.patience, min(self.hidden, default=0))
@@ -124,7 +124,7 @@ class MorphSettings:
     annealed: bool = False
     starts_at_identity: bool = True
     scaling: str = "linear"
-    transport: FlowSettings = field(default_factory=FlowSettings)
+    transport: FlowSettings = field(default_factory=lambda: FlowSettings(transforms=4))
     density: FlowSettings = field(default_factory=FlowSettings)
 
     def __post_init__(self) -> None:

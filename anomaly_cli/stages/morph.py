@@ -28,6 +28,7 @@ from anomaly_cli.datasets.toys import make_toy
 from anomaly_cli.morphing.morpher import SIDES, Morpher, Split, train_morpher
 from anomaly_cli.morphing.settings import MorphConfig, MorphSettings
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+from anomaly_cli.stages.training_curves import training_columns
 
 MODEL_STAGE, MODEL_VERSION = "morph model", 1
 MOVE_STAGE, MOVE_VERSION = "morph", 1
@@ -154,14 +155,7 @@ def make_morph_model(
     def make() -> None:
         context = (resources.streams("morph"), resources.threads, resources.progress)
         morpher = train_morpher(data.tables, data.splits, config.flows, context)
-        columns = {
-            name: [getattr(row, name) for row in morpher.curve]
-            for name in ("epoch", "training_loss", "validation_loss", "learning_rate")
-        }
-        groups: dict[str, Any] = {
-            "weights": morpher.to_arrays(),
-            "training": {"part": np.array([row.part for row in morpher.curve], dtype=np.str_), **columns},
-        }
+        groups = {"weights": morpher.to_arrays(), "training": training_columns(morpher.curve)}
         write_artifact(plan.output, MORPH_MODEL, groups, plan.provenance, data.tables[0].names)
 
     return execute(plan, overwrite, make)

@@ -36,6 +36,10 @@ TOY = "toy:"
 VALIDATION_FRACTION = 0.1
 FEWEST_EVENTS = 500
 """A side with fewer events cannot train a flow."""
+LARGEST_SHARE = 0.05
+"""A feature with one value in more of the events is discrete, at least in part."""
+LONGEST_TAIL = 30.0
+"""Longest tail [standard deviations] for linear scaling."""
 MOST_TEST_EVENTS = 50_000
 """Test events of a side that trees compare, at most."""
 
@@ -81,6 +85,8 @@ def load_data(config: MorphConfig) -> MorphData:
         divided.append(_divide(len(tables[-1]), config.data.test_fraction))
     source, target = tables
     _check_pair(source, target)
+    if config.flows.scaling == "linear":
+        _check_tails(source, target)
     is_test = divided[0][0], divided[1][0]
     return MorphData((source, target), digests, is_test, (divided[0][1], divided[1][1]))
 
@@ -99,11 +105,17 @@ def _load_side(config: MorphConfig, side: str, name: str, streams: Streams) -> T
         table = make_toy(name.removeprefix(TOY), config.data.events, streams.generator(f"{side}/toy"))
     if len(table) < FEWEST_EVENTS:
         raise PhysicsError(f"{side} {name}: holds {len(table)} events, a flow needs at least {FEWEST_EVENTS}")
-    for label, column in zip(
-        (*table.names, *table.condition_names), (*table.values.T, *table.condition.T), strict=True
-    ):
+    for label, column in zip(table.names, table.values.T, strict=True):
+        values, counts = np.unique(column, return_counts=True)
+        share = counts.max() / len(column)
+        if share > LARGEST_SHARE:
+            raise DataError(
+                f"{side} {name}: column '{label}' is {values[counts.argmax()]:g} in {share:.0%} of the events, a flow"
+                " moves continuous features only; leave it out with --columns, or name it with --condition"
+            )
+    for label, column in zip(table.condition_names, table.condition.T, strict=True):
         if np.ptp(column) == 0.0:
-            raise DataError(f"{side} {name}: column '{label}' has one value only; leave it out with --columns")
+            raise DataError(f"{side} {name}: condition '{label}' has one value only; leave it out of --condition")
     return table
 
 
@@ -124,6 +136,17 @@ def _check_pair(source: Table, target: Table) -> None:
             raise DataError(
                 f"source has {', '.join(mine) or 'no condition'} where target has {', '.join(other) or 'no condition'};"
                 " choose the same with --columns and --condition"
+            )
+
+
+def _check_tails(source: Table, target: Table) -> None:
+    values = np.concatenate([source.values, target.values])
+    tails = np.abs(values - values.mean(axis=0)).max(axis=0) / values.std(axis=0)
+    for name, tail in zip(source.names, tails, strict=True):
+        if tail > LONGEST_TAIL:
+            raise DataError(
+                f"column '{name}' has tails of {tail:.0f} standard deviations, which linear scaling cannot hold; use"
+                " --set flows.scaling=quantile"
             )
 
 

@@ -160,9 +160,33 @@ def test_bad_input_ends_in_a_sentence_and_leaves_nothing(tmp_path, options, exit
     assert not (tmp_path / "m").exists()
 
 
-def test_a_constant_column_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("make", "advice"),
+    [
+        (lambda n, g: np.ones(n), "column 'eta' is 1 in 100% of the events"),
+        (lambda n, g: g.poisson(2.0, n), "'eta' is"),
+        (lambda n, g: np.maximum(g.normal(size=n), 0.0), "'eta' is 0 in 5"),
+        (lambda n, g: g.standard_cauchy(n) ** 3, "--set flows.scaling=quantile"),
+        (lambda n, g: np.where(np.arange(n) == 7, np.nan, g.normal(size=n)), "'eta' is NaN or infinite in 1 of 1009"),
+    ],
+    ids=["constant", "discrete", "discrete in part", "heavy-tailed", "NaN in part"],
+)
+def test_an_awkward_column_is_named_with_advice(tmp_path, make, advice):
     source, target = write_tables(tmp_path)
-    pd.read_csv(source).assign(eta=1.0).to_csv(source, index=False)
+    table = pd.read_csv(source)
+    table.assign(eta=make(len(table), np.random.default_rng(1))).to_csv(source, index=False)
     result = invoke("morph", "--source", source, "--target", target, "--output", tmp_path / "m")
     assert result.exit_code == 3
-    assert "'eta' has one value only" in result.output
+    assert advice in " ".join(result.output.split())
+    assert not (tmp_path / "m").exists()
+
+
+def test_heavy_tails_are_moved_with_quantile_scaling(tmp_path):
+    source, target = write_tables(tmp_path)
+    for path, seed in ((source, 1), (target, 2)):
+        table = pd.read_csv(path)
+        table.assign(eta=np.random.default_rng(seed).standard_cauchy(len(table)) ** 3).to_csv(path, index=False)
+    options = ("--columns", "eta,pt", "--set", "flows.scaling=quantile", "--output", tmp_path / "m", *FAST)
+    result = invoke("morph", "--source", source, "--target", target, *options)
+    assert result.exit_code == 0, result.output
+    assert np.isfinite(read_artifact(tmp_path / "m" / "morph.h5", MORPH).groups["moved"]["after"]).all()

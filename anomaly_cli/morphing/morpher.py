@@ -171,11 +171,12 @@ def train_morpher(
     with training.seeded(streams.integer("training"), threads) as generator:
         modules = _make_modules(settings, pooled.shape[1], pooled_condition.shape[1])
         for name, module in modules.items():
+            flow: FlowSettings = settings.density
             if name == "transport":
-                task, size = _transport_task(module, (sides[0], sides[1]), modules, settings), settings.transport
+                task, flow = _transport_task(module, (sides[0], sides[1]), modules, settings), settings.transport
             else:
-                task, size = nets.density_task(module, sides[name == "target_density"]), settings.density
-            rows += _train(task, name.replace("_", " "), size, generator, progress)
+                task = nets.density_task(module, sides[name == "target_density"])
+            rows += _train(task, name.replace("_", " "), flow, generator, progress)
     morpher = Morpher(settings, scalings, modules)
     morpher.curve = rows
     return morpher

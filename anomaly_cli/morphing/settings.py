@@ -95,6 +95,13 @@ class FlowSettings:
 
 
 @dataclass(frozen=True)
+class TransportSettings(FlowSettings):
+    """Size and training of the transport; it has two densities' worth of shape to learn."""
+
+    transforms: int = 4
+
+
+@dataclass(frozen=True)
 class MorphSettings:
     """How one data set is moved into another.
 
@@ -124,18 +131,18 @@ class MorphSettings:
     annealed: bool = False
     starts_at_identity: bool = True
     scaling: str = "linear"
-    transport: FlowSettings = field(default_factory=lambda: FlowSettings(transforms=4))
+    transport: TransportSettings = field(default_factory=TransportSettings)
     density: FlowSettings = field(default_factory=FlowSettings)
 
     def __post_init__(self) -> None:
         for name in CHOICES:
             check_choice("flows", name, getattr(self, name))
         usable = DIRECTIONS[self.variant]
-        if usable and self.direction not in ("default", *usable):
+        if self.direction not in ("default", *usable):
             raise ConfigError(
                 f"flows: direction '{self.direction}' does not fit variant {self.variant}, which has"
-                f" {' and '.join(usable)}; forward and inverse need one density (unidirectional), alternate and both"
-                " need two (flows_for_flows)"
+                f" {' and '.join(usable) or 'none'}; forward and inverse need one density (unidirectional), alternate"
+                " and both need two (flows_for_flows)"
             )
         if self.penalty_weight <= 0.0:
             raise ConfigError("flows: penalty_weight must be above 0; penalty = none switches it off")
@@ -151,7 +158,7 @@ class MorphSettings:
     def trained_direction(self) -> str:
         """The direction, the default resolved; empty for base transfer."""
         usable = DIRECTIONS[self.variant]
-        return self.direction if self.direction != "default" or not usable else usable[0]
+        return next(iter(usable), "") if self.direction == "default" else self.direction
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,9 +13,9 @@ from anomaly_cli.core.records import build_record
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.tables import Table
 from anomaly_cli.morphing.morpher import Morpher, Scaling, Split, train_morpher
-from anomaly_cli.morphing.settings import FlowSettings, MorphSettings
+from anomaly_cli.morphing.settings import FlowSettings, MorphSettings, TransportSettings
 
-TINY = FlowSettings(transforms=2, hidden=(8,), bins=4, epochs=2, batch_size=64)
+TINY = {"transforms": 2, "hidden": (8,), "bins": 4, "epochs": 2, "batch_size": 64}
 
 
 def shifted(n, seed, shift):
@@ -26,7 +28,8 @@ def shifted(n, seed, shift):
 def train(seed=1, **changes):
     tables = shifted(1009, 1, 0.0), shifted(997, 2, 1.0)
     splits = tuple(Split(np.arange(100, len(table)), np.arange(100)) for table in tables)
-    how = MorphSettings(**{"transport": TINY, "density": TINY, **changes})
+    flow = changes.pop("flow", TINY)
+    how = MorphSettings(transport=TransportSettings(**flow), density=FlowSettings(**flow), **changes)
     return tables, train_morpher(tables, splits, how, (Streams(seed), 1, silent))
 
 
@@ -69,6 +72,11 @@ def test_a_variant_trains_the_networks_it_needs_moves_every_event_and_survives_b
     assert np.array_equal(again.move(source, aim), moved)
 
 
+def test_a_single_setting_leaves_the_other_defaults_of_its_flow():
+    flows = build_record(MorphSettings, {"transport": {"epochs": 3}}, "flows")
+    assert flows.transport == dataclasses.replace(MorphSettings().transport, epochs=3)
+
+
 def test_the_same_seed_gives_the_same_flows_and_another_seed_others():
     (source, _), first = train()
     moved = first.move(source, source.condition)
@@ -77,14 +85,14 @@ def test_the_same_seed_gives_the_same_flows_and_another_seed_others():
 
 
 def test_a_price_on_movement_shortens_it_and_an_annealed_one_counts_at_first():
-    training = FlowSettings(transforms=2, hidden=(8,), bins=4, epochs=8, batch_size=64, learning_rate=1e-2)
+    longer = {**TINY, "epochs": 8, "learning_rate": 1e-2}
     distances, first_losses = {}, {}
     for name, changes in {
         "free": {},
         "l1": {"penalty": "l1", "penalty_weight": 3.0},
         "annealed": {"penalty": "l1", "penalty_weight": 3.0, "annealed": True},
     }.items():
-        (source, _), morpher = train(variant="unidirectional", transport=training, density=training, **changes)
+        (source, _), morpher = train(variant="unidirectional", flow=longer, **changes)
         distances[name] = np.abs(morpher.move(source, source.condition) - source.values)[:, 0].mean()
         rows = [row for row in morpher.curve if row.part == "transport"]
         first_losses[name] = rows[1].training_loss, rows[-1].validation_loss
@@ -99,6 +107,7 @@ def test_a_price_on_movement_shortens_it_and_an_annealed_one_counts_at_first():
         ({"variant": "flow"}, "variant 'flow' is not known"),
         ({"variant": "unidirectional", "direction": "both"}, "forward and inverse need one density"),
         ({"direction": "forward"}, "does not fit variant flows_for_flows"),
+        ({"variant": "base_transfer", "direction": "forward"}, "base_transfer, which has none"),
         ({"penalty": "l3"}, "did you mean 'l"),
         ({"penalty_weight": 0.0}, "penalty = none"),
         ({"context": "one_per_side", "transport": {"transforms": 1}}, "2 transforms or more"),

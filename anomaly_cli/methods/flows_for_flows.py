@@ -52,8 +52,8 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
 
     A transport learns in the side-bands how simulated events at a mass become observed ones at that mass.
     Simulated signal-region events are then moved by it. Each side is first scaled to be standard normal at
-    every mass by a fit to its own side-bands: the difference of the marginals is in the two scalings, what
-    both extrapolate wrongly cancels, and the transport starts as the identity.
+    every mass, by a fit to the observed side-bands and one to the simulation at all masses, which nothing is
+    blind to: the difference of the marginals is in the two scalings, and the transport starts as the identity.
 
     Each target mass is given the simulated event of the same rank in mass, so that the template has the
     requested masses and events hardly change theirs.
@@ -105,8 +105,9 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         """
         simulation = require(inputs, SimulationInputs, self.name).simulation
         bands = [_inside(simulation, window) for window in inputs.regions.side_bands]
+        everywhere = [bands[0], _inside(simulation, inputs.regions.sr), bands[1]]
         scalers = (
-            densities.fit_scaler(bands, self.scaling),
+            densities.fit_scaler(everywhere, self.scaling),
             densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling),
         )
         simulated = concatenate(bands)

@@ -46,8 +46,14 @@ def morph(
         Path | None, typer.Option("--from-model", metavar="FILE", help="Use these trained flows; nothing is trained.")
     ] = None,
     directory: Directory = Path("morph"),
-    config_file: options.ConfigFile = None,
-    settings: options.Settings = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="TOML file with settings; wins over the directory's morph.toml."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. --set flows.penalty=l1; may be repeated."),
+    ] = None,
     seed: options.Seed = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,

@@ -125,7 +125,7 @@ class MorphSettings:
     variant: str = "flows_for_flows"
     direction: str = "default"
     context: str = "concatenation"
-    condition: str = "drawn"
+    condition: str = "own"
     penalty: str = "none"
     penalty_weight: float = 0.1
     annealed: bool = False

@@ -94,9 +94,11 @@ def draw_panels(axes: list[Axes], morph: Artifact, features: tuple[int, int]) ->
         (axes[1], after, origin, "moved"),
         (axes[2], aim, None, "target"),
     ):
-        draw_points(panel, points[:MOST_POINTS], None if colour is None else colour[:MOST_POINTS])
+        step = -(-len(points) // MOST_POINTS)  # from everywhere in the file, which may be in some order
+        draw_points(panel, points[::step], None if colour is None else colour[::step])
         panel.set_title(title)
-    draw_movement(axes[3], before[:MOST_ARROWS], after[:MOST_ARROWS])
+    step = -(-len(before) // MOST_ARROWS)
+    draw_movement(axes[3], before[::step], after[::step])
     axes[3].set_title("movement")
     for panel in axes:
         panel.set_xlabel(morph.features[pair[0]])

@@ -243,11 +243,17 @@ def _load_morpher(model: Artifact, source: Table) -> Morpher:
     return morpher
 
 
+def _choose_test_events(is_test: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the rows of test events to compare: all, or as many from everywhere in the file as trees can take."""
+    rows = np.flatnonzero(is_test)
+    return rows[np.argsort(hash_uniform(rows, 1), kind="stable")[:MOST_TEST_EVENTS]]
+
+
 def _describe(data: MorphData, after: FloatArray, wanted: FloatArray, config: MorphConfig) -> dict[str, Any]:
     """Return the groups of a morph artifact."""
     source, target = data.tables
     deviation = np.concatenate([source.values, target.values]).std(axis=0)
-    used = [np.flatnonzero(mask)[:MOST_TEST_EVENTS] for mask in data.is_test]
+    used = [_choose_test_events(mask) for mask in data.is_test]
     before, moved, aim = source.values[used[0]], after[used[0]], target.values[used[1]]
     distance = float(np.linalg.norm((moved - before) / deviation, axis=1).mean())
 

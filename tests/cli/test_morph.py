@@ -9,6 +9,7 @@ from conftest import invoke
 
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
 from anomaly_cli.artifacts.store import read_artifact
+from anomaly_cli.stages.morph import _choose_test_events
 
 FLOW = "{hidden = [8], transforms = 2, bins = 4, epochs = 2, batch_size = 128}"
 FAST = ("--set", f"flows.transport={FLOW}", "--set", f"flows.density={FLOW}", "--set", "data.events=1511")
@@ -117,6 +118,13 @@ def test_files_are_known_by_their_content_and_not_by_their_place(tmp_path):
     changed = invoke("morph", "--source", moved_file, "--target", target, *options)
     assert changed.exit_code == 4
     assert "'source' has changed" in changed.output
+
+
+def test_the_events_compared_come_from_everywhere_in_a_file_that_may_be_sorted():
+    rows = _choose_test_events(np.arange(400_000) % 2 == 0)
+    assert len(np.unique(rows)) == len(rows) == 50_000
+    assert (rows % 2 == 0).all()
+    assert abs(rows.mean() / 200_000 - 1.0) < 0.02
 
 
 def test_the_picture_is_made_from_the_artifact(finished, tmp_path):

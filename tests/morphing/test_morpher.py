@@ -57,7 +57,10 @@ def test_scaling_there_and_back_returns_the_value_and_keeps_the_data_inside_the_
         ({"variant": "unidirectional"}, ["target density", "transport"]),
         ({"variant": "unidirectional", "direction": "inverse"}, ["source density", "transport"]),
         ({}, ["source density", "target density", "transport"]),
-        ({"direction": "both", "context": "difference"}, ["source density", "target density", "transport"]),
+        (
+            {"direction": "both", "context": "difference", "condition": "drawn"},
+            ["source density", "target density", "transport"],
+        ),
         ({"context": "one_per_side", "scaling": "quantile"}, ["source density", "target density", "transport"]),
     ],
 )

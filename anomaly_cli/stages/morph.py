@@ -34,6 +34,8 @@ MODEL_STAGE, MODEL_VERSION = "morph model", 1
 MOVE_STAGE, MOVE_VERSION = "morph", 1
 TOY = "toy:"
 VALIDATION_FRACTION = 0.1
+PART_SALT, CHOICE_SALT = (Streams(0).integer(f"morph/{name}") for name in ("parts", "choice"))
+"""Unlike any seed, which salts the folds of the trees: else all test events would share a fold."""
 FEWEST_EVENTS = 500
 """A side with fewer events cannot train a flow."""
 LARGEST_SHARE = 0.05
@@ -124,7 +126,7 @@ def _divide(n: int, test_fraction: float) -> tuple[npt.NDArray[np.bool_], Split]
 
     By a hash of the row and nothing else: a model stored earlier has never seen the test events of its file.
     """
-    number = hash_uniform(np.arange(n), 0)
+    number = hash_uniform(np.arange(n), PART_SALT)
     is_test = number < test_fraction
     is_validation = ~is_test & (number < test_fraction + VALIDATION_FRACTION * (1.0 - test_fraction))
     return is_test, Split(np.flatnonzero(~is_test & ~is_validation), np.flatnonzero(is_validation))
@@ -246,7 +248,7 @@ def _load_morpher(model: Artifact, source: Table) -> Morpher:
 def _choose_test_events(is_test: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Return the rows of test events to compare: all, or as many from everywhere in the file as trees can take."""
     rows = np.flatnonzero(is_test)
-    return rows[np.argsort(hash_uniform(rows, 1), kind="stable")[:MOST_TEST_EVENTS]]
+    return rows[np.argsort(hash_uniform(rows, CHOICE_SALT), kind="stable")[:MOST_TEST_EVENTS]]
 
 
 def _describe(data: MorphData, after: FloatArray, wanted: FloatArray, config: MorphConfig) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from conftest import invoke
 
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
 from anomaly_cli.artifacts.store import read_artifact
-from anomaly_cli.stages.morph import _choose_test_events
+from anomaly_cli.core.folds import assign_folds
+from anomaly_cli.stages.morph import _choose_test_events, _divide
 
 FLOW = "{hidden = [8], transforms = 2, bins = 4, epochs = 2, batch_size = 128}"
 FAST = ("--set", f"flows.transport={FLOW}", "--set", f"flows.density={FLOW}", "--set", "data.events=1511")
@@ -125,6 +126,16 @@ def test_the_events_compared_come_from_everywhere_in_a_file_that_may_be_sorted()
     assert len(np.unique(rows)) == len(rows) == 50_000
     assert (rows % 2 == 0).all()
     assert abs(rows.mean() / 200_000 - 1.0) < 0.02
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_events_compared_fall_evenly_into_the_folds_of_the_trees_whatever_the_seed(seed):
+    is_test, split = _divide(400_000, 0.3)
+    rows = _choose_test_events(is_test)
+    assert abs(assign_folds(rows, 2, seed).mean() - 0.5) < 0.02
+    assert abs(assign_folds(np.flatnonzero(is_test), 2, seed).mean() - 0.5) < 0.02
+    assert not is_test[np.concatenate([split.training, split.validation])].any()
+    assert is_test.sum() + len(split.training) + len(split.validation) == 400_000
 
 
 def test_the_picture_is_made_from_the_artifact(finished, tmp_path):

@@ -28,8 +28,8 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from anomaly_cli.analysis.quality import Sampled
-from anomaly_cli.analysis.resemblance import measure_resemblance
+from anomaly_cli.analysis.distances import sliced_wasserstein
+from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.tables import Table
 from anomaly_cli.datasets.toys import SHAPES, make_toy
@@ -128,17 +128,13 @@ class Toys:
 def compare(values: np.ndarray, condition: np.ndarray, target: Table, offset: int) -> dict[str, float]:
     """Return how alike points and target are."""
     ids = np.arange(N_TEST) + offset * N_TEST
-    found = measure_resemblance(
-        Sampled(np.hstack([values, condition]), ids),
-        Sampled(np.hstack([target.values, target.condition]), np.arange(N_TEST)),
-        seed=1,
-        threads=1,
+    first, second = np.hstack([values, condition]), np.hstack([target.values, target.condition])
+    weight = np.ones(N_TEST)
+    found = measure_separation(
+        Sampled(first, ids, weight), Sampled(second, np.arange(N_TEST), weight), seed=1, threads=1
     )
-    return {
-        "auc": found.separation.auc,
-        "auc_error": found.separation.error,
-        "sliced_wasserstein": found.sliced_wasserstein,
-    }
+    distance = sliced_wasserstein(first, second, np.random.default_rng(1))
+    return {"auc": found.auc, "auc_error": found.error, "sliced_wasserstein": distance}
 
 
 def sample_density(density: torch.nn.Module, condition: np.ndarray) -> np.ndarray:

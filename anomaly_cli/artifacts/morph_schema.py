@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anomaly_cli.artifacts.kinds import TRAINING, Column, Group, Kind
+from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
 
 MORPH_MODEL = Kind(
     "morph_model",

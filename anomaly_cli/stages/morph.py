@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.analysis.quality import Sampled
-from anomaly_cli.analysis.resemblance import feature_distances, measure_resemblance
-from anomaly_cli.artifacts.kinds import Kind
+from anomaly_cli.analysis.distances import feature_distances, sliced_wasserstein
+from anomaly_cli.analysis.quality import Sampled, measure_separation
+from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
 from anomaly_cli.artifacts.provenance import Provenance
@@ -254,6 +254,7 @@ def _choose_test_events(is_test: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]
 def _describe(data: MorphData, after: FloatArray, wanted: FloatArray, config: MorphConfig) -> dict[str, Any]:
     """Return the groups of a morph artifact."""
     source, target = data.tables
+    streams = Streams(config.seed).child("morph")
     deviation = np.concatenate([source.values, target.values]).std(axis=0)
     used = [_choose_test_events(mask) for mask in data.is_test]
     before, moved, aim = source.values[used[0]], after[used[0]], target.values[used[1]]
@@ -261,10 +262,15 @@ def _describe(data: MorphData, after: FloatArray, wanted: FloatArray, config: Mo
 
     def compare(values: FloatArray, condition: FloatArray, others: FloatArray = aim) -> tuple[float, float, float]:
         spread = np.concatenate([source.condition, target.condition]).std(axis=0)
-        first = Sampled(np.hstack([values / deviation, condition[used[0]] / spread]), used[0])
-        second = Sampled(np.hstack([others / deviation, target.condition[used[1]] / spread]), used[1] + len(source))
-        found = measure_resemblance(first, second, config.seed, config.threads)
-        return found.separation.auc, found.separation.error, found.sliced_wasserstein
+        first = np.hstack([values / deviation, condition[used[0]] / spread])
+        second = np.hstack([others / deviation, target.condition[used[1]] / spread])
+        found = measure_separation(
+            Sampled(first, used[0], np.ones(len(first))),
+            Sampled(second, used[1] + len(source), np.ones(len(second))),
+            config.seed,
+            config.threads,
+        )
+        return found.auc, found.error, sliced_wasserstein(first, second, streams.generator("directions"))
 
     rows = [("source as it is", *compare(before, source.condition), 0.0), ("moved", *compare(moved, wanted), distance)]
     if wanted is source.condition and source.condition_names:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.contents import read_split
-from anomaly_cli.artifacts.kinds import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import read_artifact, write_files
 from anomaly_cli.config import Config

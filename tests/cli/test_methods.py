@@ -75,7 +75,7 @@ def test_a_base_flow_of_other_events_is_refused(efficient, data_file, tmp_path):
     assert "seed differ" in result.output
 
 
-@pytest.mark.parametrize("method", ["salad"])
+@pytest.mark.parametrize("method", ["salad", "flows_for_flows"])
 def test_a_method_from_simulation_asks_for_it_before_anything_is_made(method, data_file, tmp_path):
     options = ["--signal-region", "3.3-3.7", "--data", data_file, "--method", method]
     result = invoke("run", "--run", tmp_path / "run", *options, *DATA)

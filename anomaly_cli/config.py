@@ -17,7 +17,7 @@ import tomli_w
 
 from anomaly_cli.classifiers.settings import ClassifierSettings
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.records import build_record
+from anomaly_cli.core.records import Record, build_record
 
 RUN_CONFIG_NAME = "config.toml"
 """The resolved configuration in a run directory."""
@@ -152,9 +152,17 @@ class Config:
 
 
 def load_config(files: Sequence[Path], overrides: Sequence[str], options: Mapping[str, Any]) -> Config:
-    """Return the configuration from files, `key=value` overrides and command-line options.
+    """Return the configuration of an analysis; see `load_settings`."""
+    return load_settings(Config, files, overrides, options)
+
+
+def load_settings(
+    record: type[Record], files: Sequence[Path], overrides: Sequence[str], options: Mapping[str, Any]
+) -> Record:
+    """Return a configuration record from files, `key=value` overrides and command-line options.
 
     Args:
+        record: the record to build.
         files: TOML files; later ones win.
         overrides: as `template.oversampling=8`.
         options: values by dotted key, which win over everything.
@@ -172,7 +180,7 @@ def load_config(files: Sequence[Path], overrides: Sequence[str], options: Mappin
         _assign(tree, key.strip(), _parse_value(value.strip()))
     for key, value in options.items():
         _assign(tree, key, value)
-    return build_record(Config, tree, "configuration")
+    return build_record(record, tree, "configuration")
 
 
 def _merge(tree: dict[str, Any], newer: Mapping[str, Any]) -> None:

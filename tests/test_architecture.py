@@ -22,15 +22,16 @@ ALLOWED = {
     "analysis": {"analysis", "core"},
     "artifacts": {"artifacts", "core"},
     "datasets": {"datasets", "core"},
+    "morphing": {"morphing", "methods", "nets", "core"},
     "config": {"core", "classifiers"},
-    "stages": {"stages", "methods", "classifiers", "analysis", "artifacts", "datasets", "config", "core"},
+    "stages": {"stages", "methods", "classifiers", "analysis", "artifacts", "datasets", "config", "core", "morphing"},
     "report": {"report", "artifacts", "core"},
     # data commands make no artifact and need no run directory, so they have no stage: cli calls datasets itself
-    "cli": {"cli", "stages", "report", "config", "methods", "artifacts", "datasets", "core"},
+    "cli": {"cli", "stages", "report", "config", "methods", "morphing", "artifacts", "datasets", "core"},
 }
 HOMES = {
     "typer": ("cli",),
-    "h5py": ("artifacts/store", "datasets/containers", "datasets/rawfeatures", "datasets/frames"),
+    "h5py": ("artifacts/store", "datasets/containers", "datasets/tables", "datasets/rawfeatures", "datasets/frames"),
     "pooch": ("datasets/fetching",),
     "requests": ("datasets/fetching",),
     "fastjet": ("datasets/jets",),
@@ -41,7 +42,7 @@ HOMES = {
     "sklearn": ("classifiers", "analysis/quality"),
     "matplotlib": ("report",),
     "zuko": ("nets/flows",),
-    "torch": ("nets", "methods", "classifiers"),
+    "torch": ("nets", "methods", "morphing", "classifiers"),
 }
 
 

@@ -60,17 +60,28 @@ def measure_distances(points: FloatArray, reference: FloatArray, generator: np.r
     kpd, kpd_error = _kernel(x, y, generator)
     d = x.shape[1]
     difference = np.corrcoef(x, rowvar=False) - np.corrcoef(y, rowvar=False) if d > 1 else np.zeros(1)
-    directions = generator.standard_normal((N_DIRECTIONS, d))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    sliced = sliced_wasserstein(x, y, generator)
     return Distances(
-        wasserstein=np.array([wasserstein_distance(a, b) for a, b in zip(x.T, y.T, strict=True)]),
-        sliced_wasserstein=float(np.mean([_quantile_distance(x @ u, y @ u) for u in directions])),
+        wasserstein=feature_distances(x, y),
+        sliced_wasserstein=sliced,
         correlation=float(np.abs(difference).max()),
         fpd=fpd,
         fpd_error=fpd_error,
         kpd=kpd,
         kpd_error=kpd_error,
     )
+
+
+def feature_distances(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the 1-Wasserstein distance of each feature `(d,)`, in its unit."""
+    return np.array([wasserstein_distance(a, b) for a, b in zip(x.T, y.T, strict=True)])
+
+
+def sliced_wasserstein(x: FloatArray, y: FloatArray, generator: np.random.Generator) -> float:
+    """Return the mean over random directions of the 1-Wasserstein distance of the projections."""
+    directions = generator.standard_normal((N_DIRECTIONS, x.shape[1]))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return float(np.mean([_quantile_distance(x @ u, y @ u) for u in directions]))
 
 
 def _quantile_distance(x: FloatArray, y: FloatArray) -> float:

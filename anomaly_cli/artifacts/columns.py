@@ -60,3 +60,16 @@ class Kind:
     meaning: str
     made_by: str
     groups: Mapping[str, Group] = field(default_factory=dict)
+
+
+TRAINING = Group(
+    {
+        "part": Column("str", "t", "", "what was trained"),
+        "epoch": Column("i8", "t", "", "epoch, from 1; 0 is the state before training"),
+        "training_loss": Column("f8", "t", "", "mean loss per event over the epoch"),
+        "validation_loss": Column("f8", "t", "", "mean loss per event on held-out events"),
+        "learning_rate": Column("f8", "t", "", "at the end of the epoch"),
+    },
+    "training curves",
+)
+"""The training curves of any model."""

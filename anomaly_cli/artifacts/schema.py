@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from anomaly_cli.artifacts.columns import Column, Group, Kind
+from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
+from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
 
 
 def _events(extra: Mapping[str, Column] | None = None) -> dict[str, Column]:
@@ -110,17 +111,6 @@ TRUTH = Kind(
     },
 )
 
-_TRAINING = Group(
-    {
-        "part": Column("str", "t", "", "what was trained"),
-        "epoch": Column("i8", "t", "", "epoch, from 1; 0 is the state before training"),
-        "training_loss": Column("f8", "t", "", "mean loss per event over the epoch"),
-        "validation_loss": Column("f8", "t", "", "mean loss per event on held-out events"),
-        "learning_rate": Column("f8", "t", "", "at the end of the epoch"),
-    },
-    "training curves",
-)
-
 BASE_FLOW = Kind(
     "base_flow",
     1,
@@ -128,7 +118,7 @@ BASE_FLOW = Kind(
     "anomaly base",
     {
         "weights": Group({}, "scaling and weights"),
-        "training": _TRAINING,
+        "training": TRAINING,
         "left_out": Group(
             {
                 "low": Column("f8", "w", "GeV", "lower edge of a window whose events the base flow never saw"),
@@ -153,7 +143,7 @@ TEMPLATE_MODEL = Kind(
     "anomaly template",
     {
         "weights": Group({}, "arrays of the trained method", optional=True),
-        "training": _TRAINING,
+        "training": TRAINING,
         "scaling": Group(
             {
                 "feature": Column("str", "d", "", "feature"),
@@ -325,6 +315,9 @@ EVALUATION = Kind(
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
-    for kind in (SPLIT, TRUTH, BASE_FLOW, TEMPLATE_MODEL, TEMPLATE, SCORES, SIGNIFICANCE, CLOSURE, EVALUATION)
+    for kind in (
+        *(SPLIT, TRUTH, BASE_FLOW, TEMPLATE_MODEL, TEMPLATE, SCORES, SIGNIFICANCE, CLOSURE, EVALUATION),
+        *(MORPH_MODEL, MORPH),
+    )
 }
 """Every kind by name."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import anomaly_cli
-from anomaly_cli.cli import data_commands, information, run_commands, stage_commands
+from anomaly_cli.cli import data_commands, information, morph_commands, run_commands, stage_commands
 from anomaly_cli.cli.failures import interrupt
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 run_commands.register(app)
 stage_commands.register(app)
+morph_commands.register(app)
 data_commands.register(app)
 information.register(app)
 

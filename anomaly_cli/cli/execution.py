@@ -15,6 +15,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
 from anomaly_cli.report.summary import summarise_run
 from anomaly_cli.stages.frame import Outcome, Resources, State, append_log, save_config
 
@@ -97,3 +98,36 @@ def run_stages(directory: Path, config: Config, makers: list[Maker], overwrite: 
     for outcome in outcomes:
         show(Text(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}"))
     return run
+
+
+def run_morph(directory: Path, config: MorphConfig, from_model: Path | None, overwrite: bool, quiet: bool) -> None:
+    """Move one data set into another and print how well it went."""
+    from anomaly_cli.artifacts.morph_schema import MORPH
+    from anomaly_cli.artifacts.store import read_artifact, write_files
+    from anomaly_cli.report.morph import morph_tables
+    from anomaly_cli.stages.morph import artifact_path, config_for_model, load_data, make_morph, make_morph_model
+
+    run = RunDirectory(directory)
+    if from_model is not None:
+        config = config_for_model(config, from_model)
+    outcomes: list[Outcome] = []
+    try:
+        with show_progress(quiet) as progress:
+            resources = Resources(config.seed, config.threads, 1, progress)
+            data = load_data(config)
+            run.create()
+            if from_model is None:
+                outcomes.append(make_morph_model(directory, config, data, resources, overwrite))
+            outcomes.append(make_morph(directory, config, data, resources, overwrite, from_model))
+            write_files({directory / MORPH_CONFIG_NAME: config.to_toml().encode()})
+    finally:
+        append_log(run, outcomes)
+    for outcome in outcomes:
+        show(Text(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}"))
+    show(morph_tables(read_artifact(artifact_path(directory, MORPH), MORPH)))
+    show(Text(f"Next: anomaly morph plot --output {directory}"))
+
+
+def show_written(path: Path) -> None:
+    """Say that a file was written."""
+    show(Text(f"{path}: written"))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anomaly_cli.config import RUN_CONFIG_NAME, Config, load_config
+from anomaly_cli.config import RUN_CONFIG_NAME, Config, load_config, load_settings
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.windows import parse_window
+from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
 
 
 def resolve_config(
@@ -22,8 +23,7 @@ def resolve_config(
         overrides: `key=value` texts.
         options: command-line options by dotted key; those that are None were not given.
     """
-    own = run / RUN_CONFIG_NAME if run is not None else None
-    files = [path for path in (own,) if path is not None and path.is_file()] + [path for path in (file,) if path]
+    files = _config_files(run and run / RUN_CONFIG_NAME, file)
     given = {key: value for key, value in options.items() if value is not None}
     if "data.inject" in given and given["data.inject"].isdigit():
         given["data.inject"] = int(given["data.inject"])
@@ -37,6 +37,24 @@ def resolve_config(
         if given.get(key) not in (None, "", "shipped"):
             given[key] = str(Path(given[key]).expanduser().absolute())
     return load_config(files, overrides or (), given)
+
+
+def resolve_morph_config(
+    directory: Path, file: Path | None, overrides: Sequence[str] | None, options: dict[str, Any]
+) -> MorphConfig:
+    """Return the configuration of a morph, as `resolve_config` does that of an analysis."""
+    given = {key: value for key, value in options.items() if value is not None}
+    for key in ("data.columns", "data.conditions"):
+        if key in given:
+            given[key] = [name.strip() for name in given[key].split(",") if name.strip()]
+    for key in ("data.source", "data.target"):
+        if given.get(key) and not given[key].startswith("toy:"):
+            given[key] = str(Path(given[key]).expanduser().absolute())
+    return load_settings(MorphConfig, _config_files(directory / MORPH_CONFIG_NAME, file), overrides or (), given)
+
+
+def _config_files(own: Path | None, file: Path | None) -> list[Path]:
+    return [path for path in (own,) if path is not None and path.is_file()] + [path for path in (file,) if path]
 
 
 def _numbers(text: str) -> list[float]:

@@ -11,10 +11,10 @@ import numpy as np
 from anomaly_cli.core.errors import AnomalyError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
+from anomaly_cli.datasets.containers import RawPlace, Table, read_table
 from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest
 from anomaly_cli.datasets.rawfeatures import CHUNK_EVENTS, N_SLOTS, read_rows, to_constituents
 from anomaly_cli.datasets.readers import CATHODE, EventTable, read_events
-from anomaly_cli.datasets.containers import RawPlace, Table, read_table
 
 REGIONS = (Window(3000.0, 3300.0), Window(3300.0, 3700.0), Window(3700.0, 4600.0))
 """The windows that are counted: the usual side-bands and signal region of LHCO."""

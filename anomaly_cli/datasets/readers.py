@@ -13,9 +13,9 @@ from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.records import nearest
+from anomaly_cli.datasets.containers import CATHODE_COLUMNS, RawPlace, Table, read_table, require_file
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS, EventFeatures, compute_features
 from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own
-from anomaly_cli.datasets.containers import CATHODE_COLUMNS, RawPlace, Table, read_table, require_file
 
 BoolArray = npt.NDArray[np.bool_]
 OFFICIAL, CURTAINS, CATHODE, OWN = "official features", "CURTAINs", "CATHODE", "own file"

@@ -7,6 +7,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import zuko
@@ -43,6 +44,10 @@ def make_spline_flow(
 def start_at_identity(flow: zuko.flows.NSF) -> None:
     """Set the last layer of every transform to zero, so that every spline starts as the identity."""
     for transform in flow.transform.transforms:
+        if not hasattr(transform, "hyper"):  # one feature and no condition: the spline's parameters themselves
+            for parameter in transform.parameters():
+                nn.init.zeros_(parameter)
+            continue
         last = [layer for layer in transform.hyper if hasattr(layer, "weight")][-1]
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -86,7 +91,12 @@ class PairTransport(nn.Module):
         return moved, log_det
 
 
+def condition_on(flow: zuko.flows.NSF, context: Tensor) -> Any:
+    """Return the distribution of a flow at a context `(n, c)`; zuko wants None where c is 0."""
+    return flow(context if context.shape[1] else None)
+
+
 def negative_log_density(flow: zuko.flows.NSF, x: Tensor, context: Tensor) -> Tensor:
-    """Return -log p(x | context) of each event `(n,)`."""
-    density: Tensor = flow(context).log_prob(x)
+    """Return -log p(x | context) of each event `(n,)`; `context` `(n, c)`, c may be 0."""
+    density: Tensor = condition_on(flow, context).log_prob(x)
     return -density

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
 """From event indices `(b,)` and a generator to the loss of each event `(b,)`."""
+Begin = Callable[[float], None]
+"""Called before each step with the fraction of the training that is done, and with 1 before validation."""
 Report = Callable[[int, int, str], None]
 """Called after each epoch with the epochs done, the epochs in all, and a note."""
 
@@ -78,12 +80,14 @@ class Task:
         loss: loss per event of a batch of indices.
         training: indices of training events `(n,)`.
         validation: indices of validation events `(v,)`.
+        begin: told how far the training is, for losses that change on the way.
     """
 
     module: nn.Module
     loss: Loss
     training: Tensor
     validation: Tensor
+    begin: Begin = lambda _: None
 
 
 def train(task: Task, schedule: Schedule, generator: torch.Generator, report: Report) -> list[Epoch]:
@@ -119,6 +123,7 @@ def _train_once(task: Task, schedule: Schedule, generator: torch.Generator, repo
     curve: list[Epoch] = []
     for epoch in range(schedule.epochs + 1):
         mean = optimisation.train_epoch(generator) if epoch > 0 else math.nan
+        task.begin(1.0)
         with optimisation.averaged_weights():
             value = _validate(task, schedule.batch_size)
             if not math.isfinite(value) or (epoch > 0 and not math.isfinite(mean)):
@@ -143,10 +148,10 @@ class _Optimisation:
         self.task = task
         self.schedule = schedule
         self.optimizer = torch.optim.Adam(task.module.parameters(), lr=schedule.learning_rate)
-        n_steps = schedule.epochs * math.ceil(len(task.training) / schedule.batch_size)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _rate(step, n_steps))
+        self.n_steps = schedule.epochs * math.ceil(len(task.training) / schedule.batch_size)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _rate(step, self.n_steps))
         self.average = [weight.detach().clone() for weight in task.module.parameters()]
-        self.n_steps = 0
+        self.n_done = 0
 
     @property
     def learning_rate(self) -> float:
@@ -158,12 +163,14 @@ class _Optimisation:
         total = 0.0
         order = self.task.training[torch.randperm(len(self.task.training), generator=generator)]
         for batch in torch.split(order, self.schedule.batch_size):
+            self.task.begin(self.n_done / self.n_steps)
             losses = self.task.loss(batch, generator)
             self.optimizer.zero_grad()
             losses.mean().backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.task.module.parameters(), self.schedule.gradient_clip)
             self.optimizer.step()
             self.scheduler.step()
+            self.n_done += 1
             self._update_average()
             total += float(losses.detach().sum())
             if not math.isfinite(total):
@@ -174,8 +181,7 @@ class _Optimisation:
         """Move the average towards the weights; over the first steps it forgets the untrained ones faster."""
         if not self.schedule.averaging:
             return
-        self.n_steps += 1
-        decay = min(self.schedule.averaging, (1 + self.n_steps) / (10 + self.n_steps))
+        decay = min(self.schedule.averaging, (1 + self.n_done) / (10 + self.n_done))
         with torch.no_grad():
             for mean, weight in zip(self.average, self.task.module.parameters(), strict=True):
                 mean.lerp_(weight, 1.0 - decay)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomaly_cli.analysis.distances import measure_distances
+from anomaly_cli.analysis.distances import feature_distances, measure_distances, sliced_wasserstein
 
 
 def normal(n, seed, shift=0.0, correlation=0.0):
@@ -52,3 +52,11 @@ def test_units_do_not_matter():
     first, second = distances(x, y), distances(x * scale, y * scale)
     assert first.fpd == pytest.approx(second.fpd)
     assert first.wasserstein == pytest.approx(second.wasserstein)
+
+
+def test_the_sliced_distance_of_a_shift_is_its_mean_projection():
+    points = np.random.default_rng(1).standard_normal((4_001, 2))
+    # a shift s along one axis projects to s |cos(angle)|, on average 2 s / pi
+    shifted = sliced_wasserstein(points, points + [3.0, 0.0], np.random.default_rng(2))
+    assert shifted == pytest.approx(6.0 / np.pi, rel=0.1)
+    assert feature_distances(points, points + [2.0, 0.5]) == pytest.approx([2.0, 0.5])

@@ -1,0 +1,217 @@
+"""Flows for flows from simulation (FETA): simulated signal-region events morphed to look like data.
+
+References:
+    T. Golling, S. Klein, R. Mastandrea, B. Nachman, "Flow-enhanced transportation for anomaly detection",
+    2023, arXiv:2212.11285.
+    T. Golling, S. Klein, R. Mastandrea, B. Nachman, J. A. Raine, "Flows for Flows: Morphing one Dataset
+    into another with Maximum Likelihood Estimation", 2023, arXiv:2309.06472.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.folds import FloatArray, hash_uniform
+from anomaly_cli.core.records import nearest
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.windows import Window
+from anomaly_cli.methods import densities
+from anomaly_cli.methods.base import (
+    Arrays,
+    Context,
+    FittedTemplate,
+    Need,
+    Sample,
+    SimulationInputs,
+    TemplateInputs,
+    TemplateMethod,
+    TrainingRow,
+    require,
+)
+from anomaly_cli.nets import flows_for_flows as nets
+from anomaly_cli.nets import training
+from anomaly_cli.nets.scaling import MassScaler
+
+FEWEST_SIMULATED = 500
+"""Fewer simulated events than this in a side-band or the signal region cannot be used."""
+VALIDATION_FRACTION = 0.1
+
+
+@dataclass(frozen=True)
+class FlowsForFlows(densities.DensitySettings, TemplateMethod):
+    """Settings of flows for flows from simulation.
+
+    A transport learns in the side-bands how simulated events at a mass become observed ones at that mass.
+    Simulated signal-region events are then moved by it. Each side is first scaled to be standard normal at
+    every mass, by a fit to the observed side-bands and one to the simulation at all masses, which nothing is
+    blind to: the difference of the marginals is in the two scalings, and the transport starts as the identity.
+
+    Each target mass is given the simulated event of the same rank in mass, so that the template has the
+    requested masses and events hardly change theirs.
+
+    Attributes:
+        direction: `forward` or `inverse` train the transport one way under the density of the observed or
+            simulated side-bands; `alternate` and `both` train it both ways.
+        penalty_weight: of an L1 penalty on movement of the scaled features; 0 for none.
+        transport_transforms: coupling transforms of the transport.
+        transport_hidden: widths of its hidden layers.
+        transport_bins: its spline bins.
+        transport_epochs: epochs at most.
+        transport_batch_size: events per step.
+        transport_learning_rate: largest learning rate.
+    """
+
+    name: ClassVar[str] = "flows_for_flows"
+    summary: ClassVar[str] = "simulated signal-region events moved by a flow from simulation to data"
+    reference: ClassVar[str] = "arXiv:2212.11285"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SIMULATION})
+
+    direction: str = "alternate"
+    penalty_weight: float = 0.0
+    transport_transforms: int = 2
+    transport_hidden: tuple[int, ...] = (32, 32)
+    transport_bins: int = 4
+    transport_epochs: int = 6
+    transport_batch_size: int = 1024
+    transport_learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        self.check_density(self.name)
+        counts = [self.transport_transforms, self.transport_bins, self.transport_epochs, self.transport_batch_size]
+        widths = min(self.transport_hidden, default=0)
+        densities.check_positive(self.name, [*counts, widths], [self.transport_learning_rate])
+        if self.direction not in nets.DIRECTIONS:
+            hint = nearest(self.direction, nets.DIRECTIONS)
+            raise ConfigError(f"method {self.name}: direction '{self.direction}' is not known; {hint}")
+        if self.penalty_weight < 0.0:
+            raise ConfigError(f"method {self.name}: penalty_weight must be 0 (no penalty) or above")
+
+    def fit(self, inputs: TemplateInputs, context: Context) -> FittedFlowsForFlows:
+        """Fit scalings, densities and transport to the side-bands of both sides.
+
+        Raises:
+            ConfigError: where there is no simulation.
+            PhysicsError: where it has too few events.
+            TrainingError: where a training diverges twice.
+        """
+        simulation = require(inputs, SimulationInputs, self.name).simulation
+        bands = [_inside(simulation, window) for window in inputs.regions.side_bands]
+        everywhere = [bands[0], _inside(simulation, inputs.regions.sr), bands[1]]
+        scalers = (
+            densities.fit_scaler(everywhere, self.scaling),
+            densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling),
+        )
+        simulated = concatenate(bands)
+        is_validation = hash_uniform(simulated.event_id, context.streams.integer("validation")) < VALIDATION_FRACTION
+        simulated_side, n_simulated = _side(scalers, 0, simulated, is_validation)
+        observed_side, n_observed = _side(scalers, 1, inputs.side_bands, inputs.is_validation)
+        trainer = densities.Trainer(self.name, context)
+        with training.seeded(context.streams.integer("training"), context.threads) as generator:
+            modules = self._make_modules(len(simulated.names))
+            rows = self._train(modules, (simulated_side, observed_side), trainer, generator)
+        fitted = FittedFlowsForFlows(scalers, modules["transport"], _inside(simulation, inputs.regions.sr))
+        fitted.training = rows
+        fitted.n_clipped_training = dict(zip(simulated.names, (n_simulated + n_observed).tolist(), strict=True))
+        return fitted
+
+    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedFlowsForFlows:
+        """Rebuild a fitted template from the arrays of its model artifact."""
+        simulation = require(inputs, SimulationInputs, self.name).simulation
+        transport = self._make_modules(len(simulation.names))["transport"]
+        densities.load_module(transport, arrays, "transport")
+        scalers = [
+            MassScaler.from_arrays({k[len(side) :]: v for k, v in arrays.items() if k.startswith(side)})
+            for side in ("simulation.", "observed.")
+        ]
+        return FittedFlowsForFlows((scalers[0], scalers[1]), transport, _inside(simulation, inputs.regions.sr))
+
+    def _make_modules(self, d: int) -> Mapping[str, Any]:
+        modules = {
+            name: self.make_base(d)
+            for name, unused_by in (("simulation density", "forward"), ("observed density", "inverse"))
+            if self.direction != unused_by
+        }
+        size = nets.Size(self.transport_transforms, self.transport_hidden, self.transport_bins)
+        return {**modules, "transport": nets.Transport(d, 1, size, "concatenation", starts_at_identity=True)}
+
+    def _train(
+        self,
+        modules: Mapping[str, Any],
+        sides: tuple[nets.Side, nets.Side],
+        trainer: densities.Trainer,
+        generator: torch.Generator,
+    ) -> list[TrainingRow]:
+        rows = []
+        schedule = training.Schedule(self.base_epochs, self.base_batch_size, self.base_learning_rate, self.patience)
+        for name, side in (("simulation density", sides[0]), ("observed density", sides[1])):
+            if name in modules:
+                task = nets.density_task(modules[name], side)
+                rows += trainer.train(name, "base_learning_rate", task, schedule, generator)
+        penalty = nets.Penalty(int(self.penalty_weight > 0.0), self.penalty_weight)
+        task = nets.transport_task(
+            modules["transport"],
+            sides,
+            (modules.get("simulation density"), modules.get("observed density")),
+            nets.Objective(self.direction, penalty, keeps_condition=True),
+        )
+        schedule = training.Schedule(
+            self.transport_epochs, self.transport_batch_size, self.transport_learning_rate, self.patience
+        )
+        return rows + trainer.train("transport flow", "transport_learning_rate", task, schedule, generator)
+
+
+def _side(
+    scalers: tuple[MassScaler, MassScaler], which: int, events: Events, is_validation: npt.NDArray[np.bool_]
+) -> tuple[nets.Side, npt.NDArray[np.int64]]:
+    """Return events scaled as their side is, at masses scaled alike on both sides, and how many were clipped."""
+    x, n_clipped = scalers[which].transform(events.mjj, events.features)
+    mass = densities.to_tensor(scalers[1].mass(events.mjj)[:, None])
+    indices = (torch.from_numpy(np.flatnonzero(mask)) for mask in (~is_validation, is_validation))
+    return nets.Side(densities.to_tensor(x), mass, *indices), n_clipped
+
+
+def _inside(simulation: Events, window: Window) -> Events:
+    inside = simulation.take(window.contains(simulation.mjj))
+    if len(inside) < FEWEST_SIMULATED:
+        raise PhysicsError(
+            f"the simulation has {len(inside)} events in {window.text} TeV, at least {FEWEST_SIMULATED} are needed;"
+            " give a larger file with --simulation"
+        )
+    return inside
+
+
+class FittedFlowsForFlows(FittedTemplate):
+    """A trained transport from simulation to data, and the simulated events that it moves."""
+
+    def __init__(self, scalers: tuple[MassScaler, MassScaler], transport: nn.Module, events: Events) -> None:
+        self.simulation_scaler, self.observed_scaler = scalers
+        self.transport: Any = transport
+        self.events = events
+
+    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
+        """Move simulated events to the target masses; every event is used about equally often."""
+        sources = densities.draw_sources(self.events, len(target_masses), streams.generator("sources"))
+        by_rank = np.empty_like(sources)
+        by_rank[np.argsort(target_masses, kind="stable")] = sources[np.argsort(self.events.mjj[sources], kind="stable")]
+        chosen = self.events.take(by_rank)
+        scaled, _ = self.simulation_scaler.transform(chosen.mjj, chosen.features)
+        x, mass = (densities.to_tensor(array) for array in (scaled, self.observed_scaler.mass(target_masses)[:, None]))
+        with training.seeded(0, 1):
+            moved = densities.to_array(nets.move_all(self.transport, x, mass, mass))
+        return densities.restored_sample(self.observed_scaler, target_masses, moved, chosen)
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return scalings and the weights of the transport under prefixed names."""
+        arrays = densities.module_arrays("transport", self.transport)
+        for side, scaler in (("simulation", self.simulation_scaler), ("observed", self.observed_scaler)):
+            arrays |= {f"{side}.{name}": array for name, array in scaler.to_arrays().items()}
+        return arrays

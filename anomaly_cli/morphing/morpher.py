@@ -1,0 +1,229 @@
+"""Trains the flows that move one table into another, and moves it: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import ndtri
+from torch import nn
+
+from anomaly_cli.core.errors import TrainingError
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.progress import Progress, Step
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.tables import Table
+from anomaly_cli.methods.base import Arrays, TrainingRow
+from anomaly_cli.methods.densities import load_module, module_arrays, to_array, to_tensor
+from anomaly_cli.morphing.settings import FlowSettings, MorphSettings
+from anomaly_cli.nets import flows_for_flows as nets
+from anomaly_cli.nets import training
+
+SIDES = ("source", "target")
+N_POINTS = 200
+"""Quantiles of a quantile scaling."""
+REACH = 4.0
+"""Linear scaling puts the pooled data into about [-4, 4], inside the splines' [-5, 5]."""
+MODULES = ("source_density", "target_density", "transport")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A rising, piecewise linear map of each feature, the same on both sides; the ends go on straight.
+
+    Attributes:
+        points: values of the feature at the knots `(d, k)`, rising.
+        scaled: scaled values there `(d, k)`, rising.
+    """
+
+    points: FloatArray
+    scaled: FloatArray
+
+    @staticmethod
+    def fit(values: FloatArray, kind: str) -> Scaling:
+        """Fit to the pooled features of both sides `(n, d)`; `kind` is `linear` or `quantile`."""
+        if kind == "linear":
+            center, half = values.mean(axis=0), np.abs(values - values.mean(axis=0)).max(axis=0) / REACH
+            return Scaling(np.stack([center - half, center + half], axis=1), np.tile([-1.0, 1.0], (len(center), 1)))
+        levels = np.unique(np.clip(np.linspace(0.0, 1.0, N_POINTS), 0.5 / len(values), 1.0 - 0.5 / len(values)))
+        points, scaled = np.quantile(values, levels, axis=0).T, np.tile(ndtri(levels), (values.shape[1], 1))
+        points[:, 0], points[:, -1] = values.min(axis=0), values.max(axis=0)
+        smallest = 1e-9 * (points[:, -1:] - points[:, :1])  # ties: a discrete value is a steep step
+        return Scaling(points + smallest * np.arange(points.shape[1]), scaled)
+
+    def transform(self, values: FloatArray) -> FloatArray:
+        """Return the scaled features `(n, d)`."""
+        return _piecewise(values, self.points, self.scaled)
+
+    def inverse(self, scaled: FloatArray) -> FloatArray:
+        """Return the features `(n, d)`."""
+        return _piecewise(scaled, self.scaled, self.points)
+
+
+def _piecewise(values: FloatArray, from_knots: FloatArray, to_knots: FloatArray) -> FloatArray:
+    mapped = np.empty_like(values)
+    for column, (x, y) in enumerate(zip(from_knots, to_knots, strict=True)):
+        index = np.clip(np.searchsorted(x, values[:, column], side="right") - 1, 0, len(x) - 2)
+        slope = (y[index + 1] - y[index]) / (x[index + 1] - x[index])
+        mapped[:, column] = y[index] + slope * (values[:, column] - x[index])
+    return mapped
+
+
+class Morpher:
+    """Trained flows from a source to a target table.
+
+    Attributes:
+        settings: how it was made.
+        scaling: scaling of the features.
+        condition_scaling: scaling of the conditions.
+        modules: the trained networks by name.
+        curve: training curves.
+    """
+
+    def __init__(self, settings: MorphSettings, scalings: tuple[Scaling, Scaling], modules: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self.scaling, self.condition_scaling = scalings
+        self.modules = dict(modules)
+        self.curve: Sequence[TrainingRow] = ()
+
+    @property
+    def mover(self) -> nets.Mover:
+        """What moves events."""
+        if self.settings.variant == "base_transfer":
+            return nets.BaseTransfer(self.modules["source_density"], self.modules["target_density"])
+        transport: nets.Transport = self.modules["transport"]
+        return transport
+
+    def move(self, source: Table, target_condition: FloatArray) -> FloatArray:
+        """Move every event of the source.
+
+        Args:
+            source: events `(n, d)` and their conditions `(n, c)`.
+            target_condition: conditions to move to `(n, c)`.
+
+        Returns:
+            The moved features `(n, d)`, in the order of the source.
+        """
+        x = to_tensor(self.scaling.transform(source.values))
+        old, new = (to_tensor(self.condition_scaling.transform(c)) for c in (source.condition, target_condition))
+        with training.seeded(0, 1):
+            return self.scaling.inverse(to_array(nets.move_all(self.mover, x, old, new)))
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return scalings and weights under prefixed names."""
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for name, scaling in (("features", self.scaling), ("conditions", self.condition_scaling)):
+            arrays |= {f"scaling.{name}.points": scaling.points, f"scaling.{name}.scaled": scaling.scaled}
+        for name, module in self.modules.items():
+            arrays |= module_arrays(name, module)
+        return arrays
+
+    @staticmethod
+    def from_arrays(settings: MorphSettings, arrays: Arrays) -> Morpher:
+        """Rebuild what `to_arrays` returned."""
+        scalings = [
+            Scaling(arrays[f"scaling.{name}.points"], arrays[f"scaling.{name}.scaled"])
+            for name in ("features", "conditions")
+        ]
+        d, c = (len(scaling.points) for scaling in scalings)
+        modules = _make_modules(settings, d, c)
+        for name, module in modules.items():
+            load_module(module, arrays, name)
+        return Morpher(settings, (scalings[0], scalings[1]), modules)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which events of a table are for training and which for validation: indices."""
+
+    training: npt.NDArray[np.int64]
+    validation: npt.NDArray[np.int64]
+
+
+def train_morpher(
+    tables: tuple[Table, Table],
+    splits: tuple[Split, Split],
+    settings: MorphSettings,
+    context: tuple[Streams, int, Progress],
+) -> Morpher:
+    """Train the flows that a variant needs.
+
+    Args:
+        tables: source and target.
+        splits: their training and validation events; others are not used.
+        settings: how.
+        context: random streams, threads, and where to report.
+
+    Raises:
+        TrainingError: where a training diverges twice.
+    """
+    streams, threads, progress = context
+    used = [np.concatenate([split.training, split.validation]) for split in splits]
+    pooled = np.concatenate([table.values[use] for table, use in zip(tables, used, strict=True)])
+    pooled_condition = np.concatenate([table.condition[use] for table, use in zip(tables, used, strict=True)])
+    scalings = Scaling.fit(pooled, settings.scaling), Scaling.fit(pooled_condition, "linear")
+    sides = tuple(_side(table, split, scalings) for table, split in zip(tables, splits, strict=True))
+    rows = []
+    with training.seeded(streams.integer("training"), threads) as generator:
+        modules = _make_modules(settings, pooled.shape[1], pooled_condition.shape[1])
+        for name, module in modules.items():
+            flow: FlowSettings = settings.density
+            if name == "transport":
+                task, flow = _transport_task(module, (sides[0], sides[1]), modules, settings), settings.transport
+            else:
+                task = nets.density_task(module, sides[name == "target_density"])
+            rows += _train(task, name.replace("_", " "), flow, generator, progress)
+    morpher = Morpher(settings, scalings, modules)
+    morpher.curve = rows
+    return morpher
+
+
+def _make_modules(settings: MorphSettings, d: int, c: int) -> dict[str, nn.Module]:
+    """Return the networks that the variant needs, in the order of their training."""
+    modules: dict[str, nn.Module] = {}
+    for name, unused_by in (("source_density", "forward"), ("target_density", "inverse")):
+        if settings.trained_direction != unused_by:
+            modules[name] = nets.make_density(d, c, _size(settings.density))
+    if settings.variant != "base_transfer":
+        context = settings.context if c else "none"
+        modules["transport"] = nets.Transport(d, c, _size(settings.transport), context, settings.starts_at_identity)
+    return modules
+
+
+def _size(flow: FlowSettings) -> nets.Size:
+    return nets.Size(flow.transforms, flow.hidden, flow.bins)
+
+
+def _transport_task(
+    transport: Any, sides: tuple[nets.Side, nets.Side], modules: Mapping[str, nn.Module], settings: MorphSettings
+) -> training.Task:
+    penalty = nets.Penalty({"none": 0, "l1": 1, "l2": 2}[settings.penalty], settings.penalty_weight, settings.annealed)
+    objective = nets.Objective(settings.trained_direction, penalty, settings.condition == "own")
+    densities = modules.get("source_density"), modules.get("target_density")
+    return nets.transport_task(transport, sides, densities, objective)
+
+
+def _train(
+    task: training.Task, part: str, flow: FlowSettings, generator: torch.Generator, progress: Progress
+) -> list[TrainingRow]:
+    schedule = training.Schedule(flow.epochs, flow.batch_size, flow.learning_rate, flow.patience)
+    try:
+        curve = training.train(task, schedule, generator, lambda *step: progress(Step(f"morph: {part}", *step)))
+    except training.Diverged:
+        setting = f"flows.{'transport' if part == 'transport' else 'density'}.learning_rate"
+        raise TrainingError(
+            f"morph: the training of the {part} diverged twice; lower its learning rate, for instance --set"
+            f" {setting}={flow.learning_rate / 20:g}, or use --set flows.scaling=quantile"
+        ) from None
+    return [TrainingRow(part, *vars(epoch).values()) for epoch in curve]
+
+
+def _side(table: Table, split: Split, scalings: tuple[Scaling, Scaling]) -> nets.Side:
+    x, condition = scalings[0].transform(table.values), scalings[1].transform(table.condition)
+    return nets.Side(
+        to_tensor(x), to_tensor(condition), torch.from_numpy(split.training), torch.from_numpy(split.validation)
+    )

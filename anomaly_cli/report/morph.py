@@ -1,0 +1,133 @@
+"""Tables and picture of `anomaly morph`, made from its artifact alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from anomaly_cli.artifacts.morph_schema import MORPH
+from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.core.records import nearest
+
+FloatArray = npt.NDArray[np.float64]
+MOST_POINTS = 20_000
+"""Points of a panel, at most."""
+MOST_ARROWS = 400
+FORMATS = (".png", ".pdf", ".svg")
+
+
+def morph_tables(morph: Artifact) -> RenderableType:
+    """Return how alike moved events and target are, and how far they were moved."""
+    groups = morph.groups
+    n_test = [int(groups[name]["is_test"].sum()) for name in ("moved", "target")]
+    quality = Table(
+        title=f"Compared with the target, on {n_test[0]} source and {n_test[1]} target events kept out of the training",
+        caption="AUC of boosted trees, 0.5 is perfect. Distances in standard deviations of the features.",
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+    )
+    for header in ("", "AUC", "sliced Wasserstein", "distance moved"):
+        quality.add_column(header, justify="right" if header else "left", overflow="fold")
+    for name, auc, error, sliced, distance in zip(*groups["quality"].values(), strict=True):
+        quality.add_row(str(name), f"{auc:.4f} +- {error:.4f}", f"{sliced:.4f}", f"{distance:.3f}")
+    features = Table(title="Features, in their own units", box=box.SIMPLE_HEAD, title_justify="left")
+    for header in ("", "standard deviation", "Wasserstein before", "Wasserstein after", "mean change"):
+        features.add_column(header, justify="right" if header else "left", overflow="fold")
+    for name, *numbers in zip(*groups["features"].values(), strict=True):
+        features.add_row(str(name), *(f"{number:.4g}" for number in numbers))
+    return Group(quality, features)
+
+
+def draw_morph(artifact: Path, figure: Path, columns: str) -> Path:
+    """Draw source, moved events, target and movement into a file.
+
+    Args:
+        artifact: a morph artifact.
+        figure: the picture: png, pdf or svg.
+        columns: two feature names, as `x,y`; the first two where empty.
+
+    Raises:
+        AnomalyError: where the artifact cannot be used, or the picture not be written.
+    """
+    if figure.suffix.lower() not in FORMATS:
+        raise ConfigError(f"{figure}: cannot be drawn in this format; let --figure end in {', '.join(FORMATS)}")
+    if not artifact.exists():
+        raise ArtifactError(f"{artifact}: no such file; make it with 'anomaly morph --output {artifact.parent}'")
+    morph = read_artifact(artifact, MORPH)
+    x, y = _choose(morph, columns)
+    picture = Figure(figsize=(14.0, 3.6), layout="constrained")
+    FigureCanvasAgg(picture)
+    draw_panels(list(picture.subplots(1, 4, sharex=True, sharey=True)), morph, (x, y))
+    try:
+        picture.savefig(figure, dpi=150, metadata=_timeless(figure.suffix.lower()))
+    except OSError as error:
+        raise ArtifactError(f"{figure}: cannot be written ({error.strerror}); choose another with --figure") from error
+    return figure
+
+
+def draw_panels(axes: list[Axes], morph: Artifact, features: tuple[int, int]) -> None:
+    """Draw the four panels of a morph.
+
+    Args:
+        axes: four panels: source, moved, target, movement.
+        morph: a morph artifact.
+        features: indices of the two features.
+    """
+    moved, pair = morph.groups["moved"], list(features)
+    before, after, aim = (
+        values[:, pair] for values in (moved["before"], moved["after"], morph.groups["target"]["values"])
+    )
+    middle = before.mean(axis=0)
+    origin = np.arctan2(before[:, 1] - middle[1], before[:, 0] - middle[0])
+    for panel, points, colour, title in (
+        (axes[0], before, origin, "source"),
+        (axes[1], after, origin, "moved"),
+        (axes[2], aim, None, "target"),
+    ):
+        step = -(-len(points) // MOST_POINTS)  # from everywhere in the file, which may be in some order
+        draw_points(panel, points[::step], None if colour is None else colour[::step])
+        panel.set_title(title)
+    step = -(-len(before) // MOST_ARROWS)
+    draw_movement(axes[3], before[::step], after[::step])
+    axes[3].set_title("movement")
+    for panel in axes:
+        panel.set_xlabel(morph.features[pair[0]])
+    axes[0].set_ylabel(morph.features[pair[1]])
+
+
+def draw_points(axes: Axes, points: FloatArray, origin: FloatArray | None) -> None:
+    """Draw points `(n, 2)`, coloured by the angle `(n,)` at which they started, or grey."""
+    x, y = points.T
+    colour = "0.35" if origin is None else origin
+    axes.scatter(x, y, s=1.0, c=colour, cmap=None if origin is None else "hsv", linewidths=0.0, rasterized=True)
+
+
+def draw_movement(axes: Axes, before: FloatArray, after: FloatArray) -> None:
+    """Draw an arrow from where each event was to where it is, `(n, 2)` each."""
+    (x, y), (u, v) = before.T, (after - before).T
+    axes.quiver(x, y, u, v, angles="xy", scale_units="xy", scale=1.0, width=0.002, color="tab:blue", alpha=0.5)
+
+
+def _choose(morph: Artifact, columns: str) -> tuple[int, int]:
+    names = [name.strip() for name in columns.split(",")] if columns else list(morph.features[:2])
+    for name in names:
+        if name not in morph.features:
+            raise ConfigError(f"{morph.path}: has no feature '{name}'; {nearest(name, morph.features)}")
+    if len(names) != 2:
+        raise ConfigError(f"{morph.path}: a picture takes two features, not {len(names)}; name them as --columns x,y")
+    return morph.features.index(names[0]), morph.features.index(names[1])
+
+
+def _timeless(suffix: str) -> dict[str, None]:
+    """Return metadata that leave out the date, so that the same artifact gives the same file."""
+    return {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix, {})

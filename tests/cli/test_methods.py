@@ -1,0 +1,128 @@
+"""Every template method from the command line; the shared base flow; what each refuses."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import pytest
+from conftest import FAST, invoke
+from toys import shipped_rows, write_official
+
+EFFICIENT = [
+    *("--method", "curtains_f4f_efficient"),
+    *("--set", "methods.curtains_f4f_efficient.base_epochs=1"),
+    *("--set", "methods.curtains_f4f_efficient.transport_epochs=1"),
+]
+DATA = ["--inject", "150", "--reserve", "0.3", "--processes", "1"]
+
+
+def provenance(path):
+    with h5py.File(path) as file:
+        return json.loads(file.attrs["provenance"])
+
+
+@pytest.fixture(scope="module")
+def efficient(tmp_path_factory, data_file):
+    """A finished run of the efficient configuration, with its own base flow."""
+    run = tmp_path_factory.mktemp("efficient") / "run"
+    result = invoke("run", "--run", run, "--signal-region", "3.3-3.7", "--data", data_file, *DATA, *FAST, *EFFICIENT)
+    assert result.exit_code == 0, result.output
+    return run
+
+
+def test_a_run_makes_the_base_flow_that_it_lacks_and_keeps_it(efficient, data_file):
+    base = provenance(efficient / "base_flow.h5")
+    assert base["stage"] == "base flow"
+    assert provenance(efficient / "model.h5")["settings"]["base_has_seen_signal_region"] is True
+    again = invoke("run", "--run", efficient, "--quiet")
+    assert again.exit_code == 0, again.output
+    assert "Up to date, not run again: split, base flow" in again.output
+
+
+def test_every_event_is_in_the_base_flow_or_left_out(efficient):
+    with h5py.File(efficient / "split.h5") as split, h5py.File(efficient / "base_flow.h5") as base:
+        n_events = sum(len(split[name]["mjj"]) for name in ("sb1", "sr", "sb2", "rest"))
+        assert int(base["counts/n_seen"][()]) == n_events
+        assert int(base["counts/n_left_out"][()]) == 0
+
+
+def test_another_signal_region_uses_the_same_base_flow(efficient, data_file, tmp_path):
+    options = ["--signal-region", "3.4-3.8", "--data", data_file, "--base", efficient / "base_flow.h5"]
+    result = invoke("run", "--run", tmp_path / "other", *options, *DATA, *FAST, *EFFICIENT)
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "other" / "base_flow.h5").exists()
+    used = provenance(tmp_path / "other" / "model.h5")["inputs"]["base_flow"]
+    assert used == provenance(efficient / "model.h5")["inputs"]["base_flow"]
+
+
+def test_a_window_can_be_left_out_of_the_base_flow(efficient, tmp_path):
+    base = tmp_path / "blind.h5"
+    result = invoke("base", "--run", efficient, "--without", "3.3-3.7", "--base", base, "--quiet")
+    assert result.exit_code == 0, result.output
+    with h5py.File(efficient / "split.h5") as split, h5py.File(base) as file:
+        assert int(file["counts/n_left_out"][()]) == len(split["sr/mjj"])
+    result = invoke("run", "--run", efficient, "--base", base)
+    assert result.exit_code == 4
+    assert "base_has_seen_signal_region was True, now False" in result.output
+
+
+def test_a_base_flow_of_other_events_is_refused(efficient, data_file, tmp_path):
+    options = ["--signal-region", "3.3-3.7", "--data", data_file, "--base", efficient / "base_flow.h5", "--seed", "2"]
+    result = invoke("run", "--run", tmp_path / "run", *options, *DATA, *FAST, *EFFICIENT)
+    assert result.exit_code == 4
+    assert "was trained on other events" in result.output
+    assert "seed differ" in result.output
+
+
+@pytest.mark.parametrize("method", ["salad", "flows_for_flows"])
+def test_a_method_from_simulation_asks_for_it_before_anything_is_made(method, data_file, tmp_path):
+    options = ["--signal-region", "3.3-3.7", "--data", data_file, "--method", method]
+    result = invoke("run", "--run", tmp_path / "run", *options, *DATA)
+    assert result.exit_code == 2
+    assert "--simulation FILE" in result.output
+
+
+def test_simulation_is_weighted_to_the_data(copied, data_file, tmp_path):
+    simulation = write_official(tmp_path / "simulation.h5", shipped_rows(7))
+    options = ["--method", "salad", "--simulation", simulation, "--set", "methods.salad.epochs=2", "--overwrite"]
+    result = invoke("run", "--run", copied, *options, "--processes", "1")
+    assert result.exit_code == 0, result.output
+    with h5py.File(copied / "template.h5") as file:
+        assert (file["events/source_id"][()] < 0).all()
+        assert file["events/weight"][()].mean() == pytest.approx(1.0)
+        assert file["events/weight"][()].std() > 0.0
+
+
+def test_a_simulation_with_other_columns_is_refused_by_the_name_of_the_column(copied, tmp_path):
+    names = ("pxj1", "pyj1", "other")
+    simulation = write_official(tmp_path / "simulation.h5", shipped_rows(50)[:, :3], names)
+    result = invoke("template", "--run", copied, "--method", "salad", "--simulation", simulation, "--overwrite")
+    assert result.exit_code == 3
+    assert "column 'pzj1' is missing" in result.output
+
+
+@pytest.mark.parametrize("method", ["supervised", "cwola_hunting", "over_idealised", "drapes_signal_region"])
+def test_references_and_bounds_run_to_the_end(method, copied):
+    quick = ["--set", f"methods.{method}.epochs=1"] if method.startswith("drapes") else []
+    result = invoke("run", "--run", copied, "--method", method, "--overwrite", "--processes", "1", *quick)
+    assert result.exit_code == 0, result.output
+    assert f"template {method}" in result.output
+
+
+def test_a_combination_scores_every_event_with_every_component(copied):
+    quick = ["--set", "methods.combined.methods=['rad_ot','cathode']"]
+    result = invoke("run", "--run", copied, "--method", "combined", "--overwrite", "--processes", "1", *quick)
+    assert result.exit_code == 0, result.output
+    with h5py.File(copied / "template.h5") as template, h5py.File(copied / "scores.h5") as scores:
+        component = template["components/component"][()]
+        assert set(component) == {0, 1}
+        assert len(scores["template/score"]) == len(component)
+        assert len(scores["observed/score"]) > 0
+
+
+def test_a_method_that_needs_truth_cannot_be_combined(copied):
+    options = ["--method", "combined", "--set", "methods.combined.methods=['rad_ot','idealised']", "--overwrite"]
+    result = invoke("run", "--run", copied, *options)
+    assert result.exit_code == 2
+    assert "'idealised' cannot be combined" in result.output

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toys import REGIONS, toy_inputs, toy_simulation
+
+from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.progress import silent
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.methods.base import Context, SimulationInputs, TemplateInputs
+from anomaly_cli.methods.registry import make_method
+
+QUICK = {"base_epochs": 1, "transport_epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    seen, _ = toy_inputs(12_000)
+    blind = vars(TemplateInputs(seen.sb1, seen.sb2, seen.regions, seen.is_validation))
+    return SimulationInputs(**blind, simulation=toy_simulation())
+
+
+def fit(inputs, **settings):
+    return make_method("flows_for_flows", {**QUICK, **settings}).fit(inputs, Context(Streams(1), 1, silent))
+
+
+@pytest.mark.parametrize(
+    ("direction", "parts"),
+    [
+        ("forward", ["observed density", "transport flow"]),
+        ("inverse", ["simulation density", "transport flow"]),
+        ("both", ["simulation density", "observed density", "transport flow"]),
+    ],
+)
+def test_a_direction_trains_the_densities_it_needs(inputs, direction, parts):
+    fitted = fit(inputs, direction=direction)
+    assert list(dict.fromkeys(row.part for row in fitted.training)) == parts
+    assert np.isfinite(fitted.sample(np.full(11, 3500.0), Streams(1)).events.features).all()
+
+
+def test_events_keep_about_their_mass_and_only_signal_region_events_are_moved(inputs):
+    masses = np.random.default_rng(1).uniform(REGIONS.sr.low, REGIONS.sr.high, 8209)
+    events = fit(inputs).sample(masses, Streams(1)).events
+    simulated = dict(zip(inputs.simulation.event_id.tolist(), inputs.simulation.mjj.tolist(), strict=True))
+    sources = np.array([simulated[identity] for identity in events.source_id.tolist()])
+    assert np.array_equal(events.mjj, masses)
+    assert REGIONS.sr.contains(sources).all()
+    assert np.abs(sources - masses).max() < 50.0  # the windows' spectra differ a little; at random 400 GeV
+
+
+def test_a_simulation_without_enough_events_in_a_window_is_refused(inputs):
+    few = inputs.simulation.take(inputs.simulation.mjj < REGIONS.sr.high)
+    with pytest.raises(PhysicsError, match=r"0 events in 3.7-4.6 TeV.*--simulation"):
+        fit(SimulationInputs(**{**vars(inputs), "simulation": few}))
+
+
+def test_settings_that_do_not_fit_are_refused():
+    with pytest.raises(ConfigError, match="did you mean 'forward'"):
+        make_method("flows_for_flows", {"direction": "forwards"})
+    with pytest.raises(ConfigError, match="0 \\(no penalty\\) or above"):
+        make_method("flows_for_flows", {"penalty_weight": -1.0})

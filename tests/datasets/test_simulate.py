@@ -153,7 +153,8 @@ def test_a_line_that_pythia_does_not_know_is_refused(tmp_path, small_chunks):
 
 
 @pytest.mark.slow
-def test_processes_change_nothing(tmp_path, small_chunks):
+def test_processes_change_nothing(tmp_path):
+    pytest.importorskip("pythia8mc")
     wanted = Simulation(Process("signal"), 50, 3)
     for processes in (1, 2):
         simulate(wanted, tmp_path / f"{processes}.h5", processes, silent)

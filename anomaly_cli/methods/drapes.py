@@ -38,6 +38,10 @@ from anomaly_cli.nets import diffusion, training
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
 
 
+NOISE_DRAWS = 4
+"""Noise levels at which every validation event is denoised, so that epochs can be compared."""
+
+
 @dataclass(frozen=True)
 class DrapesSettings(TemplateMethod):
     """What the three templates share: the denoiser, trained on both side-bands, and how it is sampled.
@@ -66,15 +70,15 @@ class DrapesSettings(TemplateMethod):
 
     blocks: int = 3
     width: int = 128
-    epochs: int = 30
-    batch_size: int = 512
-    learning_rate: float = 2e-3
-    averaging: float = 0.995
-    patience: int = 10
+    epochs: int = 80
+    batch_size: int = 1024
+    learning_rate: float = 4e-3
+    averaging: float = 0.999
+    patience: int = 20
     sampler: str = "dpm"
-    steps: int = 20
-    sigma_min: float = 0.002
-    sigma_max: float = 80.0
+    steps: int = 25
+    sigma_min: float = 0.05
+    sigma_max: float = 10.0
     scaling_order: int = 3
     scaling_bin_events: int = 1000
     bound: float = 4.5
@@ -139,7 +143,8 @@ class DrapesSettings(TemplateMethod):
         schedule = training.Schedule(
             self.epochs, self.batch_size, self.learning_rate, self.patience, averaging=self.averaging
         )
-        task = training.Task(denoiser, loss, data.training, data.validation)
+        validation = data.validation.repeat(NOISE_DRAWS)
+        task = training.Task(denoiser, loss, data.training, validation)
         return trainer.train("denoiser", "learning_rate", task, schedule, generator)
 
 
@@ -164,8 +169,8 @@ class DrapesSideBands(DrapesSettings):
     name: ClassVar[str] = "drapes_side_bands"
     summary: ClassVar[str] = "side-band events, partly noised and denoised at signal-region masses"
 
-    sigma_max: float = 1.0
-    steps: int = 10
+    sigma_max: float = 0.5
+    steps: int = 12
 
     def starting_events(self, inputs: TemplateInputs) -> Events:
         """Return the side-band events."""
@@ -187,7 +192,7 @@ class DrapesSignalRegion(DrapesSettings):
     chooses_mass: ClassVar[bool] = True
 
     sigma_max: float = 2.0
-    steps: int = 10
+    steps: int = 15
 
     def starting_events(self, inputs: TemplateInputs) -> Events:
         """Return the observed events of the signal region.

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-LOG_SIGMA_MEAN, LOG_SIGMA_STD = -1.2, 1.2
-"""Noise levels of the training: ln(sigma) ~ Normal (EDM, table 1)."""
+LOG_SIGMA_MEAN, LOG_SIGMA_STD = -0.5, 1.2
+"""Noise levels of the training: ln(sigma) ~ Normal; EDM (table 1) has -1.2 for data of half the width."""
 RHO = 7.0
 """Spacing of the sampling steps (EDM, eq. 5)."""
 SIGMA_DATA = 1.0

@@ -25,8 +25,6 @@ from anomaly_cli.stages.smooth_model import make_smooth_model
 
 VERSION = 1
 FEWEST_EXPERIMENTS = 2
-DENSITY_EPOCHS = 10
-"""Epochs of the smooth model's density."""
 
 
 def calibration_jobs(n_experiments: int) -> list[Job]:
@@ -61,7 +59,7 @@ def prepare(
         AnomalyError: where the data have no labels, or the method needs more than side-bands.
     """
     require_side_bands_only(config, "pseudo-experiments")
-    outcome = make_smooth_model(run, DENSITY_EPOCHS, config.seed, resources, overwrite)
+    outcome = make_smooth_model(run, config.seed, resources, overwrite)
     return open_laboratory(run, config, folder), outcome
 
 

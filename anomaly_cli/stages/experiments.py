@@ -21,7 +21,7 @@ from anomaly_cli.analysis.counting import experiments
 from anomaly_cli.analysis.limits import asymptotic_limits
 from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.analysis.profile import signed_root
-from anomaly_cli.artifacts.contents import read_regions, read_split, read_truth
+from anomaly_cli.artifacts.contents import read_regions, read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.artifacts.store import write_files
@@ -35,7 +35,7 @@ from anomaly_cli.stages.counting import build_cuts, loosest_first
 from anomaly_cli.stages.frame import Resources
 from anomaly_cli.stages.measurements import configured_digest, find_measurements
 from anomaly_cli.stages.search import Search, run_search
-from anomaly_cli.stages.smooth_model import SmoothModel, outer_range, read_smooth_model
+from anomaly_cli.stages.smooth_model import SmoothModel, outer_range, read_smooth_model, require_truth
 
 FIRST_SIGNAL_ID = 1_000_000_000
 """Ids of injected events start here."""
@@ -90,10 +90,8 @@ class Laboratory:
 def open_laboratory(run: RunDirectory, config: Config, folder: str) -> Laboratory:
     """Return what the pseudo-experiments of a run share; its smooth model must exist."""
     split = read_split(run)
-    truth = read_truth(run, split)
-    if truth is None:
-        raise ConfigError("pseudo-experiments need labelled data; calibrate with simulated data of the same kind")
-    model, artifact = read_smooth_model(run)
+    truth = require_truth(run, split)
+    model, artifact = read_smooth_model(run, split, truth)
     observed = concatenate([split.events(name) for name in ("sb1", "sr", "sb2", "rest")])
     reference = truth.reference.take(truth.reference_is_signal)
     signal = concatenate([observed.take(truth.is_signal[observed.event_id]), reference])

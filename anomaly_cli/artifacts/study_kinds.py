@@ -38,6 +38,14 @@ _EXPERIMENTS = {
     "limit": Column("f8", "n,t", "", "95 % CLs limit on signal events after the cut, asymptotic"),
 }
 
+_FAILED = Group(
+    {
+        "index": Column("i8", "o", "", "number of the job"),
+        "reason": Column("str", "o", "", "why it gave no result"),
+    },
+    "pseudo-experiments without a result, which are in no figure",
+)
+
 CALIBRATION = Kind(
     "calibration",
     1,
@@ -45,6 +53,7 @@ CALIBRATION = Kind(
     "anomaly significance calibrate",
     {
         "experiments": Group(_EXPERIMENTS, "one row per pseudo-experiment, one column per cut"),
+        "failed": _FAILED,
         "tests": Group(
             per_test(
                 mean=Column("f8", "t", "", "mean of signed z"),
@@ -72,6 +81,7 @@ INJECTION = Kind(
     "anomaly significance inject-scan",
     {
         "experiments": Group(_EXPERIMENTS, "one row per pseudo-experiment, one column per cut"),
+        "failed": _FAILED,
         "tests": Group(
             {
                 "n_injected": Column("i8", "t", "", "signal events put in"),

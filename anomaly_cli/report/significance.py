@@ -97,14 +97,15 @@ def read_calibration(run: RunDirectory, significance: Artifact) -> Artifact | No
 
 def calibration_tables(calibration: Artifact) -> list[RenderableType]:
     """Return spread and type-I errors of signed Z without signal."""
-    n = len(calibration.groups["experiments"]["index"])
+    n, n_failed = (len(calibration.groups[group]["index"]) for group in ("experiments", "failed"))
     levels, settings = calibration.groups["levels"]["level"], calibration.provenance.settings
     missing = [name for key, name in (("closure", "closure"), ("overdispersion", "k-fold")) if not settings[key]]
     contents = f", WITHOUT {' and '.join(missing)}" if missing else ""
     spread = make_table(
         f"Calibration: {n} background-only pseudo-experiments through the whole chain{contents}",
         ["cut", "mean of Z", "std of Z", "KS p", "statistics only: mean", "std"],
-        "Right are 0 and 1; 68 % intervals. statistics only: without closure and over-dispersion.",
+        "Right are 0 and 1; 68 % intervals. statistics only: without closure and over-dispersion."
+        + (f" {n_failed} more gave no result." if n_failed else ""),
     )
     rates = make_table(
         "Calibration: how often p0 is smaller than",

@@ -16,7 +16,7 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import write_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.stages.experiments import Job, Laboratory, Record, open_laboratory, record_columns, run_jobs
+from anomaly_cli.stages.experiments import Job, Laboratory, Record, divide_records, open_laboratory, run_jobs
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.measurements import configured_digest
 from anomaly_cli.stages.search import require_side_bands_only
@@ -86,7 +86,9 @@ def make_calibration(
     plan = _plan(run, config, laboratory, schema.CALIBRATION, {"experiments": n_experiments})
 
     def make() -> None:
-        records = run_jobs(laboratory, jobs, resources, "calibration: pseudo-experiments")
+        records, groups = divide_records(
+            run_jobs(laboratory, jobs, resources, "calibration: pseudo-experiments"), FEWEST_EXPERIMENTS
+        )
         z, bare = (np.array([record[name] for record in records]) for name in ("z", "z_statistical"))
         rows = []
         for column, efficiency in enumerate(laboratory.config.significance.background_efficiencies):
@@ -107,11 +109,7 @@ def make_calibration(
                     "ks_p": found.ks_p,
                 }
             )
-        groups = {
-            "experiments": record_columns(records),
-            "tests": columns_of(rows),
-            "levels": {"level": list(LEVELS)},
-        }
+        groups |= {"tests": columns_of(rows), "levels": {"level": list(LEVELS)}}
         write_artifact(plan.output, schema.CALIBRATION, groups, plan.provenance)
 
     return execute(plan, overwrite, make)
@@ -132,14 +130,16 @@ def make_injection_study(
     plan = _plan(run, config, laboratory, schema.INJECTION, settings)
 
     def make() -> None:
-        records = run_jobs(laboratory, jobs, resources, "injection study: pseudo-experiments")
+        records, groups = divide_records(
+            run_jobs(laboratory, jobs, resources, "injection study: pseudo-experiments"), 1
+        )
         efficiencies = laboratory.config.significance.background_efficiencies
         rows = [
             _injection_row([r for r in records if r["n_injected"] == n], n, column, efficiency)
-            for n in sorted(set(injected))
+            for n in sorted({record["n_injected"] for record in records})
             for column, efficiency in enumerate(efficiencies)
         ]
-        groups = {"experiments": record_columns(records), "tests": columns_of(rows)}
+        groups |= {"tests": columns_of(rows)}
         write_artifact(plan.output, schema.INJECTION, groups, plan.provenance)
 
     return execute(plan, overwrite, make)

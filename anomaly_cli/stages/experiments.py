@@ -26,7 +26,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.config import Config
-from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.errors import ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.streams import Streams
@@ -117,13 +117,20 @@ def open_laboratory(run: RunDirectory, config: Config, folder: str) -> Laborator
 
 
 def run_jobs(laboratory: Laboratory, jobs: Sequence[Job], resources: Resources, task: str) -> list[Record]:
-    """Run the jobs whose records are missing, and return all records in order."""
+    """Run the jobs whose records are missing, and return all records in order.
+
+    A pseudo-experiment that cannot be analysed (a poor side-band fit, a training that diverges) has a record
+    that says why.
+    """
     records = []
     for done, job in enumerate(jobs):
         resources.progress(Step(task, done, len(jobs)))
         record = read_record(laboratory, job)
         if record is None:
-            record = run_job(laboratory, job, resources)
+            try:
+                record = run_job(laboratory, job, resources)
+            except (PhysicsError, TrainingError) as error:  # one of many: kept and counted, not dropped
+                record = {"index": job.index, "n_injected": job.n_injected, "error": str(error)}
             laboratory.folder.mkdir(parents=True, exist_ok=True)
             write_files({_path(laboratory, job): json.dumps({"key": laboratory.key, **record}, indent=1).encode()})
         records.append(record)
@@ -193,6 +200,19 @@ def _inject(laboratory: Laboratory, n: int, streams: Streams) -> Events:
     return replace(inside, event_id=ids, source_id=ids)
 
 
-def record_columns(records: Sequence[Record]) -> dict[str, Any]:
-    """Return records as the columns of the schema."""
-    return {name: [record[name] for record in records] for name in records[0]}
+def divide_records(records: Sequence[Record], fewest: int) -> tuple[list[Record], dict[str, dict[str, Any]]]:
+    """Return the records with a result, and all as groups of the schema.
+
+    Raises:
+        PhysicsError: where fewer than `fewest` have a result.
+    """
+    good, failed = ([r for r in records if ("error" in r) is is_failed] for is_failed in (False, True))
+    if len(good) < fewest:
+        raise PhysicsError(
+            f"{len(failed)} of {len(records)} pseudo-experiments gave no result, the first because:"
+            f" {failed[0]['error']}"
+        )
+    return good, {
+        "experiments": {name: [record[name] for record in good] for name in good[0]},
+        "failed": {"index": [r["index"] for r in failed], "reason": [r["error"] for r in failed]},
+    }

@@ -15,7 +15,9 @@ from toys import shipped_rows, write_official
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import read_any, read_artifact
+from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.stages.experiments import divide_records
 
 
 def run_ok(*arguments):
@@ -301,3 +303,13 @@ def test_methods_that_need_more_than_side_bands_have_no_validation_windows(fresh
     refused = invoke("significance", "closure", "--run", fresh, "--set", "template.method=idealised", "--overwrite")
     assert refused.exit_code == 2
     assert "needs more than side-bands" in " ".join(refused.output.split())
+
+
+def test_pseudo_experiments_without_a_result_are_counted():
+    good = {"index": 0, "n_injected": 0, "z": [0.1]}
+    failed = {"index": 1, "n_injected": 0, "error": "a poor fit"}
+    records, groups = divide_records([good, failed], 1)
+    assert records == [good]
+    assert groups["failed"] == {"index": [1], "reason": ["a poor fit"]}
+    with pytest.raises(PhysicsError, match="1 of 1 pseudo-experiments gave no result, the first because: a poor fit"):
+        divide_records([failed], 1)

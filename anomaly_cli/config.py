@@ -114,7 +114,7 @@ class SignificanceSettings:
     toys: int = 100_000
     measurements: str = ""
     windows: int = 8
-    window_width: float = 0.5
+    window_width: float = 1.0
     permutations: int = 20
     resonance_width: float = 0.03
 

@@ -23,8 +23,10 @@ class PlacedWindow:
 def place_windows(regions: Regions, lowest: float, highest: float, width: float) -> list[PlacedWindow]:
     """Return all disjoint windows of a width outside the signal region, the nearest first.
 
-    They are laid edge to edge, downwards from the signal region and upwards from it. Side-bands are as wide
-    as those of the analysis, not counting the signal region where they span it, and end where the data end.
+    They are laid edge to edge, downwards and upwards, from 100 GeV away from the signal region: a window that
+    bordered on it would have no side-band there, and a template would have to bridge both. Side-bands are as
+    wide as those of the analysis, not counting the signal region where they span it, and end where the data
+    end.
 
     Args:
         regions: windows of the analysis.
@@ -34,17 +36,17 @@ def place_windows(regions: Regions, lowest: float, highest: float, width: float)
     """
     placed: list[tuple[float, PlacedWindow]] = []
     sr = regions.sr
-    n_below, n_above = int((sr.low - lowest) // width), int((highest - sr.high) // width)
-    windows = [Window(sr.low - (k + 1) * width, sr.low - k * width) for k in range(n_below)]
-    windows += [Window(sr.high + k * width, sr.high + (k + 1) * width) for k in range(n_above)]
+    below, above = sr.low - SHORTEST_SIDE_BAND, sr.high + SHORTEST_SIDE_BAND
+    windows = [Window(below - (k + 1) * width, below - k * width) for k in range(int((below - lowest) // width))]
+    windows += [Window(above + k * width, above + (k + 1) * width) for k in range(int((highest - above) // width))]
     for window in windows:
-        below = _take_down(window.low, regions.sb1.width, sr, lowest)
-        above = _take_up(window.high, regions.sb2.width, sr, highest)
-        if min(sum(part.width for part in below), sum(part.width for part in above)) < SHORTEST_SIDE_BAND:
+        lower = _take_down(window.low, regions.sb1.width, sr, lowest)
+        upper = _take_up(window.high, regions.sb2.width, sr, highest)
+        if min(sum(part.width for part in lower), sum(part.width for part in upper)) < SHORTEST_SIDE_BAND:
             continue
-        sides = Regions(sr=window, sb1=Window(below[0].low, window.low), sb2=Window(window.high, above[-1].high))
+        sides = Regions(sr=window, sb1=Window(lower[0].low, window.low), sb2=Window(window.high, upper[-1].high))
         distance = max(sr.low - window.high, window.low - sr.high)
-        placed.append((distance, PlacedWindow(sides, (*below, *above))))
+        placed.append((distance, PlacedWindow(sides, (*lower, *upper))))
     return [item for _, item in sorted(placed, key=lambda pair: pair[0])]
 
 

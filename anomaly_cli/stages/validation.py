@@ -97,7 +97,7 @@ def find_searches(split: Artifact, config: Config) -> list[Search]:
     if len(usable) < FEWEST_WINDOWS:
         raise PhysicsError(
             f"validation windows: the data leave {len(usable)} signal-free windows of {width:.0f} GeV with side-bands,"
-            f" at least {FEWEST_WINDOWS} are needed; narrow them with --set significance.window_width=0.25"
+            f" at least {FEWEST_WINDOWS} are needed; narrow them with --set significance.window_width=0.5"
         )
     return usable[: config.significance.windows]
 

@@ -27,13 +27,19 @@ def test_windows_are_disjoint_and_hold_nothing_of_the_signal_region(width, lowes
 
 
 def test_the_nearest_windows_come_first_and_side_bands_skip_the_signal_region():
-    placed = place_windows(REGIONS, 2600.0, 6000.0, 200.0)
-    assert [item.regions.sr.text for item in placed[:4]] == ["3.1-3.3", "3.7-3.9", "2.9-3.1", "3.9-4.1"]
-    first = placed[0]
-    assert [part.text for part in first.stretches] == ["2.8-3.1", "3.7-4.6"]
-    assert first.regions.sb2.text == "3.3-4.6"
-    above = placed[3]
-    assert [part.text for part in above.stretches] == ["3.2-3.3", "3.7-3.9", "4.1-5"]
+    placed = place_windows(REGIONS, 2600.0, 6000.0, 400.0)
+    assert [item.regions.sr.text for item in placed[:4]] == ["2.8-3.2", "3.8-4.2", "4.2-4.6", "4.6-5"]
+    first, second = placed[:2]
+    assert [part.text for part in first.stretches] == ["2.6-2.8", "3.2-3.3", "3.7-4.5"]
+    assert first.regions.sb2.text == "3.2-4.5"
+    assert [part.text for part in second.stretches] == ["3.1-3.3", "3.7-3.8", "4.2-5.1"]
+
+
+def test_the_gap_that_a_template_bridges_is_the_window_alone():
+    for item in place_windows(REGIONS, 2000.0, 9000.0, 400.0):
+        edges = [edge for part in item.stretches for edge in (part.low, part.high)]
+        assert item.regions.sr.low in edges
+        assert item.regions.sr.high in edges
 
 
 def test_side_bands_are_as_wide_as_those_of_the_analysis():

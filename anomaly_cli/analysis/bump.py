@@ -7,6 +7,7 @@ sculpting, a pass rate that depends on the mass.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ FEWEST_EVENTS = 30
 TAIL_FRACTION, TAIL_SHIFT, TAIL_WIDTH = 0.2, -2.0, 3.0
 """Low-mass tail of the resonance (radiation, lost energy): its share, and its shift and width in core widths."""
 SMALLEST_RATE = 1e-9
+CONVERGED = 1e-8
+"""A fit ends where a step lowers the deviance by less."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def _maximise(spectrum: BinnedSpectrum, n_parameters: int, shape: FloatArray) ->
             if found <= current + 1e-10:
                 break
             size /= 2
-        is_done = current - found < 1e-9 and size * np.abs(step).max() < 1e-6 * (1.0 + np.abs(parameters).max())
+        is_done = current - found < CONVERGED  # also where the rate would turn negative beyond
         if found <= current + 1e-10:
             parameters, current = trial, found
         if is_done or size <= 1e-10:
@@ -174,11 +177,16 @@ def _deviance_at(spectrum: BinnedSpectrum, basis: FloatArray, shape: FloatArray,
 def bump_toys(
     spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, n_toys: int, generator: np.random.Generator
 ) -> FloatArray:
-    """Return signed significances of pseudo-experiments without signal `(n_toys,)`, the background refitted in each."""
-    z = np.empty(n_toys)
+    """Return signed significances of pseudo-experiments without signal `(n_toys,)`, the background refitted in each.
+
+    One that cannot be fitted counts as infinitely significant, which is conservative.
+    """
+    z = np.full(n_toys, np.inf)
     for index in range(n_toys):
         counts = generator.poisson(fit.background).astype(np.float64)
-        z[index] = fit_bump(BinnedSpectrum(spectrum.low, spectrum.high, counts), resonance, fit.n_parameters).z
+        toy = BinnedSpectrum(spectrum.low, spectrum.high, counts)
+        with contextlib.suppress(PhysicsError):
+            z[index] = fit_bump(toy, resonance, fit.n_parameters).z
     return z
 
 

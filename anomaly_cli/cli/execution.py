@@ -92,10 +92,10 @@ def _next_steps(run: RunDirectory) -> list[str]:
         return [f"Next: anomaly run --run {run.path} --unblind   (looks at the signal region, and records that)"]
     lines = [f"Next: anomaly inspect {path}"]
     missing = [
-        f"      anomaly significance {command} --run {run.path}   (measures {what}: minutes)"
+        f"      anomaly significance {command} --run {run.path}   ({what}: minutes)"
         for kind, command, what in (
-            (schema.PERMUTATION, "permute", "the k-fold over-dispersion"),
-            (schema.VALIDATION, "closure", "the closure uncertainty"),
+            (schema.PERMUTATION, "permute", "measures over-dispersion"),
+            (schema.VALIDATION, "closure", "measures closure"),
         )
         if not run.artifact(kind).exists()
     ]

@@ -94,18 +94,42 @@ class TemplateSettings:
 
 @dataclass(frozen=True)
 class SignificanceSettings:
-    """The counting experiment.
+    """The significance suite.
 
     Attributes:
         background_efficiencies: fractions of the template that the cuts keep.
+        pass_fail_from: from this background efficiency on, the data that fail the cut normalise the
+            background; below it, the side-band fit.
+        toys: pseudo-experiments per p-value.
+        measurements: another run directory of the same settings, whose validation windows and permutations
+            are used; empty for the run's own.
+        windows: signal-free windows in which closure is validated.
+        window_width: their width in units of the signal region's.
+        permutations: permutations of the labels.
+        resonance_width: relative width of the resonance of the bump hunt.
     """
 
     background_efficiencies: tuple[float, ...] = (0.2, 0.05, 0.01, 0.001)
+    pass_fail_from: float = 0.05
+    toys: int = 100_000
+    measurements: str = ""
+    windows: int = 8
+    window_width: float = 1.0
+    permutations: int = 20
+    resonance_width: float = 0.03
 
     def __post_init__(self) -> None:
         if not self.background_efficiencies or not all(0.0 < eff < 1.0 for eff in self.background_efficiencies):
             raise ConfigError(
                 "significance: background efficiencies must lie between 0 and 1, as in 0.2,0.05,0.01,0.001"
+            )
+        if len(set(self.background_efficiencies)) < len(self.background_efficiencies):
+            raise ConfigError("significance: a background efficiency is named twice; name each once")
+        if self.toys < 1000 or self.windows < 2 or self.permutations < 2:
+            raise ConfigError("significance: needs toys >= 1000, windows >= 2 and permutations >= 2")
+        if not (0.0 < self.window_width <= 1.0 and 0.0 < self.resonance_width < 0.5 and self.pass_fail_from > 0.0):
+            raise ConfigError(
+                "significance: needs window_width in (0, 1], resonance_width in (0, 0.5) and pass_fail_from above 0"
             )
 
 

@@ -39,6 +39,7 @@ HOMES = {
     "pythia8mc": ("datasets/generator",),
     "pandas": ("datasets",),
     "pyhf": ("analysis",),
+    "yaml": ("report/exchange",),
     "sklearn": ("classifiers", "analysis/quality"),
     "matplotlib": ("report",),
     "zuko": ("nets/flows",),

@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import chi2
 
+from anomaly_cli.analysis.spectrum import (
+    BinnedSpectrum,
+    bin_masses,
+    deviance,
+    dijet_basis,
+    orthogonal_basis,
+    predict,
+)
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.windows import COLLISION_ENERGY, Window
+from anomaly_cli.core.windows import Window
 
-BIN_WIDTH = 20.0
-"""Width of the mass bins, about [GeV]."""
 FEWEST_EVENTS = 50
 """A side-band with fewer events is refused."""
 FEWEST_PARAMETERS, MOST_PARAMETERS = 4, 5
@@ -25,7 +30,8 @@ LARGEST_STEP = 1.0
 """Largest change of the logarithm of the rate in one step of the fit."""
 LARGEST_UNCERTAINTY = 0.5
 """Largest relative uncertainty of a prediction that is worth anything."""
-_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(4)
+WORST_FIT = 1e-3
+"""A fit with a smaller p-value describes nothing and is refused where its yield is used."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class MassFit:
 
     def density(self, mjj: FloatArray) -> FloatArray:
         """Return events per GeV at `mjj` `(n,)` [GeV]."""
-        rate: FloatArray = np.exp(_basis(mjj, len(self.parameters)) @ self.rotation @ self.parameters)
+        rate: FloatArray = np.exp(dijet_basis(mjj, len(self.parameters)) @ self.rotation @ self.parameters)
         return rate
 
     def sample(self, n: int, generator: np.random.Generator) -> FloatArray:
@@ -77,25 +83,6 @@ class MassFit:
         masses: FloatArray = np.interp(generator.random(n) * cumulative[-1], cumulative, grid)
         below: FloatArray = np.minimum(masses, np.nextafter(self.window.high, 0.0))
         return below
-
-
-@dataclass(frozen=True)
-class _Binned:
-    low: FloatArray
-    high: FloatArray
-    counts: FloatArray
-
-    @property
-    def nodes(self) -> FloatArray:
-        """Quadrature points `(bins, nodes)` [GeV]."""
-        points: FloatArray = ((self.low + self.high)[:, None] + (self.high - self.low)[:, None] * _NODES) / 2
-        return points
-
-    @property
-    def weights(self) -> FloatArray:
-        """Quadrature weights `(bins, nodes)` [GeV]."""
-        weights: FloatArray = (self.high - self.low)[:, None] * _NODE_WEIGHTS / 2
-        return weights
 
 
 def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window], signal_region: Window) -> MassFit:
@@ -119,20 +106,21 @@ def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window]
                 f"side-band {window.text} TeV holds {len(mjj)} events, the mass fit needs at least {FEWEST_EVENTS};"
                 " widen it with --side-bands"
             )
-    data = _bin(masses, side_bands)
-    sr = _bin([np.zeros(0)], [signal_region])
-    fit = _fit(data, sr, signal_region, FEWEST_PARAMETERS)
-    spread = abs(fit.n_expected - _fit(data, sr, signal_region, FEWEST_PARAMETERS - 1).n_expected)
+    data = bin_masses(masses, side_bands)
+    sr = bin_masses([np.zeros(0)], [signal_region])
+    fit, spread = _fit(data, sr, signal_region, FEWEST_PARAMETERS), None
     for n_parameters in range(FEWEST_PARAMETERS + 1, MOST_PARAMETERS + 2):
         try:
             larger = _fit(data, sr, signal_region, n_parameters)
         except PhysicsError:
-            break  # the data cannot constrain it; the spread to one parameter less stands
+            break  # the data cannot constrain it
         spread = abs(larger.n_expected - fit.n_expected)
         is_better = chi2.sf(max(fit.chi2 - larger.chi2, 0.0), 1) < SIGNIFICANCE_LEVEL
         if n_parameters > MOST_PARAMETERS or not is_better:
             break
         fit = larger
+    if spread is None:  # no larger fit: the difference to one parameter less stands for it
+        spread = abs(fit.n_expected - _fit(data, sr, signal_region, FEWEST_PARAMETERS - 1).n_expected)
     fit = replace(fit, uncertainty_function=spread)
     if fit.uncertainty > LARGEST_UNCERTAINTY * fit.n_expected:
         raise PhysicsError(
@@ -142,48 +130,36 @@ def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window]
     return fit
 
 
-def _bin(masses: Sequence[FloatArray], windows: Sequence[Window]) -> _Binned:
-    lows, highs, counts = [], [], []
-    for mjj, window in zip(masses, windows, strict=True):
-        edges = np.linspace(window.low, window.high, max(5, round(window.width / BIN_WIDTH)) + 1)
-        position = np.searchsorted(edges, mjj, side="right") - 1  # half-open bins, as the windows are
-        counts.append(np.bincount(position, minlength=len(edges) - 1).astype(np.float64))
-        lows.append(edges[:-1])
-        highs.append(edges[1:])
-    return _Binned(np.concatenate(lows), np.concatenate(highs), np.concatenate(counts))
+def refuse_poor_fit(fit: MassFit) -> None:
+    """Refuse a fit that does not describe its side-bands.
+
+    Raises:
+        PhysicsError: where the goodness of fit is below 0.001.
+    """
+    if fit.p_value < WORST_FIT:
+        raise PhysicsError(
+            f"the side-band mass fit is poor (goodness of fit p = {fit.p_value:.1g}, at least {WORST_FIT:g} is needed),"
+            " so its yield in the signal region means nothing; narrow the side-bands with --side-bands"
+        )
 
 
-def _basis(mjj: FloatArray, n_parameters: int) -> FloatArray:
-    x = mjj / COLLISION_ENERGY
-    terms = [np.ones_like(x), np.log1p(-x)] + [np.log(x) ** power for power in range(1, n_parameters - 1)]
-    return np.stack(terms, axis=-1)
-
-
-def _fit(data: _Binned, sr: _Binned, window: Window, n_parameters: int) -> MassFit:
-    centers = (data.low + data.high) / 2
-    orthogonal, triangle = np.linalg.qr(_basis(centers, n_parameters))
-    rotation = np.linalg.inv(triangle)
-    basis = _basis(data.nodes, n_parameters) @ rotation
-    start = np.log(np.maximum(data.counts, 0.5) / (data.high - data.low))
-    parameters = np.linalg.lstsq(orthogonal, start, rcond=None)[0]
-    for _ in range(100):
-        expected, jacobian = _predict(basis, data.weights, parameters)
-        information = jacobian.T @ (jacobian / expected[:, None])
-        step = np.linalg.solve(information, jacobian.T @ (data.counts / expected - 1.0))
-        step = step * min(1.0, LARGEST_STEP / float(np.abs(basis @ step).max()))
-        parameters = parameters + step
-        if np.abs(step).max() < 1e-10 * (1.0 + np.abs(parameters).max()):
-            break
-    else:
-        raise PhysicsError("the side-band mass fit does not converge; check the side-bands with 'anomaly inspect'")
-    covariance: FloatArray = np.asarray(np.linalg.inv(information), dtype=np.float64)
-    n_expected, gradient = _predict(_basis(sr.nodes, n_parameters) @ rotation, sr.weights, parameters)
+def _fit(data: BinnedSpectrum, sr: BinnedSpectrum, window: Window, n_parameters: int) -> MassFit:
+    basis, rotation = orthogonal_basis(data, n_parameters)
+    try:
+        parameters, covariance = _maximise(data, basis)
+    except np.linalg.LinAlgError:
+        raise PhysicsError(
+            f"the side-bands do not determine the {n_parameters} parameters of the mass fit; widen them with"
+            " --side-bands"
+        ) from None
+    expected, _ = predict(basis, data.weights, parameters)
+    n_expected, gradient = predict(dijet_basis(sr.nodes, n_parameters) @ rotation, sr.weights, parameters)
     slope = gradient.sum(axis=0)
     return MassFit(
         parameters=parameters,
         covariance=covariance,
         rotation=rotation,
-        chi2=_deviance(data.counts, expected),
+        chi2=deviance(data.counts, expected),
         ndf=len(data.counts) - n_parameters,
         window=window,
         n_expected=float(n_expected.sum()),
@@ -192,12 +168,17 @@ def _fit(data: _Binned, sr: _Binned, window: Window, n_parameters: int) -> MassF
     )
 
 
-def _predict(basis: FloatArray, weights: FloatArray, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return expected counts `(bins,)` and their gradient `(bins, p)`."""
-    rate = np.exp(basis @ parameters) * weights
-    return rate.sum(axis=1), (rate[..., None] * basis).sum(axis=1)
-
-
-def _deviance(counts: FloatArray, expected: FloatArray) -> float:
-    log_ratio: npt.NDArray[np.float64] = np.log(np.where(counts > 0, counts, 1.0) / expected)
-    return float(2.0 * (expected - counts + np.where(counts > 0, counts * log_ratio, 0.0)).sum())
+def _maximise(data: BinnedSpectrum, basis: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the parameters of largest likelihood `(p,)` and their covariance `(p, p)`, by Fisher scoring."""
+    middle = basis.mean(axis=1)
+    start = np.log(np.maximum(data.counts, 0.5) / (data.high - data.low))
+    parameters: FloatArray = np.linalg.lstsq(middle, start, rcond=None)[0]
+    for _ in range(100):
+        expected, jacobian = predict(basis, data.weights, parameters)
+        information = jacobian.T @ (jacobian / expected[:, None])
+        step = np.linalg.solve(information, jacobian.T @ (data.counts / expected - 1.0))
+        step = step * min(1.0, LARGEST_STEP / float(np.abs(basis @ step).max()))
+        parameters = parameters + step
+        if np.abs(step).max() < 1e-10 * (1.0 + np.abs(parameters).max()):
+            return parameters, np.asarray(np.linalg.inv(information), dtype=np.float64)
+    raise PhysicsError("the side-band mass fit does not converge; check the side-bands with 'anomaly inspect'")

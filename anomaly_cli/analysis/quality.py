@@ -9,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from anomaly_cli.analysis.counting import effective_sources
+from anomaly_cli.analysis.selection import effective_sources
 from anomaly_cli.core.folds import FloatArray, IntArray, assign_folds
 
 ITERATIONS, LEAVES, FOLDS = 200, 31, 2

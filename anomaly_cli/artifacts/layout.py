@@ -32,6 +32,16 @@ class RunDirectory:
         return self.path / "run_log.json"
 
     @property
+    def unblinding(self) -> Path:
+        """Who looked at the signal region, and when."""
+        return self.path / "unblinding.json"
+
+    @property
+    def exports(self) -> Path:
+        """Tables and likelihoods for others."""
+        return self.path / "exports"
+
+    @property
     def workspaces(self) -> Path:
         """HistFactory workspaces."""
         return self.path / "workspaces"

@@ -10,6 +10,42 @@ from collections.abc import Mapping
 
 from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
+from anomaly_cli.artifacts.significance_kinds import (
+    BUMP,
+    GLOBAL,
+    LIMITS,
+    MASS_FIT,
+    PERMUTATION,
+    SIGNIFICANCE,
+    VALIDATION,
+)
+from anomaly_cli.artifacts.study_kinds import CALIBRATION, INJECTION, SMOOTH_MODEL
+
+__all__ = (
+    "BASE_FLOW",
+    "BUMP",
+    "CALIBRATION",
+    "CLOSURE",
+    "EVALUATION",
+    "GLOBAL",
+    "INJECTION",
+    "KINDS",
+    "LIMITS",
+    "MORPH",
+    "MORPH_MODEL",
+    "PERMUTATION",
+    "SCORES",
+    "SIGNIFICANCE",
+    "SMOOTH_MODEL",
+    "SPLIT",
+    "TEMPLATE",
+    "TEMPLATE_MODEL",
+    "TRUTH",
+    "VALIDATION",
+    "Column",
+    "Group",
+    "Kind",
+)
 
 
 def _events(extra: Mapping[str, Column] | None = None) -> dict[str, Column]:
@@ -38,18 +74,6 @@ _WINDOWS = {
     "name": Column("str", "w", "", "sb1, sr, sb2"),
     "low": Column("f8", "w", "GeV", "lower edge, included"),
     "high": Column("f8", "w", "GeV", "upper edge, excluded"),
-}
-
-_MASS_FIT = {
-    "parameters": Column("f8", "p", "", "ln f = c0 + c1 ln(1-x) + c2 ln x + c3 ln^2 x, orthogonalised basis"),
-    "n_parameters": Column("i8", "", "", "parameters chosen by the forward likelihood-ratio test"),
-    "chi2": Column("f8", "", "", "Poisson deviance of the fit"),
-    "ndf": Column("i8", "", "", "degrees of freedom"),
-    "p_value": Column("f8", "", "", "goodness of fit"),
-    "n_expected": Column("f8", "", "", "predicted background in the signal region, before any cut"),
-    "uncertainty": Column("f8", "", "", "its uncertainty: the two below in quadrature"),
-    "uncertainty_statistical": Column("f8", "", "", "from the covariance of the parameters"),
-    "uncertainty_function": Column("f8", "", "", "difference to the function with one more parameter"),
 }
 
 SPLIT = Kind(
@@ -167,7 +191,7 @@ TEMPLATE = Kind(
             "where the template comes from several methods",
             optional=True,
         ),
-        "mass_fit": Group(_MASS_FIT, "side-band fit that the target masses were drawn from", optional=True),
+        "mass_fit": Group(MASS_FIT, "side-band fit that the target masses were drawn from", optional=True),
         "clipped": Group(
             {
                 "feature": Column("str", "d", "", "feature"),
@@ -187,58 +211,6 @@ SCORES = Kind(
     {
         "observed": Group(_SCORED, "signal-region events"),
         "template": Group(_SCORED, "template events"),
-    },
-)
-
-SIGNIFICANCE = Kind(
-    "significance",
-    1,
-    "counts after each cut, their expectation and their significance",
-    "anomaly significance",
-    {
-        "mass_fit": Group(_MASS_FIT, "side-band fit that normalises the template"),
-        "tests": Group(
-            {
-                "test": Column("str", "t", "", "kind of test"),
-                "background_efficiency": Column("f8", "t", "", "fraction of the template that the cut keeps, as asked"),
-                "n_observed": Column("i8", "t", "", "observed events after the cut"),
-                "n_expected": Column("f8", "t", "", "expected background after the cut"),
-                "uncertainty": Column("f8", "t", "", "total uncertainty of n_expected that the model contains"),
-                "n_template": Column("i8", "t", "", "template events after the cut"),
-                "n_template_all": Column("i8", "t", "", "template events before the cut"),
-                "n_sources": Column("f8", "t", "", "effective number of independent template events after the cut"),
-                "template_uncertainty": Column("f8", "t", "", "relative, from template statistics"),
-                "norm_uncertainty": Column("f8", "t", "", "relative, from the side-band fit"),
-                "closure_uncertainty": Column("f8", "t", "", "relative; NaN where not measured"),
-                "overdispersion": Column(
-                    "f8", "t", "", "k-fold factor on the standard deviation; NaN where not measured"
-                ),
-                "signal_yield": Column("f8", "t", "", "fitted signal events after the cut"),
-                "q0": Column("f8", "t", "", "discovery statistic"),
-                "z": Column("f8", "t", "", "local one-sided significance, asymptotic"),
-                "p0": Column("f8", "t", "", "local one-sided p-value, asymptotic"),
-                "z_closed_form": Column("f8", "t", "", "signed z of the same model in closed form, a check of the fit"),
-                "workspace": Column("str", "t", "", "HistFactory JSON of the test"),
-            },
-            "one row per test",
-        ),
-        "folds": Group(
-            {
-                "test": Column("i8", "f", "", "row in tests"),
-                "fold": Column("i8", "f", "", "fold"),
-                "threshold": Column("f8", "f", "", "score cut in this fold"),
-                "n_observed": Column("i8", "f", "", "observed events above it"),
-                "n_template": Column("i8", "f", "", "template events at or above it"),
-            },
-            "thresholds and counts per fold",
-        ),
-        "selected": Group(
-            {
-                "test": Column("i8", "e", "", "row in tests"),
-                "event_id": Column("i8", "e", "", "identity of a selected observed event"),
-            },
-            "observed events that pass, for overlaps between tests",
-        ),
     },
 )
 
@@ -318,6 +290,7 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         *(SPLIT, TRUTH, BASE_FLOW, TEMPLATE_MODEL, TEMPLATE, SCORES, SIGNIFICANCE, CLOSURE, EVALUATION),
         *(MORPH_MODEL, MORPH),
+        *(VALIDATION, PERMUTATION, BUMP, LIMITS, GLOBAL, SMOOTH_MODEL, CALIBRATION, INJECTION),
     )
 }
 """Every kind by name."""

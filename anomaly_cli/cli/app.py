@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 import anomaly_cli
-from anomaly_cli.cli import data_commands, information, morph_commands, run_commands, stage_commands
+from anomaly_cli.cli import (
+    data_commands,
+    information,
+    morph_commands,
+    run_commands,
+    significance_commands,
+    stage_commands,
+)
 from anomaly_cli.cli.failures import interrupt
 
 app = typer.Typer(
@@ -25,6 +32,7 @@ run_commands.register(app)
 stage_commands.register(app)
 morph_commands.register(app)
 data_commands.register(app)
+significance_commands.register(app)
 information.register(app)
 
 

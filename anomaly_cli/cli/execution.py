@@ -47,14 +47,14 @@ def print_plan(directory: Path, config: Config) -> None:
     show(table)
 
 
-def run_and_summarise(directory: Path, config: Config, overwrite: bool, quiet: bool) -> None:
+def run_and_summarise(directory: Path, config: Config, overwrite: bool, quiet: bool, unblind: bool) -> None:
     """Run all stages and print the result."""
     from anomaly_cli.stages.run import run_chain  # every stage, and so torch and scikit-learn
 
     run = RunDirectory(directory)
     with show_progress(quiet) as progress:
         outcomes = run_chain(
-            run, config, Resources(config.seed, config.threads, config.n_processes, progress), overwrite
+            run, config, Resources(config.seed, config.threads, config.n_processes, progress), overwrite, unblind
         )
     kept = [outcome.stage for outcome in outcomes if not outcome.was_made]
     if kept:
@@ -65,7 +65,10 @@ def run_and_summarise(directory: Path, config: Config, overwrite: bool, quiet: b
 def print_summary(directory: Path) -> None:
     """Print the result of a run, where its files are, and what to do next."""
     run = RunDirectory(directory)
-    missing = [kind for kind in (schema.SPLIT, schema.SIGNIFICANCE, schema.CLOSURE) if not run.artifact(kind).exists()]
+    needed = [schema.SPLIT, schema.SCORES, schema.CLOSURE]
+    if run.artifact(schema.TRUTH).exists():  # without truth the count waits for --unblind
+        needed.append(schema.SIGNIFICANCE)
+    missing = [kind for kind in needed if not run.artifact(kind).exists()]
     if missing:
         raise ArtifactError(
             f"{run.artifact(missing[0])}: no such file, the run is not finished; finish it with"
@@ -74,13 +77,29 @@ def print_summary(directory: Path) -> None:
     show(summarise_run(run))
     files = ", ".join(sorted(p.name for p in directory.iterdir() if not p.name.startswith(".") and p.is_file()))
     show(Text(f"Files in {directory}/: {files}, {run.workspaces.name}/ (HistFactory JSON)"))
-    lines = [f"Next: anomaly inspect {run.artifact(schema.SIGNIFICANCE)}"]
+    lines = _next_steps(run)
     if run.artifact(schema.TRUTH).exists():
         lines.append(f"      anomaly evaluate --run {directory}   (significance improvement, uses truth)")
     workspace = next(iter(sorted(run.workspaces.glob("*.json"))), None)
     if workspace:
         lines.append(f"      pyhf cls {workspace}   (CLs of one nominal signal; Z and p0 are those above)")
     show(Text("\n".join(lines)))
+
+
+def _next_steps(run: RunDirectory) -> list[str]:
+    path = run.artifact(schema.SIGNIFICANCE)
+    if not path.exists():
+        return [f"Next: anomaly run --run {run.path} --unblind   (looks at the signal region, and records that)"]
+    lines = [f"Next: anomaly inspect {path}"]
+    missing = [
+        f"      anomaly significance {command} --run {run.path}   ({what}: minutes)"
+        for kind, command, what in (
+            (schema.PERMUTATION, "permute", "measures over-dispersion"),
+            (schema.VALIDATION, "closure", "measures closure"),
+        )
+        if not run.artifact(kind).exists()
+    ]
+    return lines + missing
 
 
 def run_stages(directory: Path, config: Config, makers: list[Maker], overwrite: bool, quiet: bool) -> RunDirectory:

@@ -86,3 +86,15 @@ Efficiencies = Annotated[
         "--background-efficiencies", metavar="X,...", help="Cuts on the score. [default: 0.2,0.05,0.01,0.001]"
     ),
 ]
+Unblind = Annotated[
+    bool,
+    typer.Option("--unblind", help="Look at the signal region of observed data; recorded in unblinding.json."),
+]
+Measurements = Annotated[
+    str | None,
+    typer.Option(
+        "--measurements",
+        metavar="DIR",
+        help="Run directory of the same settings that holds validation.h5 and permutation.h5. [default: the run's own]",
+    ),
+]

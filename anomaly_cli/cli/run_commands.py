@@ -49,6 +49,7 @@ def run(
     seed: options.Seed = None,
     processes: options.Processes = None,
     overwrite: options.Overwrite = False,
+    unblind: options.Unblind = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -93,7 +94,7 @@ def run(
     if dry_run:
         print_plan(directory, resolved)
     else:
-        run_and_summarise(directory, resolved, overwrite, quiet)
+        run_and_summarise(directory, resolved, overwrite, quiet, unblind)
 
 
 def summary(run_directory: options.Run) -> None:

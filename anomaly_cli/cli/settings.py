@@ -36,6 +36,8 @@ def resolve_config(
     for key in ("data.file", "data.reference", "data.labels", "template.simulation", "template.base"):
         if given.get(key) not in (None, "", "shipped"):
             given[key] = str(Path(given[key]).expanduser().absolute())
+    if given.get("significance.measurements"):
+        given["significance.measurements"] = str(Path(given["significance.measurements"]).expanduser().absolute())
     return load_config(files, overrides or (), given)
 
 

@@ -13,7 +13,7 @@ from anomaly_cli.cli.failures import guarded
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    for command in (split, base, template, classify, significance, closure, evaluate):
+    for command in (split, base, template, classify, closure, evaluate):
         app.command(command.__name__)(guarded(command))
 
 
@@ -66,8 +66,9 @@ def split(
 
     run = run_stages(run_directory, resolved, [make_split], overwrite, quiet)
     artifact = read_split(run)
-    show(cutflow_table(artifact))
-    show(region_table(run, artifact))
+    is_blinded = not artifact.groups["origin"]["has_truth"]
+    show(cutflow_table(artifact, is_blinded))
+    show(region_table(run, artifact, is_blinded))
 
 
 def base(
@@ -164,34 +165,6 @@ def classify(
     from anomaly_cli.stages.classify import make_scores
 
     run_stages(run_directory, resolved, [make_scores], overwrite, quiet)
-
-
-def significance(
-    run_directory: options.Run,
-    background_efficiencies: options.Efficiencies = None,
-    config: options.ConfigFile = None,
-    settings: options.Settings = None,
-    seed: options.Seed = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Count after each cut on the score and ask pyhf how significant the excess is.
-
-    Example: anomaly significance --run my-run --background-efficiencies 0.01,0.001
-    """
-    given = {"significance.background_efficiencies": background_efficiencies, "seed": seed}
-    from anomaly_cli.cli.settings import resolve_config
-
-    resolved = resolve_config(run_directory, config, settings, given)
-    from anomaly_cli.artifacts import schema
-    from anomaly_cli.artifacts.store import read_artifact
-    from anomaly_cli.cli.execution import run_stages, show
-    from anomaly_cli.report.summary import significance_tables
-    from anomaly_cli.stages.significance import make_significance
-
-    run = run_stages(run_directory, resolved, [make_significance], overwrite, quiet)
-    for table in significance_tables(read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)):
-        show(table)
 
 
 def closure(

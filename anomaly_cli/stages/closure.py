@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.counting import effective_sources
 from anomaly_cli.analysis.distances import measure_distances
 from anomaly_cli.analysis.quality import Sampled, Separation, measure_separation
+from anomaly_cli.analysis.selection import effective_sources
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import Truth, read_regions, read_split, read_template, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory

@@ -14,9 +14,11 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.methods.base import Need
 from anomaly_cli.stages.base import make_base, plan_base
+from anomaly_cli.stages.blinding import is_blinded, unblind
 from anomaly_cli.stages.classify import make_scores, plan_classify
 from anomaly_cli.stages.closure import make_closure, plan_closure
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, State, append_log, inspect_plan, save_config
+from anomaly_cli.stages.measurements import configured_digest
 from anomaly_cli.stages.significance import make_significance, plan_significance
 from anomaly_cli.stages.split import make_split, plan_split
 from anomaly_cli.stages.template import configured_method, make_model, make_template, plan_model, plan_sample
@@ -111,8 +113,17 @@ def plan_run(run: RunDirectory, config: Config) -> list[Planned]:
     return planned
 
 
-def run_chain(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> list[Outcome]:
-    """Run every stage whose output is not up to date.
+def run_chain(
+    run: RunDirectory, config: Config, resources: Resources, overwrite: bool, look: bool = False
+) -> list[Outcome]:
+    """Run every stage whose output is not up to date; a blinded signal region is not counted.
+
+    Args:
+        run: the run directory.
+        config: configuration.
+        resources: what may be used.
+        overwrite: whether artifacts of other settings may be replaced.
+        look: whether to unblind the signal region, which is recorded.
 
     Raises:
         ArtifactError: where outputs of other settings are in the way and `overwrite` is not given;
@@ -125,12 +136,22 @@ def run_chain(run: RunDirectory, config: Config, resources: Resources, overwrite
     outcomes: list[Outcome] = []
     try:
         for stage in chain(config):
+            if stage.kind is schema.SIGNIFICANCE and not _may_look(run, config, look):
+                continue
             outcomes.append(stage.make(run, config, resources, overwrite))
             if stage is SPLIT:
                 save_config(run, config)
     finally:
         append_log(run, outcomes)
     return outcomes
+
+
+def _may_look(run: RunDirectory, config: Config, look: bool) -> bool:
+    split = read_split(run)
+    digest = configured_digest(split, config)
+    if look:
+        unblind(run, split, digest)
+    return not is_blinded(run, split, digest)
 
 
 def _refuse_replacing(run: RunDirectory, planned: list[Planned]) -> None:

@@ -5,8 +5,10 @@ import pytest
 from iminuit import Minuit
 from toys import REGIONS
 
-from anomaly_cli.analysis.mass_fit import fit_mass_spectrum
+from anomaly_cli.analysis import mass_fit
+from anomaly_cli.analysis.mass_fit import fit_mass_spectrum, refuse_poor_fit
 from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.windows import Window
 
 
 def dijet_masses(n: int, seed: int) -> np.ndarray:
@@ -89,3 +91,39 @@ def test_target_masses_follow_the_fit_and_stay_inside():
 def test_too_few_events_are_refused():
     with pytest.raises(PhysicsError, match="widen it with --side-bands"):
         fit(dijet_masses(60, 1))
+
+
+def test_a_poor_fit_is_refused_where_its_yield_is_used():
+    masses = np.concatenate([dijet_masses(60_000, 1), np.random.default_rng(2).normal(4100.0, 60.0, 1500)])
+    with pytest.raises(PhysicsError, match="narrow the side-bands"):
+        refuse_poor_fit(fit(masses))
+    refuse_poor_fit(fit(dijet_masses(60_000, 1)))
+
+
+@pytest.mark.parametrize("largest", [3, 4])
+def test_a_larger_fit_that_is_singular_is_left_out(monkeypatch, largest):
+    """With five parameters singular, the difference to three stands for the choice of the function."""
+    solve = mass_fit.np.linalg.solve
+
+    def sometimes_singular(matrix, vector):
+        if len(matrix) > largest:
+            raise np.linalg.LinAlgError
+        return solve(matrix, vector)
+
+    monkeypatch.setattr(mass_fit.np.linalg, "solve", sometimes_singular)
+    if largest == 4:
+        found = fit(dijet_masses(60_000, 1))
+        assert len(found.parameters) == 4
+        assert found.uncertainty_function > 0
+    else:
+        with pytest.raises(PhysicsError, match="do not determine the 4 parameters"):
+            fit(dijet_masses(60_000, 1))
+
+
+def test_three_stretches_of_side_bands_predict_as_two_do():
+    """Validation windows have side-bands that skip the signal region."""
+    masses = dijet_masses(200_000, 5)
+    window, stretches = Window(3100.0, 3300.0), [Window(2800.0, 3100.0), Window(3300.0, 3400.0), Window(3700.0, 4600.0)]
+    found = fit_mass_spectrum([masses[w.contains(masses)] for w in stretches], stretches, window)
+    expected = 200_000 * window.contains(TRUE).mean()
+    assert abs(found.n_expected - expected) < 4 * found.uncertainty

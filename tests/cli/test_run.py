@@ -28,7 +28,7 @@ def digests(directory):
 
 def test_a_run_ends_with_its_result_its_files_and_what_is_next(finished):
     output = invoke("summary", "--run", finished).output
-    for text in ("naive", "not measured", "statistics and normalisation only", "anomaly inspect", "pyhf cls", "truth"):
+    for text in ("naive", "not measured", "WITHOUT closure", "anomaly inspect", "pyhf cls", "truth"):
         assert text in output
     assert sorted(p.name for p in finished.iterdir()) == sorted(
         [*ARTIFACTS, "config.toml", "run_log.json", "workspaces"]

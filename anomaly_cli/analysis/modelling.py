@@ -1,0 +1,60 @@
+"""From a cut to its counting model: which control sample, which uncertainties."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomaly_cli.analysis.counting import CountingModel
+from anomaly_cli.analysis.mass_fit import MassFit
+from anomaly_cli.analysis.selection import Selection
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Uncertainties that only further studies can measure; NaN where they have not been.
+
+    Attributes:
+        closure: relative uncertainty of the template's pass rate.
+        overdispersion: factor on the statistical standard deviation from folds that share training data.
+    """
+
+    closure: float = math.nan
+    overdispersion: float = math.nan
+
+
+def model_by_fail(name: str, selection: Selection, measured: Measured) -> CountingModel:
+    """Return the pass/fail model: the data that fail the cut normalise the background.
+
+    It uses neither the side-band fit nor its uncertainty, and is exact for a free normalisation. Signal
+    among the failing events makes it a little conservative.
+    """
+    n = int(selection.is_observed_selected.sum())
+    n_fail = len(selection.is_observed_selected) - n
+    efficiency = selection.efficiency
+    expected = n_fail * efficiency / (1.0 - efficiency)
+    relative = {"template": selection.efficiency_uncertainty}
+    variance = (1.0 - efficiency) / max(expected, 1.0) + selection.efficiency_uncertainty**2
+    relative |= _measured(measured, variance)
+    return CountingModel(name, n, float(n_fail), (1.0 - efficiency) / efficiency, relative, is_pass_fail=True)
+
+
+def model_by_template(name: str, selection: Selection, fit: MassFit, measured: Measured) -> CountingModel:
+    """Return the model with the template as control sample, normalised by the side-band fit."""
+    n = int(selection.is_observed_selected.sum())
+    expected = fit.n_expected * selection.efficiency
+    relative = {"norm": fit.uncertainty / fit.n_expected}
+    relative |= _measured(measured, 1.0 / max(expected, 1.0) + 1.0 / selection.n_sources)
+    return CountingModel(name, n, selection.n_sources, selection.n_sources / expected, relative)
+
+
+def _measured(measured: Measured, variance: float) -> dict[str, float]:
+    """Return closure, and over-dispersion as d = sqrt((f^2 - 1) x relative statistical variance)."""
+    relative = {}
+    if not np.isnan(measured.closure):
+        relative["closure"] = measured.closure
+    if not np.isnan(measured.overdispersion):
+        relative["kfold"] = math.sqrt(max(measured.overdispersion**2 - 1.0, 0.0) * variance)
+    return relative

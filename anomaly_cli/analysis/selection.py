@@ -1,0 +1,141 @@
+"""Cuts on the score: thresholds from the template, fold by fold, unbiased for background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.folds import FloatArray, IntArray, hash_uniform
+
+BoolArray = npt.NDArray[np.bool_]
+TIE_SALT = 20_200_101
+"""Salt of the hash that orders events of equal score."""
+
+
+@dataclass(frozen=True)
+class ScoredEvents:
+    """Scored events of one kind, `(n,)` each."""
+
+    event_id: IntArray
+    source_id: IntArray
+    weight: FloatArray
+    fold: IntArray
+    score: FloatArray
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a cut keeps.
+
+    Attributes:
+        background_efficiency: the fraction of the template asked for.
+        is_observed_selected: mask of the observed events.
+        is_template_selected: mask of the template events.
+        efficiency: unbiased estimate of the fraction of background that passes.
+        n_sources: effective number of independent template events that pass.
+        efficiency_uncertainty: relative uncertainty of `efficiency` from the statistics of the template's sources.
+        thresholds: score cut of each fold `(k,)`.
+        ties: hash above which an event of exactly that score passes `(k,)`.
+    """
+
+    background_efficiency: float
+    is_observed_selected: BoolArray
+    is_template_selected: BoolArray
+    efficiency: float
+    n_sources: float
+    efficiency_uncertainty: float
+    thresholds: FloatArray
+    ties: FloatArray
+
+
+def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency: float) -> Selection:
+    """Cut on the score in every fold so that about this fraction of the template passes.
+
+    The threshold of a fold is its m-th largest template score, m events of a weighted template having the
+    share of its weight; an observed background event lies above
+    it with probability m / (M + 1), M the template events of the fold (`numpy.quantile` would be biased
+    towards signal). Equal scores are ordered by a hash of the event id.
+
+    Raises:
+        PhysicsError: where a fold's template is too small for the cut.
+    """
+    folds = np.unique(template.fold)
+    selected_observed = np.zeros(len(observed.fold), dtype=np.bool_)
+    selected_template = np.zeros(len(template.fold), dtype=np.bool_)
+    thresholds, cut_ties = [], []
+    for fold in folds:
+        in_template, in_observed = np.flatnonzero(template.fold == fold), np.flatnonzero(observed.fold == fold)
+        ties = hash_uniform(template.event_id[in_template], TIE_SALT)
+        order = np.lexsort((ties, template.score[in_template]))[::-1]
+        n_kept = _number_to_keep(template.weight[in_template[order]], background_efficiency)
+        if n_kept < 1:
+            raise PhysicsError(
+                f"significance: {len(in_template)} template events in fold {fold} are too few for a background"
+                f" efficiency of {background_efficiency:g}; drop that efficiency or raise --oversampling"
+            )
+        last = order[n_kept - 1]
+        threshold, tie = template.score[in_template[last]], ties[last]
+        selected_template[in_template[order[:n_kept]]] = True
+        selected_observed[in_observed] = _above(observed, in_observed, threshold, tie)
+        thresholds.append(threshold)
+        cut_ties.append(tie)
+    return Selection(
+        background_efficiency=background_efficiency,
+        is_observed_selected=selected_observed,
+        is_template_selected=selected_template,
+        efficiency=float(
+            template.weight[selected_template].sum() / (template.weight.sum() + len(folds) * template.weight.mean())
+        ),
+        n_sources=effective_sources(template.source_id[selected_template], template.weight[selected_template]),
+        efficiency_uncertainty=efficiency_uncertainty(template, selected_template),
+        thresholds=np.array(thresholds),
+        ties=np.array(cut_ties),
+    )
+
+
+def _number_to_keep(weight: FloatArray, efficiency: float) -> int:
+    """Return how many of the events, the largest score first, have about this share of the weight."""
+    passed = np.cumsum(weight)
+    return int(np.searchsorted(passed, efficiency * passed[-1] + weight.mean() / 2, side="right"))
+
+
+def passes(selection: Selection, events: ScoredEvents) -> BoolArray:
+    """Return which of other events, scored with the same models, pass a cut `(n,)`; folds count from 0."""
+    is_passing = np.zeros(len(events.fold), dtype=np.bool_)
+    for fold, (threshold, tie) in enumerate(zip(selection.thresholds, selection.ties, strict=True)):
+        members = np.flatnonzero(events.fold == fold)
+        is_passing[members] = _above(events, members, threshold, tie)
+    return is_passing
+
+
+def _above(events: ScoredEvents, members: IntArray, threshold: float, tie: float) -> BoolArray:
+    score, order = events.score[members], hash_uniform(events.event_id[members], TIE_SALT + 1)
+    above: BoolArray = (score > threshold) | ((score == threshold) & (order > tie))
+    return above
+
+
+def effective_sources(source_id: IntArray, weight: FloatArray) -> float:
+    """Return the effective number of independent events behind a template.
+
+    With w_j the summed weight of the copies of source j, it is (sum_j w_j)^2 / sum_j w_j^2: the number
+    of sources if all are used equally, and less if a few dominate.
+    """
+    _, index = np.unique(source_id, return_inverse=True)
+    per_source = np.bincount(index, weights=weight)
+    return float(per_source.sum() ** 2 / (per_source**2).sum()) if len(per_source) else 0.0
+
+
+def efficiency_uncertainty(template: ScoredEvents, is_selected: BoolArray) -> float:
+    """Return the relative uncertainty of the fraction of a template that passes a cut.
+
+    Sources are independent, copies of one source are not: with k_j of the t_j copies of source j passing,
+    it is sqrt(sum_j (k_j - eff t_j)^2) / sum_j k_j, for single copies sqrt((1 - eff)/m).
+    """
+    _, index = np.unique(template.source_id, return_inverse=True)
+    per_source = np.bincount(index, weights=template.weight)
+    passing = np.bincount(index, weights=template.weight * is_selected)
+    fraction = passing.sum() / per_source.sum()
+    return float(np.sqrt(((passing - fraction * per_source) ** 2).sum()) / passing.sum())

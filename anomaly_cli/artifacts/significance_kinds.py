@@ -1,0 +1,266 @@
+"""The artifacts of the significance suite."""
+
+from __future__ import annotations
+
+from anomaly_cli.artifacts.columns import Column, Group, Kind
+
+MASS_FIT = {
+    "parameters": Column("f8", "p", "", "ln f = c0 + c1 ln(1-x) + c2 ln x + c3 ln^2 x, orthogonalised basis"),
+    "n_parameters": Column("i8", "", "", "parameters chosen by the forward likelihood-ratio test"),
+    "chi2": Column("f8", "", "", "Poisson deviance of the fit"),
+    "ndf": Column("i8", "", "", "degrees of freedom"),
+    "p_value": Column("f8", "", "", "goodness of fit"),
+    "n_expected": Column("f8", "", "", "predicted background in the signal region, before any cut"),
+    "uncertainty": Column("f8", "", "", "its uncertainty: the two below in quadrature"),
+    "uncertainty_statistical": Column("f8", "", "", "from the covariance of the parameters"),
+    "uncertainty_function": Column("f8", "", "", "difference to the function with one more parameter"),
+}
+
+
+EFFICIENCY = Column("f8", "t", "", "fraction of the template that the cut keeps, as asked")
+
+
+def per_test(**columns: Column) -> dict[str, Column]:
+    """Return columns of one row per cut."""
+    return {"background_efficiency": EFFICIENCY, **columns}
+
+
+SIGNIFICANCE = Kind(
+    "significance",
+    2,
+    "counts after each cut, their expectation and their significance",
+    "anomaly significance",
+    {
+        "mass_fit": Group(MASS_FIT, "side-band fit"),
+        "tests": Group(
+            {
+                "test": Column("str", "t", "", "control sample: 'pass/fail' (data that fail) or 'template'"),
+                "background_efficiency": EFFICIENCY,
+                "n_observed": Column("i8", "t", "", "observed events after the cut"),
+                "n_expected": Column("f8", "t", "", "expected background after the cut"),
+                "uncertainty": Column("f8", "t", "", "total uncertainty of n_expected that the model contains"),
+                "n_control": Column("f8", "t", "", "events of the control sample"),
+                "transfer": Column("f8", "t", "", "control events per expected background event"),
+                "width": Column("f8", "t", "", "uncertainty of ln(transfer) from all log-normal terms"),
+                "efficiency": Column("f8", "t", "", "fraction of the template that passes, unbiased"),
+                "n_template": Column("i8", "t", "", "template events after the cut"),
+                "n_template_all": Column("i8", "t", "", "template events before the cut"),
+                "n_sources": Column("f8", "t", "", "effective number of independent template events after the cut"),
+                "template_uncertainty": Column("f8", "t", "", "relative, from template statistics"),
+                "norm_uncertainty": Column("f8", "t", "", "relative, from the side-band fit; 0 for pass/fail"),
+                "closure_uncertainty": Column("f8", "t", "", "relative; NaN where not measured"),
+                "is_closure_transferred": Column("b1", "t", "", "whether it was taken from looser cuts"),
+                "overdispersion": Column(
+                    "f8", "t", "", "k-fold factor on the standard deviation; NaN where not measured"
+                ),
+                "signal_yield": Column("f8", "t", "", "fitted signal events after the cut"),
+                "z": Column("f8", "t", "", "local one-sided significance from toys; negative for a deficit"),
+                "p0": Column("f8", "t", "", "local one-sided p-value from toys"),
+                "p0_error": Column("f8", "t", "", "its statistical error"),
+                "q0": Column("f8", "t", "", "discovery statistic, from pyhf"),
+                "z_asymptotic": Column("f8", "t", "", "asymptotic significance, from pyhf; 0 for a deficit"),
+                "p0_asymptotic": Column("f8", "t", "", "its p-value"),
+                "z_closed_form": Column("f8", "t", "", "signed asymptotic z in closed form, a check of the fit"),
+                "z_binomial": Column("f8", "t", "", "Z_Bi, conservative"),
+                "fold_p": Column("f8", "t", "", "probability that the folds' excesses differ more than these"),
+                "workspace": Column("str", "t", "", "HistFactory JSON of the test"),
+            },
+            "one row per test",
+        ),
+        "folds": Group(
+            {
+                "test": Column("i8", "f", "", "row in tests"),
+                "fold": Column("i8", "f", "", "fold"),
+                "threshold": Column("f8", "f", "", "score cut in this fold"),
+                "n_observed": Column("i8", "f", "", "observed events above it"),
+                "n_template": Column("i8", "f", "", "template events at or above it"),
+            },
+            "thresholds and counts per fold",
+        ),
+        "selected": Group(
+            {
+                "test": Column("i8", "e", "", "row in tests"),
+                "event_id": Column("i8", "e", "", "identity of a selected observed event"),
+            },
+            "observed events that pass, for overlaps between tests",
+        ),
+        "selected_template": Group(
+            {
+                "test": Column("i8", "e", "", "row in tests"),
+                "event_id": Column("i8", "e", "", "identity of a selected template event"),
+            },
+            "template events that pass, for overlaps between tests",
+        ),
+    },
+)
+
+VALIDATION = Kind(
+    "validation",
+    1,
+    "the whole method in signal-free windows: how far its expectation is off",
+    "anomaly significance closure",
+    {
+        "windows": Group(
+            {
+                "low": Column("f8", "w", "GeV", "lower edge of the window, included"),
+                "high": Column("f8", "w", "GeV", "upper edge, excluded"),
+                "side_band_low": Column("f8", "w", "GeV", "lower end of its lower side-band"),
+                "side_band_high": Column("f8", "w", "GeV", "upper end of its upper side-band"),
+                "n_events": Column("i8", "w", "", "events in the window"),
+                "n_side_bands": Column("i8", "w", "", "events in its side-bands"),
+                "n_template": Column("i8", "w", "", "template events"),
+                "mass_fit_expected": Column("f8", "w", "", "yield of the side-band fit in the window"),
+                "mass_fit_uncertainty": Column("f8", "w", "", "its uncertainty"),
+            },
+            "validation windows; neither they nor their side-bands hold signal-region events",
+        ),
+        "counts": Group(
+            {
+                "window": Column("i8", "c", "", "row in windows"),
+                "background_efficiency": Column("f8", "c", "", "fraction of the template asked for"),
+                "n_passing": Column("i8", "c", "", "events of the window that pass"),
+                "n_all": Column("i8", "c", "", "events of the window"),
+                "efficiency": Column("f8", "c", "", "fraction of the template that passes, unbiased"),
+                "efficiency_uncertainty": Column("f8", "c", "", "relative, from the template's sources"),
+            },
+            "counts per window and cut",
+        ),
+        "closure": Group(
+            per_test(
+                best=Column("f8", "t", "", "most likely relative closure uncertainty"),
+                upper=Column("f8", "t", "", "upper edge of the 68 % interval"),
+                mean_ratio=Column("f8", "t", "", "observed over expected, all windows together"),
+                mean_expected=Column("f8", "t", "", "mean expected events per window"),
+                is_transferred=Column("b1", "t", "", "whether the upper edge comes from looser cuts"),
+            ),
+            "closure uncertainty per cut, k-fold over-dispersion counted as non-closure",
+        ),
+    },
+)
+
+PERMUTATION = Kind(
+    "permutation",
+    1,
+    "significances after permuting the labels: what k-fold training alone does to the counts",
+    "anomaly significance permute",
+    {
+        "permutations": Group(
+            {"z": Column("f8", "p,t", "", "signed z of each permutation and cut")}, "one row per permutation"
+        ),
+        "tests": Group(
+            per_test(
+                overdispersion=Column("f8", "t", "", "standard deviation of z over permutations"),
+                overdispersion_error=Column("f8", "t", "", "its statistical error"),
+                mean=Column("f8", "t", "", "mean of z over permutations"),
+                z_observed=Column("f8", "t", "", "z with the true labels, each source once; NaN while blinded"),
+                p_permutation=Column("f8", "t", "", "fraction of permutations at least as large; NaN while blinded"),
+            ),
+            "per cut",
+        ),
+        "counts": Group(
+            {
+                "n_observed": Column("i8", "", "", "observed events used"),
+                "n_template": Column("i8", "", "", "template events used, one per source"),
+            },
+            "size of the exchangeable sample",
+        ),
+    },
+)
+
+BUMP = Kind(
+    "bump",
+    1,
+    "bump hunt in the dijet mass after each cut, and what sculpts it",
+    "anomaly significance bump",
+    {
+        "tests": Group(
+            per_test(
+                n_events=Column("i8", "t", "", "events after the cut, side-bands and signal region"),
+                n_parameters=Column("i8", "t", "", "parameters of the smooth background"),
+                signal_yield=Column("f8", "t", "", "fitted signal events, may be negative"),
+                signal_error=Column("f8", "t", "", "its uncertainty"),
+                z_asymptotic=Column("f8", "t", "", "signed local significance, asymptotic"),
+                p0_asymptotic=Column("f8", "t", "", "its p-value"),
+                p0=Column("f8", "t", "", "p-value from toys, NaN where fewer than 25 reach the observed value"),
+                q0_pyhf=Column("f8", "t", "", "discovery statistic of the exported workspace"),
+                p_value=Column("f8", "t", "", "goodness of fit without signal"),
+                spurious_signal=Column("f8", "t", "", "signal fitted where the template replaces the signal region"),
+                sculpting_p=Column("f8", "t", "", "probability of the template's pass rate being flat in mjj"),
+                workspace=Column("str", "t", "", "HistFactory JSON with free eigen-modes"),
+            ),
+            "one row per cut",
+        ),
+        "left_out": Group(
+            {
+                "background_efficiency": Column("f8", "o", "", "cut"),
+                "reason": Column("str", "o", "", "why it could not be fitted"),
+            },
+            "cuts without a result",
+        ),
+        "resonance": Group(
+            {
+                "mass": Column("f8", "", "GeV", "mass of the resonance"),
+                "width": Column("f8", "", "GeV", "width of its core"),
+            },
+            "the signal shape",
+        ),
+        "bins": Group(
+            {
+                "low": Column("f8", "b", "GeV", "lower edge"),
+                "high": Column("f8", "b", "GeV", "upper edge"),
+                "n_observed": Column("f8", "b,t", "", "events per bin and cut"),
+                "background": Column("f8", "b,t", "", "fitted background without signal"),
+            },
+            "spectra",
+        ),
+    },
+)
+
+LIMITS = Kind(
+    "limits",
+    1,
+    "95 % CLs upper limits on signal events after each cut",
+    "anomaly significance limits",
+    {
+        "tests": Group(
+            per_test(
+                observed=Column("f8", "t", "", "observed limit on signal events after the cut; quoted"),
+                observed_asymptotic=Column("f8", "t", "", "the same, asymptotic"),
+                by_toys=Column("b1", "t", "", "whether `observed` comes from toys"),
+                expected=Column("f8", "t,b", "", "pre-fit expected limits at -2, -1, 0, +1, +2 standard deviations"),
+            ),
+            "one row per cut",
+        )
+    },
+)
+
+GLOBAL = Kind(
+    "global",
+    1,
+    "global significance of the largest excess of a scan",
+    "anomaly significance global",
+    {
+        "tests": Group(
+            per_test(
+                low=Column("f8", "t", "GeV", "lower edge of the signal region"),
+                high=Column("f8", "t", "GeV", "upper edge"),
+                z=Column("f8", "t", "", "local significance"),
+            ),
+            "all tests",
+        ),
+        "correlation": Group({"matrix": Column("f8", "t,t", "", "from shared events")}, "between the tests"),
+        "result": Group(
+            {
+                "test": Column("i8", "", "", "row of the largest excess"),
+                "z_local": Column("f8", "", "", "its local significance"),
+                "p_global": Column("f8", "", "", "probability of so large an excess anywhere, from the copula"),
+                "p_global_error": Column("f8", "", "", "statistical error"),
+                "z_global": Column("f8", "", "", "its significance"),
+                "p_gross_vitells": Column("f8", "", "", "from up-crossings"),
+                "p_sidak": Column("f8", "", "", "for independent tests"),
+                "n_effective": Column("f8", "", "", "number of independent tests that would give p_global"),
+            },
+            "the largest excess",
+        ),
+    },
+)

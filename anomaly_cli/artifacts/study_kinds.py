@@ -1,0 +1,100 @@
+"""The artifacts of studies with pseudo-experiments."""
+
+from __future__ import annotations
+
+from anomaly_cli.artifacts.columns import Column, Group, Kind
+from anomaly_cli.artifacts.significance_kinds import EFFICIENCY, per_test
+
+SMOOTH_MODEL = Kind(
+    "smooth_model",
+    1,
+    "smooth model of the background, from which pseudo-experiments are drawn",
+    "anomaly significance calibrate",
+    {
+        "weights": Group({}, "conditional density of the features and its scaling"),
+        "spectrum": Group(
+            {
+                "parameters": Column("f8", "p", "", "dijet function in the orthogonalised basis"),
+                "rotation": Column("f8", "p,p", "", "from the orthogonalised basis to powers of ln x"),
+                "low": Column("f8", "", "GeV", "lower end of the spectrum"),
+                "high": Column("f8", "", "GeV", "upper end"),
+                "n_expected": Column("f8", "", "", "events per pseudo-experiment, on average"),
+                "p_value": Column("f8", "", "", "goodness of fit"),
+            },
+            "dijet spectrum over side-bands and signal region",
+        ),
+    },
+)
+
+_EXPERIMENTS = {
+    "index": Column("i8", "n", "", "number of the job"),
+    "seed": Column("i8", "n", "", "seed of its random streams"),
+    "n_injected": Column("i8", "n", "", "signal events put in"),
+    "n_observed": Column("i8", "n,t", "", "observed events after the cut"),
+    "n_expected": Column("f8", "n,t", "", "expected background"),
+    "n_signal": Column("i8", "n,t", "", "of the observed events, injected ones (truth)"),
+    "z": Column("f8", "n,t", "", "signed z in closed form, with what is measured for this configuration"),
+    "z_statistical": Column("f8", "n,t", "", "signed z without closure and over-dispersion"),
+    "limit": Column("f8", "n,t", "", "95 % CLs limit on signal events after the cut, asymptotic"),
+}
+
+_FAILED = Group(
+    {
+        "index": Column("i8", "o", "", "number of the job"),
+        "reason": Column("str", "o", "", "why it gave no result"),
+    },
+    "pseudo-experiments without a result, which are in no figure",
+)
+
+CALIBRATION = Kind(
+    "calibration",
+    1,
+    "background-only pseudo-experiments through the whole chain",
+    "anomaly significance calibrate",
+    {
+        "experiments": Group(_EXPERIMENTS, "one row per pseudo-experiment, one column per cut"),
+        "failed": _FAILED,
+        "tests": Group(
+            per_test(
+                mean=Column("f8", "t", "", "mean of signed z"),
+                mean_error=Column("f8", "t", "", "its statistical error"),
+                std=Column("f8", "t", "", "standard deviation of signed z"),
+                std_low=Column("f8", "t", "", "lower edge of its 68 % interval"),
+                std_high=Column("f8", "t", "", "upper edge"),
+                mean_statistical=Column("f8", "t", "", "mean of signed z without closure and over-dispersion"),
+                std_statistical=Column("f8", "t", "", "standard deviation of that"),
+                type_one=Column("f8", "t,l", "", "fraction of p-values below each level"),
+                type_one_low=Column("f8", "t,l", "", "lower edge of the 68 % Clopper-Pearson interval"),
+                type_one_high=Column("f8", "t,l", "", "upper edge"),
+                ks_p=Column("f8", "t", "", "Kolmogorov-Smirnov probability of uniform p-values"),
+            ),
+            "per cut",
+        ),
+        "levels": Group({"level": Column("f8", "l", "", "nominal p-value")}, "levels of the type-I error"),
+    },
+)
+
+INJECTION = Kind(
+    "injection",
+    1,
+    "pseudo-experiments with injected signal through the whole chain",
+    "anomaly significance inject-scan",
+    {
+        "experiments": Group(_EXPERIMENTS, "one row per pseudo-experiment, one column per cut"),
+        "failed": _FAILED,
+        "tests": Group(
+            {
+                "n_injected": Column("i8", "t", "", "signal events put in"),
+                "background_efficiency": EFFICIENCY,
+                "n_experiments": Column("i8", "t", "", "pseudo-experiments"),
+                "z_mean": Column("f8", "t", "", "mean of signed z"),
+                "z_std": Column("f8", "t", "", "spread over pseudo-experiments"),
+                "limit_mean": Column("f8", "t", "", "mean limit on signal events after the cut"),
+                "limit_std": Column("f8", "t", "", "spread"),
+                "signal_efficiency": Column("f8", "t", "", "mean fraction of injected signal that is selected"),
+                "signal_efficiency_std": Column("f8", "t", "", "spread"),
+            },
+            "per injected yield and cut",
+        ),
+    },
+)

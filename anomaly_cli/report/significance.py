@@ -1,0 +1,281 @@
+"""Tables of the significance suite, made from its artifacts alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.report.tables import make_table, percent, rows_of
+
+NOT_MEASURED = "not measured"
+POOR_FIT = 0.01
+"""A side-band fit with a smaller p-value is pointed out."""
+
+
+def significance_tables(significance: Artifact, calibration: Artifact | None = None) -> list[RenderableType]:
+    """Return the side-band expectation, one row per cut, and what is known about the calibration."""
+    fit = significance.groups["mass_fit"]
+    rows = rows_of(significance.groups["tests"])
+    missing = [
+        name
+        for name, key in (("closure", "closure_uncertainty"), ("k-fold over-dispersion", "overdispersion"))
+        if any(math.isnan(row[key]) for row in rows)
+    ]
+    contents = f"WITHOUT {' and '.join(missing)}" if missing else "all uncertainties included"
+    table = make_table(
+        f"Counting experiment; local, {contents}",
+        ["cut", "expected", "observed", "Z", "p0", "Z (pyhf)", "Z_Bi"],
+        "Z and p0 from pseudo-experiments, Z (pyhf) asymptotic, Z_Bi conservative.",
+    )
+    for row in rows:
+        table.add_row(
+            percent(row["background_efficiency"]),
+            f"{row['n_expected']:.1f} +- {row['uncertainty']:.1f}",
+            str(row["n_observed"]),
+            f"{row['z']:.2f}",
+            f"{row['p0']:.2g}",
+            f"{row['z_asymptotic']:.2f}",
+            "" if math.isinf(row["z_binomial"]) else f"{row['z_binomial']:.2f}",
+        )
+    expectation = Text(
+        f"Side-band fit: {float(fit['n_expected']):.0f} +- {float(fit['uncertainty']):.0f} background events expected"
+        f" in the signal region before any cut (goodness of fit p = {float(fit['p_value']):.2f})"
+    )
+    if float(fit["p_value"]) < POOR_FIT:
+        expectation.append("; the fit is poor: narrow the side-bands with --side-bands", style="bold red")
+    parts: list[RenderableType] = [expectation, table, uncertainty_table(rows)]
+    if missing:
+        parts.append(Text(f"Not measured for these settings: {', '.join(missing)}.", style="bold"))
+    if calibration is not None:
+        parts += calibration_tables(calibration)
+    return parts
+
+
+def uncertainty_table(rows: list[dict[str, Any]]) -> Table:
+    """Return the relative uncertainties of every cut."""
+    table = make_table(
+        "Relative uncertainties of the expectation",
+        ["cut", "template", "side-bands", "closure", "k-fold factor", "folds, p"],
+        "side-bands: of their fit; 'fail' where the events that fail the cut normalise instead. (t): transferred from"
+        " looser cuts. folds, p: that the folds differ more than they do.",
+    )
+    for row in rows:
+        closure, factor = row["closure_uncertainty"], row["overdispersion"]
+        mark = " (t)" if row["is_closure_transferred"] else ""
+        table.add_row(
+            percent(row["background_efficiency"]),
+            _share(row["template_uncertainty"]),
+            "fail" if row["test"] == "pass/fail" else _share(row["norm_uncertainty"]),
+            NOT_MEASURED if math.isnan(closure) else _share(closure) + mark,
+            NOT_MEASURED if math.isnan(factor) else f"{factor:.2f}",
+            f"{row['fold_p']:.2f}",
+        )
+    return table
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def read_calibration(run: RunDirectory, significance: Artifact) -> Artifact | None:
+    """Return the calibration that belongs to a run's settings, if there is one."""
+    path = run.artifact(schema.CALIBRATION)
+    if not path.exists():
+        return None
+    calibration = read_artifact(path, schema.CALIBRATION)
+    key = "settings_digest"
+    is_same = calibration.provenance.settings[key] == significance.provenance.settings[key]
+    return calibration if is_same else None
+
+
+def calibration_tables(calibration: Artifact) -> list[RenderableType]:
+    """Return spread and type-I errors of signed Z without signal."""
+    n, n_failed = (len(calibration.groups[group]["index"]) for group in ("experiments", "failed"))
+    levels, settings = calibration.groups["levels"]["level"], calibration.provenance.settings
+    missing = [name for key, name in (("closure", "closure"), ("overdispersion", "k-fold")) if not settings[key]]
+    contents = f", WITHOUT {' and '.join(missing)}" if missing else ""
+    spread = make_table(
+        f"Calibration: {n} background-only pseudo-experiments through the whole chain{contents}",
+        ["cut", "mean of Z", "std of Z", "KS p", "statistics only: mean", "std"],
+        "Right are 0 and 1; 68 % intervals. statistics only: without closure and over-dispersion."
+        + (f" {n_failed} more gave no result." if n_failed else ""),
+    )
+    rates = make_table(
+        "Calibration: how often p0 is smaller than",
+        ["cut", *(f"{level:g}" for level in levels)],
+        "68 % Clopper-Pearson intervals.",
+    )
+    for row in rows_of(calibration.groups["tests"]):
+        cut = percent(row["background_efficiency"])
+        spread.add_row(
+            cut,
+            f"{row['mean']:.2f} +- {row['mean_error']:.2f}",
+            f"{row['std']:.2f} [{row['std_low']:.2f}, {row['std_high']:.2f}]",
+            f"{row['ks_p']:.2g}",
+            f"{row['mean_statistical']:.2f}",
+            f"{row['std_statistical']:.2f}",
+        )
+        found = zip(row["type_one"], row["type_one_low"], row["type_one_high"], strict=True)
+        rates.add_row(cut, *(f"{rate:.3f} [{low:.3f}, {high:.3f}]" for rate, low, high in found))
+    return [spread, rates]
+
+
+def validation_tables(validation: Artifact) -> list[RenderableType]:
+    """Return the windows and the closure uncertainty that they measure."""
+    windows = make_table(
+        "Validation windows: signal-free, the signal region left out",
+        ["TeV", "with side-bands", "events", "side-band fit", "template"],
+    )
+    for row in rows_of(validation.groups["windows"]):
+        windows.add_row(
+            f"{row['low'] / 1000:.4g}-{row['high'] / 1000:.4g}",
+            f"{row['side_band_low'] / 1000:.4g}-{row['side_band_high'] / 1000:.4g}",
+            str(row["n_events"]),
+            f"{row['mass_fit_expected']:.0f} +- {row['mass_fit_uncertainty']:.0f}",
+            str(row["n_template"]),
+        )
+    closure = make_table(
+        "Closure uncertainty of the pass rate",
+        ["cut", "per window", "observed/expected", "most likely", "68 % upper edge"],
+        "The upper edge is used. (t): transferred from looser cuts, fewer than 20 expected per window. Over-dispersion"
+        " counts as non-closure here; the counting takes it out where it is measured.",
+    )
+    for row in rows_of(validation.groups["closure"]):
+        closure.add_row(
+            percent(row["background_efficiency"]),
+            f"{row['mean_expected']:.1f}",
+            f"{row['mean_ratio']:.3f}",
+            _share(row["best"]),
+            _share(row["upper"]) + (" (t)" if row["is_transferred"] else ""),
+        )
+    return [windows, closure]
+
+
+def permutation_table(permutation: Artifact) -> Table:
+    """Return what k-fold training alone does to Z."""
+    n = len(permutation.groups["permutations"]["z"])
+    counts = permutation.groups["counts"]
+    table = make_table(
+        f"Label permutation: {n} permutations of {int(counts['n_observed'])} observed and"
+        f" {int(counts['n_template'])} template events",
+        ["cut", "std of Z", "mean Z", "Z with true labels", "permutation p"],
+        "Each source is used once, so Z differs from the counting experiment's.",
+    )
+    for row in rows_of(permutation.groups["tests"]):
+        is_blinded = math.isnan(row["z_observed"])
+        table.add_row(
+            percent(row["background_efficiency"]),
+            f"{row['overdispersion']:.2f} +- {row['overdispersion_error']:.2f}",
+            f"{row['mean']:.2f}",
+            "blinded" if is_blinded else f"{row['z_observed']:.2f}",
+            "blinded" if is_blinded else f"{row['p_permutation']:.3g}",
+        )
+    return table
+
+
+def bump_tables(bump: Artifact) -> list[RenderableType]:
+    """Return the bump hunt and what may fake a bump, one row per cut."""
+    resonance = bump.groups["resonance"]
+    found = make_table(
+        f"Bump hunt at {float(resonance['mass']) / 1000:.3g} TeV, width {float(resonance['width']):.0f} GeV; local",
+        ["cut", "events", "signal", "Z", "p0 (toys)", "parameters", "fit p"],
+        "parameters: of the smooth part. fit p: goodness of fit without signal.",
+    )
+    checks = make_table(
+        "Sculpting",
+        ["cut", "spurious signal", "in standard deviations", "flat pass rate, p"],
+        "spurious signal: what the same fit finds where the template replaces the signal region. flat pass rate: of the"
+        " template against mass, in the signal region.",
+    )
+    for row in rows_of(bump.groups["tests"]):
+        cut = percent(row["background_efficiency"])
+        found.add_row(
+            cut,
+            str(row["n_events"]),
+            f"{row['signal_yield']:.0f} +- {row['signal_error']:.0f}",
+            f"{row['z_asymptotic']:.2f}",
+            "too few" if math.isnan(row["p0"]) else f"{row['p0']:.2g}",
+            str(row["n_parameters"]),
+            f"{row['p_value']:.2f}",
+        )
+        share = row["spurious_signal"] / row["signal_error"]
+        checks.add_row(cut, f"{row['spurious_signal']:.0f}", f"{share:.2f}", f"{row['sculpting_p']:.2g}")
+    left_out = [
+        Text(f"{percent(row['background_efficiency'])} is left out: {row['reason']}.")
+        for row in rows_of(bump.groups["left_out"])
+    ]
+    return [found, checks, *left_out]
+
+
+def limits_table(limits: Artifact) -> Table:
+    """Return the upper limits, one row per cut."""
+    table = make_table(
+        "95 % CLs upper limits on signal events after the cut",
+        ["cut", "observed", "expected", "68 % of cases", "95 % of cases"],
+        "Expected before the fit to the data, without signal. (toys): from pseudo-experiments. A limit on the injected"
+        " signal needs the efficiency as a function of its strength: 'anomaly significance inject-scan'.",
+    )
+    for row in rows_of(limits.groups["tests"]):
+        low2, low1, median, high1, high2 = row["expected"]
+        table.add_row(
+            percent(row["background_efficiency"]),
+            f"{row['observed']:.1f}" + (" (toys)" if row["by_toys"] else ""),
+            f"{median:.1f}",
+            f"{low1:.1f} to {high1:.1f}",
+            f"{low2:.1f} to {high2:.1f}",
+        )
+    return table
+
+
+def global_table(result: Artifact) -> Table:
+    """Return the global significance."""
+    found, tests = result.groups["result"], rows_of(result.groups["tests"])
+    best = tests[int(found["test"])]
+    table = make_table(
+        f"Largest of {len(tests)} tests: {best['low'] / 1000:.4g}-{best['high'] / 1000:.4g} TeV,"
+        f" {percent(best['background_efficiency'])}",
+        ["", "p", "Z"],
+        f"Worth {float(found['n_effective']):.1f} independent tests.",
+    )
+    local = 0.5 * math.erfc(float(found["z_local"]) / math.sqrt(2.0))
+    table.add_row("local", f"{local:.2g}", f"{float(found['z_local']):.2f}")
+    table.add_row(
+        "global",
+        f"{float(found['p_global']):.2g} +- {float(found['p_global_error']):.1g}",
+        f"{float(found['z_global']):.2f}",
+    )
+    table.add_row("global, Gross-Vitells", f"{float(found['p_gross_vitells']):.2g}", "")
+    table.add_row("global, Sidak (independent)", f"{float(found['p_sidak']):.2g}", "")
+    return table
+
+
+def injection_table(injection: Artifact) -> Table:
+    """Return found significance and limits against the injected signal."""
+    table = make_table(
+        "Injection study: mean (spread) over pseudo-experiments",
+        ["injected", "cut", "runs", "Z", "limit", "selected"],
+        "Limit: on signal events after the cut. Selected: share of all injected events that passes; its change with"
+        " the strength is why a constant efficiency gives no limit on the signal.",
+    )
+    for row in rows_of(injection.groups["tests"]):
+        share = (
+            ""
+            if math.isnan(row["signal_efficiency"])
+            else f"{row['signal_efficiency']:.3f} ({row['signal_efficiency_std']:.3f})"
+        )
+        table.add_row(
+            str(row["n_injected"]),
+            percent(row["background_efficiency"]),
+            str(row["n_experiments"]),
+            f"{row['z_mean']:.2f} ({row['z_std']:.2f})",
+            f"{row['limit_mean']:.1f} ({row['limit_std']:.1f})",
+            share,
+        )
+    return table

@@ -1,0 +1,204 @@
+"""Bump hunt: cut everywhere on the score, and look for a resonance in the dijet masses that remain.
+
+The classifier of the run is trained again, with the same streams, so that side-band events get scores
+too; each comes from models that never saw the event, nor a template event made from it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import chi2, norm
+
+from anomaly_cli.analysis.bump import (
+    BumpFit,
+    Resonance,
+    build_bump_workspace,
+    bump_toys,
+    choose_parameters,
+    fit_bump,
+)
+from anomaly_cli.analysis.counting import channel_name, fit_workspace
+from anomaly_cli.analysis.selection import Selection, passes, select
+from anomaly_cli.analysis.spectrum import BinnedSpectrum, bin_masses
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import Truth, read_regions, read_split, read_template, read_truth
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import Artifact, encode_artifact, write_files
+from anomaly_cli.classifiers import kfold
+from anomaly_cli.config import Config
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.events import concatenate
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.progress import Step
+from anomaly_cli.core.windows import Regions
+from anomaly_cli.stages.blinding import require_unblinded
+from anomaly_cli.stages.counting import loosest_first
+from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+from anomaly_cli.stages.scoring import Contest, score
+from anomaly_cli.stages.search import scored
+from anomaly_cli.stages.significance import columns_of, read_scores, run_digest
+
+STAGE, VERSION = "bump", 1
+TOYS = 1000
+"""Pseudo-experiments per cut."""
+FEWEST_EXCEEDANCES = 25
+"""With fewer pseudo-experiments above the observed value, only the asymptotic p-value is quoted."""
+PASS_RATE_BINS = 8
+"""Mass bins in the signal region in which the template's pass rate should be flat."""
+
+
+@dataclass(frozen=True)
+class _Events:
+    """Everything that is cut on: observed signal region and side-bands, and template, with scores."""
+
+    regions: Regions
+    mjj: dict[str, FloatArray]
+    scores: dict[str, Any]
+
+
+def make_bump_hunt(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
+    """Hunt for a bump after each cut and write the bump artifact and workspaces.
+
+    Raises:
+        AnomalyError: where an artifact is missing, the signal region is blinded, or a fit fails.
+    """
+    split = read_split(run)
+    template = read_template(run, split)
+    scores = read_scores(run, split)
+    digest = run_digest(split, template, scores)
+    require_unblinded(run, split, digest)
+    efficiencies = loosest_first(config.significance.background_efficiencies)
+    settings = {
+        "background_efficiencies": efficiencies,
+        "resonance_width": config.significance.resonance_width,
+        "toys": TOYS,
+        "settings_digest": digest,
+    }
+    inputs = {"split": split.digest, "scores": scores.digest}
+    plan = Plan(STAGE, run.artifact(schema.BUMP), Provenance(STAGE, VERSION, settings, config.seed, inputs))
+
+    def make() -> None:
+        events = _score_everything(split, template, read_truth(run, split), config, resources)
+        sr = events.regions.sr
+        center = (sr.low + sr.high) / 2
+        resonance = Resonance(center, config.significance.resonance_width * center)
+        rows, spectra, fits, left_out, files = [], [], [], {}, {}
+        for done, efficiency in enumerate(efficiencies):
+            resources.progress(Step("bump hunt", done, len(efficiencies)))
+            try:
+                spectrum, fit, row = _hunt(events, resonance, efficiency, resources)
+            except PhysicsError as error:
+                left_out[efficiency] = str(error)
+                continue
+            rows.append(row)
+            spectra.append(spectrum)
+            fits.append(fit)
+            name = channel_name((sr.low, sr.high), efficiency).replace("SR_", "bump_")
+            files[run.workspaces / f"{name}.json"] = json.dumps(json.loads(row["workspace"]), indent=1).encode()
+        resources.progress(Step("bump hunt", len(efficiencies), len(efficiencies)))
+        if not rows:
+            raise PhysicsError(
+                f"no cut leaves a spectrum that can be fitted; the loosest: {next(iter(left_out.values()))}"
+            )
+        groups = _groups(rows, spectra, fits, resonance)
+        groups["left_out"] = {"background_efficiency": list(left_out), "reason": list(left_out.values())}
+        files[plan.output] = encode_artifact(schema.BUMP, groups, plan.provenance)[0]
+        write_files(files)
+
+    return execute(plan, overwrite, make)
+
+
+def _score_everything(
+    split: Artifact, template: Artifact, truth: Truth | None, config: Config, resources: Resources
+) -> _Events:
+    sides = concatenate([split.events("sb1"), split.events("sb2")])
+    contest = Contest.read(split, template, truth, read_regions(split).sr)
+    sets = {"sr": contest.observed, "template": contest.template, "sides": sides}
+    workers = kfold.Resources(resources.processes, resources.threads, resources.progress, "bump hunt: boosted trees")
+    scores = score(contest, [sides], config.classifier, resources.streams("classify"), workers)
+    scored_sets = {name: scored(part, found) for (name, part), found in zip(sets.items(), scores, strict=True)}
+    return _Events(read_regions(split), {name: part.mjj for name, part in sets.items()}, scored_sets)
+
+
+def _hunt(
+    events: _Events, resonance: Resonance, efficiency: float, resources: Resources
+) -> tuple[BinnedSpectrum, BumpFit, dict[str, Any]]:
+    selection = select(events.scores["sr"], events.scores["template"], efficiency)
+    sides = events.mjj["sides"][passes(selection, events.scores["sides"])]
+    masses = np.concatenate([sides, events.mjj["sr"][selection.is_observed_selected]])
+    spectrum = _bin(masses, events.regions)
+    n_parameters = choose_parameters(spectrum, ~spectrum.inside(events.regions.sr))
+    fit = fit_bump(spectrum, resonance, n_parameters)
+    name = channel_name((events.regions.sr.low, events.regions.sr.high), efficiency).replace("SR_", "bump_")
+    workspace = build_bump_workspace(spectrum, resonance, fit, name)
+    q0, _ = fit_workspace(workspace, name)
+    z = bump_toys(spectrum, resonance, fit, TOYS, resources.streams("bump").generator(f"toys/{name}"))
+    n_extreme = int((z >= fit.z).sum())
+    row = {
+        "background_efficiency": efficiency,
+        "n_events": len(masses),
+        "n_parameters": n_parameters,
+        "signal_yield": fit.signal_yield,
+        "signal_error": fit.signal_error,
+        "z_asymptotic": fit.z,
+        "p0_asymptotic": float(norm.sf(fit.z)),
+        "p0": n_extreme / TOYS if n_extreme >= FEWEST_EXCEEDANCES else np.nan,
+        "q0_pyhf": q0,
+        "p_value": fit.p_value,
+        "spurious_signal": _spurious_signal(events, selection, sides, resonance, n_parameters),
+        "sculpting_p": pass_rate_flatness(events.mjj["template"], events.scores["template"].source_id, selection),
+        "workspace": json.dumps(workspace),
+    }
+    return spectrum, fit, row
+
+
+def _bin(masses: FloatArray, regions: Regions) -> BinnedSpectrum:
+    windows = list(regions.named().values())
+    return bin_masses([masses[window.contains(masses)] for window in windows], windows)
+
+
+def _spurious_signal(
+    events: _Events, selection: Selection, sides: FloatArray, resonance: Resonance, n_parameters: int
+) -> float:
+    """Return the signal fitted to side-bands and template, scaled to the data's signal region."""
+    spectrum = _bin(sides, events.regions)
+    template = _bin(events.mjj["template"][selection.is_template_selected], events.regions)
+    n_observed, n_template = len(events.mjj["sr"]), len(events.mjj["template"])
+    counts = spectrum.counts + template.counts * n_observed / n_template
+    return fit_bump(BinnedSpectrum(spectrum.low, spectrum.high, counts), resonance, n_parameters).signal_yield
+
+
+def pass_rate_flatness(mjj: FloatArray, source_id: Any, selection: Selection) -> float:
+    """Return the probability of the template's pass rate varying so much with mass if it were flat.
+
+    Copies of a source count as one event: the chi-square is divided by the mean number of copies.
+    """
+    edges = np.quantile(mjj, np.linspace(0.0, 1.0, PASS_RATE_BINS + 1)[1:-1])
+    index = np.searchsorted(edges, mjj, side="right")
+    totals = np.bincount(index, minlength=PASS_RATE_BINS).astype(np.float64)
+    passing = np.bincount(index, weights=selection.is_template_selected, minlength=PASS_RATE_BINS)
+    rate = passing.sum() / totals.sum()
+    chi_square = float(((passing - rate * totals) ** 2 / (rate * (1.0 - rate) * totals)).sum())
+    selected = source_id[selection.is_template_selected]
+    copies = len(selected) / len(np.unique(selected))
+    return float(chi2.sf(chi_square / copies, PASS_RATE_BINS - 1))
+
+
+def _groups(
+    rows: list[dict[str, Any]], spectra: list[BinnedSpectrum], fits: list[BumpFit], resonance: Resonance
+) -> dict[str, Any]:
+    return {
+        "tests": columns_of(rows),
+        "resonance": {"mass": resonance.mass, "width": resonance.width},
+        "bins": {
+            "low": spectra[0].low,
+            "high": spectra[0].high,
+            "n_observed": np.stack([spectrum.counts for spectrum in spectra], axis=1),
+            "background": np.stack([fit.background for fit in fits], axis=1),
+        },
+    }

@@ -1,0 +1,132 @@
+"""Closure and over-dispersion that have been measured for a configuration, found by its settings digest."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomaly_cli.analysis.modelling import Measured
+from anomaly_cli.analysis.nonclosure import Nonclosure, WindowCounts, transfer_nonclosure
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Kind
+from anomaly_cli.artifacts.contents import read_regions
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import canonical_json
+from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact
+from anomaly_cli.config import Config
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.stages.counting import loosest_first
+from anomaly_cli.stages.template import configured_method
+
+
+def settings_digest(split: Artifact, template: Mapping[str, Any], classifier: Mapping[str, Any]) -> str:
+    """Return a hash of the settings that closure and over-dispersion depend on.
+
+    Measured values belong to a configuration; this names it, whatever the seed and the injected signal.
+
+    Args:
+        split: the split, for windows and features.
+        template: settings of the template stage.
+        classifier: settings of the classification.
+    """
+    # whether a shared base flow has seen the region is a fact about its file, not a setting
+    model = {key: value for key, value in template["model"].items() if key != "base_has_seen_signal_region"}
+    relevant = {
+        "windows_gev": [[window.low, window.high] for window in read_regions(split).named().values()],
+        "features": list(split.features),
+        "template": {**template, "model": model},
+        "classifier": classifier,
+    }
+    return hashlib.sha256(canonical_json(relevant).encode()).hexdigest()
+
+
+def configured_digest(split: Artifact, config: Config) -> str:
+    """Return the settings digest that a run with this configuration has."""
+    method = configured_method(config)
+    template = {
+        "method": method.name,
+        "model": {"method": method.name, **dataclasses.asdict(method), "threads": config.threads},
+        "oversampling": config.template.oversampling,
+        "threads": config.threads,
+    }
+    return settings_digest(split, template, {**dataclasses.asdict(config.classifier), "threads": config.threads})
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurements:
+    """What has been measured for a configuration.
+
+    Attributes:
+        closure: closure uncertainty by background efficiency.
+        overdispersion: k-fold factor by background efficiency, at least 1.
+        inputs: digests of the artifacts that it comes from.
+    """
+
+    closure: Mapping[float, Nonclosure]
+    overdispersion: Mapping[float, float]
+    inputs: Mapping[str, str]
+
+    def of(self, efficiency: float) -> Measured:
+        """Return what is known for a cut; NaN for what is not."""
+        closure = self.closure.get(efficiency)
+        return Measured(closure.upper if closure else np.nan, self.overdispersion.get(efficiency, np.nan))
+
+
+def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measurements:
+    """Return what has been measured for a settings digest, in the run or in the directory that it names.
+
+    Raises:
+        ConfigError: where a directory is named and holds nothing for these settings.
+    """
+    named = config.significance.measurements
+    place = RunDirectory(Path(named)) if named else run
+    permutation = _read_matching(place, schema.PERMUTATION, digest)
+    validation = _read_matching(place, schema.VALIDATION, digest)
+    if named and permutation is None and validation is None:
+        raise ConfigError(
+            f"--measurements {named}: holds no validation.h5 or permutation.h5 of these settings; measure there with"
+            " 'anomaly significance closure' and 'anomaly significance permute'"
+        )
+    overdispersion: dict[float, float] = {}
+    if permutation is not None:
+        tests = permutation.groups["tests"]
+        overdispersion = {
+            float(efficiency): max(1.0, float(value))
+            for efficiency, value in zip(tests["background_efficiency"], tests["overdispersion"], strict=True)
+        }
+    closure = closure_by_efficiency(validation.groups["counts"], overdispersion) if validation else {}
+    found = {"validation": validation, "permutation": permutation}
+    return Measurements(
+        closure, overdispersion, {name: item.digest if item else "none" for name, item in found.items()}
+    )
+
+
+def _read_matching(run: RunDirectory, kind: Kind, digest: str) -> Artifact | None:
+    path = run.artifact(kind)
+    if not path.exists():
+        return None
+    artifact = read_artifact(path, kind)
+    return artifact if artifact.provenance.settings["settings_digest"] == digest else None
+
+
+def closure_by_efficiency(counts: Arrays, overdispersion: Mapping[float, float]) -> dict[float, Nonclosure]:
+    """Return the closure uncertainty of every cut that was counted in the validation windows."""
+    efficiencies = loosest_first(np.unique(counts["background_efficiency"]).tolist())
+    cuts = [(window_counts(counts, efficiency), overdispersion.get(efficiency, 1.0)) for efficiency in efficiencies]
+    return dict(zip(efficiencies, transfer_nonclosure(cuts), strict=True))
+
+
+def window_counts(counts: Arrays, efficiency: float) -> WindowCounts:
+    """Return the counts of one cut in all windows."""
+    rows = counts["background_efficiency"] == efficiency
+    return WindowCounts(
+        n_passing=counts["n_passing"][rows].astype(np.float64),
+        n_all=counts["n_all"][rows].astype(np.float64),
+        efficiency=counts["efficiency"][rows],
+        efficiency_uncertainty=counts["efficiency_uncertainty"][rows],
+    )

@@ -1,0 +1,116 @@
+"""Global significance of the largest excess over several signal regions and cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from anomaly_cli.analysis.lookelsewhere import SelectedEvents, global_p_value, overlap_correlation
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import read_regions, read_split
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import Artifact, write_artifact
+from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.core.windows import Window
+from anomaly_cli.stages.blinding import require_unblinded
+from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+from anomaly_cli.stages.significance import read_significance
+
+STAGE, VERSION = "global", 1
+EVENT_SETTINGS = ("inject", "reserve")
+"""Settings of the split that decide which events there are."""
+
+
+@dataclass(frozen=True)
+class _Searched:
+    window: Window
+    significance: Artifact
+
+
+def make_global(directories: Sequence[Path], seed: int, resources: Resources, overwrite: bool, output: Path) -> Outcome:
+    """Combine the tests of one or more runs on the same events and write the global artifact.
+
+    Raises:
+        ConfigError: where runs are of other events, or two have the same signal region.
+        ArtifactError: where a run has not been counted.
+    """
+    runs = [_read(RunDirectory(directory)) for directory in directories]
+    _check_same_events([RunDirectory(directory) for directory in directories])
+    windows = [run.window for run in runs]
+    if len(set(windows)) < len(windows):
+        raise ConfigError("two runs have the same signal region; name each region once")
+    runs.sort(key=lambda run: (run.window.low, run.window.high))
+    inputs = {f"significance {run.window.text}": run.significance.digest for run in runs}
+    plan = Plan(STAGE, output, Provenance(STAGE, VERSION, {}, seed, inputs))
+
+    def make() -> None:
+        tests = [(run, index) for run in runs for index in range(len(run.significance.groups["tests"]["z"]))]
+        selections = [_selection(position, run, index) for position, (run, index) in enumerate(tests)]
+        correlation = overlap_correlation(selections)
+        z = np.array([run.significance.groups["tests"]["z"][index] for run, index in tests])
+        efficiencies = np.array(
+            [run.significance.groups["tests"]["background_efficiency"][index] for run, index in tests]
+        )
+        cuts = np.unique(efficiencies, return_inverse=True)[1]
+        found = global_p_value(z, correlation, cuts, resources.streams("global").generator("copula"))
+        groups: dict[str, dict[str, Any]] = {
+            "tests": {
+                "background_efficiency": efficiencies,
+                "low": [run.window.low for run, _ in tests],
+                "high": [run.window.high for run, _ in tests],
+                "z": z,
+            },
+            "correlation": {"matrix": correlation},
+            "result": {
+                "test": found.index,
+                "z_local": found.z_local,
+                "p_global": found.p_global,
+                "p_global_error": found.error,
+                "z_global": float(norm.isf(found.p_global)),
+                "p_gross_vitells": found.gross_vitells,
+                "p_sidak": found.sidak,
+                "n_effective": found.n_effective,
+            },
+        }
+        write_artifact(plan.output, schema.GLOBAL, groups, plan.provenance)
+
+    return execute(plan, overwrite, make)
+
+
+def _read(run: RunDirectory) -> _Searched:
+    split = read_split(run)
+    significance = read_significance(run)
+    require_unblinded(run, split, str(significance.provenance.settings["settings_digest"]))
+    return _Searched(read_regions(split).sr, significance)
+
+
+def _check_same_events(runs: Sequence[RunDirectory]) -> None:
+    """Refuse runs whose event ids name different events."""
+    first = read_split(runs[0]).provenance
+    for run in runs[1:]:
+        other = read_split(run).provenance
+        is_same = other.seed == first.seed and other.inputs == first.inputs
+        is_same = is_same and all(other.settings[key] == first.settings[key] for key in EVENT_SETTINGS)
+        if not is_same:
+            raise ConfigError(
+                f"{run.path}: holds other events than {runs[0].path}; run all signal regions with the same --data,"
+                " --inject, --reserve and --seed"
+            )
+
+
+def _selection(position: int, run: _Searched, index: int) -> SelectedEvents:
+    groups = run.significance.groups
+    observed = groups["selected"]["event_id"][groups["selected"]["test"] == index]
+    template = groups["selected_template"]["event_id"][groups["selected_template"]["test"] == index]
+    if not len(observed) and not len(template):
+        raise ArtifactError(f"{run.significance.path}: test {position} selects nothing; leave its cut out")
+    # template events are shared between the cuts of one run only: their key holds the window
+    key = template + round(run.window.low) * 10**10
+    transfer = float(groups["tests"]["n_template"][index] / max(groups["tests"]["n_expected"][index], 1e-9))
+    return SelectedEvents(observed, key, transfer)

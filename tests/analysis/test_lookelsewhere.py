@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from anomaly_cli.analysis.lookelsewhere import SelectedEvents, global_p_value, overlap_correlation
+
+NONE = np.zeros(0, dtype=np.int64)
+
+
+def test_independent_tests_give_the_formula_of_sidak_at_any_significance():
+    for z in (2.0, 3.0, 8.0):
+        found = global_p_value(np.full(25, z), np.eye(25), np.zeros(25, dtype=int), np.random.default_rng(1))
+        assert found.p_global == pytest.approx(-np.expm1(25 * np.log1p(-norm.sf(z))), rel=0.02)
+        assert found.n_effective == pytest.approx(25, rel=0.02)
+
+
+def test_equal_tests_count_once():
+    found = global_p_value(np.full(10, 3.0), np.ones((10, 10)), np.zeros(10, dtype=int), np.random.default_rng(1))
+    assert found.p_global == pytest.approx(norm.sf(3.0), rel=0.01)
+
+
+def test_nested_selections_have_the_root_of_their_ratio_as_correlation():
+    loose, tight = np.arange(10_000), np.arange(100)
+    found = overlap_correlation([SelectedEvents(loose, NONE, 4.0), SelectedEvents(tight, NONE, 4.0)])
+    assert found[0, 1] == pytest.approx(0.1)
+
+
+def test_the_copula_agrees_with_pseudo_experiments():
+    """Sliding windows and nested cuts: Poisson counts in cells of mass and score, summed to tests."""
+    rng = np.random.default_rng(1)
+    n_mass, width = 24, 4
+    rates = np.array([0.8, 0.15, 0.05]) * 6000.0  # exclusive score classes of a mass cell
+    cells = np.tile(rates, (n_mass, 1))
+    members = [
+        (slice(start, start + width), slice(cut, None)) for cut in range(3) for start in range(n_mass - width + 1)
+    ]
+    ids = np.arange(n_mass * 3 * 1000).reshape(n_mass, 3, 1000)
+    selections = []
+    for rows, columns in members:
+        kept = [ids[i, j, : round(rates[j] / 6)] for i in range(rows.start, rows.stop) for j in range(columns.start, 3)]
+        selections.append(SelectedEvents(np.concatenate(kept), NONE, 1.0))
+    correlation = overlap_correlation(selections)
+    z_max = []
+    for _ in range(20_000):
+        counts = rng.poisson(cells) - cells
+        z_max.append(max(counts[m].sum() / np.sqrt(cells[m].sum()) for m in members))
+    cuts = np.repeat(np.arange(3), n_mass - width + 1)
+    for z in (2.5, 3.0):
+        toys = np.mean(np.array(z_max) >= z)
+        found = global_p_value(np.full(len(members), z), correlation, cuts, rng)
+        error = np.sqrt(toys / 20_000) + found.error
+        assert found.p_global == pytest.approx(toys, abs=0.05 * toys + 2 * error)
+        assert found.p_global < found.gross_vitells
+        assert found.p_global < found.sidak
+
+
+def test_a_result_without_excess_is_unremarkable():
+    found = global_p_value(np.full(5, -1.0), np.eye(5), np.zeros(5, dtype=int), np.random.default_rng(1))
+    assert found.p_global > 0.9

@@ -1,0 +1,315 @@
+"""The significance suite from the command line, on a small finished run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyhf
+import pytest
+import yaml
+from conftest import FAST, invoke
+from toys import shipped_rows, write_official
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.store import read_any, read_artifact
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.stages.experiments import divide_records
+
+
+def run_ok(*arguments):
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def measured(finished, tmp_path_factory):
+    """A run with over-dispersion and closure measured; not to be changed."""
+    directory = Path(shutil.copytree(finished, tmp_path_factory.mktemp("measured") / "run"))
+    run_ok("significance", "permute", "--run", directory, "--permutations", "3", "--processes", "1")
+    run_ok("significance", "closure", "--run", directory, "--set", "significance.windows=3", "--processes", "1")
+    return directory
+
+
+@pytest.fixture
+def fresh(measured, tmp_path):
+    return Path(shutil.copytree(measured, tmp_path / "run"))
+
+
+def test_what_is_measured_is_counted_again_and_weakens_the_claim(measured, finished):
+    before = read_artifact(finished / "significance.h5", schema.SIGNIFICANCE).groups["tests"]
+    after = read_artifact(measured / "significance.h5", schema.SIGNIFICANCE).groups["tests"]
+    assert np.isnan(before["closure_uncertainty"]).all()
+    assert (after["closure_uncertainty"] > 0.0).all()
+    assert (after["overdispersion"] >= 1.0).all()
+    assert (after["uncertainty"] > before["uncertainty"]).all()
+    assert (np.abs(after["z"]) <= np.abs(before["z"]) + 0.01).all()
+    output = run_ok("summary", "--run", measured)
+    assert "all uncertainties included" in output
+    assert "WITHOUT" not in output
+
+
+def test_validation_windows_leave_the_signal_region_out(measured):
+    windows = read_artifact(measured / "validation.h5", schema.VALIDATION).groups["windows"]
+    assert len(windows["low"]) == 3
+    assert all(high <= 3300.0 or low >= 3700.0 for low, high in zip(windows["low"], windows["high"], strict=True))
+    split = read_any(measured / "split.h5")
+    masses = np.concatenate([split.groups[name]["mjj"] for name in ("sb1", "sb2", "rest")])
+    for low, high, n in zip(windows["low"], windows["high"], windows["n_events"], strict=True):
+        assert ((masses >= low) & (masses < high)).sum() == n
+
+
+def test_measurements_serve_other_runs_of_the_same_settings_only(measured, finished, tmp_path):
+    other = Path(shutil.copytree(finished, tmp_path / "other"))
+    run_ok("significance", "--run", other, "--measurements", measured, "--overwrite")
+    assert (read_any(other / "significance.h5").groups["tests"]["closure_uncertainty"] > 0.0).all()
+    run_ok("classify", "--run", other, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    refused = invoke("significance", "--run", other, "--overwrite")
+    assert refused.exit_code == 2
+    assert "holds no validation.h5 or permutation.h5 of these settings" in refused.output.replace("\n", " ")
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bytes_for_any_number_of_processes(measured, finished, tmp_path):
+    again = Path(shutil.copytree(finished, tmp_path / "again"))
+    run_ok("significance", "permute", "--run", again, "--permutations", "3", "--processes", "2")
+    assert (again / "permutation.h5").read_bytes() == (measured / "permutation.h5").read_bytes()
+
+
+def test_limits_expected_and_observed(fresh):
+    output = run_ok("significance", "limits", "--run", fresh)
+    assert "95 % CLs upper limits" in output
+    limits = read_artifact(fresh / "limits.h5", schema.LIMITS).groups["tests"]
+    assert (np.diff(limits["expected"], axis=1) > 0).all()
+    assert (limits["observed"] > 0).all()
+
+
+def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(fresh):
+    output = run_ok("significance", "bump", "--run", fresh, "--processes", "1")
+    assert "Sculpting" in output
+    bump = read_artifact(fresh / "bump.h5", schema.BUMP).groups
+    assert bump["bins"]["n_observed"][:, 0].sum() == bump["tests"]["n_events"][0]
+    scores = read_artifact(fresh / "significance.h5", schema.SIGNIFICANCE).groups["tests"]
+    inside = (bump["bins"]["low"] >= 3300) & (bump["bins"]["high"] <= 3700)
+    assert bump["bins"]["n_observed"][inside, 0].sum() == scores["n_observed"][0]  # the same classifier again
+    z = max(float(bump["tests"]["z_asymptotic"][0]), 0.0)
+    assert np.sqrt(bump["tests"]["q0_pyhf"][0]) == pytest.approx(z, abs=0.1)
+    assert "up to date" in run_ok("significance", "bump", "--run", fresh, "--processes", "1")
+    assert list((fresh / "workspaces").glob("bump_*.json"))
+
+
+def test_the_global_significance_of_one_run_counts_its_cuts(fresh):
+    output = run_ok("significance", "global", "--run", fresh)
+    assert "Largest of 2 tests" in output
+    found = read_artifact(fresh / "global.h5", schema.GLOBAL).groups
+    assert 1.0 <= found["result"]["n_effective"] <= 2.0
+    assert found["correlation"]["matrix"][0, 1] == pytest.approx(0.5, abs=0.15)  # sqrt(5 % / 20 %)
+
+
+@pytest.mark.slow
+def test_runs_of_other_events_are_not_combined(fresh, tmp_path, data_file):
+    twice = invoke("significance", "global", "--run", fresh, "--run", fresh)
+    assert twice.exit_code == 2
+    assert "same signal region" in twice.output
+    other = tmp_path / "other"
+    options = ("--signal-region", "3.4-3.8", "--data", data_file, "--inject", "100", "--reserve", "0.3")
+    run_ok("run", "--run", other, *options, *FAST, "--processes", "1")
+    refused = invoke("significance", "global", "--run", fresh, "--run", other)
+    assert refused.exit_code == 2
+    assert "holds other events" in refused.output
+
+
+def test_exports_are_readable_by_their_programs(fresh):
+    run_ok("significance", "limits", "--run", fresh)
+    run_ok("significance", "export", "--run", fresh)
+    folder = fresh / "exports"
+    counts = (folder / "counts.csv").read_text().splitlines()
+    assert counts[0].startswith("background_efficiency,n_observed,n_expected")
+    assert len(counts) == 3
+    assert r"\begin{tabular}" in (folder / "counts.tex").read_text()
+    submission = list(yaml.safe_load_all((folder / "hepdata" / "submission.yaml").read_text()))
+    for document in submission[1:]:
+        table = yaml.safe_load((folder / "hepdata" / document["data_file"]).read_text())
+        lengths = [len(item["values"]) for part in table.values() for item in part]
+        assert set(lengths) == {2}
+    for path in (folder / "histfactory").glob("*.json"):
+        pyhf.Workspace(json.loads(path.read_text()))
+    refused = invoke("significance", "export", "--run", fresh)
+    assert refused.exit_code == 4
+    assert "pass --overwrite" in refused.output
+
+
+def test_hepdata_and_hs3_are_valid_where_their_readers_are_installed(fresh):
+    validator = pytest.importorskip("hepdata_validator.full_submission_validator")
+    run_ok("significance", "export", "--run", fresh)
+    checker = validator.FullSubmissionValidator()
+    assert checker.validate(directory=str(fresh / "exports" / "hepdata")), checker.get_messages()
+
+
+def test_calibration_is_a_list_of_jobs_that_continues(fresh):
+    single = run_ok(
+        "significance", "calibrate", "--run", fresh, "--experiments", "2", "--index", "1", "--processes", "1"
+    )
+    assert "job 1 of 2 is done" in single
+    record = fresh / "calibration" / "00001.json"
+    before = record.stat().st_mtime_ns
+    output = run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", "--processes", "1")
+    assert "2 background-only pseudo-experiments" in output
+    assert record.stat().st_mtime_ns == before
+    calibration = read_artifact(fresh / "calibration.h5", schema.CALIBRATION).groups
+    assert calibration["experiments"]["n_signal"].sum() == 0
+    assert len({tuple(row) for row in calibration["experiments"]["n_observed"].tolist()}) == 2
+    assert "Calibration: 2 background-only" in run_ok("summary", "--run", fresh)
+
+
+@pytest.mark.slow
+def test_a_calibration_of_other_settings_is_not_quoted(fresh):
+    fast = ("--fast", "--set", "classifier.leaves=7", "--processes", "1")
+    run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", *fast)
+    assert "background-only" not in run_ok("summary", "--run", fresh)
+
+
+def test_hs3_is_parsed_by_its_reader(fresh):
+    pyhs3 = pytest.importorskip("pyhs3")
+    run_ok("significance", "export", "--run", fresh)
+    for path in (fresh / "exports" / "hs3-experimental").glob("*.json"):
+        workspace = pyhs3.Workspace(**json.loads(path.read_text()))
+        assert workspace.analyses
+
+
+@pytest.mark.slow
+def test_an_injection_study_finds_more_where_more_is_injected(fresh):
+    arguments = ("--injected", "0,600", "--experiments", "1", "--processes", "1")
+    output = run_ok("significance", "inject-scan", "--run", fresh, *arguments)
+    assert "Injection study" in output
+    tests = read_artifact(fresh / "injection.h5", schema.INJECTION).groups["tests"]
+    z = {
+        (int(n), float(e)): v
+        for n, e, v in zip(tests["n_injected"], tests["background_efficiency"], tests["z_mean"], strict=True)
+    }
+    assert z[(600, 0.05)] > z[(0, 0.05)] + 2.0
+    assert np.isnan(tests["signal_efficiency"][tests["n_injected"] == 0]).all()
+    assert (tests["signal_efficiency"][tests["n_injected"] == 600] > 0.1).all()
+
+
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory):
+    """A run on data without labels: blinded."""
+    folder = tmp_path_factory.mktemp("observed")
+    path = write_official(folder / "observed.h5", shipped_rows(8)[:, :14], OFFICIAL_COLUMNS)
+    run_ok("run", "--run", folder / "run", "--data", path, *FAST, "--signal-region", "3.3-3.7", "--processes", "1")
+    return folder / "run"
+
+
+def test_observed_data_are_blinded_until_said_otherwise(observed, tmp_path):
+    run = Path(shutil.copytree(observed, tmp_path / "run"))
+    assert not (run / "significance.h5").exists()
+    assert "blinded" in run_ok("split", "--run", run)
+    split = read_any(run / "split.h5")
+    summary = run_ok("summary", "--run", run)
+    assert "blinded" in summary
+    assert str(len(split.groups["sr"]["mjj"])) not in summary
+    for command in (("significance",), ("significance", "bump")):
+        refused = invoke(*command, "--run", run)
+        assert refused.exit_code == 2
+        assert "pass --unblind" in refused.output.replace("\n", " ")
+    permuted = run_ok("significance", "permute", "--run", run, "--permutations", "2", "--processes", "1")
+    tests = read_artifact(run / "permutation.h5", schema.PERMUTATION).groups["tests"]
+    assert np.isnan(tests["z_observed"]).all()
+    assert np.isnan(tests["p_permutation"]).all()
+    assert "Z with true labels" in permuted
+    assert not (run / "significance.h5").exists()
+    assert not (run / "unblinding.json").exists()
+
+
+def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):
+    run = Path(shutil.copytree(observed, tmp_path / "run"))
+    output = run_ok("run", "--run", run, "--unblind", "--processes", "1")
+    assert "Counting experiment" in output
+    (record,) = json.loads((run / "unblinding.json").read_text())
+    assert record["windows_tev"]["sr"] == "3.3-3.7"
+    assert {"user", "host", "time", "split", "settings_digest"} <= set(record)
+    run_ok("significance", "--run", run)  # needs no second permission
+    assert len(json.loads((run / "unblinding.json").read_text())) == 1
+    run_ok("classify", "--run", run, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    assert invoke("significance", "--run", run, "--overwrite").exit_code == 2
+    run_ok("significance", "--run", run, "--overwrite", "--unblind")
+    records = json.loads((run / "unblinding.json").read_text())
+    assert len(records) == 2
+    (run / "unblinding.json").write_text(json.dumps(records[1:]))
+    refused = invoke("significance", "--run", run)
+    assert refused.exit_code == 4
+    assert "may only grow" in refused.output.replace("\n", " ")
+
+
+def test_pseudo_data_are_not_blinded_and_it_is_said(finished):
+    assert "not blinded" in run_ok("summary", "--run", finished)
+    assert not (finished / "unblinding.json").exists()
+
+
+BAD = [
+    (("significance",), 2, "name a run directory"),
+    (("significance", "--run", "nowhere"), 4, "no such file"),
+    (("significance", "limits", "--run", "nowhere"), 4, "no such file"),
+    (("significance", "bump", "--run", "nowhere"), 4, "no such file"),
+    (("significance", "closure", "--run", "nowhere"), 4, "no such file"),
+    (("significance", "permute", "--run", "nowhere"), 4, "no such file"),
+    (("significance", "calibrate", "--run", "nowhere"), 4, "no such file"),
+    (("significance", "global", "--run", "nowhere"), 4, "no such file"),
+    (("significance", "export", "--run", "nowhere"), 4, "no such file"),
+    (("significance", "--run", "RUN", "--measurements", "nowhere"), 2, "measure there with"),
+    (("significance", "calibrate", "--run", "RUN", "--experiments", "1"), 2, "at least 2"),
+    (("significance", "calibrate", "--run", "RUN", "--experiments", "3", "--index", "3"), 2, "jobs 0 to 2"),
+    (("significance", "inject-scan", "--run", "RUN", "--injected", "many"), 2, "not a list of whole numbers"),
+    (("significance", "inject-scan", "--run", "RUN", "--injected", "-5"), 2, "yields of 0 or more"),
+    (("significance", "permute", "--run", "RUN", "--permutations", "1"), 2, "permutations >= 2"),
+    (("significance", "--run", "RUN", "--set", "significance.toys=10"), 2, "toys >= 1000"),
+    (("significance", "--run", "RUN", "--background-efficiencies", "0.1,0.1"), 2, "named twice"),
+    (
+        ("significance", "--run", "RUN", "--background-efficiencies", "0.00001", "--overwrite"),
+        5,
+        "drop that efficiency",
+    ),
+    (("significance", "closure", "--run", "RUN", "--set", "significance.windows=1"), 2, "windows >= 2"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "sentence"), BAD, ids=[" ".join(arguments) for arguments, _, _ in BAD])
+def test_bad_input_ends_in_one_sentence(arguments, code, sentence, finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if "RUN" in arguments:
+        shutil.copytree(finished, tmp_path / "RUN")
+    result = invoke(*arguments)
+    assert result.exit_code == code, result.output
+    assert sentence in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_scores_of_other_events_are_refused(fresh, tmp_path, data_file):
+    other = tmp_path / "other"
+    options = ("--signal-region", "3.3-3.7", "--data", data_file, "--inject", "100", "--reserve", "0.3")
+    run_ok("split", "--run", other, *options)
+    shutil.copy(other / "split.h5", fresh / "split.h5")
+    refused = invoke("significance", "--run", fresh)
+    assert refused.exit_code == 4
+    assert "scores other events" in " ".join(refused.output.split())
+
+
+def test_methods_that_need_more_than_side_bands_have_no_validation_windows(fresh):
+    refused = invoke("significance", "closure", "--run", fresh, "--set", "template.method=idealised", "--overwrite")
+    assert refused.exit_code == 2
+    assert "needs more than side-bands" in " ".join(refused.output.split())
+
+
+def test_pseudo_experiments_without_a_result_are_counted():
+    good = {"index": 0, "n_injected": 0, "z": [0.1]}
+    failed = {"index": 1, "n_injected": 0, "error": "a poor fit"}
+    records, groups = divide_records([good, failed], 1)
+    assert records == [good]
+    assert groups["failed"] == {"index": [1], "reason": ["a poor fit"]}
+    with pytest.raises(PhysicsError, match="1 of 1 pseudo-experiments gave no result, the first because: a poor fit"):
+        divide_records([failed], 1)

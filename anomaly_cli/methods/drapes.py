@@ -37,7 +37,6 @@ from anomaly_cli.methods.base import (
 from anomaly_cli.nets import diffusion, training
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
 
-
 NOISE_DRAWS = 4
 """Noise levels at which every validation event is denoised, so that epochs can be compared."""
 

@@ -47,6 +47,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
         transport_hidden: widths of its hidden layers.
         transport_bins: its spline bins.
         transport_epochs: epochs at most.
+        transport_events: events that its training goes through at most.
         transport_batch_size: events per step.
         transport_learning_rate: largest learning rate.
     """
@@ -59,14 +60,15 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     transport_hidden: tuple[int, ...] = (32, 32)
     transport_bins: int = 4
     transport_epochs: int = 4
+    transport_events: int = 500_000
     transport_batch_size: int = 1024
     transport_learning_rate: float = 5e-4
 
     def __post_init__(self) -> None:
         self.check_density(self.name)
         counts = [self.transport_transforms, self.transport_bins, self.transport_epochs, self.transport_batch_size]
-        widths = min(self.transport_hidden, default=0)
-        densities.check_positive(self.name, [*counts, widths], [self.transport_learning_rate])
+        counts += [self.transport_events, min(self.transport_hidden, default=0)]
+        densities.check_positive(self.name, counts, [self.transport_learning_rate])
 
     def fit(self, inputs: TemplateInputs, context: Context) -> FittedCurtainsF4F:
         """Fit scaling, base density and transport to the side-bands.
@@ -116,9 +118,8 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
             moved, log_det = transport.move(data.x[batch], data.mass[batch], target)
             return flows.negative_log_density(base, moved, target) - log_det
 
-        schedule = training.Schedule(
-            self.transport_epochs, self.transport_batch_size, self.transport_learning_rate, self.patience
-        )
+        epochs = densities.limit_epochs(self.transport_epochs, self.transport_events, data)
+        schedule = training.Schedule(epochs, self.transport_batch_size, self.transport_learning_rate, self.patience)
         task = training.Task(transport, loss, data.training, data.validation)
         return trainer.train("transport flow", "transport_learning_rate", task, schedule, generator)
 

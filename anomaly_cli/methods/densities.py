@@ -100,6 +100,11 @@ class Trainer:
         return [TrainingRow(part, *vars(epoch).values()) for epoch in curve]
 
 
+def limit_epochs(epochs: int, events: int, data: ScaledEvents) -> int:
+    """Return the epochs of a training that goes through so many events at most; at least one."""
+    return max(1, min(epochs, events // max(1, len(data.training))))
+
+
 def density_task(base: Any, data: ScaledEvents) -> training.Task:
     """Return the maximum-likelihood fit of a conditional density p(x | m)."""
 
@@ -220,6 +225,7 @@ class DensitySettings:
         base_hidden: widths of its hidden layers.
         base_bins: its spline bins.
         base_epochs: epochs at most.
+        base_events: events that its training goes through at most, so that large samples take fewer epochs.
         base_batch_size: events per step.
         base_learning_rate: largest learning rate.
         patience: epochs without improvement before a training stops.
@@ -232,6 +238,7 @@ class DensitySettings:
     base_hidden: tuple[int, ...] = (64, 64)
     base_bins: int = 8
     base_epochs: int = 10
+    base_events: int = 2_000_000
     base_batch_size: int = 512
     base_learning_rate: float = 3e-3
     patience: int = 5
@@ -246,6 +253,7 @@ class DensitySettings:
             ConfigError: naming what is out of range.
         """
         counts = [self.base_transforms, self.base_bins, self.base_epochs, self.base_batch_size, self.patience]
+        counts.append(self.base_events)
         check_positive(method, [*counts, min(self.base_hidden, default=0)], [self.base_learning_rate])
         check_scaling(method, self.scaling)
 
@@ -262,5 +270,6 @@ class DensitySettings:
         self, base: Any, data: ScaledEvents, trainer: Trainer, generator: torch.Generator
     ) -> list[TrainingRow]:
         """Train a base density in place and return its curve."""
-        schedule = training.Schedule(self.base_epochs, self.base_batch_size, self.base_learning_rate, self.patience)
+        epochs = limit_epochs(self.base_epochs, self.base_events, data)
+        schedule = training.Schedule(epochs, self.base_batch_size, self.base_learning_rate, self.patience)
         return trainer.train("base flow", "base_learning_rate", density_task(base, data), schedule, generator)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from anomaly_cli.analysis.counting import CountingModel, ScoredEvents, closed_form_z, select
+from anomaly_cli.analysis.profile import Experiments, signed_root
+from anomaly_cli.analysis.selection import ScoredEvents, select
 from anomaly_cli.classifiers.kfold import Resources, score_in_folds
 from anomaly_cli.classifiers.settings import ClassifierSettings
 from anomaly_cli.core.errors import PhysicsError
@@ -36,10 +37,9 @@ def z_at(observed, template, scores, efficiency=0.05):
         for e, s in zip((observed, template), scores, strict=True)
     ]
     selection = select(both[0], both[1], efficiency)
-    expected = len(observed) * selection.efficiency
-    return closed_form_z(
-        CountingModel("SR", int(selection.is_observed_selected.sum()), expected, selection.n_sources, {})
-    )
+    tau = selection.n_sources / (len(observed) * selection.efficiency)
+    counts = (selection.is_observed_selected.sum(), selection.n_sources, tau, 0.0, 0.0)
+    return float(signed_root(Experiments(*(np.array([float(value)]) for value in counts)))[0])
 
 
 def null_z(seed, by_source):

@@ -93,6 +93,18 @@ class TemplateSettings:
 
 
 @dataclass(frozen=True)
+class ClosureSettings:
+    """The closure stage.
+
+    Attributes:
+        windows: whether to measure closure also in the signal-free validation windows of the significance
+            settings, which trains the template method anew in each.
+    """
+
+    windows: bool = False
+
+
+@dataclass(frozen=True)
 class SignificanceSettings:
     """The significance suite.
 
@@ -146,6 +158,7 @@ class Config:
         template: the template stage.
         methods: settings of template methods by name.
         classifier: the classifier.
+        closure: the closure stage.
         significance: the significance stage.
     """
 
@@ -157,6 +170,7 @@ class Config:
     template: TemplateSettings = field(default_factory=TemplateSettings)
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+    closure: ClosureSettings = field(default_factory=ClosureSettings)
     significance: SignificanceSettings = field(default_factory=SignificanceSettings)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,8 @@
 """Time and memory of a run on a file as large as the official one: 1.1 M rows in the official layout.
 
-The rows are those of the shipped file, tiled: for timing only, the physics of copies is meaningless. Jet masses and
-taus of the copies are smeared by 20 %: trees would learn exact copies by heart, and not stop as early as on real events.
+The rows are those of the shipped file, tiled: for timing only, the physics of copies is meaningless. Jet masses
+and taus of the copies are smeared by 20 %: trees would learn exact copies by heart, and not stop as early as on
+real events.
 
     python benchmarks/large_file.py
 """

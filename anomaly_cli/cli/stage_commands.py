@@ -169,6 +169,10 @@ def classify(
 
 def closure(
     run_directory: options.Run,
+    windows: Annotated[
+        bool | None,
+        typer.Option("--windows/--no-windows", help="Also in signal-free windows, trained anew in each: minutes."),
+    ] = None,
     config: options.ConfigFile = None,
     settings: options.Settings = None,
     seed: options.Seed = None,
@@ -177,11 +181,14 @@ def closure(
 ) -> None:
     """Measure how well the template describes background.
 
-    Example: anomaly closure --run my-run
+    Against held-out side-band events and, where truth is known, true background. With --windows also with
+    the signal region moved into signal-free windows, which looks at no event of the signal region.
+
+    Example: anomaly closure --run my-run --windows --overwrite
     """
     from anomaly_cli.cli.settings import resolve_config
 
-    resolved = resolve_config(run_directory, config, settings, {"seed": seed})
+    resolved = resolve_config(run_directory, config, settings, {"seed": seed, "closure.windows": windows})
     from anomaly_cli.artifacts import schema
     from anomaly_cli.artifacts.store import read_artifact
     from anomaly_cli.cli.execution import run_stages, show

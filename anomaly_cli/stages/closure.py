@@ -2,12 +2,14 @@
 
 In the side-bands: the trained method moves its training events to side-band masses; they are compared,
 with mjj among the features, with side-band events that its flows were not trained on. With truth: template
-against true background in the signal region. Beside each stands the same figure for untouched side-band
+against true background in the signal region. On request, in signal-free windows: the method trained anew
+with the signal region moved there, against the events of the window. Beside each stands the same figure for untouched side-band
 events.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +30,9 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.methods.base import Need
 from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.template import load_fitted
+from anomaly_cli.stages.search import make_search_template, require_side_bands_only
+from anomaly_cli.stages.template import configured_method, load_fitted
+from anomaly_cli.stages.validation import find_searches
 
 STAGE, VERSION = "closure", 2
 SIDE_BANDS = "side-bands, held-out events"
@@ -49,7 +53,15 @@ def plan_closure(run: RunDirectory, config: Config, split: Artifact, template: A
     """Return the plan of the closure stage."""
     truth = read_truth(run, split)
     inputs = {"split": split.digest, "template": template.digest, "truth": truth.digest if truth else "none"}
-    provenance = Provenance(STAGE, VERSION, {"threads": config.threads}, config.seed, inputs)
+    settings: dict[str, object] = {"threads": config.threads, "windows": config.closure.windows}
+    if config.closure.windows:
+        settings |= {
+            "method": dataclasses.asdict(configured_method(config)),
+            "oversampling": config.template.oversampling,
+            "window_width": config.significance.window_width,
+            "most_windows": config.significance.windows,
+        }
+    provenance = Provenance(STAGE, VERSION, settings, config.seed, inputs)
     return Plan(STAGE, run.artifact(schema.CLOSURE), provenance)
 
 
@@ -65,6 +77,8 @@ def make_closure(run: RunDirectory, config: Config, resources: Resources, overwr
 
     def make() -> None:
         checks = [*_side_band_check(run, config, split, template, resources), *_truth_check(run, split, template)]
+        if config.closure.windows:
+            checks += _window_checks(config, split, resources)
         rows, distances = [], []
         for done, check in enumerate(checks):
             resources.progress(Step("closure", done, len(checks), check.name))
@@ -159,6 +173,22 @@ def _side_band_check(
             False,
         )
     ]
+
+
+def _window_checks(config: Config, split: Artifact, resources: Resources) -> list[_Check]:
+    """Make the template in signal-free windows, to be compared with the events there: no unblinding."""
+    require_side_bands_only(config, "validation windows")
+    searches = find_searches(split, config)
+    checks = []
+    for index, search in enumerate(searches):
+        name = f"window {search.regions.sr.text} TeV"
+        resources.progress(Step("closure: templates in windows", index, len(searches), name))
+        template = make_search_template(search, config, resources.streams(f"closure/{index}"), resources).events
+        sets = (template, concatenate([search.sb1, search.sb2]), search.sr)
+        points = [Sampled(events.features, events.source_id, events.weight) for events in sets]
+        checks.append(_Check(name, points[0], points[1], points[2], False))
+    resources.progress(Step("closure: templates in windows", len(searches), len(searches)))
+    return checks
 
 
 def _truth_check(run: RunDirectory, split: Artifact, template: Artifact) -> list[_Check]:

@@ -20,7 +20,7 @@ from anomaly_cli.core.folds import FoldScores, hash_uniform
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
-from anomaly_cli.methods.base import Context, Need, TemplateInputs, Training
+from anomaly_cli.methods.base import Context, Need, ObservedInputs, TemplateInputs, Training
 from anomaly_cli.stages.frame import Resources
 from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS, VALIDATION_FRACTION
 from anomaly_cli.stages.template import configured_method
@@ -72,15 +72,26 @@ def require_side_bands_only(config: Config, what: str) -> None:
         ConfigError: where the configured method does.
     """
     method = configured_method(config)
-    if method.needs != frozenset({Need.SIDE_BANDS}) or method.training is not Training.OBSERVED_AGAINST_TEMPLATE:
+    if (
+        not method.needs <= {Need.SIDE_BANDS, Need.SR_FEATURES}
+        or method.training is not Training.OBSERVED_AGAINST_TEMPLATE
+    ):
         raise ConfigError(
             f"{what}: method {method.name} needs more than side-bands, or does not train data against one template;"
             " use a method that does"
         )
 
 
-def run_search(search: Search, config: Config, streams: Streams, resources: Resources) -> Searched:
-    """Train and sample the template method, classify in folds, and return the scores.
+@dataclass(frozen=True)
+class SearchTemplate:
+    """The template of a search, and the side-band fit that its masses were drawn from."""
+
+    events: Events
+    mass_fit: MassFit
+
+
+def make_search_template(search: Search, config: Config, streams: Streams, resources: Resources) -> SearchTemplate:
+    """Train the configured template method on a search's side-bands and sample it.
 
     Raises:
         PhysicsError: where there are too few events.
@@ -95,15 +106,27 @@ def run_search(search: Search, config: Config, streams: Streams, resources: Reso
     ids = np.concatenate([search.sb1.event_id, search.sb2.event_id])
     is_validation = hash_uniform(ids, streams.integer("template/validation")) < VALIDATION_FRACTION
     fit = search.fit_masses()
-    inputs = TemplateInputs(search.sb1, search.sb2, search.regions, is_validation)
     method = configured_method(config)
+    bands = (search.sb1, search.sb2, search.regions, is_validation)
+    inputs = ObservedInputs(*bands, search.sr) if Need.SR_FEATURES in method.needs else TemplateInputs(*bands)
     fitted = method.fit(inputs, Context(streams.child(f"template/{method.name}"), resources.threads, silent))
     n_template = round(config.template.oversampling * len(search.sr))
     targets = fit.sample(n_template, streams.generator("template/target-mass"))
-    template = fitted.sample(targets, streams.child("template/sample")).events
+    return SearchTemplate(fitted.sample(targets, streams.child("template/sample")).events, fit)
+
+
+def run_search(search: Search, config: Config, streams: Streams, resources: Resources) -> Searched:
+    """Make a search's template, classify in folds, and return the scores.
+
+    Raises:
+        PhysicsError: where there are too few events.
+        TrainingError: where a training diverges.
+    """
+    made = make_search_template(search, config, streams, resources)
+    template = made.events
     workers = kfold.Resources(resources.processes, resources.threads, silent)
     scores = kfold.score_in_folds([search.sr, template], config.classifier, streams.child("classify"), workers)
-    return Searched(scored(search.sr, scores[0]), scored(template, scores[1]), fit)
+    return Searched(scored(search.sr, scores[0]), scored(template, scores[1]), made.mass_fit)
 
 
 def scored(events: Events, scores: FoldScores) -> ScoredEvents:

@@ -126,3 +126,17 @@ def test_a_method_that_needs_truth_cannot_be_combined(copied):
     result = invoke("run", "--run", copied, *options)
     assert result.exit_code == 2
     assert "'idealised' cannot be combined" in result.output
+
+
+def test_closure_in_signal_free_windows_looks_at_no_event_of_the_signal_region(copied):
+    quick = ["--set", "significance.window_width=0.5", "--set", "significance.windows=3", "--overwrite"]
+    result = invoke("closure", "--run", copied, "--windows", *quick, *FAST[:4])
+    assert result.exit_code == 0, result.output
+    with h5py.File(copied / "closure.h5") as file:
+        checks = [name.decode() for name in file["checks/check"][()]]
+        windows = [name.removeprefix("window ").removesuffix(" TeV") for name in checks if name.startswith("window")]
+        assert len(windows) == 3
+        for window in windows:
+            low, high = map(float, window.split("-"))
+            assert high <= 3.3 or low >= 3.7
+        assert len(file["distances/fpd"]) == 2 * len(checks)

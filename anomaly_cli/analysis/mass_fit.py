@@ -30,8 +30,10 @@ LARGEST_STEP = 1.0
 """Largest change of the logarithm of the rate in one step of the fit."""
 LARGEST_UNCERTAINTY = 0.5
 """Largest relative uncertainty of a prediction that is worth anything."""
-WORST_FIT = 1e-3
-"""A fit with a smaller p-value describes nothing and is refused where its yield is used."""
+POOR_FIT = 1e-3
+"""The uncertainty of a fit with a smaller p-value is scaled up, and the report says so."""
+WORST_FIT = 10.0
+"""A fit with a larger chi2 per degree of freedom describes nothing and is refused where its yield is used."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,18 @@ class MassFit:
         return float(chi2.sf(self.chi2, self.ndf)) if self.ndf > 0 else 1.0
 
     @property
+    def misfit_scale(self) -> float:
+        """What a poor fit's uncertainty is multiplied by: sqrt(chi2 / ndf) where p < 0.001, else 1.
+
+        References:
+            Particle Data Group, Review of Particle Physics, introduction, section 5.2.2 (scale factor).
+        """
+        return float(np.sqrt(self.chi2 / self.ndf)) if self.p_value < POOR_FIT else 1.0
+
+    @property
     def uncertainty(self) -> float:
         """Total uncertainty of `n_expected`."""
-        return float(np.hypot(self.uncertainty_statistical, self.uncertainty_function))
+        return self.misfit_scale * float(np.hypot(self.uncertainty_statistical, self.uncertainty_function))
 
     def density(self, mjj: FloatArray) -> FloatArray:
         """Return events per GeV at `mjj` `(n,)` [GeV]."""
@@ -134,12 +145,12 @@ def refuse_poor_fit(fit: MassFit) -> None:
     """Refuse a fit that does not describe its side-bands.
 
     Raises:
-        PhysicsError: where the goodness of fit is below 0.001.
+        PhysicsError: where chi2 per degree of freedom exceeds 10.
     """
-    if fit.p_value < WORST_FIT:
+    if fit.chi2 > WORST_FIT * fit.ndf > 0:
         raise PhysicsError(
-            f"the side-band mass fit is poor (goodness of fit p = {fit.p_value:.1g}, at least {WORST_FIT:g} is needed),"
-            " so its yield in the signal region means nothing; narrow the side-bands with --side-bands"
+            f"the side-band mass fit is poor (chi2 of {fit.chi2:.0f} for {fit.ndf} degrees of freedom), so its yield in"
+            " the signal region means nothing; narrow the side-bands with --side-bands"
         )
 
 

@@ -93,6 +93,17 @@ def test_too_few_events_are_refused():
         fit(dijet_masses(60, 1))
 
 
+def test_the_uncertainty_of_a_poor_fit_is_scaled_up():
+    masses = np.repeat(dijet_masses(60_000, 1), 5)  # five copies of each event: chi2 grows fivefold
+    found = fit(masses)
+    assert found.p_value < 1e-3
+    assert found.misfit_scale == pytest.approx(np.sqrt(5), rel=0.3)
+    assert found.uncertainty == pytest.approx(
+        found.misfit_scale * np.hypot(found.uncertainty_statistical, found.uncertainty_function)
+    )
+    assert fit(dijet_masses(60_000, 1)).misfit_scale == 1.0
+
+
 def test_a_poor_fit_is_refused_where_its_yield_is_used():
     masses = np.concatenate([dijet_masses(60_000, 1), np.random.default_rng(2).normal(4100.0, 60.0, 1500)])
     with pytest.raises(PhysicsError, match="narrow the side-bands"):

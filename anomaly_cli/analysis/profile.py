@@ -31,6 +31,8 @@ from anomaly_cli.core.folds import FloatArray
 
 SMALLEST_RATE = 1e-12
 """Lower end of the bracket of b, relative to its upper end."""
+NO_EVENTS = 1e-12
+"""A background below this is none."""
 TOLERANCE = 1e-12
 """Accuracy of ln b."""
 
@@ -55,9 +57,9 @@ class Experiments:
 
     @property
     def expected(self) -> FloatArray:
-        """Background expected from the control sample."""
-        expected: FloatArray = self.m / self.tau * np.exp(self.theta0)
-        return expected
+        """Background expected from the control sample; 0 where it is next to none."""
+        expected = self.m / self.tau * np.exp(self.theta0)
+        return np.where(expected > NO_EVENTS, expected, 0.0)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def fit_background(data: Experiments, signal: FloatArray | float = 0.0) -> Profi
             for x in (data.n, data.m, data.tau, data.theta0, data.width, np.asarray(signal))
         )
     )
-    expected = m / tau * np.exp(theta0)
+    expected = Experiments(n, m, tau, theta0, width).expected
     is_null = s == 0.0
     high = np.where(is_null, np.maximum(n, expected), expected)
     low = np.where(is_null, np.minimum(n, expected), np.maximum(n - s, 0.0))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pyhf
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anomaly_cli.analysis.counting import CountingModel
@@ -56,6 +56,7 @@ def test_nothing_seen_excludes_three_events():
 
 
 @given(st.integers(0, 300), st.floats(0.0, 400.0), st.floats(0.3, 10.0), st.floats(0.0, 0.3))
+@example(0, 5e-324, 1.0, 0.0)
 @settings(max_examples=60, deadline=None)
 def test_q_tilde_is_finite_and_rises_beyond_the_best_signal(n, m, tau, width):
     data = Experiments(*(np.asarray(float(x)) for x in (n, m, tau, 0.0, width)))

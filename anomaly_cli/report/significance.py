@@ -49,7 +49,9 @@ def significance_tables(significance: Artifact, calibration: Artifact | None = N
         f" in the signal region before any cut (goodness of fit p = {float(fit['p_value']):.2f})"
     )
     if float(fit["p_value"]) < POOR_FIT:
-        advice = "; the fit is poor, and its uncertainty scaled up where p < 0.001: narrow the side-bands with --side-bands"
+        advice = (
+            "; the fit is poor, and its uncertainty scaled up where p < 0.001: narrow the side-bands with --side-bands"
+        )
         expectation.append(advice, style="bold red")
     parts: list[RenderableType] = [expectation, table, uncertainty_table(rows)]
     if missing:

@@ -57,7 +57,7 @@ def test_nothing_seen_excludes_three_events():
 
 @given(st.integers(0, 300), st.floats(0.0, 400.0), st.floats(0.3, 10.0), st.floats(0.0, 0.3))
 @example(0, 5e-324, 1.0, 0.0)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_q_tilde_is_finite_and_rises_beyond_the_best_signal(n, m, tau, width):
     data = Experiments(*(np.asarray(float(x)) for x in (n, m, tau, 0.0, width)))
     signals = np.linspace(0.1, n + 50.0, 40)

@@ -110,6 +110,7 @@ def test_references_and_bounds_run_to_the_end(method, copied):
     assert f"template {method}" in result.output
 
 
+@pytest.mark.slow
 def test_a_combination_scores_every_event_with_every_component(copied):
     quick = ["--set", "methods.combined.methods=['rad_ot','cathode']"]
     result = invoke("run", "--run", copied, "--method", "combined", "--overwrite", "--processes", "1", *quick)
@@ -128,6 +129,7 @@ def test_a_method_that_needs_truth_cannot_be_combined(copied):
     assert "'idealised' cannot be combined" in result.output
 
 
+@pytest.mark.slow
 def test_closure_in_signal_free_windows_looks_at_no_event_of_the_signal_region(copied):
     quick = ["--set", "significance.window_width=0.5", "--set", "significance.windows=3", "--overwrite"]
     result = invoke("closure", "--run", copied, "--windows", *quick, *FAST[:4])

@@ -320,7 +320,7 @@ def start(directory, data_file, *options):
     )
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_an_interrupted_run_leaves_no_half_written_file_and_continues(how, tmp_path, data_file, finished):
     directory = tmp_path / "run"
     slow = ("--set", "classifier.ensemble=50")
@@ -330,7 +330,7 @@ def test_an_interrupted_run_leaves_no_half_written_file_and_continues(how, tmp_p
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(how)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     if how is not signal.SIGKILL:
         assert process.returncode == 130
         assert "run the same command again to continue" in output

@@ -150,6 +150,7 @@ def test_hepdata_and_hs3_are_valid_where_their_readers_are_installed(fresh):
     assert checker.validate(directory=str(fresh / "exports" / "hepdata")), checker.get_messages()
 
 
+@pytest.mark.slow
 def test_calibration_is_a_list_of_jobs_that_continues(fresh):
     single = run_ok(
         "significance", "calibrate", "--run", fresh, "--experiments", "2", "--index", "1", "--processes", "1"

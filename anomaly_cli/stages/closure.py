@@ -3,8 +3,8 @@
 In the side-bands: the trained method moves its training events to side-band masses; they are compared,
 with mjj among the features, with side-band events that its flows were not trained on. With truth: template
 against true background in the signal region. On request, in signal-free windows: the method trained anew
-with the signal region moved there, against the events of the window. Beside each stands the same figure for untouched side-band
-events.
+with the signal region moved there, against the events of the window. Beside each stands the same figure for
+untouched side-band events.
 """
 
 from __future__ import annotations

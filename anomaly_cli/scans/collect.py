@@ -80,12 +80,12 @@ def _point_row(item: _Found) -> dict[str, Any]:
     groups = item.result.groups
     row["reason"] = str(groups["outcome"]["reason"])
     if groups["outcome"]["is_done"]:
-        events, closure = groups["events"], groups["closure"]
+        events, closure = groups["events"], groups.get("closure", {})
         row |= {"events": str(events["identity"]), "n_observed": int(events["n_observed"])}
         row["n_expected"] = float(events["n_expected"])
-        blind = np.flatnonzero(~closure["uses_truth"])[:1]
-        for name in ("auc", "auc_error"):
-            row[f"closure_{name}"] = float(closure[name][blind[0]]) if len(blind) else float("nan")
+        blind = np.flatnonzero(~closure["uses_truth"]) if closure else np.zeros(0, dtype=np.int64)
+        if len(blind):
+            row |= {f"closure_{name}": float(closure[name][blind[0]]) for name in ("auc", "auc_error")}
     return row
 
 

@@ -28,6 +28,7 @@ from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError, Tr
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.scans.manifest import Base, Manifest, Point, ScanDirectory
 from anomaly_cli.scans.records import JobRecord
+from anomaly_cli.scans.settings import GridSettings
 from anomaly_cli.stages.base import make_base
 from anomaly_cli.stages.frame import Outcome, Resources
 from anomaly_cli.stages.inputs import event_settings
@@ -113,7 +114,7 @@ def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
         run = RunDirectory(directory)
         try:
             config = _with_base(scan, manifest, point, resources)
-            outcomes = _analyse(run, config, resources, manifest.scan.grid.unblind)
+            outcomes = _analyse(run, config, resources, manifest.scan.grid)
             groups |= _collect(run)
         except PHYSICS as error:
             reason = str(error)
@@ -140,8 +141,9 @@ def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
     return dataclasses.replace(config, template=template)
 
 
-def _analyse(run: RunDirectory, config: Config, resources: Resources, unblind: bool) -> tuple[Outcome, ...]:
-    outcomes = run_chain(run, config, resources, False, unblind)
+def _analyse(run: RunDirectory, config: Config, resources: Resources, grid: GridSettings) -> tuple[Outcome, ...]:
+    leave_out = () if grid.closure else (schema.CLOSURE,)
+    outcomes = run_chain(run, config, resources, False, grid.unblind, leave_out)
     if run.artifact(schema.SIGNIFICANCE).exists():
         outcomes.append(make_limits(run, config, resources, False))
     return tuple(outcomes)
@@ -176,10 +178,7 @@ def _identity(point: Point) -> dict[str, Any]:
 def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
     """Return what is kept of a finished run."""
     split = read_split(run)
-    closure = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
-    kept = SCAN_POINT.groups["closure"].columns
     groups: dict[str, dict[str, Any]] = {
-        "closure": {name: closure.groups["checks"][name] for name in kept},
         "events": {
             "identity": canonical_json(event_settings(split.provenance)),
             "n_observed": len(split.groups["sr"]["event_id"]),
@@ -187,6 +186,9 @@ def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
         },
         "chain": _chain(run),
     }
+    if run.artifact(schema.CLOSURE).exists():
+        checks = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE).groups["checks"]
+        groups["closure"] = {name: checks[name] for name in SCAN_POINT.groups["closure"].columns}
     if run.artifact(schema.SIGNIFICANCE).exists():
         significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE).groups
         limits = read_artifact(run.artifact(schema.LIMITS), schema.LIMITS).groups["tests"]

@@ -20,6 +20,7 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Window, parse_side_bands
 from anomaly_cli.methods.base import ADVICE, Need, SimulationInputs, TemplateMethod
+from anomaly_cli.methods.registry import make_method
 from anomaly_cli.scans.manifest import KEY_LENGTH, Base, Manifest, Point, point_config
 from anomaly_cli.scans.settings import PLAIN, ScanConfig
 from anomaly_cli.scans.windows import find_windows
@@ -54,12 +55,16 @@ class _Series:
         method: the method with its settings.
         events: what determines the events, seed aside.
         simulation: digest of the simulation, or empty.
+        looks: whether signal regions are unblinded.
+        closes: whether closure is measured.
     """
 
     config: Config
     method: TemplateMethod
     events: dict[str, Any]
     simulation: str
+    looks: bool
+    closes: bool
 
     def base_key(self, seed: int) -> str:
         """Return the content key of the shared base flow, or nothing where the method needs none."""
@@ -82,6 +87,7 @@ class _Series:
             dataclasses.asdict(config.classifier),
             dataclasses.asdict(config.significance),
             config.threads,
+            [self.looks, self.closes],
         )
 
 
@@ -141,6 +147,8 @@ def _all_series(scan: ScanConfig) -> list[tuple[_Series, str]]:
 def _series(scan: ScanConfig, method: str, variant: str, inject: int | str) -> _Series:
     seed = scan.grid.first_seed
     config = point_config(scan, Point("3.3-3.7", method, variant, inject, seed, "", ""))  # any window
+    for name, settings in config.methods.items():
+        make_method(name, settings)  # a typing error in another method's settings should not wait for its turn
     made = configured_method(config)
     simulation = ""
     if Need.SIMULATION in made.needs:
@@ -150,7 +158,7 @@ def _series(scan: ScanConfig, method: str, variant: str, inject: int | str) -> _
     plan = split.plan_split(RunDirectory(Path()), config)
     events = event_settings(plan.provenance)
     del events["seed"]
-    return _Series(config, made, events, simulation)
+    return _Series(config, made, events, simulation, scan.grid.unblind, scan.grid.closure)
 
 
 def _key(*parts: Any) -> str:

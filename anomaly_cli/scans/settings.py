@@ -47,6 +47,7 @@ class GridSettings:
         inject: signal events put into labelled data, as `data.inject` of an analysis.
         seeds: number of seeds; one seed is one set of pseudo-data, the same in all regions.
         first_seed: the first of them.
+        closure: whether to measure the closure at every point, which costs as much as the training.
         unblind: whether to look at the signal regions of data without truth labels.
     """
 
@@ -57,6 +58,7 @@ class GridSettings:
     inject: tuple[int | str, ...] = ("default",)
     seeds: int = 1
     first_seed: int = 1
+    closure: bool = True
     unblind: bool = False
 
     def __post_init__(self) -> None:

@@ -48,7 +48,7 @@ def plan(
 
     A grid that has grown or changed is planned into the same directory: results that mean the same are kept.
 
-    Example: anomaly scan plan workflows/scan.toml --output scan
+    Example: anomaly scan plan workflows/scans/nine_windows.toml --output scan
     """
     from anomaly_cli.cli.scan_execution import plan_into
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -117,7 +118,7 @@ def replace_process(scan: ScanDirectory, command: Sequence[str], details: dict[s
 
 
 def release(scan: ScanDirectory) -> list[str]:
-    """End what a dead driver left behind: its jobs on the cluster and its lock.
+    """End what a dead driver left behind: its jobs here and on a Slurm cluster, their work directories, its lock.
 
     Returns:
         What was done, in words.
@@ -129,6 +130,7 @@ def release(scan: ScanDirectory) -> list[str]:
     if record and is_alive(record):
         refuse_second_driver(scan)
     done = _cancel(scan, str(record.get("profile", "")))
+    done += _end_orphans(scan)
     locks = scan.path / ".snakemake" / "locks"
     if locks.is_dir() and any(locks.iterdir()):
         for lock in locks.iterdir():
@@ -148,6 +150,31 @@ def _cancel(scan: ScanDirectory, profile: str) -> list[str]:
             subprocess.run(["scancel", *jobs], check=False)
             return [f"cancelled {len(jobs)} Slurm jobs: {' '.join(jobs)}"]
     return []
+
+
+def _end_orphans(scan: ScanDirectory) -> list[str]:
+    """End the jobs of this scan that still run on this machine, and remove what dead ones worked in."""
+    import psutil  # comes with Snakemake
+
+    orphans, living = [], set()
+    for path in (scan.path / "logs").glob("*/*.json"):
+        record = read_record(path)
+        alive = is_alive(record) if record.get("state") == "running" else False
+        if alive:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(int(record["pid"]))
+                is_ours = "scan" in process.cmdline() and Path(process.cwd()) == scan.path.resolve()
+                orphans += [process] if is_ours else []
+        elif alive is None:
+            living.add(path.stem.rsplit("-", 1)[-1])
+    for process in orphans:
+        process.terminate()
+    for process in psutil.wait_procs(orphans, timeout=10)[1]:
+        process.kill()
+    for directory in (scan.path / "work").glob("*"):
+        if directory.name.split("-")[0] not in living:
+            shutil.rmtree(directory, ignore_errors=True)
+    return [f"ended {len(orphans)} jobs that ran on without a driver"] if orphans else []
 
 
 class EngineError(AnomalyError):

@@ -11,7 +11,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,13 @@ class Base:
         return f"logs/bases/inject{self.inject}-seed{self.seed}-{self.key}"
 
 
+@cache
+def region_name(text: str) -> str:
+    """Return the name of a signal region, in GeV, for files."""
+    window = parse_window(text)
+    return f"SR_{window.low:g}_{window.high:g}".replace(".", "p")
+
+
 @dataclass(frozen=True)
 class Point:
     """One point of the grid: one job with one result.
@@ -86,8 +93,7 @@ class Point:
     @property
     def region(self) -> str:
         """Name of the signal region, in GeV, for files."""
-        window = parse_window(self.window)
-        return f"SR_{window.low:g}_{window.high:g}".replace(".", "p")
+        return region_name(self.window)
 
     @property
     def name(self) -> str:
@@ -135,8 +141,8 @@ class Manifest:
     def to_json(self) -> bytes:
         """Return the manifest as JSON; files are named, so that a workflow engine needs nothing else."""
         jobs = {
-            "bases": [{**dataclasses.asdict(b), "output": b.verdict, "log": b.log} for b in self.bases],
-            "points": [{**dataclasses.asdict(p), "output": p.output, "log": p.log} for p in self.points],
+            "bases": [{**vars(b), "output": b.verdict, "log": b.log} for b in self.bases],
+            "points": [{**vars(p), "output": p.output, "log": p.log} for p in self.points],
         }
         head = {"format": FORMAT, "version": VERSION, "release": self.release}
         body = {"scan": dataclasses.asdict(self.scan), "digests": dict(self.digests), **jobs}

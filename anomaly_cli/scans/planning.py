@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,29 +67,35 @@ class _Series:
     looks: bool
     closes: bool
 
-    def base_key(self, seed: int) -> str:
-        """Return the content key of the shared base flow, or nothing where the method needs none."""
+    @cached_property
+    def base_meaning(self) -> str:
+        """Hash of all that a shared base flow depends on but the seed, or nothing where the method needs none."""
         if Need.SHARED_BASE not in self.method.needs:
             return ""
         settings = {k: v for k, v in dataclasses.asdict(self.method).items() if k.startswith(SHAPING)}
-        threads, without = self.config.threads, list(self.config.template.base_without)
-        return _key("base", BASE_MEANING, {**self.events, "seed": seed}, settings, without, threads)
+        return _key("base", BASE_MEANING, self.events, settings, self.config.template.base_without, self.config.threads)
 
-    def point_key(self, seed: int, window: Window, base_key: str) -> str:
-        """Return the content key of a point."""
+    @cached_property
+    def meaning(self) -> str:
+        """Hash of all that a point depends on but the seed and the signal region."""
         config = self.config
         return _key(
             "point",
             POINT_MEANING,
-            {**self.events, "seed": seed},
-            [window.low, window.high, config.regions.side_bands],
+            [self.events, config.regions.side_bands, self.simulation, self.base_meaning],
             [self.method.name, dataclasses.asdict(self.method), config.template.oversampling],
-            [self.simulation, base_key],
             dataclasses.asdict(config.classifier),
             dataclasses.asdict(config.significance),
-            config.threads,
-            [self.looks, self.closes],
+            [config.threads, self.looks, self.closes],
         )
+
+    def base_key(self, seed: int) -> str:
+        """Return the content key of the shared base flow, or nothing where the method needs none."""
+        return self.base_meaning and _key(self.base_meaning, seed)
+
+    def point_key(self, seed: int, window: Window) -> str:
+        """Return the content key of a point."""
+        return _key(self.meaning, seed, window.low, window.high)
 
 
 def plan_scan(scan: ScanConfig) -> Manifest:
@@ -112,7 +119,7 @@ def plan_scan(scan: ScanConfig) -> Manifest:
             if base_key:
                 bases.setdefault(base_key, Base(method, variant, inject, seed, base_key))
             points += [
-                Point(window.text, method, variant, inject, seed, series.point_key(seed, window, base_key), base_key)
+                Point(window.text, method, variant, inject, seed, series.point_key(seed, window), base_key)
                 for window in windows
             ]
     digests = {"data": str(some.events["input data"])}

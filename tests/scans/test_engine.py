@@ -85,8 +85,25 @@ def test_a_driver_killed_at_any_time_is_resumed_to_the_same_results(write_grid, 
         driver.wait()
     drive("resume", scan, "--cores", "2")
     assert results(scan) == results(whole)
+    assert not list((scan / "work").glob("*"))  # nothing of the dead is left
     statuses = invoke("scan", "status", scan).output
     assert "2 jobs: 2 done" in statuses
+
+
+@pytest.mark.slow
+def test_resume_ends_jobs_that_ran_on_without_their_driver(write_grid, tmp_path):
+    scan = plan(write_grid(windows=("3.3-3.7",)), tmp_path / "scan")
+    driver = subprocess.Popen([*COMMAND, "run", scan], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60.0
+    while not (found := list((scan / "logs" / "bases").glob("*.json"))) and time.monotonic() < end:
+        time.sleep(0.05)
+    orphan = json.loads(found[0].read_text())["pid"]
+    driver.kill()
+    driver.wait()
+    os.kill(orphan, 0)  # it lives on
+    assert "ended 1 jobs" in drive("resume", scan).stdout
+    with pytest.raises(ProcessLookupError):
+        os.kill(orphan, 0)
 
 
 @pytest.mark.slow

@@ -11,32 +11,41 @@ from rich.text import Text
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.scan import global_table, scan_table, status_tables
+from anomaly_cli.scans.costs import estimate
 from anomaly_cli.scans.engine import job_prefix, refuse_second_driver, release, replace_process, snakemake_command
 from anomaly_cli.scans.export import export_scan
 from anomaly_cli.scans.manifest import ScanDirectory, find_job
 from anomaly_cli.scans.settings import load_scan
-from anomaly_cli.scans.status import JobState, count_present, job_statuses
+from anomaly_cli.scans.status import JobState, job_statuses, missing_points
 
 
 def show(renderable: RenderableType) -> None:
     """Print on standard output."""
-    Console().print(renderable)
+    Console().print(renderable, soft_wrap=isinstance(renderable, Text))  # paths stay whole
 
 
 def plan_into(config: Path, output: Path, windows: str | None) -> None:
     """Plan a scan and say what it will cost."""
     from anomaly_cli.scans.planning import plan_scan  # the methods check their settings: imports torch
 
-    manifest = plan_scan(load_scan(config, windows.split(",") if windows else ()))
+    manifest = plan_scan(load_scan(config, windows.split(",") if windows is not None else ()))
     scan = ScanDirectory(output)
     RunDirectory(output).create()
     scan.write(manifest)
-    n_present = count_present(scan, manifest)
+    missing = missing_points(scan, manifest)
     n_regions = len({point.region for point in manifest.points})
-    show(Text(f"{scan.manifest}: {len(manifest.points)} jobs in {n_regions} signal regions, {n_present} done already"))
+    show(
+        Text(
+            f"{scan.manifest}: {len(manifest.points)} jobs in {n_regions} signal regions,"
+            f" {len(manifest.points) - len(missing)} done already"
+        )
+    )
     if manifest.bases:
         show(Text(f"Shared base flows: {len(manifest.bases)}, each trained once before its jobs"))
-    show(Text(f"Next: anomaly scan run {output}   (here), or with --profile slurm, htcondor, lxplus"))
+    cost = estimate(scan, manifest, missing)
+    unknown = f", and {cost.n_unknown} jobs of methods not measured yet" if cost.n_unknown else ""
+    show(Text(f"Still to run: about {cost.cpu_hours:.2g} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"))
+    show(Text(f"Next: anomaly scan run {output}   (--profile slurm, htcondor, lxplus: on a cluster)"))
 
 
 def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]) -> None:
@@ -45,7 +54,7 @@ def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]
     manifest = scan.read()
     command = snakemake_command(scan, manifest, profile, cores, extra)
     refuse_second_driver(scan)
-    if count_present(scan, manifest) == len(manifest.points):
+    if not missing_points(scan, manifest):
         show(Text(f"All {len(manifest.points)} results are there: nothing to run."))
         collect_and_show(directory)
         return

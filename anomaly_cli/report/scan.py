@@ -93,25 +93,32 @@ def _number(values: Iterable[float], digits: str) -> str:
 def global_table(scan: Artifact) -> Table:
     """Return local and global significance of the largest excess, per search and seed."""
     tests, points = scan.groups["tests"], scan.groups["points"]
-    table = make_table(
-        "Largest excess of each scan",
-        ["search", "seed", "at TeV", "cut", "Z local", "p global", "Z global"],
-        "Global: probability of so large an excess in any test on the same events, from the overlap of the selected"
-        " events. 'all': over all methods and variants.",
-    )
     rows = rows_of(scan.groups["global"])
-    for row in rows[:MOST_ROWS]:
+    names = [_search_name(row) for row in rows]
+    is_one = len(set(names)) == 1
+    table = make_table(
+        f"Largest excess: {names[0]}" if is_one else "Largest excess of each search",
+        [*([] if is_one else ["search"]), "seed", "tests", "at TeV", "cut", "Z local", "p global", "Z global"],
+        "Global: probability of so large an excess in any test on the same events, from the overlap of the selected"
+        " events." + ("" if is_one else " 'all': over all methods and variants."),
+    )
+    for name, row in list(zip(names, rows, strict=True))[:MOST_ROWS]:
         point = int(tests["point"][int(row["test"])])
-        search = str(row["method"]) if str(row["variant"]) in ("plain", "all") else f"{row['method']} {row['variant']}"
         table.add_row(
-            f"{search}, {row['inject']} injected, {int(row['n_tests'])} tests",
+            *([] if is_one else [name]),
             str(int(row["seed"])),
+            str(int(row["n_tests"])),
             f"{points['low'][point] / 1000:.4g}-{points['high'][point] / 1000:.4g}",
             percent(float(tests["background_efficiency"][int(row["test"])])),
             f"{row['z_local']:.2f}",
-            f"{row['p_global']:.2g} +- {row['p_global_error']:.1g}",
+            f"{row['p_global']:.2g}",
             f"{row['z_global']:.2f}",
         )
     if len(rows) > MOST_ROWS:
         table.caption = f"{table.caption} {len(rows) - MOST_ROWS} more rows are in the file."
     return table
+
+
+def _search_name(row: Mapping[str, Any]) -> str:
+    method, variant = str(row["method"]), str(row["variant"])
+    return f"{method if variant in ('plain', 'all') else f'{method} {variant}'}, {row['inject']} injected"

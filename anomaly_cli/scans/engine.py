@@ -24,8 +24,9 @@ from anomaly_cli.scans.records import is_alive, read_record
 
 PREFIX = "anomaly"
 """Start of the names of a scan's jobs on a cluster."""
-SCHEDULERS = {"slurm": "sbatch", "htcondor": "condor_submit", "lxplus": "condor_submit"}
-"""The command that each bundled cluster profile needs."""
+CONDOR = ("condor_q", "-totals")
+SCHEDULERS = {"slurm": ("squeue", "--me", "--noheader"), "htcondor": CONDOR, "lxplus": CONDOR}
+"""A harmless question to the scheduler of each bundled cluster profile."""
 
 
 def snakemake_command(
@@ -63,17 +64,26 @@ def find_profile(name: str) -> Path:
     """
     bundled = package_folder("workflows") / "profiles"
     own = Path(os.environ.get("XDG_CONFIG_HOME", "~/.config")).expanduser() / "snakemake"
-    scheduler = SCHEDULERS.get(name)
-    if scheduler and shutil.which(scheduler) is None:
-        raise ConfigError(
-            f"--profile {name}: there is no '{scheduler}' on this machine; log in where jobs can be submitted, or use"
-            " --profile local"
-        )
+    if name in SCHEDULERS:
+        _ask(name, SCHEDULERS[name])
     for folder in (bundled / name, Path(name).expanduser(), own / name):
         if (folder / "config.yaml").is_file():
             return folder.absolute()
     known = [path.name for path in bundled.iterdir() if path.is_dir()]
     raise ConfigError(f"--profile {name}: there is no such profile; {nearest(name, known)}, or a directory of your own")
+
+
+def _ask(profile: str, question: Sequence[str]) -> None:
+    advice = "log in where jobs can be submitted, or use --profile local"
+    if shutil.which(question[0]) is None:
+        raise ConfigError(f"--profile {profile}: there is no '{question[0]}' on this machine; {advice}")
+    try:
+        answer = subprocess.run(question, capture_output=True, text=True, check=False, timeout=60)
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"--profile {profile}: the scheduler does not answer '{question[0]}'; {advice}") from None
+    if answer.returncode != 0:
+        reason = answer.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise ConfigError(f"--profile {profile}: the scheduler cannot be reached ({reason[0]}); {advice}")
 
 
 def job_prefix(scan: ScanDirectory) -> str:
@@ -111,6 +121,8 @@ def replace_process(scan: ScanDirectory, command: Sequence[str], details: dict[s
     """
     record = {"host": platform.node(), "pid": os.getpid(), **details}
     write_files({scan.driver: json.dumps(record, indent=1).encode()})
+    # the plugin of HTCondor complains where there is none
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:htcondor2")
     sys.stdout.flush()
     sys.stderr.flush()
     os.chdir(scan.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class GridSettings:
         inject: signal events put into labelled data, as `data.inject` of an analysis.
         seeds: number of seeds; one seed is one set of pseudo-data, the same in all regions.
         first_seed: the first of them.
-        closure: whether to measure the closure at every point, which costs as much as the training.
+        closure: whether to measure the closure at every point, which takes a third of the time.
         unblind: whether to look at the signal regions of data without truth labels.
     """
 
@@ -146,10 +146,9 @@ def load_scan(file: Path, windows: Sequence[str] = ()) -> ScanConfig:
     Raises:
         ConfigError: where the file cannot be read, or a name or value is wrong.
     """
-    tree = read_toml(file)
-    if windows:
-        tree.setdefault("grid", {})["windows"] = list(windows)
-    config = build_record(ScanConfig, tree, "scan")
+    config = build_record(ScanConfig, read_toml(file), "scan")
+    for variant in config.variants or (PLAIN,):
+        build_record(Config, config.settings(variant), "analysis")
     analysis = copy.deepcopy(dict(config.analysis))
     for table, key in PATHS:
         given = analysis.get(table, {}).get(key)
@@ -157,9 +156,8 @@ def load_scan(file: Path, windows: Sequence[str] = ()) -> ScanConfig:
             analysis[table][key] = _absolute(file, given)
         elif isinstance(given, list | tuple):
             analysis[table][key] = [_absolute(file, str(item)) for item in given]
-    for variant in config.variants or (PLAIN,):
-        build_record(Config, config.settings(variant), "analysis")
-    return ScanConfig(config.grid, config.jobs, analysis, config.variants)
+    grid = replace(config.grid, windows=tuple(windows)) if windows else config.grid
+    return ScanConfig(grid, config.jobs, analysis, config.variants)
 
 
 def _refuse_grid_settings(tree: Mapping[str, Any], where: str) -> None:

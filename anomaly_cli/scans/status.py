@@ -60,10 +60,10 @@ def finished_points(scan: ScanDirectory, manifest: Manifest) -> Iterator[tuple[P
                 continue
 
 
-def count_present(scan: ScanDirectory, manifest: Manifest) -> int:
-    """Return how many points have a result file."""
+def missing_points(scan: ScanDirectory, manifest: Manifest) -> list[Point]:
+    """Return the points that have no result file."""
     present = _files_in(scan.path / "results")
-    return sum(Path(point.output).name in present for point in manifest.points)
+    return [point for point in manifest.points if Path(point.output).name not in present]
 
 
 def _files_in(folder: Path) -> set[str]:

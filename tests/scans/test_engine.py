@@ -124,9 +124,13 @@ def test_a_scan_that_is_driven_or_was_killed_is_not_driven_again(write_grid, tmp
 def test_profiles_that_cannot_be_used_are_refused(write_grid, tmp_path, monkeypatch):
     scan = plan(write_grid(), tmp_path / "scan")
     monkeypatch.setenv("PATH", str(tmp_path))
-    for profile, advice in (("slrum", "did you mean 'slurm'?"), ("slurm", "no 'sbatch'"), ("lxplus", "condor_submit")):
+    for profile, advice in (("slrum", "did you mean 'slurm'?"), ("slurm", "no 'squeue'"), ("lxplus", "condor_q")):
         result = invoke("scan", "run", scan, "--profile", profile)
         assert (result.exit_code, advice in " ".join(result.output.split())) == (2, True)
+    (tmp_path / "squeue").write_text("#!/bin/sh\necho no controller >&2\nexit 1\n")
+    (tmp_path / "squeue").chmod(0o755)
+    result = invoke("scan", "run", scan, "--profile", "slurm")
+    assert (result.exit_code, "cannot be reached (no controller)" in " ".join(result.output.split())) == (2, True)
 
 
 def test_without_snakemake_the_message_names_the_extra(write_grid, tmp_path, monkeypatch):

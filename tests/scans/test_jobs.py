@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -99,6 +100,15 @@ def test_a_job_that_fails_for_physics_is_recorded_with_its_sentence(half_done):
     output = words(invoke("scan", "status", half_done))
     assert "3 jobs: 1 done, 1 failed, 1 waiting" in output
     assert "training a template needs at least" in output
+
+
+def test_a_plan_says_what_is_left_and_what_it_costs(scan, write_grid):
+    grid = write_grid(windows=("3.3-3.7", "3.4-3.8", EMPTY))
+    output = words(invoke("scan", "plan", grid, "--output", scan))
+    assert "3 jobs in 3 signal regions, 2 done already" in output
+    assert re.search(r"Still to run: about 0\.\d+ CPU h; 1 MB on disk", output)  # by what its own jobs took
+    grid.write_text(grid.read_text().replace('["curtains_f4f_efficient"]', '["cathode", "curtains_f4f_efficient"]'))
+    assert "3 jobs of methods not measured yet" in words(invoke("scan", "plan", grid, "--output", scan))
 
 
 def test_collect_takes_what_is_there_and_names_what_is_missing(scan):

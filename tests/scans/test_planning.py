@@ -117,6 +117,7 @@ def test_automatic_windows_overlap_and_hold_enough_events(write_grid, tmp_path):
         ("[variants.other]\ndata = { inject = 3 }\n", "cannot change 'data'"),
         ("[variants.other]\nclassifier = { leafs = 3 }\n", "did you mean 'leaves'?"),
         ("[variants.other]\ntemplate = { method = 'cathode' }\n", "use grid.methods"),
+        ("[variants]\nother = 3\n", "must be a table"),
         ("[analysis.regions]\nsignal_region = '3-4'\n", "use grid.windows"),
         ("[analysis.methods.cathode]\nepoch = 1\n", "did you mean 'base_epochs'?"),
     ],
@@ -142,6 +143,23 @@ def test_windows_that_cannot_be_scanned_are_refused_before_anything_is_run(write
     result = invoke("scan", "plan", write_grid(windows=windows), "--output", tmp_path / "scan")
     assert result.exit_code == 2, result.output
     assert advice in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("grid = 3\n", "grid must be a table"),
+        ("[analysis]\ndata = 3\n", "data must be a table"),
+        ("[analysis.data]\nfile = 'gone.h5'\n", "gone.h5: cannot be read"),
+        ("nonsense", "not valid TOML"),
+    ],
+)
+def test_files_that_describe_no_scan_are_refused(tmp_path, text, advice):
+    (tmp_path / "scan.toml").write_text(text)
+    for windows in ((), ("--windows", "3.3-3.7")):
+        result = invoke("scan", "plan", tmp_path / "scan.toml", "--output", tmp_path / "scan", *windows)
+        assert result.exit_code in (2, 3), result.output
+        assert advice in " ".join(result.output.split())
 
 
 def test_a_method_that_needs_simulation_says_so_when_planned(write_grid, tmp_path):

@@ -17,7 +17,7 @@ from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.tables import percent
 
 MOST_PANELS = 8
-SIGMAS = (1, 2, 3, 4, 5)
+SIGMAS = (1, 3, 5)
 
 
 def draw_scan(scan: Artifact, figure: Path) -> Path:

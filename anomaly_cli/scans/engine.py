@@ -20,7 +20,7 @@ from anomaly_cli.core.errors import AnomalyError, ConfigError
 from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.manifests import package_folder
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory
-from anomaly_cli.scans.records import is_alive, read_record
+from anomaly_cli.scans.records import is_alive, is_engine, read_record
 
 PREFIX = "anomaly"
 """Start of the names of a scan's jobs on a cluster."""
@@ -98,8 +98,8 @@ def refuse_second_driver(scan: ScanDirectory) -> None:
         EngineError: where another driver lives, or died without releasing the scan.
     """
     record = read_record(scan.driver)
-    alive = is_alive(record) if record else False
-    if alive and record.get("pid") != os.getpid():
+    alive = is_engine(record)
+    if alive:
         raise EngineError(
             f"{scan.path}: is driven by process {record['pid']} on this machine; wait for it, or end it with"
             " Ctrl-C there"
@@ -139,7 +139,7 @@ def release(scan: ScanDirectory) -> list[str]:
         EngineError: where a driver lives on this machine.
     """
     record = read_record(scan.driver)
-    if record and is_alive(record):
+    if is_engine(record):
         refuse_second_driver(scan)
     done = _cancel(scan, str(record.get("profile", "")))
     done += _end_orphans(scan)

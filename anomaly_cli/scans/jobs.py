@@ -116,6 +116,7 @@ def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
             config = _with_base(scan, manifest, point, resources)
             outcomes = _analyse(run, config, resources, manifest.scan.grid)
             groups |= _collect(run)
+            _keep_unblinding(scan, point, run)
         except PHYSICS as error:
             reason = str(error)
         groups["outcome"] = {"is_done": not reason, "reason": reason}
@@ -147,6 +148,13 @@ def _analyse(run: RunDirectory, config: Config, resources: Resources, grid: Grid
     if run.artifact(schema.SIGNIFICANCE).exists():
         outcomes.append(make_limits(run, config, resources, False))
     return tuple(outcomes)
+
+
+def _keep_unblinding(scan: ScanDirectory, point: Point, run: RunDirectory) -> None:
+    """Keep the record of who looked at a signal region; the run directory does not last."""
+    if run.unblinding.exists():
+        kept = scan.path / "unblinding" / point.region / f"{point.name}-{point.key}.json"
+        write_files({kept: run.unblinding.read_bytes()})
 
 
 @contextlib.contextmanager

@@ -84,5 +84,12 @@ def is_alive(record: dict[str, Any]) -> bool | None:
     return True
 
 
+def is_engine(record: dict[str, Any]) -> bool | None:
+    """Return whether the process of a record lives and is Snakemake, and not a later process of its number."""
+    alive = is_alive(record) if record else False
+    command = Path(f"/proc/{record.get('pid')}/cmdline")
+    return b"snakemake" in command.read_bytes() if alive and command.exists() else alive
+
+
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

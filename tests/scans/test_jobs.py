@@ -175,6 +175,27 @@ def test_a_base_flow_that_cannot_be_trained_is_the_reason_of_its_points(write_gr
     assert "shared base flow: base:" in words(invoke("scan", "status", tmp_path / "s"))
 
 
+def test_data_without_labels_stay_blinded_until_the_grid_says_so_and_that_is_recorded(write_grid, tmp_path):
+    from toys import shipped_rows, write_official
+
+    from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+
+    rows = shipped_rows(8)
+    write_official(tmp_path / "observed.h5", rows[rows[:, -1] == 0][:, :-1], OFFICIAL_COLUMNS)
+    grid = write_grid(windows=("3.3-3.7",))
+    text = grid.read_text().replace("inject = [150]", 'inject = ["default"]').replace("reserve = 0.3", "")
+    text = re.sub(r'file = ".*"', 'file = "observed.h5"', text)
+    for unblind in (False, True):
+        grid.write_text(text.replace("closure = false", f"closure = false\nunblind = {str(unblind).lower()}"))
+        assert invoke("scan", "plan", grid, "--output", tmp_path / "s").exit_code == 0
+        assert invoke("scan", "job", tmp_path / "s", "--index", "0").exit_code == 0
+        assert invoke("scan", "collect", tmp_path / "s").exit_code == 0
+        collected = read_artifact(tmp_path / "s" / "scan_result.h5", SCAN)
+        assert collected.groups["points"]["state"].tolist() == ["done" if unblind else "blinded"]
+        assert len(collected.groups["tests"]["z"]) == 2 * unblind
+        assert len(list((tmp_path / "s" / "unblinding").rglob("*.json"))) == unblind
+
+
 def test_exported_arrays_name_every_job_once(half_done):
     for target, name in (("slurm", "submit_slurm.sh"), ("condor", "point.sub"), ("reana", "reana.yaml")):
         if target == "reana":

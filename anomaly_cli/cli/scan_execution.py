@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.scan import global_table, scan_table, status_tables
 from anomaly_cli.scans.costs import estimate
@@ -16,7 +17,7 @@ from anomaly_cli.scans.engine import job_prefix, refuse_second_driver, release, 
 from anomaly_cli.scans.export import export_scan
 from anomaly_cli.scans.manifest import ScanDirectory, find_job
 from anomaly_cli.scans.settings import load_scan
-from anomaly_cli.scans.status import JobState, job_statuses, missing_points
+from anomaly_cli.scans.status import JobState, current_result, job_statuses, missing_points
 
 
 def show(renderable: RenderableType) -> None:
@@ -44,7 +45,7 @@ def plan_into(config: Path, output: Path, windows: str | None) -> None:
         show(Text(f"Shared base flows: {len(manifest.bases)}, each trained once before its jobs"))
     cost = estimate(scan, manifest, missing)
     unknown = f", and {cost.n_unknown} jobs of methods not measured yet" if cost.n_unknown else ""
-    show(Text(f"Still to run: about {cost.cpu_hours:.2g} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"))
+    show(Text(f"Still to run: about {_hours(cost.cpu_hours)} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"))
     show(Text(f"Next: anomaly scan run {output}   (--profile slurm, htcondor, lxplus: on a cluster)"))
 
 
@@ -56,7 +57,11 @@ def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]
     refuse_second_driver(scan)
     if not missing_points(scan, manifest):
         show(Text(f"All {len(manifest.points)} results are there: nothing to run."))
-        collect_and_show(directory)
+        result = current_result(scan, manifest)
+        if result is not None:
+            _show_result(directory, result)
+        elif "--dry-run" not in extra:
+            collect_and_show(directory)
         return
     replace_process(scan, command, {"profile": profile, "job_prefix": job_prefix(scan)})
 
@@ -112,6 +117,13 @@ def collect_and_show(directory: Path) -> None:
     result = collect_scan(scan, manifest)
     if result is None:
         raise ArtifactError(f"{scan.path}: has no results yet; run it with 'anomaly scan run {scan.path}'")
+    _show_result(directory, result)
+    show(Text(f"{scan.result}: written"))
+    if len(result.groups["tests"]["z"]):
+        show(Text(f"{draw_scan(result, scan.picture)}: written"))
+
+
+def _show_result(directory: Path, result: Artifact) -> None:
     for part in (scan_table(result), global_table(result)):
         show(part)
     states = result.groups["points"]["state"].tolist()
@@ -122,9 +134,6 @@ def collect_and_show(directory: Path) -> None:
                 f" anomaly scan status {directory}"
             )
         )
-    show(Text(f"{scan.result}: written"))
-    if len(result.groups["tests"]["z"]):
-        show(Text(f"{draw_scan(result, scan.picture)}: written"))
 
 
 def export_submission(directory: Path, to: str) -> None:
@@ -132,3 +141,7 @@ def export_submission(directory: Path, to: str) -> None:
     scan = ScanDirectory(directory)
     for path in export_scan(scan, scan.read(), to):
         show(Text(f"{path}: written"))
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.0f}" if hours >= 10.0 else f"{hours:.2g}"

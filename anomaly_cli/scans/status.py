@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from anomaly_cli.artifacts.scan_kinds import SCAN_POINT
+from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.scans.manifest import Manifest, Point, ScanDirectory
@@ -58,6 +58,17 @@ def finished_points(scan: ScanDirectory, manifest: Manifest) -> Iterator[tuple[P
                 yield point, read_artifact(scan.path / point.output, SCAN_POINT)
             except ArtifactError:
                 continue
+
+
+def current_result(scan: ScanDirectory, manifest: Manifest) -> Artifact | None:
+    """Return what was collected, if it has all points of the manifest; keys say what their content is."""
+    try:
+        collected = read_artifact(scan.result, SCAN)
+    except ArtifactError:
+        return None
+    points = collected.groups["points"]
+    is_whole = points["key"].tolist() == [point.key for point in manifest.points]
+    return collected if is_whole and not (points["state"] == "missing").any() else None
 
 
 def missing_points(scan: ScanDirectory, manifest: Manifest) -> list[Point]:

@@ -210,7 +210,7 @@ def load_settings(
     """
     tree: dict[str, Any] = {}
     for file in files:
-        _merge(tree, _read_toml(file))
+        merge(tree, read_toml(file))
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals:
@@ -221,19 +221,25 @@ def load_settings(
     return build_record(record, tree, "configuration")
 
 
-def _merge(tree: dict[str, Any], newer: Mapping[str, Any]) -> None:
+def merge(tree: dict[str, Any], newer: Mapping[str, Any]) -> None:
+    """Put newer settings into a tree of settings, table by table."""
     for key, value in newer.items():
-        if isinstance(value, dict) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            merge(tree[key], value)
         else:
             tree[key] = value
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """Return the settings in a TOML file.
+
+    Raises:
+        ConfigError: where it cannot be read.
+    """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror}); check the path given to --config") from error
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}); check its path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: is not valid TOML ({error}); 'anomaly config' prints a complete example") from error
 

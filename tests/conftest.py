@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from grids import GRID
 from toys import shipped_rows, write_official
 from typer.testing import CliRunner
 
@@ -65,3 +66,19 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def write_grid(tmp_path: Path, data_file: Path) -> Callable[..., Path]:
+    """Return a function that writes the TOML file of a grid."""
+
+    def write(
+        windows: tuple[str, ...] = ("3.3-3.7", "3.4-3.8"), seeds: int = 1, ensemble: int = 1, more: str = ""
+    ) -> Path:
+        named = ", ".join(f'"{window}"' for window in windows)
+        text = GRID.format(windows=named, seeds=seeds, data=data_file, ensemble=ensemble) + more
+        path = tmp_path / "scan.toml"
+        path.write_text(text)
+        return path
+
+    return write

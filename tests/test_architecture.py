@@ -25,9 +25,11 @@ ALLOWED = {
     "morphing": {"morphing", "methods", "nets", "core"},
     "config": {"core", "classifiers"},
     "stages": {"stages", "methods", "classifiers", "analysis", "artifacts", "datasets", "config", "core", "morphing"},
+    # a scan chains stages at many points and combines their results, as a stage does with methods
+    "scans": {"scans", "stages", "methods", "analysis", "artifacts", "datasets", "config", "core"},
     "report": {"report", "artifacts", "core"},
     # data commands make no artifact and need no run directory, so they have no stage: cli calls datasets itself
-    "cli": {"cli", "stages", "report", "config", "methods", "morphing", "artifacts", "datasets", "core"},
+    "cli": {"cli", "scans", "stages", "report", "config", "methods", "morphing", "artifacts", "datasets", "core"},
 }
 HOMES = {
     "typer": ("cli",),

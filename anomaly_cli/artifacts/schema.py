@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
+from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.significance_kinds import (
     BUMP,
     GLOBAL,
@@ -34,6 +35,8 @@ __all__ = (
     "MORPH",
     "MORPH_MODEL",
     "PERMUTATION",
+    "SCAN",
+    "SCAN_POINT",
     "SCORES",
     "SIGNIFICANCE",
     "SMOOTH_MODEL",
@@ -291,6 +294,7 @@ KINDS: Mapping[str, Kind] = {
         *(SPLIT, TRUTH, BASE_FLOW, TEMPLATE_MODEL, TEMPLATE, SCORES, SIGNIFICANCE, CLOSURE, EVALUATION),
         *(MORPH_MODEL, MORPH),
         *(VALIDATION, PERMUTATION, BUMP, LIMITS, GLOBAL, SMOOTH_MODEL, CALIBRATION, INJECTION),
+        *(SCAN_POINT, SCAN),
     )
 }
 """Every kind by name."""

@@ -13,6 +13,7 @@ from anomaly_cli.cli import (
     information,
     morph_commands,
     run_commands,
+    scan_commands,
     significance_commands,
     stage_commands,
 )
@@ -31,6 +32,7 @@ app = typer.Typer(
 run_commands.register(app)
 stage_commands.register(app)
 morph_commands.register(app)
+scan_commands.register(app)
 data_commands.register(app)
 significance_commands.register(app)
 information.register(app)

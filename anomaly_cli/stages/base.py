@@ -88,6 +88,8 @@ def _bands(events: Events, windows: Sequence[Window]) -> list[Events]:
     edges = [0.0, *(edge for window in windows for edge in (window.low, window.high)), np.inf]
     parts = [(events.mjj >= low) & (events.mjj < high) for low, high in zip(edges[::2], edges[1::2], strict=True)]
     bands = [events.take(part) for part in parts if part.any()]
+    if not bands:
+        raise PhysicsError("base: the windows that are left out hold all events; leave out fewer")
     for band in bands:
         if len(band) < FEWEST_SIDE_BAND_EVENTS:
             raise PhysicsError(

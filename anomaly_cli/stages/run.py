@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from anomaly_cli.artifacts import schema
@@ -114,7 +114,12 @@ def plan_run(run: RunDirectory, config: Config) -> list[Planned]:
 
 
 def run_chain(
-    run: RunDirectory, config: Config, resources: Resources, overwrite: bool, look: bool = False
+    run: RunDirectory,
+    config: Config,
+    resources: Resources,
+    overwrite: bool,
+    look: bool = False,
+    leave_out: Collection[Kind] = (),
 ) -> list[Outcome]:
     """Run every stage whose output is not up to date; a blinded signal region is not counted.
 
@@ -124,6 +129,7 @@ def run_chain(
         resources: what may be used.
         overwrite: whether artifacts of other settings may be replaced.
         look: whether to unblind the signal region, which is recorded.
+        leave_out: artifacts that are not wanted.
 
     Raises:
         ArtifactError: where outputs of other settings are in the way and `overwrite` is not given;
@@ -136,7 +142,7 @@ def run_chain(
     outcomes: list[Outcome] = []
     try:
         for stage in chain(config):
-            if stage.kind is schema.SIGNIFICANCE and not _may_look(run, config, look):
+            if stage.kind in leave_out or (stage.kind is schema.SIGNIFICANCE and not _may_look(run, config, look)):
                 continue
             outcomes.append(stage.make(run, config, resources, overwrite))
             if stage is SPLIT:

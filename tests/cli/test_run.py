@@ -265,7 +265,7 @@ BAD = [
     (("run", "--signal-region", "3.3-3.7", "--set", "classifier"), 2, "key=value"),
     (("run", "--signal-region", "3.3-3.7", "--set", "seed.x=1"), 2, "must be a whole number"),
     (("run", "--signal-region", "3.3-3.7", "--set", "methods.curtains_f4f.epochs=1"), 2, "unknown setting 'epochs'"),
-    (("run", "--signal-region", "3.3-3.7", "--config", "none.toml"), 2, "check the path given to --config"),
+    (("run", "--signal-region", "3.3-3.7", "--config", "none.toml"), 2, "check its path"),
     (("run", "--signal-region", "3.3-3.7", "--data", "none.h5"), 3, "check the path given to --data"),
     (("summary", "--run", "nowhere"), 4, "not finished"),
     (("template", "--run", "nowhere"), 4, "no such file"),

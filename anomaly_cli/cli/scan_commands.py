@@ -1,0 +1,133 @@
+"""`anomaly scan ...`: many signal regions, here or on a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anomaly_cli.cli import options
+from anomaly_cli.cli.failures import guarded
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a planned scan.")]
+Profile = Annotated[
+    str,
+    typer.Option("--profile", metavar="NAME", help="local, slurm, htcondor, lxplus, or a directory of your own."),
+]
+Cores = Annotated[
+    int | None,
+    typer.Option("--cores", min=1, help="Cores here, or jobs at a time on a cluster. [default: the profile's]"),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    scan = typer.Typer(
+        name="scan",
+        help="Many signal regions, methods and seeds as one batch, here or on a cluster.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    for command in (plan, status, job, collect, export):
+        scan.command(command.__name__)(guarded(command))
+    for driving in (run, resume):
+        scan.command(driving.__name__, context_settings={"allow_extra_args": True})(guarded(driving))
+    app.add_typer(scan)
+
+
+def plan(
+    config: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file with the grid.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the scan.")],
+    windows: Annotated[
+        str | None,
+        typer.Option("--windows", metavar="WINDOW,...", help="Signal regions instead of the file's, or 'auto'."),
+    ] = None,
+) -> None:
+    """List all jobs of a grid in DIR/scan.json; nothing is run.
+
+    A grid that has grown or changed is planned into the same directory: results that mean the same are kept.
+
+    Example: anomaly scan plan workflows/scans/nine_windows.toml --output scan
+    """
+    from anomaly_cli.cli.scan_execution import plan_into
+
+    plan_into(config, output, windows)
+
+
+def run(
+    context: typer.Context,
+    directory: Directory,
+    profile: Profile = "local",
+    cores: Cores = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be run, and do nothing.")] = False,
+) -> None:
+    """Run all jobs whose result is missing, with Snakemake; ends with the table of results.
+
+    What follows `--` is passed on to Snakemake.
+
+    Example: anomaly scan run scan --profile slurm --cores 100
+    """
+    from anomaly_cli.cli.scan_execution import drive
+
+    drive(directory, profile, cores, ["--dry-run"] * dry_run + context.args)
+
+
+def resume(context: typer.Context, directory: Directory, profile: Profile = "", cores: Cores = None) -> None:
+    """Go on with a scan whose driver was killed: cancel its orphans, release its lock, run.
+
+    Example: anomaly scan resume scan
+    """
+    from anomaly_cli.cli.scan_execution import resume_scan
+
+    resume_scan(directory, profile, cores, context.args)
+
+
+def status(directory: Directory) -> None:
+    """Say what is done, running, failed and missing, with reasons and logs; needs no Snakemake.
+
+    Example: anomaly scan status scan
+    """
+    from anomaly_cli.cli.scan_execution import print_status
+
+    print_status(directory)
+
+
+def job(
+    directory: Directory,
+    index: Annotated[int | None, typer.Option("--index", help="Position of the job, counted from 0.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Content key of the job.")] = None,
+    base: Annotated[bool, typer.Option("--base", help="A shared base flow instead of a point.")] = False,
+    processes: options.Processes = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run one job; what a raw array of a batch system calls. A job whose result is there does nothing.
+
+    Example: anomaly scan job scan --index 3
+    """
+    from anomaly_cli.cli.scan_execution import run_one
+
+    run_one(directory, (index, key), base, processes, quiet)
+
+
+def collect(directory: Directory) -> None:
+    """Put all results that are there into scan_result.h5, with global significances, a table and a picture.
+
+    Example: anomaly scan collect scan
+    """
+    from anomaly_cli.cli.scan_execution import collect_and_show
+
+    collect_and_show(directory)
+
+
+def export(
+    directory: Directory,
+    to: Annotated[str, typer.Option("--to", help="slurm, condor or reana.")],
+) -> None:
+    """Write submit files for a site without Snakemake.
+
+    Example: anomaly scan export scan --to slurm
+    """
+    from anomaly_cli.cli.scan_execution import export_submission
+
+    export_submission(directory, to)

@@ -1,0 +1,147 @@
+"""Plans, drives and reports scans; imported only when a command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.report.scan import global_table, scan_table, status_tables
+from anomaly_cli.scans.costs import estimate
+from anomaly_cli.scans.engine import job_prefix, refuse_second_driver, release, replace_process, snakemake_command
+from anomaly_cli.scans.export import export_scan
+from anomaly_cli.scans.manifest import ScanDirectory, find_job
+from anomaly_cli.scans.settings import load_scan
+from anomaly_cli.scans.status import JobState, current_result, job_statuses, missing_points
+
+
+def show(renderable: RenderableType) -> None:
+    """Print on standard output."""
+    Console().print(renderable, soft_wrap=isinstance(renderable, Text))  # paths stay whole
+
+
+def plan_into(config: Path, output: Path, windows: str | None) -> None:
+    """Plan a scan and say what it will cost."""
+    from anomaly_cli.scans.planning import plan_scan  # the methods check their settings: imports torch
+
+    manifest = plan_scan(load_scan(config, windows.split(",") if windows is not None else ()))
+    scan = ScanDirectory(output)
+    RunDirectory(output).create()
+    scan.write(manifest)
+    missing = missing_points(scan, manifest)
+    n_regions = len({point.region for point in manifest.points})
+    show(
+        Text(
+            f"{scan.manifest}: {len(manifest.points)} jobs in {n_regions} signal regions,"
+            f" {len(manifest.points) - len(missing)} done already"
+        )
+    )
+    if manifest.bases:
+        show(Text(f"Shared base flows: {len(manifest.bases)}, each trained once before its jobs"))
+    cost = estimate(scan, manifest, missing)
+    unknown = f", and {cost.n_unknown} jobs of methods not measured yet" if cost.n_unknown else ""
+    show(Text(f"Still to run: about {_hours(cost.cpu_hours)} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"))
+    show(Text(f"Next: anomaly scan run {output}   (--profile slurm, htcondor, lxplus: on a cluster)"))
+
+
+def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]) -> None:
+    """Become the engine, unless all is done."""
+    scan = ScanDirectory(directory)
+    manifest = scan.read()
+    command = snakemake_command(scan, manifest, profile, cores, extra)
+    refuse_second_driver(scan)
+    if not missing_points(scan, manifest):
+        show(Text(f"All {len(manifest.points)} results are there: nothing to run."))
+        result = current_result(scan, manifest)
+        if result is not None:
+            _show_result(directory, result)
+        elif "--dry-run" not in extra:
+            collect_and_show(directory)
+        return
+    replace_process(scan, command, {"profile": profile, "job_prefix": job_prefix(scan)})
+
+
+def resume_scan(directory: Path, profile: str, cores: int | None, extra: Sequence[str]) -> None:
+    """Clear what a dead driver left, and drive."""
+    scan = ScanDirectory(directory)
+    scan.read()
+    for done in release(scan):
+        show(Text(done))
+    drive(directory, profile or scan.last_profile, cores, extra)
+
+
+def print_status(directory: Path) -> None:
+    """Print what has become of every job."""
+    scan = ScanDirectory(directory)
+    statuses = job_statuses(scan, scan.read())
+    counts = {state.value: sum(item.state is state for item in statuses) for state in JobState}
+    noted = [
+        (item.point.window, item.point.name, item.state.value, item.reason, str(item.log))
+        for item in statuses
+        if item.state not in (JobState.DONE, JobState.WAITING)
+    ]
+    for part in status_tables(counts, noted):
+        show(part)
+
+
+def run_one(
+    directory: Path, named: tuple[int | None, str | None], base: bool, processes: int | None, quiet: bool
+) -> None:
+    """Run one job and say so."""
+    from anomaly_cli.cli.progress import show_progress
+    from anomaly_cli.scans.jobs import run_job
+    from anomaly_cli.stages.frame import Resources
+
+    scan = ScanDirectory(directory)
+    manifest = scan.read()
+    job = find_job(manifest, *named, base)
+    config = manifest.config(job)
+    with show_progress(quiet) as progress:
+        resources = Resources(config.seed, config.threads, processes or config.n_processes, progress)
+        was_run = run_job(scan, manifest, job, resources)
+    show(Text(f"{scan.path / job.output}: {'written' if was_run else 'is there already, not made again'}"))
+
+
+def collect_and_show(directory: Path) -> None:
+    """Collect what is there, print it and draw it."""
+    from anomaly_cli.report.scan_picture import draw_scan
+    from anomaly_cli.scans.collect import collect_scan
+
+    scan = ScanDirectory(directory)
+    manifest = scan.read()
+    result = collect_scan(scan, manifest)
+    if result is None:
+        raise ArtifactError(f"{scan.path}: has no results yet; run it with 'anomaly scan run {scan.path}'")
+    _show_result(directory, result)
+    show(Text(f"{scan.result}: written"))
+    if len(result.groups["tests"]["z"]):
+        show(Text(f"{draw_scan(result, scan.picture)}: written"))
+
+
+def _show_result(directory: Path, result: Artifact) -> None:
+    for part in (scan_table(result), global_table(result)):
+        show(part)
+    states = result.groups["points"]["state"].tolist()
+    if "missing" in states or "failed" in states:
+        show(
+            Text(
+                f"{states.count('missing')} missing, {states.count('failed')} failed of {len(states)}:"
+                f" anomaly scan status {directory}"
+            )
+        )
+
+
+def export_submission(directory: Path, to: str) -> None:
+    """Write submit files and say what to do with them."""
+    scan = ScanDirectory(directory)
+    for path in export_scan(scan, scan.read(), to):
+        show(Text(f"{path}: written"))
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.0f}" if hours >= 10.0 else f"{hours:.2g}"

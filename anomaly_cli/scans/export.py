@@ -1,0 +1,105 @@
+"""Submit files for sites without Snakemake: plain arrays over the same manifest."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from anomaly_cli.artifacts.store import write_files
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.records import nearest
+from anomaly_cli.datasets.manifests import package_folder
+from anomaly_cli.scans.manifest import Manifest, ScanDirectory
+
+LARGEST_ARRAY = 1000
+"""Tasks of a Slurm array; sites allow 1000 at least by default."""
+PINS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
+
+
+def export_scan(scan: ScanDirectory, manifest: Manifest, to: str) -> list[Path]:
+    """Write submit files into the scan directory and return them.
+
+    Raises:
+        ConfigError: for an unknown target.
+        ArtifactError: where they cannot be written.
+    """
+    if to not in _TARGETS:
+        raise ConfigError(f"--to {to}: unknown; {nearest(to, _TARGETS)}")
+    files = {scan.path / name: text for name, text in _TARGETS[to](scan.path.absolute(), manifest).items()}
+    write_files({path: text.encode() for path, text in files.items()})
+    return list(files)
+
+
+def _job_script(directory: Path, manifest: Manifest) -> str:
+    threads = manifest.scan.analysis.get("threads", 1)
+    pins = " ".join(f"{name}_NUM_THREADS={threads}" for name in PINS)
+    python, quoted = shlex.quote(sys.executable), shlex.quote(str(directory))
+    return (
+        "#!/bin/sh\n# One job of the scan: job.sh INDEX [--base]\nset -eu\n"
+        f"export {pins}\nindex=$1; shift\n"
+        f'exec {python} -m anomaly_cli scan job {quoted} --index "$index"'
+        f' --processes {manifest.scan.jobs.processes} "$@"\n'
+    )
+
+
+def _slurm(directory: Path, manifest: Manifest) -> dict[str, str]:
+    jobs, n_bases, n_points = manifest.scan.jobs, len(manifest.bases), len(manifest.points)
+    quoted = shlex.quote(str(directory))
+    asked = f"--cpus-per-task={jobs.processes} --mem={jobs.memory_mb} --time={jobs.minutes} --chdir={quoted}"
+    lines = ["#!/bin/sh", "# Submits the scan as arrays; a job whose result is there ends at once.", "set -eu"]
+    lines += [f"mkdir -p {quoted}/logs/slurm", 'after=""']
+    if n_bases:
+        lines += [
+            f"bases=$(sbatch --parsable {asked} --array=0-{n_bases - 1} --output=logs/slurm/base-%a.log"
+            """ --wrap='sh job.sh "$SLURM_ARRAY_TASK_ID" --base')""",
+            'after="--dependency=afterany:$bases"',
+        ]
+    for first in range(0, n_points, LARGEST_ARRAY):
+        last = min(first + LARGEST_ARRAY, n_points) - 1 - first
+        lines.append(
+            f"sbatch {asked} $after --array=0-{last} --output=logs/slurm/point-%A-%a.log"
+            f""" --wrap='sh job.sh "$(({first} + SLURM_ARRAY_TASK_ID))"'"""
+        )
+    lines.append(f"# when all have ended: {shlex.quote(sys.executable)} -m anomaly_cli scan collect {quoted}")
+    return {"job.sh": _job_script(directory, manifest), "submit_slurm.sh": "\n".join(lines) + "\n"}
+
+
+def _condor(directory: Path, manifest: Manifest) -> dict[str, str]:
+    jobs = manifest.scan.jobs
+
+    def submit(extra: str, name: str, count: int) -> str:
+        return (
+            f"# condor_submit {name}.sub\nuniverse = vanilla\nexecutable = /bin/sh\n"
+            f"arguments = job.sh $(Process){extra}\ninitialdir = {directory}\n"
+            f"should_transfer_files = NO\nrequest_cpus = {jobs.processes}\nrequest_memory = {jobs.memory_mb}\n"
+            f"request_disk = 2GB\n+MaxRuntime = {60 * jobs.minutes}\nmax_retries = {jobs.retries}\n"
+            f"output = logs/condor/{name}-$(Process).out\nerror = logs/condor/{name}-$(Process).err\n"
+            f"log = logs/condor/{name}.log\nqueue {count}\n"
+        )
+
+    files = {"job.sh": _job_script(directory, manifest), "point.sub": submit("", "point", len(manifest.points))}
+    dag = "# condor_submit_dag scan.dag\nJOB points point.sub\n"
+    if manifest.bases:
+        files["base.sub"] = submit(" --base", "base", len(manifest.bases))
+        dag += "JOB bases base.sub\nPARENT bases CHILD points\n"
+    return {**files, "scan.dag": dag, "logs/condor/README": "Output of HTCondor jobs.\n"}
+
+
+def _reana(_: Path, manifest: Manifest) -> dict[str, str]:
+    """Return a workflow of type snakemake: the same Snakefile in the workspace of REANA."""
+    if manifest.scan.analysis.get("data", {}).get("file", "shipped") != "shipped":
+        raise ConfigError(
+            "--to reana: the data file is outside the scan directory; REANA can use the shipped data only"
+        )
+    text = (package_folder("workflows") / "reana.yaml").read_text(encoding="utf-8")
+    snakefile = (package_folder("workflows") / "Snakefile").read_text(encoding="utf-8")
+    return {"reana.yaml": text, "Snakefile": snakefile}
+
+
+_TARGETS: dict[str, Callable[[Path, Manifest], dict[str, str]]] = {
+    "slurm": _slurm,
+    "condor": _condor,
+    "reana": _reana,
+}

@@ -1,0 +1,220 @@
+"""One job of a scan: an analysis in a directory of its own, of which a small result is kept.
+
+A job may be killed at any time, run twice, or run on two nodes at once: it works in a fresh directory, its
+result appears in one step under a name that holds its content key, and a result that is there is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Kind
+from anomaly_cli.artifacts.contents import read_split
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import Provenance, canonical_json
+from anomaly_cli.artifacts.scan_kinds import SCAN_POINT
+from anomaly_cli.artifacts.store import read_artifact, write_artifact, write_files
+from anomaly_cli.config import Config
+from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError, TrainingError
+from anomaly_cli.core.windows import parse_window
+from anomaly_cli.scans.manifest import Base, Manifest, Point, ScanDirectory
+from anomaly_cli.scans.records import JobRecord
+from anomaly_cli.scans.settings import GridSettings
+from anomaly_cli.stages.base import make_base
+from anomaly_cli.stages.frame import Outcome, Resources
+from anomaly_cli.stages.inputs import event_settings
+from anomaly_cli.stages.limits import make_limits
+from anomaly_cli.stages.run import run_chain
+from anomaly_cli.stages.split import make_split
+
+STAGE, VERSION = "scan point", 1
+MEDIAN = 2
+"""Position of the median among the expected limits."""
+PHYSICS = (PhysicsError, TrainingError, ConfigError)
+"""Failures that another try would meet again: they are results, and the scan goes on."""
+_Ended = tuple[tuple[Outcome, ...], str]
+"""What a job did, and why it has no result, if so."""
+
+
+def run_job(scan: ScanDirectory, manifest: Manifest, job: Point | Base, resources: Resources) -> bool:
+    """Run a job unless its result is there; return whether it was run.
+
+    Raises:
+        AnomalyError: where a file cannot be read or written: another try may succeed.
+    """
+    if isinstance(job, Base):
+        is_there = base_verdict(scan, job) is not None
+    else:
+        is_there = is_usable(scan.path / job.output, SCAN_POINT)
+    if is_there:
+        return False
+    with JobRecord.start(scan.path / f"{job.log}.json") as record:
+        if isinstance(job, Base):
+            outcomes, failure = _run_base(scan, manifest, job, resources)
+        else:
+            outcomes, failure = _run_point(scan, manifest, job, resources)
+        record.finish(outcomes, failure)
+    return True
+
+
+def base_verdict(scan: ScanDirectory, base: Base) -> str | None:
+    """Return why a base flow could not be trained, nothing where it was, or None where that is not known."""
+    try:
+        reason = str(json.loads((scan.path / base.verdict).read_text(encoding="utf-8"))["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return reason if reason or is_usable(scan.path / base.output, schema.BASE_FLOW) else None
+
+
+def is_usable(output: Path, kind: Kind) -> bool:
+    """Return whether a result exists; one that cannot be read is made again."""
+    if not output.exists():
+        return False
+    try:
+        read_artifact(output, kind, groups=())
+    except ArtifactError:
+        return False
+    return True
+
+
+def _run_base(scan: ScanDirectory, manifest: Manifest, job: Base, resources: Resources) -> _Ended:
+    output = (scan.path / job.output).absolute()
+    config = manifest.config(job)
+    template = dataclasses.replace(config.template, base=str(output))
+    regions = dataclasses.replace(config.regions, signal_region=manifest.points[0].window)  # its events are the same
+    config = dataclasses.replace(config, template=template, regions=regions)
+    outcomes: tuple[Outcome, ...] = ()
+    reason = ""
+    with _work_directory(scan, manifest, job) as directory:
+        run = RunDirectory(directory)
+        RunDirectory(output.parent).create()
+        try:
+            outcomes = make_split(run, config, resources, False), make_base(run, config, resources, True)
+        except PHYSICS as error:
+            reason = str(error)
+    write_files({scan.path / job.verdict: json.dumps({"reason": reason}).encode()})
+    return outcomes, reason
+
+
+def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources: Resources) -> _Ended:
+    provenance = Provenance(STAGE, VERSION, {"key": point.key, "point": point.name}, point.seed, {})
+    groups: dict[str, Any] = {"point": _identity(point)}
+    outcomes: tuple[Outcome, ...] = ()
+    reason = ""
+    with _work_directory(scan, manifest, point) as directory:
+        run = RunDirectory(directory)
+        try:
+            config = _with_base(scan, manifest, point, resources)
+            outcomes = _analyse(run, config, resources, manifest.scan.grid)
+            groups |= _collect(run)
+            _keep_unblinding(scan, point, run)
+        except PHYSICS as error:
+            reason = str(error)
+        groups["outcome"] = {"is_done": not reason, "reason": reason}
+        write_artifact(scan.path / point.output, SCAN_POINT, groups, provenance)
+    return outcomes, reason
+
+
+def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point, resources: Resources) -> Config:
+    """Return the configuration of a point, with the shared base flow that it needs.
+
+    Raises:
+        PhysicsError: where that could not be trained.
+    """
+    config = manifest.config(point)
+    if not point.base:
+        return config
+    base = manifest.base_by_key[point.base]
+    run_job(scan, manifest, base, resources)  # where no engine has made it beforehand
+    reason = base_verdict(scan, base)
+    if reason:
+        raise PhysicsError(f"shared base flow: {reason}")
+    template = dataclasses.replace(config.template, base=str((scan.path / base.output).absolute()))
+    return dataclasses.replace(config, template=template)
+
+
+def _analyse(run: RunDirectory, config: Config, resources: Resources, grid: GridSettings) -> tuple[Outcome, ...]:
+    leave_out = () if grid.closure else (schema.CLOSURE,)
+    outcomes = run_chain(run, config, resources, False, grid.unblind, leave_out)
+    if run.artifact(schema.SIGNIFICANCE).exists():
+        outcomes.append(make_limits(run, config, resources, False))
+    return tuple(outcomes)
+
+
+def _keep_unblinding(scan: ScanDirectory, point: Point, run: RunDirectory) -> None:
+    """Keep the record of who looked at a signal region; the run directory does not last."""
+    if run.unblinding.exists():
+        kept = scan.path / "unblinding" / point.region / f"{point.name}-{point.key}.json"
+        write_files({kept: run.unblinding.read_bytes()})
+
+
+@contextlib.contextmanager
+def _work_directory(scan: ScanDirectory, manifest: Manifest, job: Point | Base) -> Iterator[Path]:
+    """Yield a fresh directory; it is removed at the end, or kept in `runs/` where that is asked for."""
+    scratch = Path(os.path.expandvars(manifest.scan.jobs.scratch or str(scan.path / "work")))
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=f"{job.key}-", dir=scratch))
+    except OSError as error:
+        raise ArtifactError(
+            f"{scratch}: cannot be written ({error.strerror}); free some space or name another place in jobs.scratch"
+        ) from error
+    try:
+        yield directory
+        if manifest.scan.jobs.keep_runs and isinstance(job, Point):
+            kept = scan.path / "runs" / job.region / f"{job.name}-{job.key}"
+            shutil.copytree(directory, kept, dirs_exist_ok=True)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _identity(point: Point) -> dict[str, Any]:
+    window = parse_window(point.window)
+    values = {name: getattr(point, name) for name in ("method", "variant", "seed", "key")}
+    return {"low": window.low, "high": window.high, "inject": str(point.inject), **values}
+
+
+def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
+    """Return what is kept of a finished run."""
+    split = read_split(run)
+    groups: dict[str, dict[str, Any]] = {
+        "events": {
+            "identity": canonical_json(event_settings(split.provenance)),
+            "n_observed": len(split.groups["sr"]["event_id"]),
+            **dict.fromkeys(("n_expected", "uncertainty", "fit_p_value"), float("nan")),
+        },
+        "chain": _chain(run),
+    }
+    if run.artifact(schema.CLOSURE).exists():
+        checks = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE).groups["checks"]
+        groups["closure"] = {name: checks[name] for name in SCAN_POINT.groups["closure"].columns}
+    if run.artifact(schema.SIGNIFICANCE).exists():
+        significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE).groups
+        limits = read_artifact(run.artifact(schema.LIMITS), schema.LIMITS).groups["tests"]
+        fit = significance["mass_fit"]
+        groups["events"] |= {name: fit[name] for name in ("n_expected", "uncertainty")} | {
+            "fit_p_value": fit["p_value"]
+        }
+        found = {**significance["tests"], "limit": limits["observed"], "limit_expected": limits["expected"][:, MEDIAN]}
+        groups["tests"] = {name: found[name] for name in SCAN_POINT.groups["tests"].columns}
+        groups |= {name: dict(significance[name]) for name in ("selected", "selected_template")}
+    return groups
+
+
+def _chain(run: RunDirectory) -> dict[str, list[str]]:
+    kinds = [
+        kind
+        for kind in (schema.SPLIT, schema.TEMPLATE_MODEL, schema.TEMPLATE, schema.SCORES, schema.SIGNIFICANCE)
+        if run.artifact(kind).exists()
+    ]
+    digests = [read_artifact(run.artifact(kind), kind, groups=()).digest for kind in kinds]
+    return {"kind": [kind.name for kind in kinds], "digest": digests}

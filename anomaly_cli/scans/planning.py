@@ -1,0 +1,172 @@
+"""From a grid to a manifest: all jobs, each with the hash of everything that its result depends on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import anomaly_cli
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import canonical_json
+from anomaly_cli.artifacts.store import file_digest
+from anomaly_cli.config import Config
+from anomaly_cli.core.cutflow import Cutflow
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.windows import Window, parse_side_bands
+from anomaly_cli.methods.base import ADVICE, Need, SimulationInputs, TemplateMethod
+from anomaly_cli.methods.registry import make_method
+from anomaly_cli.scans.manifest import KEY_LENGTH, Base, Manifest, Point, point_config
+from anomaly_cli.scans.settings import PLAIN, ScanConfig
+from anomaly_cli.scans.windows import find_windows
+from anomaly_cli.stages import base, classify, closure, limits, significance, split, template
+from anomaly_cli.stages.base import SHAPING
+from anomaly_cli.stages.inputs import event_settings
+from anomaly_cli.stages.loading import load_source, plan_sources
+from anomaly_cli.stages.template import configured_method
+
+RESULT_VERSION = 1
+"""Raised when the result of a point holds something else."""
+BASE_MEANING = {"split": split.VERSION, "base": base.VERSION}
+POINT_MEANING = {
+    **BASE_MEANING,
+    "model": template.MODEL_VERSION,
+    "template": template.SAMPLE_VERSION,
+    "classify": classify.VERSION,
+    "significance": significance.VERSION,
+    "closure": closure.VERSION,
+    "limits": limits.VERSION,
+    "result": RESULT_VERSION,
+}
+"""Versions of the stages: an upgrade of the package makes anew what has changed its meaning, and only that."""
+
+
+@dataclass(frozen=True)
+class _Series:
+    """What the points of one method, variant and injection share.
+
+    Attributes:
+        config: their configuration, with some seed and region.
+        method: the method with its settings.
+        events: what determines the events, seed aside.
+        simulation: digest of the simulation, or empty.
+        looks: whether signal regions are unblinded.
+        closes: whether closure is measured.
+    """
+
+    config: Config
+    method: TemplateMethod
+    events: dict[str, Any]
+    simulation: str
+    looks: bool
+    closes: bool
+
+    @cached_property
+    def base_meaning(self) -> str:
+        """Hash of all that a shared base flow depends on but the seed, or nothing where the method needs none."""
+        if Need.SHARED_BASE not in self.method.needs:
+            return ""
+        settings = {k: v for k, v in dataclasses.asdict(self.method).items() if k.startswith(SHAPING)}
+        return _key("base", BASE_MEANING, self.events, settings, self.config.template.base_without, self.config.threads)
+
+    @cached_property
+    def meaning(self) -> str:
+        """Hash of all that a point depends on but the seed and the signal region."""
+        config = self.config
+        return _key(
+            "point",
+            POINT_MEANING,
+            [self.events, config.regions.side_bands, self.simulation, self.base_meaning],
+            [self.method.name, dataclasses.asdict(self.method), config.template.oversampling],
+            dataclasses.asdict(config.classifier),
+            dataclasses.asdict(config.significance),
+            [config.threads, self.looks, self.closes],
+        )
+
+    def base_key(self, seed: int) -> str:
+        """Return the content key of the shared base flow, or nothing where the method needs none."""
+        return self.base_meaning and _key(self.base_meaning, seed)
+
+    def point_key(self, seed: int, window: Window) -> str:
+        """Return the content key of a point."""
+        return _key(self.meaning, seed, window.low, window.high)
+
+
+def plan_scan(scan: ScanConfig) -> Manifest:
+    """Return the manifest of a scan; reads the data, since windows must lie inside.
+
+    Raises:
+        AnomalyError: where a setting, a window or a file cannot be used.
+    """
+    some = _series(scan, scan.grid.methods[0], _variants(scan)[0], scan.grid.inject[0])
+    windows = find_windows(scan.grid, read_masses(some.config), 1.0 - float(some.events["reserve"]))
+    if some.config.regions.side_bands != "default":
+        parse_side_bands(some.config.regions.side_bands)
+        if len(windows) > 1:
+            raise ConfigError("analysis: regions.side_bands names the bands of one window; a scan has default ones")
+    bases: dict[str, Base] = {}
+    points = []
+    for series, variant in _all_series(scan):
+        method, inject = series.method.name, series.config.data.inject
+        for seed in range(scan.grid.first_seed, scan.grid.first_seed + scan.grid.seeds):
+            base_key = series.base_key(seed)
+            if base_key:
+                bases.setdefault(base_key, Base(method, variant, inject, seed, base_key))
+            points += [
+                Point(window.text, method, variant, inject, seed, series.point_key(seed, window), base_key)
+                for window in windows
+            ]
+    digests = {"data": str(some.events["input data"])}
+    return Manifest(scan, tuple(bases.values()), tuple(points), digests, anomaly_cli.__version__)
+
+
+def read_masses(config: Config) -> FloatArray:
+    """Return the dijet masses of the background, or of all events where they have no labels `(n,)` [GeV]."""
+    source = plan_sources(config, config.data.inject)[0]
+    loaded = load_source(source, 0, config, Cutflow(), Streams(config.seed))
+    # pseudo-data hold few of a file's signal events: counting them all would promise events that are not there
+    masses: FloatArray = loaded.events.mjj[~loaded.is_signal] if loaded.is_labelled else loaded.events.mjj
+    if not len(masses):
+        raise ConfigError(f"{source.path}: holds no usable events; name another file in analysis.data.file")
+    return masses
+
+
+def _variants(scan: ScanConfig) -> Sequence[str]:
+    return tuple(scan.variants) or (PLAIN,)
+
+
+def _all_series(scan: ScanConfig) -> list[tuple[_Series, str]]:
+    grid = scan.grid
+    return [
+        (_series(scan, method, variant, inject), variant)
+        for inject in grid.inject
+        for method in grid.methods
+        for variant in _variants(scan)
+    ]
+
+
+def _series(scan: ScanConfig, method: str, variant: str, inject: int | str) -> _Series:
+    seed = scan.grid.first_seed
+    config = point_config(scan, Point("3.3-3.7", method, variant, inject, seed, "", ""))  # any window
+    for name, settings in config.methods.items():
+        make_method(name, settings)  # a typing error in another method's settings should not wait for its turn
+    made = configured_method(config)
+    simulation = ""
+    if Need.SIMULATION in made.needs:
+        if not config.template.simulation:
+            raise ConfigError(f"method {method} needs {ADVICE[SimulationInputs]}")
+        simulation = file_digest(Path(config.template.simulation), "analysis.template.simulation")
+    plan = split.plan_split(RunDirectory(Path()), config)
+    events = event_settings(plan.provenance)
+    del events["seed"]
+    return _Series(config, made, events, simulation, scan.grid.unblind, scan.grid.closure)
+
+
+def _key(*parts: Any) -> str:
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:KEY_LENGTH]

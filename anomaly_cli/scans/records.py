@@ -1,0 +1,95 @@
+"""Records of jobs: all that varies. Who runs a job, since when, how long it took, why it died."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from anomaly_cli.artifacts.store import write_files
+from anomaly_cli.stages.frame import Outcome
+
+
+@dataclass
+class JobRecord:
+    """The record of one job, written at its start and its end."""
+
+    path: Path
+    content: dict[str, Any]
+    started: float = field(default_factory=time.monotonic)
+
+    @staticmethod
+    def start(path: Path) -> JobRecord:
+        """Return a record that says who started now."""
+        batch = next((os.environ[name] for name in ("SLURM_JOB_ID", "_CONDOR_JOB_AD") if name in os.environ), "")
+        content = {"state": "running", "host": platform.node(), "pid": os.getpid(), "batch_job": batch, "began": _now()}
+        return JobRecord(path, content)
+
+    def __enter__(self) -> JobRecord:
+        self._write()
+        return self
+
+    def finish(self, outcomes: Sequence[Outcome], failure: str) -> None:
+        """Note the stages of a job that came to its end, and why it has no result, if so."""
+        self.content["failure"] = failure
+        self.content["stages"] = {outcome.stage: round(outcome.seconds, 2) for outcome in outcomes}
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        to_mb = 1024 if sys.platform != "darwin" else 1024**2
+        self.content |= {
+            "state": "ended" if error is None else "died",
+            "reason": "" if error is None else f"{str(error) or type(error).__name__}",
+            "ended": _now(),
+            "seconds": round(time.monotonic() - self.started, 2),
+            "cpu_seconds": round(sum(item.ru_utime + item.ru_stime for item in used), 2),
+            "memory_mb": round(max(item.ru_maxrss for item in used) / to_mb),
+        }
+        with contextlib.suppress(Exception) if error is not None else contextlib.nullcontext():
+            self._write()
+
+    def _write(self) -> None:
+        write_files({self.path: json.dumps(self.content, indent=1).encode()})
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return a record, empty where there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_alive(record: dict[str, Any]) -> bool | None:
+    """Return whether the process of a record lives; None where it is on another host."""
+    if record.get("host") != platform.node():
+        return None
+    try:
+        os.kill(int(record["pid"]), 0)
+    except (ProcessLookupError, KeyError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def is_engine(record: dict[str, Any]) -> bool | None:
+    """Return whether the process of a record lives and is Snakemake, and not a later process of its number."""
+    alive = is_alive(record) if record else False
+    command = Path(f"/proc/{record.get('pid')}/cmdline")
+    return b"snakemake" in command.read_bytes() if alive and command.exists() else alive
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,216 @@
+"""Single jobs, their results and records, what is collected and exported: no engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import invoke
+from grids import EMPTY
+
+from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
+from anomaly_cli.artifacts.store import read_artifact
+from anomaly_cli.scans.manifest import ScanDirectory
+
+
+def words(result):
+    return " ".join(result.output.split())
+
+
+@pytest.fixture(scope="module")
+def half_done(tmp_path_factory, data_file):
+    """A scan of three regions: one done, one failed for lack of events, one not run."""
+    from grids import GRID
+
+    folder = tmp_path_factory.mktemp("half")
+    grid = GRID.format(windows=f'"3.3-3.7", "3.4-3.8", "{EMPTY}"', seeds=1, data=data_file, ensemble=1)
+    (folder / "scan.toml").write_text(grid)
+    assert invoke("scan", "plan", folder / "scan.toml", "--output", folder / "scan").exit_code == 0
+    for index in (0, 2):
+        result = invoke("scan", "job", folder / "scan", "--index", str(index), "--processes", "1")
+        assert result.exit_code == 0, result.output
+    return folder / "scan"
+
+
+@pytest.fixture
+def scan(half_done, tmp_path):
+    """A copy of it, to be changed at will."""
+    return Path(shutil.copytree(half_done, tmp_path / "scan"))
+
+
+def test_a_job_leaves_its_result_and_log_and_nothing_else(half_done):
+    files = sorted(path.relative_to(half_done).parts[0] for path in half_done.rglob("*") if path.is_file())
+    assert files == ["bases", "bases", "logs", "logs", "logs", "results", "results", "scan.json"]
+
+
+def test_a_result_holds_what_the_scan_needs(half_done):
+    manifest = ScanDirectory(half_done).read()
+    result = read_artifact(half_done / manifest.points[0].output, SCAN_POINT)
+    tests, selected = result.groups["tests"], result.groups["selected"]
+    assert result.groups["outcome"]["is_done"]
+    assert np.bincount(selected["test"]).tolist() == tests["n_observed"].tolist()
+    assert (tests["limit"] > 0.0).all()
+    assert float(result.groups["point"]["low"]) == 3300.0
+    assert result.groups["chain"]["kind"].tolist() == ["split", "template_model", "template", "scores", "significance"]
+
+
+def test_a_job_gives_what_a_run_gives(half_done, data_file, tmp_path):
+    manifest = ScanDirectory(half_done).read()
+    point = manifest.points[0]
+    (tmp_path / "config.toml").write_text(manifest.config(point).to_toml())
+    base = half_done / manifest.bases[0].output
+    result = invoke("run", "--run", tmp_path / "run", "--config", tmp_path / "config.toml", "--base", base)
+    assert result.exit_code == 0, result.output
+    chain = read_artifact(half_done / point.output, SCAN_POINT).groups["chain"]
+    for kind, digest in zip(chain["kind"], chain["digest"], strict=True):
+        name = "model" if kind == "template_model" else kind
+        output = invoke("inspect", tmp_path / "run" / f"{name}.h5").output
+        assert str(digest)[:12] in output, kind
+
+
+def test_a_job_whose_result_is_there_is_not_run_again(scan):
+    manifest = ScanDirectory(scan).read()
+    path = scan / manifest.points[0].output
+    before = path.stat().st_mtime_ns
+    for named in (("--index", "0"), ("--key", manifest.points[0].key)):
+        result = invoke("scan", "job", scan, *named)
+        assert (result.exit_code, "not made again" in words(result)) == (0, True)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_the_same_job_gives_the_same_bytes_and_a_damaged_result_is_made_again(scan):
+    path = scan / ScanDirectory(scan).read().points[0].output
+    before = path.read_bytes()
+    path.write_bytes(before[:-100])
+    result = invoke("scan", "job", scan, "--index", "0", "--processes", "2")
+    assert result.exit_code == 0, result.output
+    assert path.read_bytes() == before
+
+
+def test_a_job_that_fails_for_physics_is_recorded_with_its_sentence(half_done):
+    manifest = ScanDirectory(half_done).read()
+    outcome = read_artifact(half_done / manifest.points[2].output, SCAN_POINT).groups["outcome"]
+    assert not outcome["is_done"]
+    assert "training a template needs at least" in str(outcome["reason"])
+    output = words(invoke("scan", "status", half_done))
+    assert "3 jobs: 1 done, 1 failed, 1 waiting" in output
+    assert "training a template needs at least" in output
+
+
+def test_a_plan_says_what_is_left_and_what_it_costs(scan, write_grid):
+    grid = write_grid(windows=("3.3-3.7", "3.4-3.8", EMPTY))
+    output = words(invoke("scan", "plan", grid, "--output", scan))
+    assert "3 jobs in 3 signal regions, 2 done already" in output
+    assert re.search(r"Still to run: about 0\.\d+ CPU h; 1 MB on disk", output)  # by what its own jobs took
+    grid.write_text(grid.read_text().replace('["curtains_f4f_efficient"]', '["cathode", "curtains_f4f_efficient"]'))
+    assert "3 jobs of methods not measured yet" in words(invoke("scan", "plan", grid, "--output", scan))
+
+
+def test_collect_takes_what_is_there_and_names_what_is_missing(scan):
+    result = invoke("scan", "collect", scan)
+    assert result.exit_code == 0, result.output
+    assert "1 missing, 1 failed of 3" in words(result)
+    collected = read_artifact(scan / "scan_result.h5", SCAN)
+    assert collected.groups["points"]["state"].tolist() == ["done", "missing", "failed"]
+    assert collected.groups["global"]["n_tests"].tolist() == [2]
+    assert 0.0 < collected.groups["global"]["p_global"][0] < 1.0
+    assert (scan / "scan.png").stat().st_size > 10_000
+
+
+def test_the_global_p_value_is_that_of_the_significance_suite(scan, data_file, tmp_path):
+    """One region: the largest of its cuts, whatever combines them."""
+    invoke("scan", "collect", scan)
+    collected = read_artifact(scan / "scan_result.h5", SCAN)
+    z, p_global = collected.groups["tests"]["z"], float(collected.groups["global"]["p_global"][0])
+    from scipy.stats import norm
+
+    p_local = norm.sf(z.max())
+    assert p_local <= p_global <= 2 * p_local * 1.001
+
+
+def test_a_killed_job_is_told_from_a_running_one(scan):
+    manifest = ScanDirectory(scan).read()
+    record = scan / f"{manifest.points[1].log}.json"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    import os
+    import platform
+
+    finished = subprocess.Popen(["true"])
+    finished.wait()
+    for pid, host, state in (
+        (os.getpid(), platform.node(), "1 running"),
+        (finished.pid, platform.node(), "1 died"),
+        (1, "elsewhere", "1 started elsewhere"),
+    ):
+        record.write_text(json.dumps({"state": "running", "host": host, "pid": pid, "began": "now"}))
+        assert state in words(invoke("scan", "status", scan))
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (("--index", "7"), "has 3 of these jobs"),
+        (("--index", "1", "--base"), "has 1 of these jobs"),
+        (("--key", "nonsense"), "is not in the manifest"),
+        ((), "name one job"),
+        (("--key", "a", "--index", "1"), "name one job"),
+    ],
+)
+def test_a_job_has_to_be_named(half_done, options, advice):
+    result = invoke("scan", "job", half_done, *options)
+    assert result.exit_code == 2
+    assert advice in words(result)
+
+
+def test_a_base_flow_that_cannot_be_trained_is_the_reason_of_its_points(write_grid, tmp_path):
+    more = "[analysis.template]\nbase_without = ['1-9']\n"
+    assert invoke("scan", "plan", write_grid(more=more), "--output", tmp_path / "s").exit_code == 0
+    assert invoke("scan", "job", tmp_path / "s", "--index", "0", "--base").exit_code == 0
+    assert invoke("scan", "job", tmp_path / "s", "--index", "0").exit_code == 0
+    assert "shared base flow: base:" in words(invoke("scan", "status", tmp_path / "s"))
+
+
+def test_data_without_labels_stay_blinded_until_the_grid_says_so_and_that_is_recorded(write_grid, tmp_path):
+    from toys import shipped_rows, write_official
+
+    from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+
+    rows = shipped_rows(8)
+    write_official(tmp_path / "observed.h5", rows[rows[:, -1] == 0][:, :-1], OFFICIAL_COLUMNS)
+    grid = write_grid(windows=("3.3-3.7",))
+    text = grid.read_text().replace("inject = [150]", 'inject = ["default"]').replace("reserve = 0.3", "")
+    text = re.sub(r'file = ".*"', 'file = "observed.h5"', text)
+    for unblind in (False, True):
+        grid.write_text(text.replace("closure = false", f"closure = false\nunblind = {str(unblind).lower()}"))
+        assert invoke("scan", "plan", grid, "--output", tmp_path / "s").exit_code == 0
+        assert invoke("scan", "job", tmp_path / "s", "--index", "0").exit_code == 0
+        assert invoke("scan", "collect", tmp_path / "s").exit_code == 0
+        collected = read_artifact(tmp_path / "s" / "scan_result.h5", SCAN)
+        assert collected.groups["points"]["state"].tolist() == ["done" if unblind else "blinded"]
+        assert len(collected.groups["tests"]["z"]) == 2 * unblind
+        assert len(list((tmp_path / "s" / "unblinding").rglob("*.json"))) == unblind
+
+
+def test_exported_arrays_name_every_job_once(half_done):
+    for target, name in (("slurm", "submit_slurm.sh"), ("condor", "point.sub"), ("reana", "reana.yaml")):
+        if target == "reana":
+            result = invoke("scan", "export", half_done, "--to", target)
+            assert (result.exit_code, "shipped data only" in words(result)) == (2, True)
+            continue
+        result = invoke("scan", "export", half_done, "--to", target)
+        assert result.exit_code == 0, result.output
+        text = (half_done / name).read_text()
+        assert ("--array=0-2 " in text) if target == "slurm" else ("queue 3\n" in text)
+    subprocess.run(["sh", "-n", str(half_done / "submit_slurm.sh")], check=True)
+    assert "did you mean 'slurm'?" in words(invoke("scan", "export", half_done, "--to", "slrum"))
+
+
+def test_the_exported_script_runs_a_job(scan):
+    assert invoke("scan", "export", scan, "--to", "slurm").exit_code == 0
+    done = subprocess.run(["sh", "job.sh", "0"], cwd=scan, capture_output=True, text=True, check=True)
+    assert "not made again" in " ".join(done.stdout.split())

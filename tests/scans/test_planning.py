@@ -1,0 +1,191 @@
+"""What a grid becomes, which keys change with what, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+from conftest import invoke
+
+from anomaly_cli.scans.manifest import ScanDirectory
+
+
+def plan(grid, directory, *options):
+    result = invoke("scan", "plan", grid, "--output", directory, *options)
+    assert result.exit_code == 0, result.output
+    return ScanDirectory(directory).read()
+
+
+def keys(manifest):
+    return {(point.window, point.seed, point.variant, point.method): point.key for point in manifest.points}
+
+
+def test_every_combination_is_one_job_with_a_file_of_its_own(write_grid, tmp_path):
+    more = "[variants.small]\nclassifier = { leaves = 15 }\n[variants.large]\n"
+    manifest = plan(write_grid(seeds=3, more=more), tmp_path / "scan")
+    assert len(manifest.points) == 2 * 3 * 2
+    assert len({point.output for point in manifest.points}) == len(manifest.points)
+    assert len({point.log for point in manifest.points}) == len(manifest.points)
+    assert {manifest.config(point).classifier.leaves for point in manifest.points} == {15, 31}
+
+
+def test_regions_and_variants_of_a_seed_share_one_base_flow(write_grid, tmp_path):
+    more = "[variants.small]\nclassifier = { leaves = 15 }\n[variants.large]\n"
+    manifest = plan(write_grid(seeds=2, more=more), tmp_path / "scan")
+    assert sorted(base.seed for base in manifest.bases) == [1, 2]
+    assert {point.base for point in manifest.points} == {base.key for base in manifest.bases}
+
+
+def test_a_base_flow_of_other_settings_is_another(write_grid, tmp_path):
+    more = "[variants.long.methods.curtains_f4f_efficient]\nbase_epochs = 2\n[variants.short]\n"
+    assert len(plan(write_grid(more=more), tmp_path / "scan").bases) == 2
+
+
+def test_planning_twice_gives_the_same_bytes(write_grid, tmp_path):
+    plan(write_grid(), tmp_path / "a")
+    plan(write_grid(), tmp_path / "b")
+    assert (tmp_path / "a" / "scan.json").read_bytes() == (tmp_path / "b" / "scan.json").read_bytes()
+
+
+def test_a_grown_grid_keeps_the_keys_of_its_old_points(write_grid, tmp_path):
+    old = keys(plan(write_grid(), tmp_path / "scan"))
+    new = keys(plan(write_grid(windows=("3.2-3.6", "3.4-3.8", "3.3-3.7"), seeds=2), tmp_path / "scan"))
+    assert old.items() <= new.items()
+    assert len(set(new.values())) == 6
+
+
+def test_a_changed_setting_changes_the_keys_and_keeps_the_base_flow(write_grid, tmp_path):
+    old = plan(write_grid(), tmp_path / "a")
+    new = plan(write_grid(ensemble=2), tmp_path / "b")
+    assert not set(keys(old).values()) & set(keys(new).values())
+    assert [base.key for base in old.bases] == [base.key for base in new.bases]
+
+
+def test_what_a_job_may_use_changes_no_key(write_grid, tmp_path):
+    old = plan(write_grid(), tmp_path / "a")
+    more = "[jobs]\nprocesses = 3\nmemory_mb = 9000\nminutes = 5\nkeep_runs = true\nretries = 0\n"
+    assert keys(plan(write_grid(more=more), tmp_path / "b")) == keys(old)
+
+
+def test_other_events_change_the_keys(write_grid, tmp_path, data_file):
+    old = plan(write_grid(), tmp_path / "a")
+    grid = write_grid()
+    copy = tmp_path / "moved.h5"
+    copy.write_bytes(data_file.read_bytes())
+    grid.write_text(grid.read_text().replace(str(data_file), "moved.h5"))
+    assert keys(plan(grid, tmp_path / "b")) == keys(old)  # the same content elsewhere
+    grid.write_text(grid.read_text().replace("reserve = 0.3", "reserve = 0.2"))
+    assert not set(keys(plan(grid, tmp_path / "c")).values()) & set(keys(old).values())
+
+
+def test_a_new_meaning_of_a_stage_changes_the_keys(write_grid, tmp_path, monkeypatch):
+    from anomaly_cli.scans import planning
+
+    old = plan(write_grid(), tmp_path / "a")
+    monkeypatch.setitem(planning.POINT_MEANING, "classify", 1000)
+    new = plan(write_grid(), tmp_path / "b")
+    assert not set(keys(old).values()) & set(keys(new).values())
+    assert [base.key for base in old.bases] == [base.key for base in new.bases]
+
+
+def test_automatic_windows_overlap_and_hold_enough_events(write_grid, tmp_path):
+    import numpy as np
+
+    from anomaly_cli.core.windows import parse_window
+    from anomaly_cli.scans.planning import read_masses
+
+    manifest = plan(write_grid(), tmp_path / "scan", "--windows", "auto")
+    windows = [parse_window(point.window) for point in manifest.points]
+    assert len(windows) > 3
+    assert all(second.low < first.high for first, second in pairwise(windows))
+    masses = read_masses(manifest.config(manifest.points[0]))
+    for window in windows:
+        edges = (window.low - 300.0, window.low, window.high, window.high + 900.0)
+        counts = np.histogram(masses, bins=np.array(edges))[0]
+        assert (0.7 * counts >= 500).all()
+    assert windows[0].low - 300.0 >= 2600.0  # where the spectrum has begun to fall
+
+
+@pytest.mark.parametrize(
+    ("more", "advice"),
+    [
+        ("[grid2]\n", "did you mean 'grid'?"),
+        ("[jobs]\nprocess = 1\n", "did you mean 'processes'?"),
+        ("[jobs]\nprocesses = 0\n", "needs processes"),
+        ("[variants.'a b']\n", "letters, digits"),
+        ("[variants.other]\ndata = { inject = 3 }\n", "cannot change 'data'"),
+        ("[variants.other]\nclassifier = { leafs = 3 }\n", "did you mean 'leaves'?"),
+        ("[variants.other]\ntemplate = { method = 'cathode' }\n", "use grid.methods"),
+        ("[variants]\nother = 3\n", "must be a table"),
+        ("[analysis.regions]\nsignal_region = '3-4'\n", "use grid.windows"),
+        ("[analysis.methods.cathode]\nepoch = 1\n", "did you mean 'base_epochs'?"),
+    ],
+)
+def test_wrong_settings_end_in_one_sentence(write_grid, tmp_path, more, advice):
+    result = invoke("scan", "plan", write_grid(more=more), "--output", tmp_path / "scan")
+    assert result.exit_code == 2, result.output
+    assert advice in " ".join(result.output.split())
+    assert not (tmp_path / "scan").exists()
+
+
+@pytest.mark.parametrize(
+    ("windows", "advice"),
+    [
+        (("3.3-3.7", "3300-3700GeV"), "is named twice"),
+        (("3.3-3.7", "3.3-3.7"), "twice"),
+        (("9-9.4",), "choose a region inside"),
+        (("auto", "3.3-3.7"), "stands alone"),
+        (("3.7-3.3",), "inverted"),
+    ],
+)
+def test_windows_that_cannot_be_scanned_are_refused_before_anything_is_run(write_grid, tmp_path, windows, advice):
+    result = invoke("scan", "plan", write_grid(windows=windows), "--output", tmp_path / "scan")
+    assert result.exit_code == 2, result.output
+    assert advice in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("grid = 3\n", "grid must be a table"),
+        ("[analysis]\ndata = 3\n", "data must be a table"),
+        ("[analysis.data]\nfile = 'gone.h5'\n", "gone.h5: cannot be read"),
+        ("nonsense", "not valid TOML"),
+    ],
+)
+def test_files_that_describe_no_scan_are_refused(tmp_path, text, advice):
+    (tmp_path / "scan.toml").write_text(text)
+    for windows in ((), ("--windows", "3.3-3.7")):
+        result = invoke("scan", "plan", tmp_path / "scan.toml", "--output", tmp_path / "scan", *windows)
+        assert result.exit_code in (2, 3), result.output
+        assert advice in " ".join(result.output.split())
+
+
+def test_a_method_that_needs_simulation_says_so_when_planned(write_grid, tmp_path):
+    grid = write_grid()
+    grid.write_text(grid.read_text().replace('["curtains_f4f_efficient"]', '["salad"]'))
+    result = invoke("scan", "plan", grid, "--output", tmp_path / "scan")
+    assert result.exit_code == 2
+    assert "needs simulated background" in " ".join(result.output.split())
+
+
+def test_a_directory_without_a_manifest_or_with_another_is_refused(write_grid, tmp_path):
+    result = invoke("scan", "status", tmp_path / "none")
+    assert (result.exit_code, "anomaly scan plan" in result.output) == (4, True)
+    plan(write_grid(), tmp_path / "scan")
+    path = tmp_path / "scan" / "scan.json"
+    tree = json.loads(path.read_text())
+    for change, advice in (({"version": 99}, "has version 99"), ({"format": "x"}, "no manifest")):
+        path.write_text(json.dumps({**tree, **change}))
+        result = invoke("scan", "status", tmp_path / "scan")
+        assert (result.exit_code, advice in " ".join(result.output.split())) == (4, True)
+    path.write_text(json.dumps(tree)[:-20])
+    assert "damaged" in invoke("scan", "status", tmp_path / "scan").output
+
+
+def test_an_unwritable_directory_is_refused(write_grid, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    result = invoke("scan", "plan", write_grid(), "--output", blocked / "scan")
+    assert (result.exit_code, "cannot be created" in " ".join(result.output.split())) == (4, True)

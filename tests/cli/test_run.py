@@ -314,9 +314,14 @@ def test_an_unwritable_directory_is_refused(tmp_path, data_file):
 
 def start(directory, data_file, *options):
     command = [sys.executable, "-m", "anomaly_cli", "run", "--run", str(directory), "--data", str(data_file), *OPTIONS]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # a shell starts background jobs with SIGINT ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

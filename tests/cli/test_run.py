@@ -321,7 +321,7 @@ def start(directory, data_file, *options):
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         # a shell starts background jobs with SIGINT ignored, and children inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
 
 

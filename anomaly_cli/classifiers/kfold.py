@@ -116,7 +116,7 @@ def _run(
             parallel = joblib.Parallel(n_jobs=resources.processes, return_as="generator")
             results = parallel(joblib.delayed(_work)(job, tables, settings) for job in jobs)
         yield from zip(jobs, results, strict=True)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, GeneratorExit):
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
         raise
 

@@ -51,4 +51,6 @@ def common(
 def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is in the background of a shell
+        signal.signal(signal.SIGINT, interrupt)
     app()

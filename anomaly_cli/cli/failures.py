@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import warnings
 from collections.abc import Callable
 from types import FrameType
@@ -14,6 +15,7 @@ from anomaly_cli.core.errors import AnomalyError, AnomalyWarning
 
 Parameters = ParamSpec("Parameters")
 INTERRUPTED = 130
+_interrupted = threading.Event()
 
 
 def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
@@ -38,8 +40,19 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 
 def interrupt(_: int, __: FrameType | None) -> None:
-    """Treat a termination signal like Ctrl-C."""
+    """Stop at once on Ctrl-C or a termination signal."""
+    _interrupted.set()
     raise KeyboardInterrupt
+
+
+def stop_if_interrupted() -> None:
+    """Stop where an earlier interrupt was lost.
+
+    An exception that a signal raises inside a callback from C code (a search for loaded libraries, a finaliser) is
+    printed and dropped there; without this check, Ctrl-C would now and then do nothing.
+    """
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from anomaly_cli.cli.failures import stop_if_interrupted
 from anomaly_cli.core.progress import Progress as Report
 from anomaly_cli.core.progress import Step
 
@@ -48,6 +49,7 @@ class _Bars:
         self.tasks: dict[str, TaskID] = {}
 
     def __call__(self, step: Step) -> None:
+        stop_if_interrupted()
         if step.task not in self.tasks:
             self.tasks[step.task] = self.progress.add_task(step.task, total=step.total, note="")
         self.progress.update(self.tasks[step.task], completed=step.done, total=step.total, note=step.note)
@@ -61,6 +63,7 @@ class _PlainLines:
         self.started: dict[str, float] = {}
 
     def __call__(self, step: Step) -> None:
+        stop_if_interrupted()
         start = self.started.setdefault(step.task, time.monotonic())
         if step.done == step.total and start >= 0.0:
             note = f" ({step.note})" if step.note else ""

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import h5py
@@ -16,6 +18,9 @@ from toys import shipped_rows, write_official
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import read_any, read_artifact
+from anomaly_cli.cli.failures import interrupt
+from anomaly_cli.cli.progress import show_progress
+from anomaly_cli.core.progress import Step
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 
 ARTIFACTS = ("split.h5", "truth.h5", "model.h5", "template.h5", "scores.h5", "significance.h5", "closure.h5")
@@ -348,6 +353,16 @@ def test_an_interrupted_run_leaves_no_half_written_file_and_continues(how, tmp_p
     assert result.exit_code == 0, result.output
     assert "Up to date, not run again: split, template model, template." in result.output.replace("\n", " ")
     assert digests(directory) == digests(finished)
+
+
+def test_an_interrupt_that_a_library_lost_stops_the_next_step(monkeypatch):
+    monkeypatch.setattr("anomaly_cli.cli.failures._interrupted", threading.Event())
+    with show_progress(quiet=True) as progress:
+        progress(Step("work", 0, 2))
+        with contextlib.suppress(KeyboardInterrupt):  # as a callback from C code does
+            interrupt(signal.SIGINT, None)
+        with pytest.raises(KeyboardInterrupt):
+            progress(Step("work", 1, 2))
 
 
 def test_the_log_keeps_what_varies_out_of_the_artifacts(finished):

@@ -26,18 +26,13 @@ import numpy as np
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import Config, load_config
 from anomaly_cli.core.progress import silent
+from anomaly_cli.report.tables import rows_of
 from anomaly_cli.stages.evaluate import make_evaluation
 from anomaly_cli.stages.frame import Resources
 from anomaly_cli.stages.run import run_chain
-
-
-def rows_of(artifact: Artifact, group: str) -> list[dict[str, Any]]:
-    """Return a group of columns as rows."""
-    columns = artifact.groups[group]
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def run_once(
@@ -74,17 +69,18 @@ def measure_seed(seed: int, settings: list[str], processes: int) -> dict[str, An
                 "n_sources": n_sources(run),
                 "closure": {
                     str(row["check"]): [float(row["auc"]), float(row["auc_error"]), float(row["baseline_auc"])]
-                    for row in rows_of(closure, "checks")
+                    for row in rows_of(closure.groups["checks"])
                 },
                 "z": {
-                    f"{row['background_efficiency']:g}": float(row["z_closed_form"]) for row in rows_of(tests, "tests")
+                    f"{row['background_efficiency']:g}": float(row["z_closed_form"])
+                    for row in rows_of(tests.groups["tests"])
                 },
             }
             if label == "signal":
                 evaluation = read_artifact(run.artifact(schema.EVALUATION), schema.EVALUATION)
                 figures["sic"] = [
                     [str(row["method"]), float(row["background_efficiency"]), float(row["sic"])]
-                    for row in rows_of(evaluation, "sic")
+                    for row in rows_of(evaluation.groups["sic"])
                 ]
                 figures["n_idealised_template"] = int(evaluation.groups["counts"]["n_background"])
     figures["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -11,7 +11,9 @@ MASS_FIT = {
     "ndf": Column("i8", "", "", "degrees of freedom"),
     "p_value": Column("f8", "", "", "goodness of fit"),
     "n_expected": Column("f8", "", "", "predicted background in the signal region, before any cut"),
-    "uncertainty": Column("f8", "", "", "its uncertainty: the two below in quadrature"),
+    "uncertainty": Column(
+        "f8", "", "", "its uncertainty: the two below in quadrature, scaled up where the fit is poor"
+    ),
     "uncertainty_statistical": Column("f8", "", "", "from the covariance of the parameters"),
     "uncertainty_function": Column("f8", "", "", "difference to the function with one more parameter"),
 }

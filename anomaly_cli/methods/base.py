@@ -16,14 +16,18 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Progress
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.core.windows import Regions
+from anomaly_cli.core.windows import Regions, Window
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+VALIDATION_FRACTION = 0.1
+"""Fraction of the training events kept for validation and early stopping, by hash of the event id."""
+FEWEST_SIMULATED = 500
+"""Fewer simulated events than this in a side-band or the signal region cannot be used."""
 
 
 class Need(Enum):
@@ -76,6 +80,20 @@ class SimulationInputs(TemplateInputs):
     """
 
     simulation: Events
+
+    def simulated(self, window: Window) -> Events:
+        """Return the simulated events of a window.
+
+        Raises:
+            PhysicsError: where there are too few to learn from.
+        """
+        inside = self.simulation.take(window.contains(self.simulation.mjj))
+        if len(inside) < FEWEST_SIMULATED:
+            raise PhysicsError(
+                f"the simulation has {len(inside)} events in {window.text} TeV, at least {FEWEST_SIMULATED} are needed;"
+                " give a larger file with --simulation"
+            )
+        return inside
 
 
 @dataclass(frozen=True)
@@ -159,6 +177,13 @@ class FittedTemplate(ABC):
 
     training: Sequence[TrainingRow] = ()
     n_clipped_training: Mapping[str, int] = {}
+
+    def keep_training(
+        self, rows: Sequence[TrainingRow], names: Sequence[str], n_clipped: npt.NDArray[np.int64]
+    ) -> None:
+        """Keep the training curves, and how many training events were clipped in each feature `(d,)`."""
+        self.training = rows
+        self.n_clipped_training = dict(zip(names, n_clipped.tolist(), strict=True))
 
     @abstractmethod
     def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:

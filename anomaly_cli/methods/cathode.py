@@ -44,15 +44,9 @@ class Cathode(densities.DensitySettings, TemplateMethod):
         Raises:
             TrainingError: where the training diverges twice.
         """
-        events = inputs.side_bands
-        scaler = densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling)
-        with training.seeded(context.streams.integer("training"), context.threads) as generator:
-            data = densities.ScaledEvents.make(scaler, events, inputs.is_validation)
-            base = self.make_base(events.features.shape[1])
-            rows = self.train_base(base, data, densities.Trainer(self.name, context), generator)
-        fitted = FittedCathode(scaler, base, events)
-        fitted.training = rows
-        fitted.n_clipped_training = dict(zip(events.names, data.n_clipped.tolist(), strict=True))
+        density = self.fit_density([inputs.sb1, inputs.sb2], inputs.is_validation, self.name, context)
+        fitted = FittedCathode(density.scaler, density.base, inputs.side_bands)
+        fitted.keep_training(density.rows, inputs.sb1.names, density.n_clipped)
         return fitted
 
     def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedCathode:

@@ -86,8 +86,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
             rows = self.train_base(base, data, trainer, generator)
             rows += self.train_transport(transport, base, data, trainer, generator)
         fitted = FittedCurtainsF4F(scaler, base, transport, events)
-        fitted.training = rows
-        fitted.n_clipped_training = dict(zip(events.names, data.n_clipped.tolist(), strict=True))
+        fitted.keep_training(rows, events.names, data.n_clipped)
         return fitted
 
     def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedCurtainsF4F:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.events import Events
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import Context, Need, SharedBaseInputs, TemplateInputs, TrainingRow, require
 from anomaly_cli.methods.curtains_f4f import CurtainsF4F, FittedCurtainsF4F
@@ -61,13 +61,8 @@ class CurtainsF4FEfficient(CurtainsF4F):
         Raises:
             TrainingError: where the training diverges twice.
         """
-        scaler = densities.fit_scaler(bands, self.scaling)
-        trainer = densities.Trainer(self.name, context)
-        with training.seeded(context.streams.integer("training"), context.threads) as generator:
-            data = densities.ScaledEvents.make(scaler, concatenate(bands), is_validation)
-            base = self.make_base(len(bands[0].names))
-            rows = self.train_base(base, data, trainer, generator)
-        return TrainedBase(densities.scaler_arrays(scaler) | densities.module_arrays("base", base), rows)
+        density = self.fit_density(bands, is_validation, self.name, context)
+        return TrainedBase(density.to_arrays(), density.rows)
 
     def fit(self, inputs: TemplateInputs, context: Context) -> FittedCurtainsF4F:
         """Train the transport between the side-bands against the shared base density.
@@ -85,6 +80,5 @@ class CurtainsF4FEfficient(CurtainsF4F):
             data = densities.ScaledEvents.make(scaler, events, inputs.is_validation)
             rows = self.train_transport(transport, base, data, trainer, generator)
         fitted = FittedCurtainsF4F(scaler, base, transport, events)
-        fitted.training = rows
-        fitted.n_clipped_training = dict(zip(events.names, data.n_clipped.tolist(), strict=True))
+        fitted.keep_training(rows, events.names, data.n_clipped)
         return fitted

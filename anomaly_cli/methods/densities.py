@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from anomaly_cli.core.errors import ConfigError, TrainingError
-from anomaly_cli.core.events import EDGE_ANCHORS, Events, make_events
+from anomaly_cli.core.events import EDGE_ANCHORS, Events, concatenate, make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods.base import Arrays, Context, Sample, TrainingRow
 from anomaly_cli.nets import flows, training
+from anomaly_cli.nets.flows_for_flows import Side, density_task
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings, fit_mass_scaling
 
 BATCH = 8192
@@ -105,15 +106,6 @@ def limit_epochs(epochs: int, events: int, data: ScaledEvents) -> int:
     return max(1, min(epochs, events // max(1, len(data.training))))
 
 
-def density_task(base: Any, data: ScaledEvents) -> training.Task:
-    """Return the maximum-likelihood fit of a conditional density p(x | m)."""
-
-    def loss(batch: Tensor, _: torch.Generator) -> Tensor:
-        return flows.negative_log_density(base, data.x[batch], data.mass[batch])
-
-    return training.Task(base, loss, data.training, data.validation)
-
-
 def draw_sources(events: Events, n: int, generator: np.random.Generator) -> IntArray:
     """Return `n` indices of events, each used about equally often, in random order."""
     rounds = [generator.permutation(len(events)) for _ in range(-(-n // len(events)))]
@@ -180,14 +172,15 @@ def load_module(module: torch.nn.Module, arrays: Arrays, prefix: str) -> None:
     module.load_state_dict(state)
 
 
-def scaler_arrays(scaler: MassScaler) -> dict[str, npt.NDArray[Any]]:
+def scaler_arrays(scaler: MassScaler, prefix: str = "scaling") -> dict[str, npt.NDArray[Any]]:
     """Return a scaling under prefixed names."""
-    return {f"scaling.{name}": array for name, array in scaler.to_arrays().items()}
+    return {f"{prefix}.{name}": array for name, array in scaler.to_arrays().items()}
 
 
-def load_scaler(arrays: Arrays) -> MassScaler:
+def load_scaler(arrays: Arrays, prefix: str = "scaling") -> MassScaler:
     """Rebuild what `scaler_arrays` returned."""
-    return MassScaler.from_arrays({key[8:]: arrays[key] for key in arrays if key.startswith("scaling.")})
+    start = len(prefix) + 1
+    return MassScaler.from_arrays({key[start:]: arrays[key] for key in arrays if key.startswith(f"{prefix}.")})
 
 
 def check_positive(method: str, counts: Sequence[int], rates: Sequence[float]) -> None:
@@ -214,6 +207,20 @@ def check_scaling(method: str, settings: ScalingSettings) -> ScalingSettings:
     if settings.max_order < 0 or settings.bin_events < 100 or not 2.0 <= settings.bound < flows.SPLINE_BOUND:
         raise ConfigError(f"method {method}: needs scaling_order >= 0, scaling_bin_events >= 100 and bound in [2, 5)")
     return settings
+
+
+@dataclass(frozen=True)
+class FittedDensity:
+    """A trained density: scaling, flow, training curve, and training events clipped in each feature `(d,)`."""
+
+    scaler: MassScaler
+    base: Any
+    rows: list[TrainingRow]
+    n_clipped: IntArray
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return scaling and weights under prefixed names."""
+        return scaler_arrays(self.scaler) | module_arrays("base", self.base)
 
 
 @dataclass(frozen=True)
@@ -272,4 +279,26 @@ class DensitySettings:
         """Train a base density in place and return its curve."""
         epochs = limit_epochs(self.base_epochs, self.base_events, data)
         schedule = training.Schedule(epochs, self.base_batch_size, self.base_learning_rate, self.patience)
-        return trainer.train("base flow", "base_learning_rate", density_task(base, data), schedule, generator)
+        task = density_task(base, Side(data.x, data.mass, data.training, data.validation))
+        return trainer.train("base flow", "base_learning_rate", task, schedule, generator)
+
+    def fit_density(
+        self, bands: Sequence[Events], is_validation: npt.NDArray[np.bool_], method: str, context: Context
+    ) -> FittedDensity:
+        """Fit scaling and density to mass bands.
+
+        Args:
+            bands: events of each band, in order of mass.
+            is_validation: events of all bands to stop on `(n,)`.
+            method: name of the method, for messages.
+            context: streams, threads and where to report.
+
+        Raises:
+            TrainingError: where the training diverges twice.
+        """
+        scaler = fit_scaler(bands, self.scaling)
+        with training.seeded(context.streams.integer("training"), context.threads) as generator:
+            data = ScaledEvents.make(scaler, concatenate(bands), is_validation)
+            base = self.make_base(len(bands[0].names))
+            rows = self.train_base(base, data, Trainer(method, context), generator)
+        return FittedDensity(scaler, base, rows, data.n_clipped)

@@ -111,8 +111,7 @@ class DrapesSettings(TemplateMethod):
             data = densities.ScaledEvents.make(scaler, inputs.side_bands, inputs.is_validation)
             rows = self._train(denoiser, data, densities.Trainer(self.name, context), generator)
         fitted = FittedDrapes(self, scaler, denoiser, inputs.side_bands, starting)
-        fitted.training = rows
-        fitted.n_clipped_training = dict(zip(inputs.sb1.names, data.n_clipped.tolist(), strict=True))
+        fitted.keep_training(rows, inputs.sb1.names, data.n_clipped)
         return fitted
 
     def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedDrapes:

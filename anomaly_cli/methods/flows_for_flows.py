@@ -18,14 +18,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray, hash_uniform
 from anomaly_cli.core.records import nearest
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.core.windows import Window
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import (
+    VALIDATION_FRACTION,
     Arrays,
     Context,
     FittedTemplate,
@@ -40,10 +40,6 @@ from anomaly_cli.methods.base import (
 from anomaly_cli.nets import flows_for_flows as nets
 from anomaly_cli.nets import training
 from anomaly_cli.nets.scaling import MassScaler
-
-FEWEST_SIMULATED = 500
-"""Fewer simulated events than this in a side-band or the signal region cannot be used."""
-VALIDATION_FRACTION = 0.1
 
 
 @dataclass(frozen=True)
@@ -103,9 +99,10 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
             PhysicsError: where it has too few events.
             TrainingError: where a training diverges twice.
         """
-        simulation = require(inputs, SimulationInputs, self.name).simulation
-        bands = [_inside(simulation, window) for window in inputs.regions.side_bands]
-        everywhere = [bands[0], _inside(simulation, inputs.regions.sr), bands[1]]
+        given = require(inputs, SimulationInputs, self.name)
+        bands = [given.simulated(window) for window in inputs.regions.side_bands]
+        in_sr = given.simulated(inputs.regions.sr)
+        everywhere = [bands[0], in_sr, bands[1]]
         scalers = (
             densities.fit_scaler(everywhere, self.scaling),
             densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling),
@@ -118,21 +115,17 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         with training.seeded(context.streams.integer("training"), context.threads) as generator:
             modules = self._make_modules(len(simulated.names))
             rows = self._train(modules, (simulated_side, observed_side), trainer, generator)
-        fitted = FittedFlowsForFlows(scalers, modules["transport"], _inside(simulation, inputs.regions.sr))
-        fitted.training = rows
-        fitted.n_clipped_training = dict(zip(simulated.names, (n_simulated + n_observed).tolist(), strict=True))
+        fitted = FittedFlowsForFlows(scalers, modules["transport"], in_sr)
+        fitted.keep_training(rows, simulated.names, n_simulated + n_observed)
         return fitted
 
     def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedFlowsForFlows:
         """Rebuild a fitted template from the arrays of its model artifact."""
-        simulation = require(inputs, SimulationInputs, self.name).simulation
-        transport = self._make_modules(len(simulation.names))["transport"]
+        in_sr = require(inputs, SimulationInputs, self.name).simulated(inputs.regions.sr)
+        transport = self._make_modules(len(in_sr.names))["transport"]
         densities.load_module(transport, arrays, "transport")
-        scalers = [
-            MassScaler.from_arrays({k[len(side) :]: v for k, v in arrays.items() if k.startswith(side)})
-            for side in ("simulation.", "observed.")
-        ]
-        return FittedFlowsForFlows((scalers[0], scalers[1]), transport, _inside(simulation, inputs.regions.sr))
+        scalers = (densities.load_scaler(arrays, "simulation"), densities.load_scaler(arrays, "observed"))
+        return FittedFlowsForFlows(scalers, transport, in_sr)
 
     def _make_modules(self, d: int) -> Mapping[str, Any]:
         modules = {
@@ -179,16 +172,6 @@ def _side(
     return nets.Side(densities.to_tensor(x), mass, *indices), n_clipped
 
 
-def _inside(simulation: Events, window: Window) -> Events:
-    inside = simulation.take(window.contains(simulation.mjj))
-    if len(inside) < FEWEST_SIMULATED:
-        raise PhysicsError(
-            f"the simulation has {len(inside)} events in {window.text} TeV, at least {FEWEST_SIMULATED} are needed;"
-            " give a larger file with --simulation"
-        )
-    return inside
-
-
 class FittedFlowsForFlows(FittedTemplate):
     """A trained transport from simulation to data, and the simulated events that it moves."""
 
@@ -211,7 +194,8 @@ class FittedFlowsForFlows(FittedTemplate):
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scalings and the weights of the transport under prefixed names."""
-        arrays = densities.module_arrays("transport", self.transport)
-        for side, scaler in (("simulation", self.simulation_scaler), ("observed", self.observed_scaler)):
-            arrays |= {f"{side}.{name}": array for name, array in scaler.to_arrays().items()}
-        return arrays
+        return (
+            densities.module_arrays("transport", self.transport)
+            | densities.scaler_arrays(self.simulation_scaler, "simulation")
+            | densities.scaler_arrays(self.observed_scaler, "observed")
+        )

@@ -7,7 +7,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,12 +15,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray, hash_uniform
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import (
+    VALIDATION_FRACTION,
     Arrays,
     Context,
     FittedTemplate,
@@ -36,10 +35,6 @@ from anomaly_cli.methods.base import (
 from anomaly_cli.nets import training
 from anomaly_cli.nets.perceptron import make_perceptron
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
-
-FEWEST_SIMULATED = 500
-"""Fewer simulated events than this in the side-bands or the signal region cannot be reweighted."""
-VALIDATION_FRACTION = 0.1
 
 
 @dataclass(frozen=True)
@@ -83,8 +78,8 @@ class Salad(TemplateMethod):
             PhysicsError: where it has too few events.
             TrainingError: where the training diverges twice.
         """
-        simulation = require(inputs, SimulationInputs, self.name).simulation
-        bands = _simulated_bands(simulation, inputs)
+        given = require(inputs, SimulationInputs, self.name)
+        bands = [given.simulated(window) for window in inputs.regions.side_bands]
         both = concatenate([inputs.side_bands, *bands])
         n_observed = len(inputs.side_bands)
         is_validation = hash_uniform(both.event_id, context.streams.integer("validation")) < VALIDATION_FRACTION
@@ -94,17 +89,15 @@ class Salad(TemplateMethod):
             data = densities.ScaledEvents.make(scaler, both, is_validation)
             ratio = make_perceptron(len(both.names) + 1, self.hidden)
             rows = self._train(ratio, data, n_observed, trainer, generator)
-        fitted = FittedSalad(scaler, ratio, _in_signal_region(simulation, inputs), self.largest_weight)
-        fitted.training = rows
-        fitted.n_clipped_training = dict(zip(both.names, data.n_clipped.tolist(), strict=True))
+        fitted = FittedSalad(scaler, ratio, given.simulated(inputs.regions.sr), self.largest_weight)
+        fitted.keep_training(rows, both.names, data.n_clipped)
         return fitted
 
     def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedSalad:
         """Rebuild a fitted template from the arrays of its model artifact."""
-        simulation = require(inputs, SimulationInputs, self.name).simulation
+        events = require(inputs, SimulationInputs, self.name).simulated(inputs.regions.sr)
         ratio = make_perceptron(len(inputs.sb1.names) + 1, self.hidden)
         densities.load_module(ratio, arrays, "ratio")
-        events = _in_signal_region(simulation, inputs)
         return FittedSalad(densities.load_scaler(arrays), ratio, events, self.largest_weight)
 
     def _train(
@@ -129,24 +122,6 @@ class Salad(TemplateMethod):
         schedule = training.Schedule(self.epochs, self.batch_size, self.learning_rate, self.patience)
         task = training.Task(ratio, loss, data.training, data.validation)
         return trainer.train("ratio", "learning_rate", task, schedule, generator)
-
-
-def _simulated_bands(simulation: Events, inputs: TemplateInputs) -> Sequence[Events]:
-    return [_inside(simulation, window.contains(simulation.mjj), window.text) for window in inputs.regions.side_bands]
-
-
-def _in_signal_region(simulation: Events, inputs: TemplateInputs) -> Events:
-    window = inputs.regions.sr
-    return _inside(simulation, window.contains(simulation.mjj), window.text)
-
-
-def _inside(simulation: Events, mask: npt.NDArray[np.bool_], window: str) -> Events:
-    if mask.sum() < FEWEST_SIMULATED:
-        raise PhysicsError(
-            f"the simulation has {int(mask.sum())} events in {window} TeV, at least {FEWEST_SIMULATED} are needed;"
-            " give a larger file with --simulation"
-        )
-    return simulation.take(mask)
 
 
 class FittedSalad(FittedTemplate):

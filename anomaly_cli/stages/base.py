@@ -17,11 +17,11 @@ from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.windows import Window, parse_window
-from anomaly_cli.methods.base import Context
+from anomaly_cli.methods.base import VALIDATION_FRACTION, Context
 from anomaly_cli.methods.curtains_f4f_efficient import CurtainsF4FEfficient
 from anomaly_cli.methods.registry import make_method
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS, VALIDATION_FRACTION, base_file, event_settings
+from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS, base_file, event_settings
 from anomaly_cli.stages.training_curves import training_columns
 
 STAGE, VERSION = "base flow", 1

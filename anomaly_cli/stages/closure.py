@@ -91,7 +91,7 @@ def make_closure(run: RunDirectory, config: Config, resources: Resources, overwr
         groups = {
             "checks": _columns(rows, "checks"),
             "distances": _columns(distances, "distances"),
-            "counts": _counts(run, template),
+            "counts": _counts(run, split, template),
         }
         write_artifact(plan.output, schema.CLOSURE, groups, plan.provenance)
 
@@ -131,10 +131,10 @@ def _columns(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
     return {name: np.array([row[name] for row in rows]) for name in columns}
 
 
-def _counts(run: RunDirectory, template: Artifact) -> dict[str, Any]:
+def _counts(run: RunDirectory, split: Artifact, template: Artifact) -> dict[str, Any]:
     events = template.events("events")
     model = read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)
-    n_training = sum(len(read_split(run).groups[name]["mjj"]) for name in ("sb1", "sb2"))
+    n_training = sum(len(split.groups[name]["mjj"]) for name in ("sb1", "sb2"))
     clipped = model.groups["scaling"]["n_clipped"].max() / n_training if "scaling" in model.groups else 0.0
     held = template.groups["clipped"]["n_clipped"].max() / len(events) if "clipped" in template.groups else 0.0
     return {

@@ -22,6 +22,7 @@ from anomaly_cli.datasets.pseudodata import unweight
 from anomaly_cli.datasets.readers import read_events
 from anomaly_cli.methods.base import (
     ADVICE,
+    VALIDATION_FRACTION,
     Need,
     ObservedInputs,
     SharedBaseInputs,
@@ -33,8 +34,6 @@ from anomaly_cli.methods.base import (
 
 FEWEST_SIDE_BAND_EVENTS = 500
 """A side-band with fewer events cannot train a template method."""
-VALIDATION_FRACTION = 0.1
-"""Fraction of the side-band events kept for validation, by hash of the event id."""
 
 
 def method_inputs(run: RunDirectory, config: Config, split: Artifact, method: TemplateMethod) -> TemplateInputs:

@@ -20,9 +20,9 @@ from anomaly_cli.core.folds import FoldScores, hash_uniform
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
-from anomaly_cli.methods.base import Context, Need, ObservedInputs, TemplateInputs, Training
+from anomaly_cli.methods.base import VALIDATION_FRACTION, Context, Need, ObservedInputs, TemplateInputs, Training
 from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS, VALIDATION_FRACTION
+from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS
 from anomaly_cli.stages.template import configured_method
 
 

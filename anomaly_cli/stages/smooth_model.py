@@ -24,10 +24,9 @@ from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
-from anomaly_cli.methods.base import Context, FittedTemplate, TemplateInputs
+from anomaly_cli.methods.base import VALIDATION_FRACTION, Context, FittedTemplate, TemplateInputs
 from anomaly_cli.methods.cathode import Cathode
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import VALIDATION_FRACTION
 
 STAGE, VERSION = "smooth model", 1
 VALIDATION_SALT = 7

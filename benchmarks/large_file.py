@@ -51,7 +51,7 @@ def main() -> None:
         peak = 0.0
         while process.poll() is None:
             peak = max(peak, memory_mb(process.pid))
-            time.sleep(0.2)
+            time.sleep(1.0)
         print(f"exit {process.returncode}, {time.monotonic() - start:.0f} s, peak memory {peak:.0f} MB (all processes)")
 
 

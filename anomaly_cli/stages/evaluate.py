@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.sic import measure_improvement
+from anomaly_cli.analysis.sic import Improvement, measure_improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import Truth, read_regions, read_split, read_template, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -77,27 +77,42 @@ class _Sets:
 
 
 def _make(plan: Plan, config: Config, resources: Resources, sets: _Sets) -> None:
-    rows: list[dict[str, Any]] = []
     ideal = replace(sets.contest, template=sets.background, training=Training.OBSERVED_AGAINST_TEMPLATE)
-    for method, contest in ((sets.method, sets.contest), (IDEALISED, ideal)):
-        workers = kfold.Resources(
-            resources.processes, resources.threads, resources.progress, f"evaluate: {method} template"
-        )
-        others = [sets.background, sets.signal]
-        scores = score(contest, others, config.classifier, resources.streams("classify"), workers)
-        smallest = int(np.bincount(scores[2].fold).min())
-        for efficiency in (e for e in EFFICIENCIES if round(e * smallest) >= 1):
-            found = measure_improvement(scores[2], scores[3], efficiency)
-            rows.append(
-                {
-                    "method": method,
-                    "background_efficiency": efficiency,
-                    "signal_efficiency": found.signal_efficiency,
-                    "sic": found.sic,
-                }
-            )
+    rows = [
+        {"method": method, **vars(gain), "sic": gain.sic}
+        for method, contest in ((sets.method, sets.contest), (IDEALISED, ideal))
+        for gain in measure_gain(method, contest, sets.background, sets.signal, config, resources)
+    ]
     groups: dict[str, dict[str, Any]] = {
         "sic": {name: [row[name] for row in rows] for name in rows[0]},
         "counts": {"n_background": len(sets.background), "n_signal": len(sets.signal)},
     }
     write_artifact(plan.output, schema.EVALUATION, groups, plan.provenance)
+
+
+def measure_gain(
+    method: str, contest: Contest, background: Events, signal: Events, config: Config, resources: Resources
+) -> list[Improvement]:
+    """Train the run's classifier again and measure SIC on events that it has not seen.
+
+    Args:
+        method: name of the method, for the report of progress.
+        contest: what the classifier is trained on.
+        background: true background in the signal region.
+        signal: unused signal there.
+        config: settings of the classifier.
+        resources: streams, threads, processes.
+
+    Returns:
+        the gain at each background efficiency that keeps an event of every fold.
+    """
+    workers = kfold.Resources(
+        resources.processes, resources.threads, resources.progress, f"evaluate: {method} template"
+    )
+    scores = score(contest, [background, signal], config.classifier, resources.streams("classify"), workers)
+    smallest = int(np.bincount(scores[2].fold).min())
+    return [
+        measure_improvement(scores[2], scores[3], efficiency)
+        for efficiency in EFFICIENCIES
+        if round(efficiency * smallest) >= 1
+    ]

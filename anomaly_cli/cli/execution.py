@@ -134,8 +134,8 @@ def run_morph(directory: Path, config: MorphConfig, from_model: Path | None, ove
         with show_progress(quiet) as progress:
             resources = Resources(config.seed, config.threads, 1, progress)
             data = load_data(config)
-            run.create()
             if from_model is None:
+                run.create()
                 outcomes.append(make_morph_model(directory, config, data, resources, overwrite))
             outcomes.append(make_morph(directory, config, data, resources, overwrite, from_model))
             write_files({directory / MORPH_CONFIG_NAME: config.to_toml().encode()})

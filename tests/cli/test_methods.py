@@ -102,7 +102,15 @@ def test_a_simulation_with_other_columns_is_refused_by_the_name_of_the_column(co
     assert "column 'pzj1' is missing" in result.output
 
 
-@pytest.mark.parametrize("method", ["supervised", "cwola_hunting", "over_idealised", "drapes_signal_region"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "supervised",
+        pytest.param("cwola_hunting", marks=pytest.mark.slow),
+        pytest.param("over_idealised", marks=pytest.mark.slow),
+        pytest.param("drapes_signal_region", marks=pytest.mark.slow),
+    ],
+)
 def test_references_and_bounds_run_to_the_end(method, copied):
     quick = ["--set", f"methods.{method}.epochs=1"] if method.startswith("drapes") else []
     result = invoke("run", "--run", copied, "--method", method, "--overwrite", "--processes", "1", *quick)

@@ -325,7 +325,14 @@ def start(directory, data_file, *options):
     )
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_leaves_no_half_written_file_and_continues(how, tmp_path, data_file, finished):
     directory = tmp_path / "run"
     slow = ("--set", "classifier.ensemble=50")

@@ -29,7 +29,7 @@ QUICK = {
     **{name: {"epochs": 10, "width": 64} for name in METHODS if name.startswith("drapes")},
     "salad": {"epochs": 8},
     "cathode": {"base_epochs": 5},
-    "combined": {"methods": ["cathode", "rad_ot"]},
+    "combined": {"methods": ["cathode", "curtains_f4f"]},
 }
 
 

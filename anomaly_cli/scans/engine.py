@@ -21,6 +21,7 @@ from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.manifests import package_folder
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory
 from anomaly_cli.scans.records import is_alive, is_engine, read_record
+from anomaly_cli.scans.status import files_in
 
 PREFIX = "anomaly"
 """Start of the names of a scan's jobs on a cluster."""
@@ -127,6 +128,22 @@ def replace_process(scan: ScanDirectory, command: Sequence[str], details: dict[s
     sys.stderr.flush()
     os.chdir(scan.path)
     os.execv(command[0], list(command))
+
+
+def mark_finished(scan: ScanDirectory, manifest: Manifest) -> None:
+    """Make the marks of finished jobs agree with the results that are there: the engine looks at marks only.
+
+    Raises:
+        ArtifactError: where the scan directory cannot be written.
+    """
+    present, marks = files_in(scan.path / "results"), files_in(scan.path / "chunks")
+    for chunk in manifest.chunks:
+        mark = scan.path / chunk.output
+        is_finished = all(Path(point.output).name in present for point in chunk.points)
+        if is_finished and mark.name not in marks:
+            write_files({mark: b""})
+        elif not is_finished and mark.name in marks:
+            mark.unlink(missing_ok=True)
 
 
 def release(scan: ScanDirectory) -> list[str]:

@@ -45,7 +45,7 @@ def _job_script(directory: Path, manifest: Manifest) -> str:
 
 
 def _slurm(directory: Path, manifest: Manifest) -> dict[str, str]:
-    jobs, n_bases, n_points = manifest.scan.jobs, len(manifest.bases), len(manifest.points)
+    jobs, n_bases, n_points = manifest.scan.jobs, len(manifest.bases), len(manifest.chunks)
     quoted = shlex.quote(str(directory))
     asked = f"--cpus-per-task={jobs.processes} --mem={jobs.memory_mb} --time={jobs.minutes} --chdir={quoted}"
     lines = ["#!/bin/sh", "# Submits the scan as arrays; a job whose result is there ends at once.", "set -eu"]
@@ -79,7 +79,7 @@ def _condor(directory: Path, manifest: Manifest) -> dict[str, str]:
             f"log = logs/condor/{name}.log\nqueue {count}\n"
         )
 
-    files = {"job.sh": _job_script(directory, manifest), "point.sub": submit("", "point", len(manifest.points))}
+    files = {"job.sh": _job_script(directory, manifest), "point.sub": submit("", "point", len(manifest.chunks))}
     dag = "# condor_submit_dag scan.dag\nJOB points point.sub\n"
     if manifest.bases:
         files["base.sub"] = submit(" --base", "base", len(manifest.bases))

@@ -28,12 +28,15 @@ install_packages() {
     apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
   fi
   mkdir -p "$lab"
-  debootstrap --variant=minbase --components=main trixie "$root" >"$lab/install.log"
+  [ -s "$root/etc/shadow" ] && [ ! -d "$root/debootstrap" ] || debootstrap --variant=minbase --components=main trixie "$root" >"$lab/install.log"
   # its set-up asks for a running system
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
   chmod +x "$root/usr/sbin/policy-rc.d"
   chroot "$root" env -u CONDOR_CONFIG apt-get install -y -qq --no-install-recommends \
     condor procps libssl3t64 libsqlite3-0 libffi8 libbz2-1.0 liblzma5 libreadline8t64 libgomp1 >>"$lab/install.log" 2>&1
+
+  # later clients cannot prove who they are to this server: "Directory name doesn't match"
+  python -m pip install --quiet --no-deps --target "$root/opt/client" htcondor==24.12.20
 }
 
 configure() {
@@ -119,7 +122,7 @@ up() {
 
 as_user() {
   inside setpriv --reuid scan --regid scan --init-groups env -i HOME=/home/scan USER=scan LANG=C.UTF-8 \
-    PATH="$environment/bin:/usr/bin:/bin" PYTHONPATH="$package" PYTHONDONTWRITEBYTECODE=1 \
+    PATH="$environment/bin:/usr/bin:/bin" PYTHONPATH="/opt/client:$package" PYTHONDONTWRITEBYTECODE=1 \
     CONDOR_CONFIG=/etc/condor/condor_config sh -c 'cd && exec "$@"' as-user "$@"
 }
 

@@ -147,7 +147,7 @@ def mark_finished(scan: ScanDirectory, manifest: Manifest) -> None:
 
 
 def release(scan: ScanDirectory) -> list[str]:
-    """End what a dead driver left behind: its jobs here and on a Slurm cluster, their work directories, its lock.
+    """End what a dead driver left behind: its jobs here and on a cluster, their work directories, its lock.
 
     Returns:
         What was done, in words.
@@ -170,15 +170,22 @@ def release(scan: ScanDirectory) -> list[str]:
 
 def _cancel(scan: ScanDirectory, profile: str) -> list[str]:
     """Cancel the jobs of this scan that a scheduler still has."""
+    mine = f'Iwd == "{scan.path.resolve()}"'  # jobs of the exported arrays among them
     if profile == "slurm" and shutil.which("squeue"):
-        listed = subprocess.run(
-            ["squeue", "--me", "--noheader", "--format=%A %j"], capture_output=True, text=True, check=False
-        )
-        jobs = [line.split()[0] for line in listed.stdout.splitlines() if job_prefix(scan) in line]
-        if jobs:
-            subprocess.run(["scancel", *jobs], check=False)
-            return [f"cancelled {len(jobs)} Slurm jobs: {' '.join(jobs)}"]
-    return []
+        listed = _lines("squeue", "--me", "--noheader", "--format=%A %j")
+        jobs, remove = [line.split()[0] for line in listed if job_prefix(scan) in line], ["scancel"]
+    elif SCHEDULERS.get(profile) == CONDOR and shutil.which("condor_q"):
+        jobs, remove = _lines("condor_q", "-constraint", mine, "-af", "ClusterId"), ["condor_rm"]
+    else:
+        return []
+    if not jobs:
+        return []
+    subprocess.run([*remove, *jobs], check=False, stdout=subprocess.DEVNULL)
+    return [f"cancelled {len(jobs)} {'Slurm' if profile == 'slurm' else 'HTCondor'} jobs: {' '.join(jobs)}"]
+
+
+def _lines(*command: str) -> list[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
 
 
 def _end_orphans(scan: ScanDirectory) -> list[str]:

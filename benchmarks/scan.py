@@ -8,7 +8,7 @@
 
 Scans lie in --directory and are gone on with where they are there; figures are added to --output. `null` and
 `signal` take --measure windows permutations to measure closure uncertainty and over-dispersion at every point,
-which takes ten times as long. Wall times are stated only for scans that were run in one go.
+which is estimated to take ten times as long. Wall times are stated only for scans that were run in one go.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ MEASURED: Mapping[str, float] = {"start": 6.0, "base": 60.0, "curtains_f4f_effic
 """CPU time [s] of starting a job, of a base flow, of a point: default settings, shipped data, one process; means
 of a scan on a busy machine, so rather too much than too little."""
 MEASURED_ONCE: Mapping[str, float] = {"windows": 50.0, "permutations": 35.0}
-"""CPU time of one signal-free window and of one label permutation [s], likewise."""
+"""CPU time of one signal-free window and of one label permutation [s]: not measured whole, but summed from transport,
+sampling and classification of a point; too much for windows and templates with fewer events."""
 MOST_RECORDS = 20
 """Ended points that are enough for a mean."""
 RESULT_MB = 0.9

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from anomaly_cli.analysis.selection import effective_sources
@@ -50,6 +48,9 @@ def measure_separation(first: Sampled, second: Sampled, seed: int, threads: int)
     References:
         H. B. Mann, D. R. Whitney, 1947 (variance of the statistic: (n1 + n2 + 1) / (12 n1 n2)).
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier  # a second to import, which planning does not need
+    from sklearn.metrics import roc_auc_score
+
     x = np.concatenate([first.points, second.points])
     y = np.repeat([1, 0], [len(first.points), len(second.points)])
     fold = np.concatenate([assign_folds(part.source_id, FOLDS, seed) for part in (first, second)])

@@ -29,7 +29,8 @@ _TESTS: Mapping[str, Column] = {
     "closure_uncertainty": Column("f8", "t", "", "relative; NaN where not measured"),
     "overdispersion": Column("f8", "t", "", "k-fold factor on the standard deviation; NaN where not measured"),
     "signal_yield": Column("f8", "t", "", "fitted signal events after the cut"),
-    "z": Column("f8", "t", "", "local one-sided significance; negative for a deficit"),
+    "z": Column("f8", "t", "", "local one-sided significance with what was measured; negative for a deficit"),
+    "z_without": Column("f8", "t", "", "the same without closure uncertainty and over-dispersion"),
     "p0": Column("f8", "t", "", "local one-sided p-value"),
     "limit": Column("f8", "t", "", "95 % CLs upper limit on signal events after the cut"),
     "limit_expected": Column("f8", "t", "", "its median where there is no signal"),
@@ -51,7 +52,7 @@ _SELECTED: Mapping[str, Column] = {
 
 SCAN_POINT = Kind(
     "scan_point",
-    1,
+    2,
     "the result of one point of a scan, or why there is none",
     "anomaly scan job",
     {
@@ -66,6 +67,7 @@ SCAN_POINT = Kind(
         "events": Group(
             {
                 "identity": Column("str", "", "", "hash of what determines the events; equal: the same events"),
+                "not_measured": Column("str", "", "", "why something that was to be measured is not in z, or empty"),
                 "n_observed": Column("i8", "", "", "events in the signal region"),
                 "n_expected": Column("f8", "", "", "side-band fit in the signal region, before any cut"),
                 "uncertainty": Column("f8", "", "", "its uncertainty"),
@@ -91,7 +93,7 @@ SCAN_POINT = Kind(
 
 SCAN = Kind(
     "scan",
-    1,
+    2,
     "all results of a scan",
     "anomaly scan collect",
     {
@@ -100,6 +102,7 @@ SCAN = Kind(
                 **_identity("p"),
                 "state": Column("str", "p", "", "done, failed, blinded or missing"),
                 "reason": Column("str", "p", "", "why it failed"),
+                "not_measured": Column("str", "p", "", "why something that was to be measured is not in z, or empty"),
                 "events": Column("str", "p", "", "hash of what determines the events"),
                 "n_observed": Column("i8", "p", "", "events in the signal region; -1 where unknown"),
                 "n_expected": Column("f8", "p", "", "side-band fit in the signal region; NaN where unknown"),

@@ -11,12 +11,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
 import numpy.typing as npt
 from joblib.externals.loky import get_reusable_executor
-from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from anomaly_cli.classifiers.settings import ClassifierSettings
@@ -25,6 +25,9 @@ from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, FoldScores, IntArray, assign_folds, hash_uniform
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.streams import Streams
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 N_BINS = 255
 """Quantile bins per feature."""
@@ -129,6 +132,8 @@ def _work(job: _Job, tables: Sequence[_Table], settings: ClassifierSettings) -> 
 
 def _train_and_score(job: _Job, tables: Sequence[_Table], settings: ClassifierSettings) -> list[FloatArray]:
     """Train one model without the job's fold and score that fold of every set."""
+    from sklearn.ensemble import HistGradientBoostingClassifier  # a second to import, which planning does not need
+
     observed, template = tables[0], tables[1]
     x = np.concatenate([observed.bins, template.bins])
     y = np.repeat([1, 0], [len(observed.fold), len(template.fold)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,9 +14,16 @@ from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.scan import global_table, scan_table, status_tables
 from anomaly_cli.scans.costs import estimate
-from anomaly_cli.scans.engine import job_prefix, refuse_second_driver, release, replace_process, snakemake_command
+from anomaly_cli.scans.engine import (
+    job_prefix,
+    mark_finished,
+    refuse_second_driver,
+    release,
+    replace_process,
+    snakemake_command,
+)
 from anomaly_cli.scans.export import export_scan
-from anomaly_cli.scans.manifest import ScanDirectory, find_job
+from anomaly_cli.scans.manifest import Chunk, ScanDirectory, find_job
 from anomaly_cli.scans.settings import load_scan
 from anomaly_cli.scans.status import JobState, current_result, job_statuses, missing_points
 
@@ -37,8 +45,9 @@ def plan_into(config: Path, output: Path, windows: str | None) -> None:
     n_regions = len({point.region for point in manifest.points})
     show(
         Text(
-            f"{scan.manifest}: {len(manifest.points)} jobs in {n_regions} signal regions,"
-            f" {len(manifest.points) - len(missing)} done already"
+            f"{scan.manifest}: {len(manifest.points)} points in {n_regions} signal regions,"
+            f" {len(manifest.points) - len(missing)} done already; {len(manifest.chunks)} jobs of up to"
+            f" {manifest.scan.jobs.seeds_per_job} seeds"
         )
     )
     if manifest.bases:
@@ -63,6 +72,7 @@ def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]
         elif "--dry-run" not in extra:
             collect_and_show(directory)
         return
+    mark_finished(scan, manifest)
     replace_process(scan, command, {"profile": profile, "job_prefix": job_prefix(scan)})
 
 
@@ -92,7 +102,7 @@ def print_status(directory: Path) -> None:
 def run_one(
     directory: Path, named: tuple[int | None, str | None], base: bool, processes: int | None, quiet: bool
 ) -> None:
-    """Run one job and say so."""
+    """Run one job and name its results."""
     from anomaly_cli.cli.progress import show_progress
     from anomaly_cli.scans.jobs import run_job
     from anomaly_cli.stages.frame import Resources
@@ -100,11 +110,12 @@ def run_one(
     scan = ScanDirectory(directory)
     manifest = scan.read()
     job = find_job(manifest, *named, base)
-    config = manifest.config(job)
+    config = manifest.config(job.points[0] if isinstance(job, Chunk) else job)
     with show_progress(quiet) as progress:
         resources = Resources(config.seed, config.threads, processes or config.n_processes, progress)
         was_run = run_job(scan, manifest, job, resources)
-    show(Text(f"{scan.path / job.output}: {'written' if was_run else 'is there already, not made again'}"))
+    for item in job.points if isinstance(job, Chunk) else (job,):
+        show(Text(f"{scan.path / item.output}: {'written' if was_run else 'is there already, not made again'}"))
 
 
 def collect_and_show(directory: Path) -> None:
@@ -126,6 +137,9 @@ def collect_and_show(directory: Path) -> None:
 def _show_result(directory: Path, result: Artifact) -> None:
     for part in (scan_table(result), global_table(result)):
         show(part)
+    reasons = Counter(reason for reason in result.groups["points"]["not_measured"].tolist() if reason)
+    for reason, number in reasons.most_common():
+        show(Text(f"Not measured at {number} points: {reason}"))
     states = result.groups["points"]["state"].tolist()
     if "missing" in states or "failed" in states:
         show(

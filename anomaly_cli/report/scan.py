@@ -28,7 +28,7 @@ def status_tables(counts: Mapping[str, int], noted: Sequence[tuple[str, ...]]) -
     """
     total = sum(counts.values())
     summary = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-    parts: list[RenderableType] = [Text(f"{total} jobs: {summary}")]
+    parts: list[RenderableType] = [Text(f"{total} points: {summary}")]
     for window, point, state, reason, log in noted[:MOST_ROWS]:
         parts.append(Text(f"{state}: {window} TeV {point}\n    {reason}\n    {log}"))
     if len(noted) > MOST_ROWS:
@@ -55,9 +55,12 @@ def scan_table(scan: Artifact) -> Table:
     n_seeds = len({int(point["seed"]) for point in points})
     table = make_table(
         "Signal regions, each with its most significant cut",
-        ["TeV", *(["search"] if len(plain) > 1 else []), "done", "cut", "observed", "expected", "Z", "limit", "AUC"],
-        "Z is local and contains what has been measured. Limit: on signal events after the cut, 95 % CLs. AUC: closure"
-        " on held-out side-bands, 0.5 is perfect." + (f" Medians over {n_seeds} seeds." if n_seeds > 1 else ""),
+        [
+            *("TeV", *(["search"] if len(plain) > 1 else []), "done", "cut", "observed", "expected"),
+            *("Z without", "Z", "limit", "AUC"),
+        ],
+        f"Z is local. {_contents(tests)} Limit: on signal events after the cut, 95 % CLs. AUC: closure on held-out"
+        f" side-bands, 0.5 is perfect.{f' Medians over {n_seeds} seeds.' if n_seeds > 1 else ''}",
     )
     for names, members in sorted(families.items())[:MOST_ROWS]:
         counted = [best[index] for index in members if index in best]
@@ -76,13 +79,28 @@ def scan_table(scan: Artifact) -> Table:
 
 def _medians(tests: Sequence[Mapping[str, Any]]) -> list[str]:
     if not tests:
-        return ["-"] * 5
+        return ["-"] * (1 + len(_COLUMNS))
     cuts = Counter(percent(float(test["background_efficiency"])) for test in tests)
     shown = [_number([float(test[name]) for test in tests], digits) for name, digits in _COLUMNS]
     return [cuts.most_common(1)[0][0], *shown]
 
 
-_COLUMNS = (("n_observed", ".0f"), ("n_expected", ".1f"), ("z", ".2f"), ("limit", ".1f"))
+_COLUMNS = (("n_observed", ".0f"), ("n_expected", ".1f"), ("z_without", ".2f"), ("z", ".2f"), ("limit", ".1f"))
+
+
+def _contents(tests: Sequence[Mapping[str, Any]]) -> str:
+    """Say what the two Z contain."""
+    n = len(tests)
+    n_closure, n_folds = (
+        sum(not math.isnan(float(test[name])) for test in tests) for name in ("closure_uncertainty", "overdispersion")
+    )
+    text = "'Z without' contains statistics and normalisation"
+    if not n_closure + n_folds:
+        return f"{text}; closure uncertainty and k-fold over-dispersion were not measured, so Z is the same."
+    return (
+        f"{text}, Z also the closure uncertainty in {n_closure} of {n} tests and the k-fold over-dispersion in"
+        f" {n_folds} of {n}."
+    )
 
 
 def _number(values: Iterable[float], digits: str) -> str:

@@ -6,12 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean
 
-from anomaly_cli.scans.manifest import Base, Manifest, Point, ScanDirectory
+from anomaly_cli.scans.manifest import Manifest, Point, ScanDirectory
 from anomaly_cli.scans.records import read_record
 
-MEASURED: Mapping[str, float] = {"base": 60.0, "curtains_f4f_efficient": 85.0}
-"""CPU time of a job [s] with default settings on the shipped data, one process: means of a scan on a busy machine,
-so rather too much than too little."""
+MEASURED: Mapping[str, float] = {"start": 6.0, "base": 60.0, "curtains_f4f_efficient": 85.0}
+"""CPU time [s] of starting a job, of a base flow, of a point: default settings, shipped data, one process; means
+of a scan on a busy machine, so rather too much than too little."""
+MEASURED_ONCE: Mapping[str, float] = {"windows": 50.0, "permutations": 35.0}
+"""CPU time of one signal-free window and of one label permutation [s]: not measured whole, but summed from transport,
+sampling and classification of a point; too much for windows and templates with fewer events."""
+MOST_RECORDS = 20
+"""Ended points that are enough for a mean."""
 RESULT_MB = 0.9
 """Size of a result: ids of the selected events, of those of the template above all."""
 BASE_MB = 0.2
@@ -42,20 +47,25 @@ def estimate(scan: ScanDirectory, manifest: Manifest, missing: Iterable[Point]) 
         n_points += 1
         bases |= {point.base} if point.base else set()
         if point.method not in seconds:
-            seconds[point.method] = _measured(scan, manifest.points, point.method)
+            seconds[point.method] = _measured(scan, manifest, point)
         n_unknown += seconds[point.method] == 0.0
         total += seconds[point.method]
+    total += MEASURED["start"] * -(-n_points // manifest.scan.jobs.seeds_per_job)
     left = [base for base in manifest.bases if base.key in bases and not (scan.path / base.verdict).exists()]
     total += MEASURED["base"] * len(left)
     return Estimate(total / 3600.0, n_unknown, RESULT_MB * n_points + BASE_MB * len(left))
 
 
-def _measured(scan: ScanDirectory, jobs: Iterable[Point | Base], method: str) -> float:
-    """Return the mean CPU time of up to twenty ended jobs of a method [s], else the table's, 0 where unknown."""
+def _measured(scan: ScanDirectory, manifest: Manifest, like: Point) -> float:
+    """Return the mean CPU time of up to twenty ended points of a method [s], else the table's, 0 where unknown."""
     found: list[float] = []
-    for job in jobs:
-        if job.method == method and (record := read_record(scan.path / f"{job.log}.json")).get("state") == "ended":
+    for point in manifest.points:
+        if point.method == like.method and (record := read_record(scan.path / point.record)).get("state") == "ended":
             found.append(float(record["cpu_seconds"]))
-        if len(found) == 20:
-            break
-    return mean(found) if found else MEASURED.get(method, 0.0)
+        if len(found) == MOST_RECORDS:
+            return mean(found)
+    if found or like.method not in MEASURED:
+        return mean(found or [0.0])
+    numbers = manifest.config(like).significance
+    extra: float = sum(MEASURED_ONCE[name] * getattr(numbers, name) for name in manifest.scan.grid.measure)
+    return MEASURED[like.method] + extra

@@ -21,6 +21,7 @@ from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.manifests import package_folder
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory
 from anomaly_cli.scans.records import is_alive, is_engine, read_record
+from anomaly_cli.scans.status import files_in
 
 PREFIX = "anomaly"
 """Start of the names of a scan's jobs on a cluster."""
@@ -129,8 +130,24 @@ def replace_process(scan: ScanDirectory, command: Sequence[str], details: dict[s
     os.execv(command[0], list(command))
 
 
+def mark_finished(scan: ScanDirectory, manifest: Manifest) -> None:
+    """Make the marks of finished jobs agree with the results that are there: the engine looks at marks only.
+
+    Raises:
+        ArtifactError: where the scan directory cannot be written.
+    """
+    present, marks = files_in(scan.path / "results"), files_in(scan.path / "chunks")
+    for chunk in manifest.chunks:
+        mark = scan.path / chunk.output
+        is_finished = all(Path(point.output).name in present for point in chunk.points)
+        if is_finished and mark.name not in marks:
+            write_files({mark: b""})
+        elif not is_finished and mark.name in marks:
+            mark.unlink(missing_ok=True)
+
+
 def release(scan: ScanDirectory) -> list[str]:
-    """End what a dead driver left behind: its jobs here and on a Slurm cluster, their work directories, its lock.
+    """End what a dead driver left behind: its jobs here and on a cluster, their work directories, its lock.
 
     Returns:
         What was done, in words.
@@ -153,15 +170,22 @@ def release(scan: ScanDirectory) -> list[str]:
 
 def _cancel(scan: ScanDirectory, profile: str) -> list[str]:
     """Cancel the jobs of this scan that a scheduler still has."""
+    mine = f'Iwd == "{scan.path.resolve()}"'  # jobs of the exported arrays among them
     if profile == "slurm" and shutil.which("squeue"):
-        listed = subprocess.run(
-            ["squeue", "--me", "--noheader", "--format=%A %j"], capture_output=True, text=True, check=False
-        )
-        jobs = [line.split()[0] for line in listed.stdout.splitlines() if job_prefix(scan) in line]
-        if jobs:
-            subprocess.run(["scancel", *jobs], check=False)
-            return [f"cancelled {len(jobs)} Slurm jobs: {' '.join(jobs)}"]
-    return []
+        listed = _lines("squeue", "--me", "--noheader", "--format=%A %j")
+        jobs, remove = [line.split()[0] for line in listed if job_prefix(scan) in line], ["scancel"]
+    elif SCHEDULERS.get(profile) == CONDOR and shutil.which("condor_q"):
+        jobs, remove = _lines("condor_q", "-constraint", mine, "-af", "ClusterId"), ["condor_rm"]
+    else:
+        return []
+    if not jobs:
+        return []
+    subprocess.run([*remove, *jobs], check=False, stdout=subprocess.DEVNULL)
+    return [f"cancelled {len(jobs)} {'Slurm' if profile == 'slurm' else 'HTCondor'} jobs: {' '.join(jobs)}"]
+
+
+def _lines(*command: str) -> list[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
 
 
 def _end_orphans(scan: ScanDirectory) -> list[str]:

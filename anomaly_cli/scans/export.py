@@ -45,7 +45,7 @@ def _job_script(directory: Path, manifest: Manifest) -> str:
 
 
 def _slurm(directory: Path, manifest: Manifest) -> dict[str, str]:
-    jobs, n_bases, n_points = manifest.scan.jobs, len(manifest.bases), len(manifest.points)
+    jobs, n_bases, n_points = manifest.scan.jobs, len(manifest.bases), len(manifest.chunks)
     quoted = shlex.quote(str(directory))
     asked = f"--cpus-per-task={jobs.processes} --mem={jobs.memory_mb} --time={jobs.minutes} --chdir={quoted}"
     lines = ["#!/bin/sh", "# Submits the scan as arrays; a job whose result is there ends at once.", "set -eu"]
@@ -73,14 +73,15 @@ def _condor(directory: Path, manifest: Manifest) -> dict[str, str]:
         return (
             f"# condor_submit {name}.sub\nuniverse = vanilla\nexecutable = /bin/sh\n"
             f"arguments = job.sh $(Process){extra}\ninitialdir = {directory}\n"
-            f"should_transfer_files = NO\nrequest_cpus = {jobs.processes}\nrequest_memory = {jobs.memory_mb}\n"
+            f"should_transfer_files = NO\ngetenv = True\n"
+            f"request_cpus = {jobs.processes}\nrequest_memory = {jobs.memory_mb}\n"
             f"request_disk = 2GB\n+MaxRuntime = {60 * jobs.minutes}\nmax_retries = {jobs.retries}\n"
             f"output = logs/condor/{name}-$(Process).out\nerror = logs/condor/{name}-$(Process).err\n"
             f"log = logs/condor/{name}.log\nqueue {count}\n"
         )
 
-    files = {"job.sh": _job_script(directory, manifest), "point.sub": submit("", "point", len(manifest.points))}
-    dag = "# condor_submit_dag scan.dag\nJOB points point.sub\n"
+    files = {"job.sh": _job_script(directory, manifest), "point.sub": submit("", "point", len(manifest.chunks))}
+    dag = "# condor_submit_dag -include_env PATH,PYTHONPATH,LD_LIBRARY_PATH scan.dag\nJOB points point.sub\n"
     if manifest.bases:
         files["base.sub"] = submit(" --base", "base", len(manifest.bases))
         dag += "JOB bases base.sub\nPARENT bases CHILD points\n"

@@ -1,4 +1,4 @@
-"""One job of a scan: an analysis in a directory of its own, of which a small result is kept.
+"""The jobs of a scan: analyses, each in a directory of its own, of which small results are kept.
 
 A job may be killed at any time, run twice, or run on two nodes at once: it works in a fresh directory, its
 result appears in one step under a name that holds its content key, and a result that is there is kept.
@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,21 @@ from anomaly_cli.artifacts.store import read_artifact, write_artifact, write_fil
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.windows import parse_window
-from anomaly_cli.scans.manifest import Base, Manifest, Point, ScanDirectory
+from anomaly_cli.scans.manifest import Base, Chunk, Manifest, Point, ScanDirectory
 from anomaly_cli.scans.records import JobRecord
 from anomaly_cli.scans.settings import GridSettings
 from anomaly_cli.stages.base import make_base
 from anomaly_cli.stages.frame import Outcome, Resources
 from anomaly_cli.stages.inputs import event_settings
 from anomaly_cli.stages.limits import make_limits
+from anomaly_cli.stages.permutation import make_permutation
 from anomaly_cli.stages.run import run_chain
+from anomaly_cli.stages.significance import make_significance
 from anomaly_cli.stages.split import make_split
+from anomaly_cli.stages.validation import make_validation
 
-STAGE, VERSION = "scan point", 1
+STAGE, VERSION = "scan point", 2
+MEASURE = {"windows": make_validation, "permutations": make_permutation}
 MEDIAN = 2
 """Position of the median among the expected limits."""
 PHYSICS = (PhysicsError, TrainingError, ConfigError)
@@ -45,19 +49,31 @@ _Ended = tuple[tuple[Outcome, ...], str]
 """What a job did, and why it has no result, if so."""
 
 
-def run_job(scan: ScanDirectory, manifest: Manifest, job: Point | Base, resources: Resources) -> bool:
-    """Run a job unless its result is there; return whether it was run.
+def run_job(scan: ScanDirectory, manifest: Manifest, job: Chunk | Base, resources: Resources) -> bool:
+    """Make what is missing of a job's results, one seed after the other; return whether anything was.
 
     Raises:
-        AnomalyError: where a file cannot be read or written: another try may succeed.
+        Exception: the first failure that another try may mend, after the other seeds have had their turn.
     """
+    was_made, failures = False, []
+    for part in job.points if isinstance(job, Chunk) else (job,):
+        try:
+            was_made |= _run_once(scan, manifest, part, dataclasses.replace(resources, seed=part.seed))
+        except Exception as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return was_made
+
+
+def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base, resources: Resources) -> bool:
     if isinstance(job, Base):
         is_there = base_verdict(scan, job) is not None
     else:
         is_there = is_usable(scan.path / job.output, SCAN_POINT)
     if is_there:
         return False
-    with JobRecord.start(scan.path / f"{job.log}.json") as record:
+    with JobRecord.start(scan.path / job.record) as record:
         if isinstance(job, Base):
             outcomes, failure = _run_base(scan, manifest, job, resources)
         else:
@@ -114,8 +130,8 @@ def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
         run = RunDirectory(directory)
         try:
             config = _with_base(scan, manifest, point, resources)
-            outcomes = _analyse(run, config, resources, manifest.scan.grid)
-            groups |= _collect(run)
+            outcomes, found = _analyse(run, config, resources, manifest.scan.grid)
+            groups |= found
             _keep_unblinding(scan, point, run)
         except PHYSICS as error:
             reason = str(error)
@@ -134,7 +150,7 @@ def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
     if not point.base:
         return config
     base = manifest.base_by_key[point.base]
-    run_job(scan, manifest, base, resources)  # where no engine has made it beforehand
+    _run_once(scan, manifest, base, resources)  # where no engine has made it beforehand
     reason = base_verdict(scan, base)
     if reason:
         raise PhysicsError(f"shared base flow: {reason}")
@@ -142,12 +158,32 @@ def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
     return dataclasses.replace(config, template=template)
 
 
-def _analyse(run: RunDirectory, config: Config, resources: Resources, grid: GridSettings) -> tuple[Outcome, ...]:
+def _analyse(
+    run: RunDirectory, config: Config, resources: Resources, grid: GridSettings
+) -> tuple[tuple[Outcome, ...], dict[str, dict[str, Any]]]:
+    """Run the chain, measure what the grid asks for, count again with it; return outcomes and what is kept."""
     leave_out = () if grid.closure else (schema.CLOSURE,)
     outcomes = run_chain(run, config, resources, False, grid.unblind, leave_out)
-    if run.artifact(schema.SIGNIFICANCE).exists():
-        outcomes.append(make_limits(run, config, resources, False))
-    return tuple(outcomes)
+    if not run.artifact(schema.SIGNIFICANCE).exists():
+        return tuple(outcomes), _collect(run)
+    without = _read_tests(run)["z"]
+    not_measured = []
+    for name in grid.measure:
+        try:
+            outcomes.append(MEASURE[name](run, config, resources, False))
+        except PHYSICS as error:
+            not_measured.append(str(error))
+    if len(not_measured) < len(grid.measure):
+        outcomes.append(make_significance(run, config, resources, True))
+    outcomes.append(make_limits(run, config, resources, False))
+    found = _collect(run)
+    found["tests"]["z_without"] = without
+    found["events"]["not_measured"] = "; ".join(not_measured)
+    return tuple(outcomes), found
+
+
+def _read_tests(run: RunDirectory) -> Mapping[str, Any]:
+    return read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE).groups["tests"]
 
 
 def _keep_unblinding(scan: ScanDirectory, point: Point, run: RunDirectory) -> None:
@@ -190,6 +226,7 @@ def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
         "events": {
             "identity": canonical_json(event_settings(split.provenance)),
             "n_observed": len(split.groups["sr"]["event_id"]),
+            "not_measured": "",
             **dict.fromkeys(("n_expected", "uncertainty", "fit_p_value"), float("nan")),
         },
         "chain": _chain(run),
@@ -205,7 +242,7 @@ def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
             "fit_p_value": fit["p_value"]
         }
         found = {**significance["tests"], "limit": limits["observed"], "limit_expected": limits["expected"][:, MEDIAN]}
-        groups["tests"] = {name: found[name] for name in SCAN_POINT.groups["tests"].columns}
+        groups["tests"] = {name: found[name] for name in SCAN_POINT.groups["tests"].columns if name in found}
         groups |= {name: dict(significance[name]) for name in ("selected", "selected_template")}
     return groups
 

@@ -8,6 +8,7 @@ processes that make the same result write the same file.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, ConfigError
@@ -22,7 +24,7 @@ from anomaly_cli.core.records import build_record
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.scans.settings import ScanConfig
 
-FORMAT, VERSION = "anomaly scan", 1
+FORMAT, VERSION = "anomaly scan", 2
 KEY_LENGTH = 12
 """Hexadecimal digits of a key in file names: 48 bits, enough for millions of results."""
 
@@ -57,8 +59,13 @@ class Base:
 
     @property
     def log(self) -> str:
-        """Its log, without suffix."""
-        return f"logs/bases/inject{self.inject}-seed{self.seed}-{self.key}"
+        """Its log."""
+        return f"logs/bases/inject{self.inject}-seed{self.seed}-{self.key}.log"
+
+    @property
+    def record(self) -> str:
+        """Who runs it, since when, at what cost."""
+        return f"logs/bases/inject{self.inject}-seed{self.seed}-{self.key}.json"
 
 
 @cache
@@ -70,7 +77,7 @@ def region_name(text: str) -> str:
 
 @dataclass(frozen=True)
 class Point:
-    """One point of the grid: one job with one result.
+    """One point of the grid, which has one result.
 
     Attributes:
         window: signal region as `3.3-3.7` [TeV].
@@ -106,9 +113,37 @@ class Point:
         return f"results/{self.region}/{self.name}-{self.key}.h5"
 
     @property
+    def record(self) -> str:
+        """Who runs it, since when, at what cost."""
+        return f"logs/{self.region}/{self.name}-{self.key}.json"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one job does: some seeds of one signal region, method, variant and injection, each with a result."""
+
+    points: tuple[Point, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """Its content key."""
+        return hash_key([point.key for point in self.points])
+
+    @property
+    def name(self) -> str:
+        """The chunk in words, unique with its key."""
+        last = self.points[-1].seed
+        return self.points[0].name + (f"to{last}" if len(self.points) > 1 else "") + f"-{self.key}"
+
+    @property
+    def output(self) -> str:
+        """An empty file that is there when all results are; a job that dies keeps the results it has."""
+        return f"chunks/{self.points[0].region}/{self.name}.done"
+
+    @property
     def log(self) -> str:
-        """Its log, without suffix."""
-        return f"logs/{self.region}/{self.name}-{self.key}"
+        """Its log."""
+        return f"logs/{self.points[0].region}/{self.name}.log"
 
 
 @dataclass(frozen=True)
@@ -134,19 +169,45 @@ class Manifest:
         return point_config(self.scan, job)
 
     @cached_property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """What the jobs do, apart from shared base flows."""
+        searches: dict[tuple[Any, ...], list[Point]] = {}
+        for point in self.points:
+            searches.setdefault((point.window, point.method, point.variant, point.inject), []).append(point)
+        size = self.scan.jobs.seeds_per_job
+        return tuple(
+            Chunk(tuple(seeds[start : start + size]))
+            for seeds in searches.values()
+            for start in range(0, len(seeds), size)
+        )
+
+    @cached_property
     def base_by_key(self) -> dict[str, Base]:
         """Base flows by their key."""
         return {base.key: base for base in self.bases}
 
     def to_json(self) -> bytes:
         """Return the manifest as JSON; files are named, so that a workflow engine needs nothing else."""
+        verdicts = {base.key: base.verdict for base in self.bases}
         jobs = {
             "bases": [{**vars(b), "output": b.verdict, "log": b.log} for b in self.bases],
-            "points": [{**vars(p), "output": p.output, "log": p.log} for p in self.points],
+            "points": [vars(p) for p in self.points],
+            "chunks": [
+                {
+                    **{name: getattr(chunk, name) for name in ("key", "output", "log")},
+                    "bases": [verdicts[key] for key in dict.fromkeys(p.base for p in chunk.points) if key],
+                }
+                for chunk in self.chunks
+            ],
         }
         head = {"format": FORMAT, "version": VERSION, "release": self.release}
         body = {"scan": dataclasses.asdict(self.scan), "digests": dict(self.digests), **jobs}
         return json.dumps({**head, **body}, indent=1).encode()
+
+
+def hash_key(parts: Any) -> str:
+    """Return a content key: a hash of anything that JSON can say."""
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:KEY_LENGTH]
 
 
 def point_config(scan: ScanConfig, job: Point | Base) -> Config:
@@ -232,27 +293,23 @@ class ScanDirectory:
 
 
 def _from_tree(tree: Mapping[str, Any]) -> Manifest:
-    derived = ("output", "log")
-    bases, points = (
-        [{key: value for key, value in item.items() if key not in derived} for item in tree[name]]
-        for name in ("bases", "points")
-    )
+    bases = [{key: value for key, value in item.items() if key not in ("output", "log")} for item in tree["bases"]]
     return Manifest(
         scan=build_record(ScanConfig, tree["scan"], "scan"),
         bases=tuple(Base(**item) for item in bases),
-        points=tuple(Point(**item) for item in points),
+        points=tuple(Point(**item) for item in tree["points"]),
         digests=tree["digests"],
         release=tree["release"],
     )
 
 
-def find_job(manifest: Manifest, index: int | None, key: str | None, of_bases: bool) -> Point | Base:
+def find_job(manifest: Manifest, index: int | None, key: str | None, of_bases: bool) -> Chunk | Base:
     """Return the job with a position in the manifest, or with a key.
 
     Raises:
         ConfigError: where there is none, or neither or both are given.
     """
-    jobs: tuple[Point | Base, ...] = manifest.bases if of_bases else manifest.points
+    jobs: tuple[Chunk | Base, ...] = manifest.bases if of_bases else manifest.chunks
     if (index is None) == (key is None):
         raise ConfigError("name one job: --index N or --key KEY")
     if index is not None:

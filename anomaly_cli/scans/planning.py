@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,6 @@ from typing import Any
 
 import anomaly_cli
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.artifacts.store import file_digest
 from anomaly_cli.config import Config
 from anomaly_cli.core.cutflow import Cutflow
@@ -22,16 +20,26 @@ from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Window, parse_side_bands
 from anomaly_cli.methods.base import ADVICE, Need, SimulationInputs, TemplateMethod
 from anomaly_cli.methods.registry import make_method
-from anomaly_cli.scans.manifest import KEY_LENGTH, Base, Manifest, Point, point_config
-from anomaly_cli.scans.settings import PLAIN, ScanConfig
+from anomaly_cli.scans.manifest import Base, Manifest, Point, hash_key, point_config
+from anomaly_cli.scans.settings import PLAIN, GridSettings, ScanConfig
 from anomaly_cli.scans.windows import find_windows
-from anomaly_cli.stages import base, classify, closure, limits, significance, split, template
+from anomaly_cli.stages import (
+    base,
+    classify,
+    closure,
+    limits,
+    permutation,
+    significance,
+    split,
+    template,
+    validation,
+)
 from anomaly_cli.stages.base import SHAPING
 from anomaly_cli.stages.inputs import event_settings
 from anomaly_cli.stages.loading import load_source, plan_sources
 from anomaly_cli.stages.template import configured_method
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 """Raised when the result of a point holds something else."""
 BASE_MEANING = {"split": split.VERSION, "base": base.VERSION}
 POINT_MEANING = {
@@ -44,6 +52,7 @@ POINT_MEANING = {
     "limits": limits.VERSION,
     "result": RESULT_VERSION,
 }
+MEASURED_MEANING = {"windows": validation.VERSION, "permutations": permutation.VERSION}
 """Versions of the stages: an upgrade of the package makes anew what has changed its meaning, and only that."""
 
 
@@ -56,16 +65,14 @@ class _Series:
         method: the method with its settings.
         events: what determines the events, seed aside.
         simulation: digest of the simulation, or empty.
-        looks: whether signal regions are unblinded.
-        closes: whether closure is measured.
+        grid: what is done at every point.
     """
 
     config: Config
     method: TemplateMethod
     events: dict[str, Any]
     simulation: str
-    looks: bool
-    closes: bool
+    grid: GridSettings
 
     @cached_property
     def base_meaning(self) -> str:
@@ -73,29 +80,32 @@ class _Series:
         if Need.SHARED_BASE not in self.method.needs:
             return ""
         settings = {k: v for k, v in dataclasses.asdict(self.method).items() if k.startswith(SHAPING)}
-        return _key("base", BASE_MEANING, self.events, settings, self.config.template.base_without, self.config.threads)
+        template, threads = self.config.template, self.config.threads
+        return hash_key(["base", BASE_MEANING, self.events, settings, template.base_without, threads])
 
     @cached_property
     def meaning(self) -> str:
         """Hash of all that a point depends on but the seed and the signal region."""
-        config = self.config
-        return _key(
+        config, grid = self.config, self.grid
+        parts = [
             "point",
             POINT_MEANING,
             [self.events, config.regions.side_bands, self.simulation, self.base_meaning],
             [self.method.name, dataclasses.asdict(self.method), config.template.oversampling],
             dataclasses.asdict(config.classifier),
             dataclasses.asdict(config.significance),
-            [config.threads, self.looks, self.closes],
-        )
+            [config.threads, grid.unblind, grid.closure],
+            {name: MEASURED_MEANING[name] for name in grid.measure},
+        ]
+        return hash_key(parts)
 
     def base_key(self, seed: int) -> str:
         """Return the content key of the shared base flow, or nothing where the method needs none."""
-        return self.base_meaning and _key(self.base_meaning, seed)
+        return self.base_meaning and hash_key([self.base_meaning, seed])
 
     def point_key(self, seed: int, window: Window) -> str:
         """Return the content key of a point."""
-        return _key(self.meaning, seed, window.low, window.high)
+        return hash_key([self.meaning, seed, window.low, window.high])
 
 
 def plan_scan(scan: ScanConfig) -> Manifest:
@@ -165,8 +175,4 @@ def _series(scan: ScanConfig, method: str, variant: str, inject: int | str) -> _
     plan = split.plan_split(RunDirectory(Path()), config)
     events = event_settings(plan.provenance)
     del events["seed"]
-    return _Series(config, made, events, simulation, scan.grid.unblind, scan.grid.closure)
-
-
-def _key(*parts: Any) -> str:
-    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:KEY_LENGTH]
+    return _Series(config, made, events, simulation, scan.grid)

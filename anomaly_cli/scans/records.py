@@ -17,16 +17,17 @@ from types import TracebackType
 from typing import Any
 
 from anomaly_cli.artifacts.store import write_files
-from anomaly_cli.stages.frame import Outcome
+from anomaly_cli.stages.frame import Outcome, used_cpu
 
 
 @dataclass
 class JobRecord:
-    """The record of one job, written at its start and its end."""
+    """The record of one result in the making, written at its start and its end."""
 
     path: Path
     content: dict[str, Any]
     started: float = field(default_factory=time.monotonic)
+    cpu_before: float = field(default_factory=used_cpu)
 
     @staticmethod
     def start(path: Path) -> JobRecord:
@@ -42,18 +43,20 @@ class JobRecord:
     def finish(self, outcomes: Sequence[Outcome], failure: str) -> None:
         """Note the stages of a job that came to its end, and why it has no result, if so."""
         self.content["failure"] = failure
-        self.content["stages"] = {outcome.stage: round(outcome.seconds, 2) for outcome in outcomes}
+        self.content["stages"] = [
+            {"stage": o.stage, "seconds": round(o.seconds, 2), "cpu_seconds": round(o.cpu_seconds, 2)} for o in outcomes
+        ]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        largest = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         to_mb = 1024 if sys.platform != "darwin" else 1024**2
         self.content |= {
             "state": "ended" if error is None else "died",
             "reason": "" if error is None else f"{str(error) or type(error).__name__}",
             "ended": _now(),
             "seconds": round(time.monotonic() - self.started, 2),
-            "cpu_seconds": round(sum(item.ru_utime + item.ru_stime for item in used), 2),
-            "memory_mb": round(max(item.ru_maxrss for item in used) / to_mb),
+            "cpu_seconds": round(used_cpu() - self.cpu_before, 2),
+            "memory_mb": round(max(largest) / to_mb),
         }
         with contextlib.suppress(Exception) if error is not None else contextlib.nullcontext():
             self._write()

@@ -10,7 +10,7 @@ from typing import Any
 
 from anomaly_cli.config import Config, merge, read_toml
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.records import build_record
+from anomaly_cli.core.records import build_record, nearest
 from anomaly_cli.datasets.manifests import SHIPPED
 
 AUTO = "auto"
@@ -33,6 +33,8 @@ PATHS = (
 """Settings of an analysis that name files."""
 VARIED = ("classifier", "significance", "methods", "template")
 """Tables of an analysis that a variant may change; the events are the same in all variants."""
+MEASUREMENTS = ("windows", "permutations")
+"""What can be measured at every point: closure uncertainty in signal-free windows, k-fold over-dispersion."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class GridSettings:
         seeds: number of seeds; one seed is one set of pseudo-data, the same in all regions.
         first_seed: the first of them.
         closure: whether to measure the closure at every point, which takes a third of the time.
+        measure: uncertainties to measure at every point, of `windows` and `permutations`; their numbers are
+            settings of the significance.
         unblind: whether to look at the signal regions of data without truth labels.
     """
 
@@ -59,19 +63,23 @@ class GridSettings:
     seeds: int = 1
     first_seed: int = 1
     closure: bool = True
+    measure: tuple[str, ...] = ()
     unblind: bool = False
 
     def __post_init__(self) -> None:
         for name in ("methods", "inject", *(("centres", "widths") if not self.windows else ())):
             if not getattr(self, name):
                 raise ConfigError(f"grid: {name} is empty; name at least one")
-        for name in ("centres", "widths", "windows", "methods", "inject"):
+        for name in ("centres", "widths", "windows", "methods", "inject", "measure"):
             values = getattr(self, name)
             twice = [value for value in values if values.count(value) > 1]
             if twice:
                 raise ConfigError(f"grid: {name} has {twice[0]} twice; name each once")
         if self.seeds < 1 or self.first_seed < 0:
             raise ConfigError("grid: needs seeds >= 1 and first_seed >= 0")
+        for name in self.measure:
+            if name not in MEASUREMENTS:
+                raise ConfigError(f"grid: cannot measure '{name}'; {nearest(name, MEASUREMENTS)}")
         if AUTO in self.windows and len(self.windows) > 1:
             raise ConfigError("grid: windows = ['auto'] stands alone; leave the other windows out")
 
@@ -85,6 +93,7 @@ class JobSettings:
         memory_mb: memory asked of a cluster at the first try; a retry asks for more [MB].
         minutes: time asked of a cluster at the first try; a retry asks for more.
         retries: how often a job that dies is tried again.
+        seeds_per_job: seeds that one job takes one after the other at most, to start the program less often.
         scratch: where jobs work, `$VARIABLES` allowed; empty for the scan directory.
         keep_runs: whether to keep the run directory of every point under `runs/`.
     """
@@ -93,12 +102,13 @@ class JobSettings:
     memory_mb: int = 3000
     minutes: int = 60
     retries: int = 2
+    seeds_per_job: int = 4
     scratch: str = ""
     keep_runs: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.processes, self.memory_mb, self.minutes) < 1 or self.retries < 0:
-            raise ConfigError("jobs: needs processes, memory_mb and minutes >= 1, and retries >= 0")
+        if min(self.processes, self.memory_mb, self.minutes, self.seeds_per_job) < 1 or self.retries < 0:
+            raise ConfigError("jobs: needs processes, memory_mb, minutes and seeds_per_job >= 1, and retries >= 0")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -28,13 +29,13 @@ class JobState(Enum):
 
 @dataclass(frozen=True)
 class JobStatus:
-    """One job and what has become of it.
+    """One point and what has become of it.
 
     Attributes:
-        point: the job.
+        point: the point.
         state: what has become of it.
         reason: why it failed or died, or who runs it.
-        log: its log.
+        log: the log of its job.
     """
 
     point: Point
@@ -44,20 +45,24 @@ class JobStatus:
 
 
 def job_statuses(scan: ScanDirectory, manifest: Manifest) -> list[JobStatus]:
-    """Return the status of every point, in the order of the manifest."""
-    present = _files_in(scan.path / "results")
-    return [_status(scan, point, Path(point.output).name in present) for point in manifest.points]
+    """Return the status of every point, job by job."""
+    present = files_in(scan.path / "results")
+    return [
+        _status(scan, point, Path(point.output).name in present, scan.path / chunk.log)
+        for chunk in manifest.chunks
+        for point in chunk.points
+    ]
 
 
-def finished_points(scan: ScanDirectory, manifest: Manifest) -> Iterator[tuple[Point, Artifact]]:
-    """Yield every point that has a readable result, with the result."""
-    present = _files_in(scan.path / "results")
-    for point in manifest.points:
-        if Path(point.output).name in present:
-            try:
-                yield point, read_artifact(scan.path / point.output, SCAN_POINT)
-            except ArtifactError:
-                continue
+def finished_points(
+    scan: ScanDirectory, manifest: Manifest, positions: Sequence[int]
+) -> Iterator[tuple[int, Artifact]]:
+    """Yield those of some points that have a readable result: their position in the manifest, and the result."""
+    for position in positions:
+        path = scan.path / manifest.points[position].output
+        if path.exists():
+            with contextlib.suppress(ArtifactError):
+                yield position, read_artifact(path, SCAN_POINT)
 
 
 def current_result(scan: ScanDirectory, manifest: Manifest) -> Artifact | None:
@@ -73,11 +78,11 @@ def current_result(scan: ScanDirectory, manifest: Manifest) -> Artifact | None:
 
 def missing_points(scan: ScanDirectory, manifest: Manifest) -> list[Point]:
     """Return the points that have no result file."""
-    present = _files_in(scan.path / "results")
+    present = files_in(scan.path / "results")
     return [point for point in manifest.points if Path(point.output).name not in present]
 
 
-def _files_in(folder: Path) -> set[str]:
+def files_in(folder: Path) -> set[str]:
     """Return the names of the files in the folders of a folder: two look-ups per folder, not one per file.
 
     Names carry content keys, so that two regions never share one.
@@ -89,9 +94,8 @@ def _files_in(folder: Path) -> set[str]:
     return {entry.name for path in folders for entry in os.scandir(path)}
 
 
-def _status(scan: ScanDirectory, point: Point, is_present: bool) -> JobStatus:
-    log = scan.path / f"{point.log}.log"
-    record = read_record(scan.path / f"{point.log}.json")
+def _status(scan: ScanDirectory, point: Point, is_present: bool, log: Path) -> JobStatus:
+    record = read_record(scan.path / point.record)
     if is_present:
         reason = record.get("failure") if "failure" in record else _failure(scan.path / point.output)
         return JobStatus(point, JobState.FAILED if reason else JobState.DONE, str(reason or ""), log)

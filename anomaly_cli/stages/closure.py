@@ -30,6 +30,7 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.methods.base import Need
 from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+from anomaly_cli.stages.inputs import shared_base
 from anomaly_cli.stages.search import make_search_template, require_side_bands_only
 from anomaly_cli.stages.template import configured_method, load_fitted
 from anomaly_cli.stages.validation import find_searches
@@ -78,7 +79,7 @@ def make_closure(run: RunDirectory, config: Config, resources: Resources, overwr
     def make() -> None:
         checks = [*_side_band_check(run, config, split, template, resources), *_truth_check(run, split, template)]
         if config.closure.windows:
-            checks += _window_checks(config, split, resources)
+            checks += _window_checks(run, config, split, resources)
         rows, distances = [], []
         for done, check in enumerate(checks):
             resources.progress(Step("closure", done, len(checks), check.name))
@@ -175,10 +176,10 @@ def _side_band_check(
     ]
 
 
-def _window_checks(config: Config, split: Artifact, resources: Resources) -> list[_Check]:
+def _window_checks(run: RunDirectory, config: Config, split: Artifact, resources: Resources) -> list[_Check]:
     """Make the template in signal-free windows, to be compared with the events there: no unblinding."""
-    require_side_bands_only(config, "validation windows")
-    searches = find_searches(split, config)
+    require_side_bands_only(config, "validation windows", also={Need.SHARED_BASE})
+    searches = find_searches(split, config, shared_base(run, config, split, configured_method(config)))
     checks = []
     for index, search in enumerate(searches):
         name = f"window {search.regions.sr.text} TeV"

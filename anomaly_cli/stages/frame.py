@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -64,12 +65,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage did: which file, whether it was made now, and the seconds it took."""
+    """What a stage did.
+
+    Attributes:
+        stage: its name.
+        output: its file.
+        was_made: whether it was made now.
+        seconds: wall time [s].
+        cpu_seconds: CPU time of this process and of worker processes that have ended [s].
+    """
 
     stage: str
     output: Path
     was_made: bool
     seconds: float
+    cpu_seconds: float
 
 
 def inspect_plan(plan: Plan) -> tuple[State, str]:
@@ -92,15 +102,20 @@ def execute(plan: Plan, overwrite: bool, make: Callable[[], None]) -> Outcome:
     """
     state, difference = inspect_plan(plan)
     if state is State.CURRENT:
-        return Outcome(plan.stage, plan.output, False, 0.0)
+        return Outcome(plan.stage, plan.output, False, 0.0, 0.0)
     if state is State.OTHER and not overwrite:
         raise ArtifactError(
             f"{plan.output} already exists and differs from what is asked for ({difference});"
             " pass --overwrite to replace it, or another directory with --run"
         )
-    start = time.monotonic()
+    start, cpu_start = time.monotonic(), used_cpu()
     make()
-    return Outcome(plan.stage, plan.output, True, time.monotonic() - start)
+    return Outcome(plan.stage, plan.output, True, time.monotonic() - start, used_cpu() - cpu_start)
+
+
+def used_cpu() -> float:
+    """Return the CPU time that this process and its ended children have used [s]."""
+    return sum(os.times()[:4])
 
 
 def save_config(run: RunDirectory, config: Config) -> None:
@@ -122,7 +137,10 @@ def append_log(run: RunDirectory, outcomes: Sequence[Outcome]) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     host = {"host": platform.node(), "machine": platform.machine(), "python": platform.python_version()}
     entries += [
-        {"stage": o.stage, "output": o.output.name, "seconds": round(o.seconds, 2), "finished": now, **host}
+        {
+            **{"stage": o.stage, "output": o.output.name, "seconds": round(o.seconds, 2)},
+            **{"cpu_seconds": round(o.cpu_seconds, 2), "finished": now, **host},
+        }
         for o in made
     ]
     write_files({run.log: json.dumps(entries, indent=1).encode()})

@@ -10,7 +10,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import Artifact, file_digest, read_artifact
+from anomaly_cli.artifacts.store import Arrays, Artifact, file_digest, read_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, make_events
@@ -49,7 +49,7 @@ def method_inputs(run: RunDirectory, config: Config, split: Artifact, method: Te
     if Need.SIMULATION in needs:
         return SimulationInputs(**everything, simulation=read_simulation(config, split.features, blind.regions))
     if Need.SHARED_BASE in needs:
-        return SharedBaseInputs(**everything, base=read_base(run, config, split).groups["weights"])
+        return SharedBaseInputs(**everything, base=shared_base(run, config, split, method))
     if Need.SR_FEATURES in needs:
         return ObservedInputs(**everything, observed=split.events("sr"))
     if Need.TRUTH in needs and (truth := read_truth(run, split)) is not None:
@@ -143,6 +143,17 @@ def read_base(run: RunDirectory, config: Config, split: Artifact) -> Artifact:
             f" 'anomaly base --run {run.path}'"
         )
     return base
+
+
+def shared_base(run: RunDirectory, config: Config, split: Artifact, method: TemplateMethod) -> Arrays:
+    """Return the arrays of the shared base flow, nothing where the method needs none.
+
+    Raises:
+        AnomalyError: where it is needed and missing, or was trained on other events.
+    """
+    if Need.SHARED_BASE not in method.needs:
+        return {}
+    return read_base(run, config, split).groups["weights"]
 
 
 def event_settings(provenance: Provenance) -> dict[str, object]:

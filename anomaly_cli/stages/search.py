@@ -5,8 +5,8 @@ Validation windows, pseudo-experiments and injections all run this, so they test
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,7 +20,16 @@ from anomaly_cli.core.folds import FoldScores, hash_uniform
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
-from anomaly_cli.methods.base import VALIDATION_FRACTION, Context, Need, ObservedInputs, TemplateInputs, Training
+from anomaly_cli.methods.base import (
+    VALIDATION_FRACTION,
+    Arrays,
+    Context,
+    Need,
+    ObservedInputs,
+    SharedBaseInputs,
+    TemplateInputs,
+    Training,
+)
 from anomaly_cli.stages.frame import Resources
 from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS
 from anomaly_cli.stages.template import configured_method
@@ -36,6 +45,7 @@ class Search:
         sb2: events in the upper side-band.
         regions: the windows; a side-band may span a stretch that is left out.
         fit_windows: the stretches of the side-bands that hold events, for the mass fit.
+        base: the shared base flow, for a method that needs one.
     """
 
     sb1: Events
@@ -43,6 +53,7 @@ class Search:
     sb2: Events
     regions: Regions
     fit_windows: Sequence[Window]
+    base: Arrays = field(default_factory=dict)
 
     def fit_masses(self) -> MassFit:
         """Fit the side-bands and predict the signal region.
@@ -65,15 +76,15 @@ class Searched:
     mass_fit: MassFit
 
 
-def require_side_bands_only(config: Config, what: str) -> None:
-    """Refuse a template method that needs more than side-bands.
+def require_side_bands_only(config: Config, what: str, also: Collection[Need] = ()) -> None:
+    """Refuse a template method that needs more than side-bands, and what is allowed besides.
 
     Raises:
         ConfigError: where the configured method does.
     """
     method = configured_method(config)
     if (
-        not method.needs <= {Need.SIDE_BANDS, Need.SR_FEATURES}
+        not method.needs <= {Need.SIDE_BANDS, Need.SR_FEATURES, *also}
         or method.training is not Training.OBSERVED_AGAINST_TEMPLATE
     ):
         raise ConfigError(
@@ -108,7 +119,11 @@ def make_search_template(search: Search, config: Config, streams: Streams, resou
     fit = search.fit_masses()
     method = configured_method(config)
     bands = (search.sb1, search.sb2, search.regions, is_validation)
-    inputs = ObservedInputs(*bands, search.sr) if Need.SR_FEATURES in method.needs else TemplateInputs(*bands)
+    inputs = TemplateInputs(*bands)
+    if Need.SR_FEATURES in method.needs:
+        inputs = ObservedInputs(*bands, search.sr)
+    elif Need.SHARED_BASE in method.needs:
+        inputs = SharedBaseInputs(*bands, search.base)
     fitted = method.fit(inputs, Context(streams.child(f"template/{method.name}"), resources.threads, silent))
     n_template = round(config.template.oversampling * len(search.sr))
     targets = fit.sample(n_template, streams.generator("template/target-mass"))

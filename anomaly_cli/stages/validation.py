@@ -15,18 +15,20 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import Artifact, write_artifact
+from anomaly_cli.artifacts.store import Arrays, Artifact, write_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.placement import PlacedWindow, place_windows
 from anomaly_cli.core.progress import Step
+from anomaly_cli.methods.base import Need
 from anomaly_cli.stages.counting import loosest_first
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS
+from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS, input_digests, shared_base
 from anomaly_cli.stages.measurements import closure_by_efficiency, configured_digest, window_counts
 from anomaly_cli.stages.search import Search, Searched, require_side_bands_only, run_search
 from anomaly_cli.stages.significance import columns_of
+from anomaly_cli.stages.template import configured_method
 
 STAGE, VERSION = "validation", 1
 FEWEST_WINDOW_EVENTS = 500
@@ -43,7 +45,8 @@ def plan_validation(run: RunDirectory, config: Config, split: Artifact) -> Plan:
         "window_width": config.significance.window_width,
         "settings_digest": configured_digest(split, config),
     }
-    provenance = Provenance(STAGE, VERSION, settings, config.seed, {"split": split.digest})
+    inputs = input_digests(run, config, split, configured_method(config))
+    provenance = Provenance(STAGE, VERSION, settings, config.seed, inputs)
     return Plan(STAGE, run.artifact(schema.VALIDATION), provenance)
 
 
@@ -55,11 +58,11 @@ def make_validation(run: RunDirectory, config: Config, resources: Resources, ove
         ConfigError: where the template method needs more than side-bands.
     """
     split = read_split(run)
-    require_side_bands_only(config, "validation windows")
+    require_side_bands_only(config, "validation windows", also={Need.SHARED_BASE})
     plan = plan_validation(run, config, split)
 
     def make() -> None:
-        searches = find_searches(split, config)
+        searches = find_searches(split, config, shared_base(run, config, split, configured_method(config)))
         efficiencies = loosest_first(config.significance.background_efficiencies)
         windows: list[dict[str, Any]] = []
         counts: list[dict[str, Any]] = []
@@ -81,8 +84,14 @@ def make_validation(run: RunDirectory, config: Config, resources: Resources, ove
     return execute(plan, overwrite, make)
 
 
-def find_searches(split: Artifact, config: Config) -> list[Search]:
+def find_searches(split: Artifact, config: Config, base: Arrays) -> list[Search]:
     """Return the searches in the nearest signal-free windows that hold enough events.
+
+    Args:
+        split: the split.
+        config: configuration.
+        base: the shared base flow, for a method that needs one. It has seen the windows as it has seen the
+            signal region in the analysis.
 
     Raises:
         PhysicsError: where there are fewer than three.
@@ -92,7 +101,7 @@ def find_searches(split: Artifact, config: Config) -> list[Search]:
     events = events.take(~regions.sr.contains(events.mjj))
     width = config.significance.window_width * regions.sr.width
     lowest, highest = float(np.floor(events.mjj.min())), float(np.ceil(events.mjj.max()))
-    searches = [_search(events, placed) for placed in place_windows(regions, lowest, highest, width)]
+    searches = [_search(events, placed, base) for placed in place_windows(regions, lowest, highest, width)]
     usable = [search for search in searches if _is_usable(search)]
     if len(usable) < FEWEST_WINDOWS:
         raise PhysicsError(
@@ -113,10 +122,10 @@ def _is_usable(search: Search) -> bool:
     return True
 
 
-def _search(events: Events, placed: PlacedWindow) -> Search:
+def _search(events: Events, placed: PlacedWindow, base: Arrays) -> Search:
     masks = {name: window.contains(events.mjj) for name, window in placed.regions.named().items()}
     parts = {name: events.take(mask) for name, mask in masks.items()}
-    return Search(parts["sb1"], parts["sr"], parts["sb2"], placed.regions, placed.stretches)
+    return Search(parts["sb1"], parts["sr"], parts["sb2"], placed.regions, placed.stretches, base)
 
 
 def _window_row(search: Search, searched: Searched) -> dict[str, Any]:

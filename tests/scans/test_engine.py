@@ -87,7 +87,7 @@ def test_a_driver_killed_at_any_time_is_resumed_to_the_same_results(write_grid, 
     assert results(scan) == results(whole)
     assert not list((scan / "work").glob("*"))  # nothing of the dead is left
     statuses = invoke("scan", "status", scan).output
-    assert "2 jobs: 2 done" in statuses
+    assert "2 points: 2 done" in statuses
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def test_a_job_whose_result_is_there_is_not_run_again(scan):
     manifest = ScanDirectory(scan).read()
     path = scan / manifest.points[0].output
     before = path.stat().st_mtime_ns
-    for named in (("--index", "0"), ("--key", manifest.points[0].key)):
+    for named in (("--index", "0"), ("--key", manifest.chunks[0].key)):
         result = invoke("scan", "job", scan, *named)
         assert (result.exit_code, "not made again" in words(result)) == (0, True)
     assert path.stat().st_mtime_ns == before
@@ -98,14 +98,14 @@ def test_a_job_that_fails_for_physics_is_recorded_with_its_sentence(half_done):
     assert not outcome["is_done"]
     assert "training a template needs at least" in str(outcome["reason"])
     output = words(invoke("scan", "status", half_done))
-    assert "3 jobs: 1 done, 1 failed, 1 waiting" in output
+    assert "3 points: 1 done, 1 failed, 1 waiting" in output
     assert "training a template needs at least" in output
 
 
 def test_a_plan_says_what_is_left_and_what_it_costs(scan, write_grid):
     grid = write_grid(windows=("3.3-3.7", "3.4-3.8", EMPTY))
     output = words(invoke("scan", "plan", grid, "--output", scan))
-    assert "3 jobs in 3 signal regions, 2 done already" in output
+    assert "3 points in 3 signal regions, 2 done already" in output
     assert re.search(r"Still to run: about 0\.\d+ CPU h; 1 MB on disk", output)  # by what its own jobs took
     grid.write_text(grid.read_text().replace('["curtains_f4f_efficient"]', '["cathode", "curtains_f4f_efficient"]'))
     assert "3 jobs of methods not measured yet" in words(invoke("scan", "plan", grid, "--output", scan))
@@ -135,7 +135,7 @@ def test_the_global_p_value_is_that_of_the_significance_suite(scan, data_file, t
 
 def test_a_killed_job_is_told_from_a_running_one(scan):
     manifest = ScanDirectory(scan).read()
-    record = scan / f"{manifest.points[1].log}.json"
+    record = scan / manifest.points[1].record
     record.parent.mkdir(parents=True, exist_ok=True)
     import os
     import platform
@@ -214,3 +214,130 @@ def test_the_exported_script_runs_a_job(scan):
     assert invoke("scan", "export", scan, "--to", "slurm").exit_code == 0
     done = subprocess.run(["sh", "job.sh", "0"], cwd=scan, capture_output=True, text=True, check=True)
     assert "not made again" in " ".join(done.stdout.split())
+
+
+@pytest.fixture
+def seeds(half_done, write_grid, tmp_path):
+    """A scan of three seeds in jobs of two, whose first seed and base flow are there already."""
+    copy = shutil.copytree(half_done, tmp_path / "seeds")
+    grid = write_grid(windows=("3.3-3.7",), seeds=3, more="[jobs]\nseeds_per_job = 2\n")
+    assert invoke("scan", "plan", grid, "--output", copy).exit_code == 0
+    return Path(copy)
+
+
+def test_a_job_of_several_seeds_makes_those_that_are_missing(seeds):
+    manifest = ScanDirectory(seeds).read()
+    assert [[point.seed for point in chunk.points] for chunk in manifest.chunks] == [[1, 2], [3]]
+    first = seeds / manifest.points[0].output
+    before = first.stat().st_mtime_ns
+    result = invoke("scan", "job", seeds, "--index", "0")
+    assert result.exit_code == 0, result.output
+    assert first.stat().st_mtime_ns == before
+    found = [read_artifact(seeds / point.output, SCAN_POINT).groups for point in manifest.chunks[0].points]
+    assert [int(groups["point"]["seed"]) for groups in found] == [1, 2]
+    assert found[0]["events"]["identity"] != found[1]["events"]["identity"]
+    assert "2 done, 1 waiting" in words(invoke("scan", "status", seeds))
+
+
+def test_a_seed_that_dies_does_not_take_the_others_with_it(seeds, monkeypatch):
+    from anomaly_cli.scans import jobs
+
+    chain = jobs.run_chain
+
+    def die_at_first(run, config, *rest):
+        if config.seed == 1:
+            raise MemoryError("no memory left")
+        return chain(run, config, *rest)
+
+    monkeypatch.setattr(jobs, "run_chain", die_at_first)
+    manifest = ScanDirectory(seeds).read()
+    first, second = (seeds / point.output for point in manifest.chunks[0].points)
+    first.unlink()
+    assert invoke("scan", "job", seeds, "--index", "0").exit_code == 1
+    assert (first.exists(), second.exists()) == (False, True)
+    assert "died: 3.3-3.7 TeV curtains_f4f_efficient-plain-inject150-seed1 no memory left" in words(
+        invoke("scan", "status", seeds)
+    )
+    monkeypatch.setattr(jobs, "run_chain", chain)
+    before = second.stat().st_mtime_ns
+    assert invoke("scan", "job", seeds, "--index", "0").exit_code == 0
+    assert (first.exists(), second.stat().st_mtime_ns) == (True, before)
+
+
+def test_the_size_of_jobs_changes_no_result_and_marks_follow_the_results(seeds, write_grid):
+    from anomaly_cli.scans.engine import mark_finished
+
+    scan = ScanDirectory(seeds)
+    old = scan.read()
+    grid = write_grid(windows=("3.3-3.7",), seeds=3, more="[jobs]\nseeds_per_job = 1\n")
+    assert invoke("scan", "plan", grid, "--output", seeds).exit_code == 0
+    new = scan.read()
+    assert ([p.key for p in new.points], len(new.chunks)) == ([p.key for p in old.points], 3)
+    mark_finished(scan, new)
+    assert [(seeds / chunk.output).exists() for chunk in new.chunks] == [True, False, False]
+    (seeds / new.points[0].output).unlink()
+    mark_finished(scan, new)
+    assert not list((seeds / "chunks").rglob("*.done"))
+
+
+def test_a_full_disk_ends_in_a_sentence_and_the_job_can_be_tried_again(scan):
+    import resource
+
+    point = ScanDirectory(scan).read().points[0]
+    (scan / point.output).unlink()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        result = invoke("scan", "job", scan, "--index", "0")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (result.exit_code, "cannot be written (File too large)" in words(result)) == (4, True)
+    assert not (scan / point.output).exists()
+    assert not list((scan / "work").glob("*"))
+    assert "1 died" in words(invoke("scan", "status", scan))
+    assert invoke("scan", "job", scan, "--index", "0").exit_code == 0
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory, data_file, half_done):
+    """A scan of one region with everything measured that a grid may ask for; its base flow is there already."""
+    from grids import GRID
+
+    folder = tmp_path_factory.mktemp("measured")
+    shutil.copytree(half_done / "bases", folder / "scan" / "bases")
+    grid = GRID.format(windows='"3.3-3.7"', seeds=1, data=data_file, ensemble=1)
+    grid = grid.replace("closure = false", 'closure = false\nmeasure = ["windows", "permutations"]')
+    grid = grid.replace("toys = 1000", "toys = 1000\nwindows = 3\nwindow_width = 0.5\npermutations = 2")
+    (folder / "scan.toml").write_text(grid)
+    planned = invoke("scan", "plan", folder / "scan.toml", "--output", folder / "scan")
+    assert planned.exit_code == 0, planned.output
+    result = invoke("scan", "job", folder / "scan", "--index", "0")
+    assert result.exit_code == 0, result.output
+    return folder / "scan"
+
+
+def test_measured_uncertainties_enter_z_and_both_z_are_shown(measured, half_done):
+    tests, plain = (
+        read_artifact(path / ScanDirectory(path).read().points[0].output, SCAN_POINT).groups["tests"]
+        for path in (measured, half_done)
+    )
+    assert np.isfinite(tests["closure_uncertainty"]).all()
+    assert (tests["overdispersion"] >= 1.0).all()
+    assert tests["z_without"].tolist() == plain["z"].tolist() == plain["z_without"].tolist()
+    assert (np.abs(tests["z"]) < np.abs(tests["z_without"])).all()
+    output = words(invoke("scan", "collect", measured))
+    assert "Z also the closure uncertainty in 2 of 2 tests and the k-fold over-dispersion in 2 of 2" in output
+
+
+def test_where_nothing_was_measured_the_table_says_so(scan):
+    assert "over-dispersion were not measured, so Z is the same" in words(invoke("scan", "collect", scan))
+
+
+def test_a_point_whose_windows_cannot_be_measured_keeps_its_result_and_says_why(scan, write_grid):
+    grid = write_grid(windows=("3.1-4.3",))
+    grid.write_text(grid.read_text().replace("closure = false", 'closure = false\nmeasure = ["windows"]'))
+    assert invoke("scan", "plan", grid, "--output", scan).exit_code == 0
+    assert invoke("scan", "job", scan, "--index", "0").exit_code == 0
+    output = words(invoke("scan", "collect", scan))
+    assert "Not measured at 1 points: validation windows: the data leave" in output
+    assert read_artifact(scan / "scan_result.h5", SCAN).groups["points"]["state"].tolist() == ["done"]

@@ -26,7 +26,7 @@ def test_every_combination_is_one_job_with_a_file_of_its_own(write_grid, tmp_pat
     manifest = plan(write_grid(seeds=3, more=more), tmp_path / "scan")
     assert len(manifest.points) == 2 * 3 * 2
     assert len({point.output for point in manifest.points}) == len(manifest.points)
-    assert len({point.log for point in manifest.points}) == len(manifest.points)
+    assert len({point.record for point in manifest.points}) == len(manifest.points)
     assert {manifest.config(point).classifier.leaves for point in manifest.points} == {15, 31}
 
 
@@ -113,6 +113,7 @@ def test_automatic_windows_overlap_and_hold_enough_events(write_grid, tmp_path):
         ("[grid2]\n", "did you mean 'grid'?"),
         ("[jobs]\nprocess = 1\n", "did you mean 'processes'?"),
         ("[jobs]\nprocesses = 0\n", "needs processes"),
+        ("[jobs]\nseeds_per_job = 0\n", "seeds_per_job >= 1"),
         ("[variants.'a b']\n", "letters, digits"),
         ("[variants.other]\ndata = { inject = 3 }\n", "cannot change 'data'"),
         ("[variants.other]\nclassifier = { leafs = 3 }\n", "did you mean 'leaves'?"),

@@ -68,6 +68,22 @@ def test_other_events_are_cut_as_the_observed_ones_are():
     assert np.array_equal(passes(selection, observed), selection.is_observed_selected)
 
 
+def test_a_weight_counts_as_that_many_copies_of_an_event():
+    rng = np.random.default_rng(6)
+    score, fold, copies = rng.standard_normal(4000), rng.integers(0, 5, 4000), rng.integers(1, 4, 4000)
+    ids = np.arange(4000)
+    weighted = ScoredEvents(ids, ids, copies.astype(float), fold, score)
+    times = np.repeat(ids, copies)
+    repeated = ScoredEvents(np.arange(len(times)), times, np.ones(len(times)), fold[times], score[times])
+    observed = scored(rng.standard_normal(1000), rng.integers(0, 5, 1000), first_id=10_000)
+    first, second = select(observed, weighted, 0.1), select(observed, repeated, 0.1)
+    assert first.efficiency == pytest.approx(second.efficiency, rel=1e-2)
+    assert first.n_sources == pytest.approx(second.n_sources, rel=2e-2)
+    assert first.efficiency_uncertainty == pytest.approx(second.efficiency_uncertainty, rel=2e-2)
+    chosen = copies[first.is_template_selected]
+    assert first.n_sources == pytest.approx(chosen.sum() ** 2 / (chosen**2).sum())
+
+
 def test_a_weighted_template_is_cut_by_weight():
     """Two template events of weight one half are one of weight one."""
     rng = np.random.default_rng(5)

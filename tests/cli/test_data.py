@@ -161,6 +161,34 @@ def test_weighted_events_are_drawn_to_unit_weight(tmp_path):
     assert (read_artifact(tmp_path / "run" / "split.h5", schema.SPLIT).events("sr").weight == 1).all()
 
 
+def test_data_that_lose_most_events_to_their_weights_are_warned_of(tmp_path):
+    manifest, _ = write_own(tmp_path, lambda n: np.where(np.arange(n) % 100, 0.05, 1.0))
+    result = split(tmp_path, "--data", manifest, "--inject", "all")
+    assert "events are left at unit weight" in " ".join(result.output.split())
+
+
+def test_a_reference_keeps_its_weights_and_the_bound_made_of_it_has_them(tmp_path):
+    own = ["--inject", "20", "--reference", write_own(tmp_path, lambda n: 1.0 + np.arange(n) % 3)[0]]
+    (tmp_path / "d").mkdir()
+    manifest, _ = write_own(tmp_path / "d")
+    text = (tmp_path / "d" / "mine.csv").read_text().splitlines()
+    (tmp_path / "d" / "mine.csv").write_text("\n".join(text[:-1]) + "\n")  # not the very same file
+    result = split(tmp_path, "--data", manifest, *own)
+    assert result.exit_code == 0, result.output
+    weight = read_artifact(tmp_path / "run" / "truth.h5", schema.TRUTH).events("reference").weight
+    held_back = weight[weight != 1.0]
+    assert held_back.max() / held_back.min() == pytest.approx(3.0)
+    assert held_back.mean() == pytest.approx(1.0)
+    result = invoke("template", "--run", tmp_path / "run", "--method", "over_idealised")
+    assert result.exit_code == 0, result.output
+    template = read_artifact(tmp_path / "run" / "template.h5", schema.TEMPLATE).events("events")
+    assert template.weight.std() > 0.3
+    method = ["--set", "template.method=curtains_f4f"]
+    result = invoke("significance", "calibrate", "--run", tmp_path / "run", *method)
+    assert result.exit_code == 2
+    assert "events of equal weight" in " ".join(result.output.split())
+
+
 def test_a_master_key_makes_observed_data_labelled(tmp_path):
     rows = shipped_rows(20)
     data = write_official(tmp_path / "a.h5", rows[:, :14], OFFICIAL_COLUMNS)

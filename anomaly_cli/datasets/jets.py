@@ -21,19 +21,13 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import FloatArray, IntArray
-from anomaly_cli.datasets.features import JET_COLUMNS
+from anomaly_cli.datasets.features import BETAS, EXTENDED_COLUMNS, MOST_AXES, OFFICIAL_COLUMNS, tau_name
 
 RADIUS = 1.0
 LOWEST_JET_PT = 20.0
 """Jets below are not looked at [GeV]."""
 TRIGGER_PT, TRIGGER_ETA = 1200.0, 2.5
 """What the leading jet passes in LHCO-like events: pT [GeV], |eta|."""
-BETAS = (0.5, 1.0, 2.0)
-"""Angular exponents of the extended set."""
-MOST_AXES = 9
-"""Largest N of the extended set: 2 x (mass + 9 x 3 tau) = 56 numbers an event."""
-EXTENDED_TAUS = tuple((n, beta) for beta in BETAS for n in range(1, MOST_AXES + 1) if beta != 1.0 or n > 3)
-"""What the extended set adds to tau1 to tau3 at beta = 1."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +65,7 @@ class Dijets:
 
 def jet_columns(is_extended: bool) -> tuple[str, ...]:
     """Return the names of the columns: the official 14, or 14 + 48."""
-    names = [f"{name}j{jet}" for jet in (1, 2) for name in JET_COLUMNS]
-    if is_extended:
-        names += [f"{tau_name(n, beta)}j{jet}" for jet in (1, 2) for n, beta in EXTENDED_TAUS]
-    return tuple(names)
-
-
-def tau_name(n: int, beta: float) -> str:
-    """Return the column of tau_N with exponent beta, as `tau2b05`; beta = 1 has no suffix."""
-    return f"tau{n}" + ("" if beta == 1.0 else f"b{beta:g}".replace(".", ""))
+    return (*OFFICIAL_COLUMNS, *EXTENDED_COLUMNS) if is_extended else OFFICIAL_COLUMNS
 
 
 def require_fastjet() -> None:

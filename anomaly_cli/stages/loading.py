@@ -17,7 +17,7 @@ from anomaly_cli.core.errors import AnomalyWarning, ConfigError, DataError, Phys
 from anomaly_cli.core.events import FEATURES, Events, concatenate, make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.datasets.features import check_features
+from anomaly_cli.datasets.features import check_features, expand_features
 from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest, shipped_file
 from anomaly_cli.datasets.own import event_file, is_own_manifest, load_own_manifest
 from anomaly_cli.datasets.pseudodata import relative_weights, unweight
@@ -111,8 +111,10 @@ def choose_features(config: Config) -> tuple[str, ...]:
         ConfigError: for a name that is unknown or repeated.
     """
     path, names = Path(config.data.file), tuple(config.data.features)
-    known = tuple(load_own_manifest(path).features) if is_own_manifest(path) else FEATURES
-    return known if names == DEFAULT else check_features(names, known)
+    if is_own_manifest(path):
+        known = tuple(load_own_manifest(path).features)
+        return known if names == DEFAULT else check_features(names, known)
+    return FEATURES if names == DEFAULT else check_features(expand_features(names))
 
 
 def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, streams: Streams) -> Loaded:

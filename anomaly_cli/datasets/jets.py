@@ -84,7 +84,9 @@ def require_fastjet() -> None:
         ) from error
 
 
-def find_dijets(events: Constituents, is_extended: bool = False, n_constituents: int = 0) -> Dijets:
+def find_dijets(
+    events: Constituents, is_extended: bool = False, n_constituents: int = 0, *, only_triggered: bool = False
+) -> Dijets:
     """Cluster every event (anti-kT, R = 1.0) and measure its two jets of largest pT.
 
     tau_N = sum_i pT_i min_k (dR_ik)^beta, not normalised, one-pass kT axes.
@@ -93,6 +95,8 @@ def find_dijets(events: Constituents, is_extended: bool = False, n_constituents:
         events: the constituents.
         is_extended: whether to add tau1 to tau9 with beta = 0.5, 1, 2.
         n_constituents: constituents to keep of each jet, the leading ones in pT.
+        only_triggered: whether events whose leading jet fails the trigger are taken for events without two
+            jets; their N-subjettiness, which costs most, is not measured.
     """
     import awkward as ak
     import fastjet
@@ -105,6 +109,9 @@ def find_dijets(events: Constituents, is_extended: bool = False, n_constituents:
         order = ak.argsort(jets.px**2 + jets.py**2, axis=1, ascending=False, stable=True)[:, :2]
         jets, members = jets[order], members[order]
         has_two = np.asarray(ak.num(jets) == 2)
+        if only_triggered:
+            momenta = [np.asarray(ak.fill_none(ak.firsts(jets[key]), 0.0)) for key in ("px", "py", "pz")]
+            has_two &= passes_trigger(np.column_stack(momenta))
         jets, members = jets[has_two], members[has_two]
         columns = {key: np.asarray(ak.flatten(jets[key])).reshape(-1, 2) for key in ("px", "py", "pz", "E")}
         taus = _measure_taus(ak.flatten(members, axis=1), definition, is_extended)
@@ -118,6 +125,17 @@ def find_dijets(events: Constituents, is_extended: bool = False, n_constituents:
     if n_constituents:
         kept[has_two] = _leading(members, n_constituents)
     return Dijets(rows, has_two, kept)
+
+
+def passes_trigger(rows: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return whether the leading jet has pT > 1.2 TeV and |eta| < 2.5, `(n,)`; NaN does not pass.
+
+    Args:
+        rows: px, py, pz of the leading jet in the first three columns `(n, 3 or more)` [GeV].
+    """
+    pt = np.hypot(rows[:, 0], rows[:, 1])
+    passes: npt.NDArray[np.bool_] = (pt > TRIGGER_PT) & (np.abs(rows[:, 2]) < pt * np.sinh(TRIGGER_ETA))
+    return passes
 
 
 def _measure_taus(jets: Any, definition: Any, is_extended: bool) -> dict[str, FloatArray]:

@@ -66,6 +66,7 @@ class Events:
 
     def take(self, selection: npt.NDArray[Any]) -> Events:
         """Return the events of a mask `(n,)` or of indices `(k,)`."""
+        selection = np.flatnonzero(selection) if selection.dtype == np.bool_ else selection
         return replace(
             self,
             mjj=self.mjj[selection],

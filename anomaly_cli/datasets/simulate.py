@@ -38,7 +38,7 @@ from anomaly_cli.datasets.generator import (
 from anomaly_cli.datasets.jets import Constituents, find_dijets, quiet_stdout, require_fastjet
 from anomaly_cli.datasets.workers import in_order
 
-VERSION = 1
+VERSION = 2
 """Raised when the same settings would give other events."""
 CHUNK_EVENTS = 1000
 """Generated events of a chunk, not counting those stopped early."""

@@ -25,17 +25,17 @@ from typing import Any
 import numpy as np
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
+from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import measure_improvement
 from anomaly_cli.artifacts.contents import Truth, read_split, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.classifiers import kfold
 from anomaly_cli.config import Config, load_config
 from anomaly_cli.core.events import concatenate
-from anomaly_cli.core.folds import FoldScores
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.search import Search, make_search_template
+from anomaly_cli.stages.search import Search, make_search_template, scored
 from anomaly_cli.stages.split import make_split
 from anomaly_cli.stages.validation import find_searches
 
@@ -70,7 +70,8 @@ def measure(config: Config, search: Search, truth: Truth, processes: int) -> tup
     template = make_search_template(injected, config, streams, resources).events
     workers = kfold.Resources(processes, 1, silent)
     observed = kfold.score_in_folds([injected.sr, template], config.classifier, streams, workers)[0]
-    parts = [FoldScores(observed.fold[mask], observed.score[mask]) for mask in (~is_signal, is_signal)]
+    found = scored(injected.sr, observed)
+    parts = [ScoredEvents(*(column[mask] for column in vars(found).values())) for mask in (~is_signal, is_signal)]
     return auc, measure_improvement(parts[0], parts[1], EFFICIENCY).sic
 
 

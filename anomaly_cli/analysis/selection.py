@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.events import effective_number
 from anomaly_cli.core.folds import FloatArray, IntArray, hash_uniform
 
 BoolArray = npt.NDArray[np.bool_]
@@ -70,7 +71,7 @@ def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency
         in_template, in_observed = np.flatnonzero(template.fold == fold), np.flatnonzero(observed.fold == fold)
         ties = hash_uniform(template.event_id[in_template], TIE_SALT)
         order = np.lexsort((ties, template.score[in_template]))[::-1]
-        n_kept = _number_to_keep(template.weight[in_template[order]], background_efficiency)
+        n_kept = number_to_keep(template.weight[in_template[order]], background_efficiency)
         if n_kept < 1:
             raise PhysicsError(
                 f"significance: {len(in_template)} template events in fold {fold} are too few for a background"
@@ -96,7 +97,7 @@ def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency
     )
 
 
-def _number_to_keep(weight: FloatArray, efficiency: float) -> int:
+def number_to_keep(weight: FloatArray, efficiency: float) -> int:
     """Return how many of the events, the largest score first, have about this share of the weight."""
     passed = np.cumsum(weight)
     return int(np.searchsorted(passed, efficiency * passed[-1] + weight.mean() / 2, side="right"))
@@ -124,8 +125,7 @@ def effective_sources(source_id: IntArray, weight: FloatArray) -> float:
     of sources if all are used equally, and less if a few dominate.
     """
     _, index = np.unique(source_id, return_inverse=True)
-    per_source = np.bincount(index, weights=weight)
-    return float(per_source.sum() ** 2 / (per_source**2).sum()) if len(per_source) else 0.0
+    return effective_number(np.bincount(index, weights=weight).astype(np.float64))
 
 
 def efficiency_uncertainty(template: ScoredEvents, is_selected: BoolArray) -> float:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anomaly_cli.analysis.selection import ScoredEvents, number_to_keep
 from anomaly_cli.core.errors import PhysicsError
-from anomaly_cli.core.folds import FoldScores
 
 
 @dataclass(frozen=True)
@@ -28,23 +28,24 @@ class Improvement:
         return self.signal_efficiency / float(np.sqrt(self.background_efficiency))
 
 
-def measure_improvement(background: FoldScores, signal: FoldScores, background_efficiency: float) -> Improvement:
+def measure_improvement(background: ScoredEvents, signal: ScoredEvents, background_efficiency: float) -> Improvement:
     """Return the signal efficiency at a background efficiency, cut fold by fold as the analysis does.
 
-    In each fold the cut is the m-th largest score of true background; none of these events may have been
-    used in a training that scored it.
+    In each fold the cut is the m-th largest score of true background, m events having the share of its weight;
+    none of these events may have been used in a training that scored it.
 
     Raises:
         PhysicsError: where a fold has too little background for the efficiency.
     """
-    passed = 0
+    passed = 0.0
     for fold in np.unique(background.fold):
-        scores = np.sort(background.score[background.fold == fold])[::-1]
-        n_kept = round(background_efficiency * len(scores))
+        members = np.flatnonzero(background.fold == fold)
+        order = members[np.argsort(background.score[members], kind="stable")[::-1]]
+        scores, n_kept = background.score[order], number_to_keep(background.weight[order], background_efficiency)
         if n_kept < 1:
             raise PhysicsError(
                 f"evaluate: {len(scores)} reference events in fold {fold} are too few for a background efficiency of"
                 f" {background_efficiency:g}; hold back more with --reserve"
             )
-        passed += int((signal.score[signal.fold == fold] > scores[n_kept - 1]).sum())
-    return Improvement(background_efficiency, passed / len(signal.score))
+        passed += signal.weight[(signal.fold == fold) & (signal.score > scores[n_kept - 1])].sum()
+    return Improvement(background_efficiency, float(passed / signal.weight.sum()))

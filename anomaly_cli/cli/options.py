@@ -65,7 +65,11 @@ DropNan = Annotated[bool | None, typer.Option("--drop-nan", help="Leave out and 
 Strict = Annotated[bool | None, typer.Option("--strict", help="Refuse duplicate events instead of warning.")]
 Features = Annotated[
     str | None,
-    typer.Option("--features", metavar="NAME,...", help="As mj1,delta_mj,tau21_j1,tau21_j2. [default: all five]"),
+    typer.Option(
+        "--features",
+        metavar="NAME,...",
+        help="As mj1,delta_mj,tau21_j1, or extended. [default: all five]",
+    ),
 ]
 Method = Annotated[
     str | None, typer.Option("--method", help="Template method; 'anomaly methods' lists them. [default: curtains_f4f]")

@@ -66,6 +66,7 @@ class Events:
 
     def take(self, selection: npt.NDArray[Any]) -> Events:
         """Return the events of a mask `(n,)` or of indices `(k,)`."""
+        selection = np.flatnonzero(selection) if selection.dtype == np.bool_ else selection
         return replace(
             self,
             mjj=self.mjj[selection],
@@ -77,17 +78,28 @@ class Events:
 
 
 def make_events(
-    mjj: FloatArray, features: FloatArray, names: Sequence[str], event_id: IntArray, source_id: IntArray | None = None
+    mjj: FloatArray,
+    features: FloatArray,
+    names: Sequence[str],
+    event_id: IntArray,
+    source_id: IntArray | None = None,
+    *,
+    weight: FloatArray | None = None,
 ) -> Events:
-    """Return unit-weight events; without `source_id` every event is its own source."""
+    """Return events; without `source_id` every event is its own source, without `weight` all weigh 1."""
     return Events(
         mjj=np.asarray(mjj, dtype=np.float64),
         features=np.asarray(features, dtype=np.float64),
         event_id=np.asarray(event_id, dtype=np.int64),
         source_id=np.asarray(event_id if source_id is None else source_id, dtype=np.int64),
-        weight=np.ones(len(mjj)),
+        weight=np.ones(len(mjj)) if weight is None else np.asarray(weight, dtype=np.float64),
         names=tuple(names),
     )
+
+
+def effective_number(weight: FloatArray) -> float:
+    """Return how many events of equal weight know as much as these: (sum w)^2 / sum w^2; 0 without events."""
+    return float(weight.sum() ** 2 / (weight**2).sum()) if len(weight) else 0.0
 
 
 def concatenate(parts: Sequence[Events]) -> Events:

@@ -16,6 +16,26 @@ from anomaly_cli.core.records import nearest
 JET_COLUMNS = ("px", "py", "pz", "m", "tau1", "tau2", "tau3")
 OFFICIAL_COLUMNS = tuple(f"{name}j{jet}" for jet in (1, 2) for name in JET_COLUMNS)
 """The 14 kinematic columns of the official LHCO feature file, jets ordered by pT; `label` follows."""
+BETAS, MOST_AXES = (0.5, 1.0, 2.0), 9
+"""Angular exponents and largest N of the extended set."""
+
+
+def tau_name(n: int, beta: float) -> str:
+    """Return the column of tau_N with exponent beta, as `tau2b05`; beta = 1 has no suffix."""
+    return f"tau{n}" + ("" if beta == 1.0 else f"b{beta:g}".replace(".", ""))
+
+
+_TAUS = tuple(tau_name(n, beta) for beta in BETAS for n in range(1, MOST_AXES + 1))
+EXTENDED_COLUMNS = tuple(f"{tau}j{jet}" for jet in (1, 2) for tau in _TAUS if tau not in JET_COLUMNS)
+"""What `anomaly data features --extended` adds to the official columns."""
+SUBJETTINESSES = tuple(f"{tau}_j{jet}" for jet in (1, 2) for tau in _TAUS)
+"""tau_N of both jets as features, un-normalised; jets are ordered by mass."""
+FEATURE_SETS: Mapping[str, tuple[str, ...]] = {"extended": ("mj1", "delta_mj", *SUBJETTINESSES)}
+"""Features that are chosen by one name.
+
+`extended` has 2 + 2 x 27 = 56 features, the largest set of T. Finke et al., "Back to the roots: tree-based
+algorithms for weakly supervised anomaly detection", 2023, arXiv:2309.13111.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +55,12 @@ class EventFeatures:
     is_defined: npt.NDArray[np.bool_]
 
 
-def check_features(names: Sequence[str], known: Sequence[str] = FEATURES) -> tuple[str, ...]:
+def expand_features(names: Sequence[str]) -> tuple[str, ...]:
+    """Return features with the names of sets replaced by their members."""
+    return tuple(feature for name in names for feature in FEATURE_SETS.get(name, (name,)))
+
+
+def check_features(names: Sequence[str], known: Sequence[str] = (*FEATURES, *SUBJETTINESSES)) -> tuple[str, ...]:
     """Return `names` if each is a known feature, named once.
 
     Raises:
@@ -57,7 +82,8 @@ def compute_features(columns: Mapping[str, FloatArray], names: Sequence[str]) ->
     marked where a tau21 is among the chosen features, and the caller drops and counts them.
 
     Args:
-        columns: the official columns, `(n,)` each, [GeV]; tau un-normalised.
+        columns: the official columns, and those of the extended set that are asked for, `(n,)` each, [GeV]; tau
+            un-normalised.
         names: the features to return.
     """
     px, py, pz, mass, tau1, tau2 = (
@@ -80,6 +106,11 @@ def compute_features(columns: Mapping[str, FloatArray], names: Sequence[str]) ->
         "delta_r_jj": np.hypot(eta[0] - eta[1], delta_phi),
     }
     needs_tau = any(name.startswith("tau21") for name in names)
+    for name in names:
+        if name in SUBJETTINESSES:
+            tau, jet = name.split("_j")
+            pair = np.stack([columns[f"{tau}j1"], columns[f"{tau}j2"]])
+            available[name] = pair[lighter if jet == "1" else 1 - lighter, rows]
     return EventFeatures(
         mjj=np.sqrt(np.maximum(mjj2, 0.0)),
         values=np.stack([available[name] for name in names], axis=1),

@@ -21,19 +21,13 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import FloatArray, IntArray
-from anomaly_cli.datasets.features import JET_COLUMNS
+from anomaly_cli.datasets.features import BETAS, EXTENDED_COLUMNS, MOST_AXES, OFFICIAL_COLUMNS, tau_name
 
 RADIUS = 1.0
 LOWEST_JET_PT = 20.0
 """Jets below are not looked at [GeV]."""
 TRIGGER_PT, TRIGGER_ETA = 1200.0, 2.5
 """What the leading jet passes in LHCO-like events: pT [GeV], |eta|."""
-BETAS = (0.5, 1.0, 2.0)
-"""Angular exponents of the extended set."""
-MOST_AXES = 9
-"""Largest N of the extended set: 2 x (mass + 9 x 3 tau) = 56 numbers an event."""
-EXTENDED_TAUS = tuple((n, beta) for beta in BETAS for n in range(1, MOST_AXES + 1) if beta != 1.0 or n > 3)
-"""What the extended set adds to tau1 to tau3 at beta = 1."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +65,7 @@ class Dijets:
 
 def jet_columns(is_extended: bool) -> tuple[str, ...]:
     """Return the names of the columns: the official 14, or 14 + 48."""
-    names = [f"{name}j{jet}" for jet in (1, 2) for name in JET_COLUMNS]
-    if is_extended:
-        names += [f"{tau_name(n, beta)}j{jet}" for jet in (1, 2) for n, beta in EXTENDED_TAUS]
-    return tuple(names)
-
-
-def tau_name(n: int, beta: float) -> str:
-    """Return the column of tau_N with exponent beta, as `tau2b05`; beta = 1 has no suffix."""
-    return f"tau{n}" + ("" if beta == 1.0 else f"b{beta:g}".replace(".", ""))
+    return (*OFFICIAL_COLUMNS, *EXTENDED_COLUMNS) if is_extended else OFFICIAL_COLUMNS
 
 
 def require_fastjet() -> None:
@@ -98,7 +84,9 @@ def require_fastjet() -> None:
         ) from error
 
 
-def find_dijets(events: Constituents, is_extended: bool = False, n_constituents: int = 0) -> Dijets:
+def find_dijets(
+    events: Constituents, is_extended: bool = False, n_constituents: int = 0, *, only_triggered: bool = False
+) -> Dijets:
     """Cluster every event (anti-kT, R = 1.0) and measure its two jets of largest pT.
 
     tau_N = sum_i pT_i min_k (dR_ik)^beta, not normalised, one-pass kT axes.
@@ -107,6 +95,8 @@ def find_dijets(events: Constituents, is_extended: bool = False, n_constituents:
         events: the constituents.
         is_extended: whether to add tau1 to tau9 with beta = 0.5, 1, 2.
         n_constituents: constituents to keep of each jet, the leading ones in pT.
+        only_triggered: whether events whose leading jet fails the trigger are taken for events without two
+            jets; their N-subjettiness, which costs most, is not measured.
     """
     import awkward as ak
     import fastjet
@@ -119,6 +109,9 @@ def find_dijets(events: Constituents, is_extended: bool = False, n_constituents:
         order = ak.argsort(jets.px**2 + jets.py**2, axis=1, ascending=False, stable=True)[:, :2]
         jets, members = jets[order], members[order]
         has_two = np.asarray(ak.num(jets) == 2)
+        if only_triggered:
+            momenta = [np.asarray(ak.fill_none(ak.firsts(jets[key]), 0.0)) for key in ("px", "py", "pz")]
+            has_two &= passes_trigger(np.column_stack(momenta))
         jets, members = jets[has_two], members[has_two]
         columns = {key: np.asarray(ak.flatten(jets[key])).reshape(-1, 2) for key in ("px", "py", "pz", "E")}
         taus = _measure_taus(ak.flatten(members, axis=1), definition, is_extended)
@@ -132,6 +125,17 @@ def find_dijets(events: Constituents, is_extended: bool = False, n_constituents:
     if n_constituents:
         kept[has_two] = _leading(members, n_constituents)
     return Dijets(rows, has_two, kept)
+
+
+def passes_trigger(rows: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return whether the leading jet has pT > 1.2 TeV and |eta| < 2.5, `(n,)`; NaN does not pass.
+
+    Args:
+        rows: px, py, pz of the leading jet in the first three columns `(n, 3 or more)` [GeV].
+    """
+    pt = np.hypot(rows[:, 0], rows[:, 1])
+    passes: npt.NDArray[np.bool_] = (pt > TRIGGER_PT) & (np.abs(rows[:, 2]) < pt * np.sinh(TRIGGER_ETA))
+    return passes
 
 
 def _measure_taus(jets: Any, definition: Any, is_extended: bool) -> dict[str, FloatArray]:

@@ -83,6 +83,11 @@ def divide_labelled(
     )
 
 
+def relative_weights(weight: FloatArray) -> FloatArray:
+    """Return weights `(n,)` divided by their mean."""
+    return weight / weight.mean() if len(weight) else weight
+
+
 def unweight(weight: FloatArray, streams: Streams) -> BoolArray:
     """Return which weighted events make a sample of unit weight, `(n,)`.
 

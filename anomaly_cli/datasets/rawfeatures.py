@@ -16,7 +16,7 @@ from anomaly_cli.core.errors import ConfigError, DataError, first_line
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.datasets.containers import RawPlace, read_table
 from anomaly_cli.datasets.frames import write_frame, written_in_one_step
-from anomaly_cli.datasets.jets import Constituents, find_dijets, jet_columns, require_fastjet
+from anomaly_cli.datasets.jets import Constituents, find_dijets, jet_columns, passes_trigger, require_fastjet
 from anomaly_cli.datasets.readers import read_master_key
 from anomaly_cli.datasets.workers import in_order
 
@@ -90,8 +90,6 @@ def make_features(source: Path, target: Path, options: RawOptions, processes: in
     Raises:
         DataError: where the source cannot be used or the target cannot be written.
     """
-    from anomaly_cli.datasets.simulate import passes_trigger
-
     require_fastjet()
     place = locate_raw(source)
     if target.exists():

@@ -14,7 +14,13 @@ from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.containers import CATHODE_COLUMNS, RawPlace, Table, read_table, require_file
-from anomaly_cli.datasets.features import OFFICIAL_COLUMNS, EventFeatures, compute_features
+from anomaly_cli.datasets.features import (
+    EXTENDED_COLUMNS,
+    OFFICIAL_COLUMNS,
+    SUBJETTINESSES,
+    EventFeatures,
+    compute_features,
+)
 from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own
 
 BoolArray = npt.NDArray[np.bool_]
@@ -58,7 +64,7 @@ class EventTable:
         """Features that can be had from this file."""
         if DIRECT in self.columns:
             return tuple(name for name in self.columns if name != DIRECT)
-        return FEATURES
+        return (*FEATURES, *(name for name in SUBJETTINESSES if name.replace("_", "") in self.columns))
 
     def compute(self, names: Sequence[str]) -> EventFeatures:
         """Return mass and features.
@@ -68,10 +74,10 @@ class EventTable:
         """
         for name in names:
             if name not in self.feature_names:
-                raise ConfigError(
-                    f"--features: this file ({self.layout}) has no feature '{name}';"
-                    f" {nearest(name, self.feature_names)}"
-                )
+                advice = nearest(name, self.feature_names)
+                if name in SUBJETTINESSES:
+                    advice = "make it from raw events with 'anomaly data features RAW OUT --extended'"
+                raise ConfigError(f"--features: this file ({self.layout}) has no feature '{name}'; {advice}")
         if DIRECT not in self.columns:
             return compute_features(self.columns, names)
         values = np.stack([self.columns[name] for name in names], axis=1)
@@ -155,7 +161,8 @@ def detect_layout(path: Path, table: Table) -> EventTable:
             return _curtains(table)
         missing = [name for name in OFFICIAL_COLUMNS if name not in names]
         if not missing:
-            columns = {name: table.columns[name] for name in OFFICIAL_COLUMNS}
+            extended = [name for name in EXTENDED_COLUMNS if name in names]
+            columns = {name: table.columns[name] for name in (*OFFICIAL_COLUMNS, *extended)}
             return _make(OFFICIAL, columns, table.columns.get("label"), None)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error

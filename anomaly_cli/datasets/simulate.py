@@ -35,17 +35,10 @@ from anomaly_cli.datasets.generator import (
     generate,
     require_pythia,
 )
-from anomaly_cli.datasets.jets import (
-    TRIGGER_ETA,
-    TRIGGER_PT,
-    Constituents,
-    find_dijets,
-    quiet_stdout,
-    require_fastjet,
-)
+from anomaly_cli.datasets.jets import Constituents, find_dijets, quiet_stdout, require_fastjet
 from anomaly_cli.datasets.workers import in_order
 
-VERSION = 1
+VERSION = 2
 """Raised when the same settings would give other events."""
 CHUNK_EVENTS = 1000
 """Generated events of a chunk, not counting those stopped early."""
@@ -179,15 +172,8 @@ def measure_events(particles: Particles, n_events: int, generator: np.random.Gen
     """Return the official columns of the events that pass the trigger, `(n, 14)`."""
     seen = simulate_detector(particles, generator)
     count = np.bincount(seen.event, minlength=n_events)
-    jets = find_dijets(Constituents(count, seen.pt, seen.eta, seen.phi))
-    return jets.rows[jets.has_two & passes_trigger(jets.rows)].astype(np.float32)
-
-
-def passes_trigger(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Return whether the leading jet has pT > 1.2 TeV and |eta| < 2.5, `(n,)`; NaN does not pass."""
-    pt = np.hypot(rows[:, 0], rows[:, 1])
-    passes: npt.NDArray[np.bool_] = (pt > TRIGGER_PT) & (np.abs(rows[:, 2]) < pt * np.sinh(TRIGGER_ETA))
-    return passes
+    jets = find_dijets(Constituents(count, seen.pt, seen.eta, seen.phi), only_triggered=True)
+    return jets.rows[jets.has_two].astype(np.float32)
 
 
 def _chunk_file(folder: Path, number: int) -> Path:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, PhysicsError
-from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.events import Events, concatenate, effective_number
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Progress
 from anomaly_cli.core.streams import Streams
@@ -27,7 +27,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 VALIDATION_FRACTION = 0.1
 """Fraction of the training events kept for validation and early stopping, by hash of the event id."""
 FEWEST_SIMULATED = 500
-"""Fewer simulated events than this in a side-band or the signal region cannot be used."""
+"""With fewer simulated events in a side-band or the signal region, by effective number, nothing is learnt."""
 
 
 class Need(Enum):
@@ -75,8 +75,8 @@ class SimulationInputs(TemplateInputs):
     """What a method that declares `Need.SIMULATION` sees besides.
 
     Attributes:
-        simulation: simulated background in the side-bands and the signal region; ids are negative, so
-            that they never meet those of observed events.
+        simulation: simulated background in the side-bands and the signal region, with its weights; ids
+            are negative, so that they never meet those of observed events.
     """
 
     simulation: Events
@@ -88,10 +88,12 @@ class SimulationInputs(TemplateInputs):
             PhysicsError: where there are too few to learn from.
         """
         inside = self.simulation.take(window.contains(self.simulation.mjj))
-        if len(inside) < FEWEST_SIMULATED:
+        n_effective = effective_number(inside.weight)
+        if n_effective < FEWEST_SIMULATED:
+            worth = f" worth {n_effective:.0f} of equal weight" if n_effective < len(inside) - 0.5 else ""
             raise PhysicsError(
-                f"the simulation has {len(inside)} events in {window.text} TeV, at least {FEWEST_SIMULATED} are needed;"
-                " give a larger file with --simulation"
+                f"the simulation has {len(inside)} events{worth} in {window.text} TeV, at least {FEWEST_SIMULATED} are"
+                " needed; give a larger file with --simulation"
             )
         return inside
 
@@ -124,7 +126,7 @@ class TruthInputs(TemplateInputs):
     """What a method that declares `Need.TRUTH` sees besides.
 
     Attributes:
-        background: true background in the signal region that is not in the pseudo-data.
+        background: true background in the signal region that is not in the pseudo-data, with its weights.
     """
 
     background: Events

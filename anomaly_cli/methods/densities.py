@@ -112,6 +112,23 @@ def draw_sources(events: Events, n: int, generator: np.random.Generator) -> IntA
     return np.concatenate(rounds)[:n]
 
 
+def draw_by_weight(weight: FloatArray, n: int, generator: np.random.Generator) -> IntArray:
+    """Return `n` indices of events `(n,)`, in random order, each event as often as its weight asks for.
+
+    An event of weight w is drawn n w / sum(w) times, rounded up or down at random (systematic sampling).
+
+    References:
+        G. Kitagawa, "Monte Carlo filter and smoother for non-Gaussian nonlinear state space models",
+        J. Comput. Graph. Stat. 5 (1996) 1.
+    """
+    order = generator.permutation(len(weight))
+    reach = np.cumsum(weight[order])
+    position = (np.arange(n) + generator.random()) * (reach[-1] / n)
+    drawn = order[np.minimum(np.searchsorted(reach, position, side="right"), len(weight) - 1)]
+    shuffled: IntArray = generator.permutation(drawn)
+    return shuffled
+
+
 def generated_sample(
     scaler: MassScaler, events: Events, target_masses: FloatArray, scaled: FloatArray, streams: Streams
 ) -> Sample:

@@ -51,8 +51,8 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
     every mass, by a fit to the observed side-bands and one to the simulation at all masses, which nothing is
     blind to: the difference of the marginals is in the two scalings, and the transport starts as the identity.
 
-    Each target mass is given the simulated event of the same rank in mass, so that the template has the
-    requested masses and events hardly change theirs.
+    Simulated events are drawn in proportion to their weights. Each target mass is given the drawn event of the
+    same rank in mass, so that the template has the requested masses and events hardly change theirs.
 
     Attributes:
         direction: `forward` or `inverse` train the transport one way under the density of the observed or
@@ -102,7 +102,11 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         given = require(inputs, SimulationInputs, self.name)
         bands = [given.simulated(window) for window in inputs.regions.side_bands]
         in_sr = given.simulated(inputs.regions.sr)
-        everywhere = [bands[0], in_sr, bands[1]]
+        draws = context.streams.generator("scaling")
+        everywhere = [
+            part.take(np.sort(densities.draw_by_weight(part.weight, len(part), draws)))
+            for part in (bands[0], in_sr, bands[1])
+        ]
         scalers = (
             densities.fit_scaler(everywhere, self.scaling),
             densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling),
@@ -168,8 +172,11 @@ def _side(
     """Return events scaled as their side is, at masses scaled alike on both sides, and how many were clipped."""
     x, n_clipped = scalers[which].transform(events.mjj, events.features)
     mass = densities.to_tensor(scalers[1].mass(events.mjj)[:, None])
-    indices = (torch.from_numpy(np.flatnonzero(mask)) for mask in (~is_validation, is_validation))
-    return nets.Side(densities.to_tensor(x), mass, *indices), n_clipped
+    training_indices, validation_indices = (
+        torch.from_numpy(np.flatnonzero(mask)) for mask in (~is_validation, is_validation)
+    )
+    weight = densities.to_tensor(events.weight / events.weight.mean()) if np.ptp(events.weight) > 0.0 else None
+    return nets.Side(densities.to_tensor(x), mass, training_indices, validation_indices, weight), n_clipped
 
 
 class FittedFlowsForFlows(FittedTemplate):
@@ -181,8 +188,8 @@ class FittedFlowsForFlows(FittedTemplate):
         self.events = events
 
     def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Move simulated events to the target masses; every event is used about equally often."""
-        sources = densities.draw_sources(self.events, len(target_masses), streams.generator("sources"))
+        """Move simulated events to the target masses; each is used about as often as its weight says."""
+        sources = densities.draw_by_weight(self.events.weight, len(target_masses), streams.generator("sources"))
         by_rank = np.empty_like(sources)
         by_rank[np.argsort(target_masses, kind="stable")] = sources[np.argsort(self.events.mjj[sources], kind="stable")]
         chosen = self.events.take(by_rank)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.events import Events, make_events
+from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods.base import FittedTemplate, Sample
 
 
 class FittedEvents(FittedTemplate):
-    """Given events, each used at most once, at their own mass.
+    """Given events, each used at most once, at their own mass and with their own weight.
 
     Args:
         events: the events.
@@ -32,8 +33,7 @@ class FittedEvents(FittedTemplate):
             chosen = streams.generator("events").permutation(len(events))[: len(target_masses)]
             events = events.take(np.sort(chosen))
         n, d = events.features.shape
-        copies = make_events(events.mjj, events.features, events.names, np.arange(n), events.source_id)
-        return Sample(copies, np.zeros(d, dtype=np.int64))
+        return Sample(replace(events, event_id=np.arange(n)), np.zeros(d, dtype=np.int64))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return nothing: there is nothing to keep."""

@@ -29,7 +29,6 @@ from anomaly_cli.methods.base import (
     SimulationInputs,
     TemplateInputs,
     TemplateMethod,
-    TrainingRow,
     require,
 )
 from anomaly_cli.nets import training
@@ -42,7 +41,8 @@ class Salad(TemplateMethod):
     """Settings of SALAD.
 
     A network separates observed from simulated side-band events, with the mass among its inputs; the ratio
-    p / (1 - p) of its output, taken at signal-region masses, weights the simulated signal-region events.
+    p / (1 - p) of its output, taken at signal-region masses, multiplies the weights of the simulated
+    signal-region events.
 
     Attributes:
         hidden: widths of the hidden layers.
@@ -50,7 +50,7 @@ class Salad(TemplateMethod):
         batch_size: events per step.
         learning_rate: largest learning rate.
         patience: epochs without improvement before training stops.
-        largest_weight: weights are held below this multiple of their mean.
+        largest_weight: the ratio is held below this multiple of its mean.
     """
 
     name: ClassVar[str] = "salad"
@@ -88,7 +88,9 @@ class Salad(TemplateMethod):
         with training.seeded(context.streams.integer("training"), context.threads) as generator:
             data = densities.ScaledEvents.make(scaler, both, is_validation)
             ratio = make_perceptron(len(both.names) + 1, self.hidden)
-            rows = self._train(ratio, data, n_observed, trainer, generator)
+            task = _ratio_task(ratio, data, both.weight, n_observed)
+            schedule = training.Schedule(self.epochs, self.batch_size, self.learning_rate, self.patience)
+            rows = trainer.train("ratio", "learning_rate", task, schedule, generator)
         fitted = FittedSalad(scaler, ratio, given.simulated(inputs.regions.sr), self.largest_weight)
         fitted.keep_training(rows, both.names, data.n_clipped)
         return fitted
@@ -100,28 +102,27 @@ class Salad(TemplateMethod):
         densities.load_module(ratio, arrays, "ratio")
         return FittedSalad(densities.load_scaler(arrays), ratio, events, self.largest_weight)
 
-    def _train(
-        self,
-        ratio: nn.Module,
-        data: densities.ScaledEvents,
-        n_observed: int,
-        trainer: densities.Trainer,
-        generator: torch.Generator,
-    ) -> list[TrainingRow]:
-        is_observed = torch.arange(len(data.x)) < n_observed
-        share = n_observed / len(data.x)
-        weight = torch.where(is_observed, 0.5 / share, 0.5 / (1.0 - share))
 
-        def loss(batch: Tensor, _: torch.Generator) -> Tensor:
-            log_ratio = ratio(torch.cat([data.x[batch], data.mass[batch]], dim=1)).squeeze(1)
-            target = is_observed[batch].float()
-            return nn.functional.binary_cross_entropy_with_logits(
-                log_ratio, target, weight=weight[batch], reduction="none"
-            )
+def _ratio_task(ratio: nn.Module, data: densities.ScaledEvents, weight: FloatArray, n_observed: int) -> training.Task:
+    """Return the training of observed against simulated events, both of the same total weight.
 
-        schedule = training.Schedule(self.epochs, self.batch_size, self.learning_rate, self.patience)
-        task = training.Task(ratio, loss, data.training, data.validation)
-        return trainer.train("ratio", "learning_rate", task, schedule, generator)
+    Args:
+        ratio: gives the logarithm of the ratio.
+        data: observed events, then simulated ones.
+        weight: of all of them `(n,)`.
+        n_observed: how many are observed.
+    """
+    is_observed = np.arange(len(weight)) < n_observed
+    total = np.where(is_observed, weight[:n_observed].sum(), weight[n_observed:].sum())
+    balanced, target = densities.to_tensor(0.5 * len(weight) * weight / total), densities.to_tensor(is_observed)
+
+    def loss(batch: Tensor, _: torch.Generator) -> Tensor:
+        log_ratio = ratio(torch.cat([data.x[batch], data.mass[batch]], dim=1)).squeeze(1)
+        return nn.functional.binary_cross_entropy_with_logits(
+            log_ratio, target[batch], weight=balanced[batch], reduction="none"
+        )
+
+    return training.Task(ratio, loss, data.training, data.validation)
 
 
 class FittedSalad(FittedTemplate):
@@ -134,7 +135,7 @@ class FittedSalad(FittedTemplate):
         self.largest_weight = largest_weight
 
     def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Return every simulated signal-region event once, weighted; the mean weight is 1."""
+        """Return every simulated signal-region event once, its weight times the ratio; the mean weight is 1."""
         events = self.events
         scaled, n_clipped = self.scaler.transform(events.mjj, events.features)
         x = np.column_stack([scaled, self.scaler.mass(events.mjj)])
@@ -142,8 +143,8 @@ class FittedSalad(FittedTemplate):
             log_ratio = np.concatenate(
                 [densities.to_array(self.ratio(densities.to_tensor(x[part]))) for part in densities.in_batches(len(x))]
             )
-        weight = np.exp(log_ratio[:, 0] - log_ratio.max())
-        weight = np.minimum(weight / weight.mean(), self.largest_weight)
+        ratio = np.exp(log_ratio[:, 0] - log_ratio.max())
+        weight = events.weight * np.minimum(ratio / np.average(ratio, weights=events.weight), self.largest_weight)
         weighted = replace(events, event_id=np.arange(len(events)), weight=weight / weight.mean())
         return Sample(weighted, n_clipped)
 

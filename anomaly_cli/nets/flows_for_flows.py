@@ -129,12 +129,18 @@ class Side:
         condition: `(n, c)`; c may be 0.
         training: indices of the training events.
         validation: indices of the validation events.
+        weight: of each event's loss `(n,)`, with a mean of 1; None where all weigh the same.
     """
 
     x: Tensor
     condition: Tensor
     training: Tensor
     validation: Tensor
+    weight: Tensor | None = None
+
+    def weighted(self, losses: Tensor, batch: Tensor) -> Tensor:
+        """Return the losses of a batch of indices times the weights of its events."""
+        return losses if self.weight is None else losses * self.weight[batch]
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,7 @@ def density_task(density: nn.Module, side: Side) -> Task:
     """Return the training of a density by maximum likelihood."""
 
     def loss(batch: Tensor, _: torch.Generator) -> Tensor:
-        return negative_log_density(density, side.x[batch], side.condition[batch])
+        return side.weighted(negative_log_density(density, side.x[batch], side.condition[batch]), batch)
 
     return Task(density, loss, side.training, side.validation)
 
@@ -257,7 +263,7 @@ class _TransportLoss:
         else:
             moved, log_det = self.transport.move_back(x, wanted, own)
         misfit = negative_log_density(self.densities[1 - start], moved, wanted)
-        return misfit - log_det + self.objective.penalty.of(moved, x, self.fraction)
+        return here.weighted(misfit - log_det + self.objective.penalty.of(moved, x, self.fraction), batch)
 
     def _draw(self, side: int, n: int, generator: torch.Generator) -> Tensor:
         """Return indices of events of a side, of its validation events during validation."""

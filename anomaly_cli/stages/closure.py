@@ -26,6 +26,7 @@ from anomaly_cli.artifacts.store import Artifact, read_artifact, write_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.methods.base import Need
 from anomaly_cli.methods.registry import find_methods
@@ -115,14 +116,19 @@ def _measure(check: _Check, resources: Resources) -> dict[str, Any]:
 
 
 def _distances(check: _Check, named: tuple[str, Sampled], d: int, resources: Resources) -> dict[str, Any]:
-    """Measure the distances in the `d` features; a weighted template is drawn anew by its weights."""
+    """Measure the distances in the `d` features."""
     name, sampled = named
     generator = resources.streams("closure").generator(f"distances/{check.name}")
-    points = sampled.points[:, :d]
-    if np.ptp(sampled.weight) > 0.0:
-        points = points[generator.choice(len(points), len(points), p=sampled.weight / sampled.weight.sum())]
-    found = measure_distances(points, check.compared.points[:, :d], generator)
-    return {"check": check.name, "points": name, **vars(found)}
+    points, compared = (_unweighted(part, generator)[:, :d] for part in (sampled, check.compared))
+    return {"check": check.name, "points": name, **vars(measure_distances(points, compared, generator))}
+
+
+def _unweighted(sampled: Sampled, generator: np.random.Generator) -> FloatArray:
+    """Return the points `(n, d)`; where they have weights, drawn anew by them."""
+    points, weight = sampled.points, sampled.weight
+    if np.ptp(weight) == 0.0:
+        return points
+    return points[generator.choice(len(points), len(points), p=weight / weight.sum())]
 
 
 def _columns(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:

@@ -17,16 +17,17 @@ from anomaly_cli.artifacts.store import Artifact, write_artifact
 from anomaly_cli.classifiers import kfold
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError, PhysicsError
-from anomaly_cli.core.events import Events
+from anomaly_cli.core.events import Events, effective_number
 from anomaly_cli.methods.base import Training
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.scoring import Contest, score
+from anomaly_cli.stages.search import scored
 
-STAGE, VERSION = "evaluate", 1
+STAGE, VERSION = "evaluate", 2
 EFFICIENCIES = (0.1, 0.01, 0.001)
 """Background efficiencies; those that keep no reference event are left out."""
 FEWEST_REFERENCE = 500
-"""Fewer reference background events than this measure nothing."""
+"""Fewer reference background events than this, by effective number, measure nothing."""
 IDEALISED = "idealised"
 
 
@@ -55,10 +56,10 @@ def make_evaluation(run: RunDirectory, config: Config, resources: Resources, ove
             "evaluate: needs labelled data with background held back and signal left over in the signal region;"
             " split them with --reserve 0.4 (and fewer signal events with --inject), or --reference FILE"
         )
-    n_reference = len(truth.background(sr))
+    n_reference = effective_number(truth.background(sr).weight)
     if n_reference < FEWEST_REFERENCE:
         raise PhysicsError(
-            f"evaluate: {n_reference} reference background events in the signal region are too few,"
+            f"evaluate: {n_reference:.0f} reference background events in the signal region are too few,"
             f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
     plan = plan_evaluate(run, config, split, template, truth)
@@ -110,9 +111,11 @@ def measure_gain(
         resources.processes, resources.threads, resources.progress, f"evaluate: {method} template"
     )
     scores = score(contest, [background, signal], config.classifier, resources.streams("classify"), workers)
-    smallest = int(np.bincount(scores[2].fold).min())
+    scored_background, scored_signal = scored(background, scores[2]), scored(signal, scores[3])
+    fold = scored_background.fold
+    smallest = min(effective_number(scored_background.weight[fold == index]) for index in np.unique(fold))
     return [
-        measure_improvement(scores[2], scores[3], efficiency)
+        measure_improvement(scored_background, scored_signal, efficiency)
         for efficiency in EFFICIENCIES
         if round(efficiency * smallest) >= 1
     ]

@@ -18,7 +18,7 @@ from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.datasets.own import event_file, is_own_manifest
-from anomaly_cli.datasets.pseudodata import unweight
+from anomaly_cli.datasets.pseudodata import relative_weights
 from anomaly_cli.datasets.readers import read_events
 from anomaly_cli.methods.base import (
     ADVICE,
@@ -103,19 +103,21 @@ def _simulation_file(config: Config) -> Path:
 
 
 def read_simulation(config: Config, features: tuple[str, ...], regions: Regions) -> Events:
-    """Return simulated background in the side-bands and the signal region, at unit weight; ids are negative.
+    """Return simulated background in the side-bands and the signal region; ids are negative.
+
+    Weights are scaled to a mean of 1: a simulation says how events are distributed, not how many there are.
 
     Raises:
-        AnomalyError: where the file is missing or has another layout.
+        AnomalyError: where the file is missing, has another layout or negative weights.
     """
     table = read_events(_simulation_file(config))
     found = table.compute(features)
     usable = found.is_defined & np.any([window.contains(found.mjj) for window in regions.named().values()], axis=0)
     if table.is_labelled:
         usable &= ~table.is_signal
-    usable &= unweight(table.weight, Streams(config.seed).child("template/simulation"))
-    rows = np.flatnonzero(usable)
-    return make_events(found.mjj[rows], found.values[rows], features, -1 - rows)
+    rows = np.flatnonzero(usable & (table.weight > 0.0))
+    weight = relative_weights(table.weight[rows])
+    return make_events(found.mjj[rows], found.values[rows], features, -1 - rows, weight=weight)
 
 
 def base_file(run: RunDirectory, config: Config) -> Path:

@@ -15,17 +15,19 @@ from anomaly_cli.config import Config, DataSettings
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import AnomalyWarning, ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import FEATURES, Events, concatenate, make_events
-from anomaly_cli.core.folds import IntArray
+from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.datasets.features import check_features
+from anomaly_cli.datasets.features import check_features, expand_features
 from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest, shipped_file
 from anomaly_cli.datasets.own import event_file, is_own_manifest, load_own_manifest
-from anomaly_cli.datasets.pseudodata import unweight
+from anomaly_cli.datasets.pseudodata import relative_weights, unweight
 from anomaly_cli.datasets.readers import EventTable, read_events
 
 DEFAULT = ("default",)
 OPTIONS = {"data": "--data", "inject_from": "--inject-from", "reference": "--reference"}
 """Where a user names the files of each role."""
+FEW_KEPT = 0.1
+"""A share of weighted data left at unit weight below this is warned of."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,17 @@ def choose_features(config: Config) -> tuple[str, ...]:
         ConfigError: for a name that is unknown or repeated.
     """
     path, names = Path(config.data.file), tuple(config.data.features)
-    known = tuple(load_own_manifest(path).features) if is_own_manifest(path) else FEATURES
-    return known if names == DEFAULT else check_features(names, known)
+    if is_own_manifest(path):
+        known = tuple(load_own_manifest(path).features)
+        return known if names == DEFAULT else check_features(names, known)
+    return FEATURES if names == DEFAULT else check_features(expand_features(names))
 
 
 def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, streams: Streams) -> Loaded:
     """Read one file, counting what every step leaves.
 
-    Events without a usable tau21 are left out; weighted events are drawn to unit weight.
+    Events without a usable tau21 are left out. What is counted, data and injected signals, is drawn to unit
+    weight; a reference keeps its weights, scaled to a mean of 1.
 
     Raises:
         DataError: where the file cannot be used, or has duplicates and `strict` is set.
@@ -134,10 +139,16 @@ def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, st
     cutflow.add("tau1 > 0 in both jets" if any(n.startswith("tau21") for n in names) else "no further cut", len(usable))
     if not len(usable):
         raise PhysicsError(f"{source.path}: no usable events are left; every jet has tau1 = 0")
-    if (table.weight != 1.0).any():
-        usable = usable[unweight(table.weight[usable], streams.child(f"source/{index}"))]
-        cutflow.add("drawn to unit weight", len(usable))
-    events = make_events(features.mjj[usable], features.values[usable], names, usable)
+    if source.role == "reference":
+        usable = usable[table.weight[usable] > 0.0]
+        weight = relative_weights(table.weight[usable])
+    else:
+        if np.ptp(table.weight) > 0.0:
+            usable = usable[unweight(table.weight[usable], streams.child(f"source/{index}"))]
+            cutflow.add("drawn to unit weight", len(usable))
+            _tell_lost(source.path, table.weight, len(usable))
+        weight = np.ones(len(usable))
+    events = make_events(features.mjj[usable], features.values[usable], names, usable, weight=weight)
     is_signal = table.is_signal[usable] if table.is_labelled else table.is_signal
     return Loaded(events, is_signal, table.is_labelled, np.full(len(usable), index), table.row[usable])
 
@@ -148,6 +159,17 @@ def _available(table: EventTable, config: Config) -> tuple[str, ...]:
     if tuple(config.data.features) == DEFAULT and not is_own_manifest(Path(config.data.file)):
         return tuple(name for name in names if name in table.feature_names)
     return names
+
+
+def _tell_lost(path: Path, weight: FloatArray, n_kept: int) -> None:
+    if n_kept < FEW_KEPT * len(weight):
+        warnings.warn(
+            f"{path}: only {n_kept} of {len(weight)} weighted events are left at unit weight, since the largest weight"
+            f" is {weight.max() / weight.mean():.0f} times the mean; use data of nearly equal weights, or give weighted"
+            " simulation with --simulation or --reference, where every event is used with its weight",
+            AnomalyWarning,
+            stacklevel=2,
+        )
 
 
 def _tell_duplicates(path: Path, table: EventTable, is_strict: bool) -> None:

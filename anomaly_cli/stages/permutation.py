@@ -30,6 +30,7 @@ from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.datasets.pseudodata import unweight
 from anomaly_cli.methods.base import Training
 from anomaly_cli.stages.blinding import is_blinded
 from anomaly_cli.stages.counting import loosest_first
@@ -38,7 +39,7 @@ from anomaly_cli.stages.measurements import configured_digest
 from anomaly_cli.stages.search import scored
 from anomaly_cli.stages.template import configured_method
 
-STAGE, VERSION = "permutation", 1
+STAGE, VERSION = "permutation", 2
 
 
 def plan_permutation(run: RunDirectory, config: Config, split: Artifact, template: Artifact) -> Plan:
@@ -94,16 +95,17 @@ def make_permutation(run: RunDirectory, config: Config, resources: Resources, ov
 
 
 def _use_sources_once(template: Events, streams: Streams) -> Events:
-    """Return one template event per source, chosen at random."""
+    """Return one template event per source, chosen at random, drawn to unit weight as the data are."""
     order = streams.generator("sources").permutation(len(template))
     _, first = np.unique(template.source_id[order], return_index=True)
-    return template.take(order[first])
+    single = template.take(order[first])
+    return single.take(unweight(single.weight, streams))
 
 
 def _with_own_ids(events: Events) -> Events:
     """Number events anew, each its own source, so that nothing but the label tells them apart."""
     ids = np.arange(len(events))
-    return replace(events, event_id=ids, source_id=ids)
+    return replace(events, event_id=ids, source_id=ids, weight=np.ones(len(events)))
 
 
 def _count(events: Events, n_observed: int, config: Config, streams: Streams, resources: Resources) -> FloatArray:

@@ -107,13 +107,18 @@ def require_truth(run: RunDirectory, split: Artifact) -> Truth:
     """Return the truth of a run.
 
     Raises:
-        ConfigError: where its data have no labels.
+        ConfigError: where its data have no labels, or its reference is weighted.
     """
     truth = read_truth(run, split)
     if truth is None:
         raise ConfigError(
             "pseudo-experiments are drawn from a model of labelled background, and the data have no labels; calibrate"
             " with simulated data of the same kind, in a run directory of its own"
+        )
+    if not np.allclose(truth.reference.weight, 1.0):
+        raise ConfigError(
+            "pseudo-experiments are made of events of equal weight, and those of --reference differ; split without it,"
+            " or with a reference of equal weights"
         )
     return truth
 

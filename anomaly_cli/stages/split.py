@@ -23,7 +23,7 @@ from anomaly_cli.datasets.pseudodata import divide_labelled
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.loading import Loaded, Source, choose_features, join, load_source, plan_sources, source_digests
 
-STAGE, VERSION = "split", 2
+STAGE, VERSION = "split", 3
 
 
 def plan_split(run: RunDirectory, config: Config) -> Plan:

@@ -22,8 +22,8 @@ from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.inputs import has_seen, input_digests, method_inputs, read_base
 from anomaly_cli.stages.training_curves import training_columns
 
-MODEL_STAGE, MODEL_VERSION = "template model", 1
-SAMPLE_STAGE, SAMPLE_VERSION = "template", 1
+MODEL_STAGE, MODEL_VERSION = "template model", 2
+SAMPLE_STAGE, SAMPLE_VERSION = "template", 2
 
 
 def plan_model(run: RunDirectory, config: Config, split: Artifact) -> Plan:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
+from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import measure_improvement
 from anomaly_cli.core.errors import PhysicsError
-from anomaly_cli.core.folds import FoldScores
 
 
 def normal(n, seed, shift=0.0, first_id=0):
@@ -32,16 +32,31 @@ def test_copies_of_a_source_do_not_fake_separation_or_shrink_the_error():
     assert found.error == pytest.approx(measure_separation(first, other, 1, 1).error)
 
 
+def scored(fold, score, weight=1.0):
+    ids = np.arange(len(fold))
+    return ScoredEvents(ids, ids, np.broadcast_to(weight, len(fold)), fold, score)
+
+
 def test_improvement_is_signal_efficiency_over_root_of_background_efficiency():
     fold = np.arange(10_000) % 5
-    background = FoldScores(fold, np.arange(10_000) / 10_000)
-    signal = FoldScores(fold, np.where(np.arange(10_000) < 3000, 2.0, -1.0))
+    background = scored(fold, np.arange(10_000) / 10_000)
+    signal = scored(fold, np.where(np.arange(10_000) < 3000, 2.0, -1.0))
     found = measure_improvement(background, signal, 0.01)
     assert found.signal_efficiency == pytest.approx(0.3)
     assert found.sic == pytest.approx(3.0)
 
 
+def test_improvement_counts_weights_as_that_many_events():
+    rng = np.random.default_rng(3)
+    fold, score, weight = rng.integers(0, 5, 4000), rng.standard_normal(4000), rng.integers(1, 4, 4000)
+    signal_score = rng.standard_normal(4000) + 1.0
+    weighted = measure_improvement(scored(fold, score, weight), scored(fold, signal_score, weight), 0.05)
+    copies = [scored(np.repeat(fold, weight), np.repeat(values, weight)) for values in (score, signal_score)]
+    repeated = measure_improvement(copies[0], copies[1], 0.05)
+    assert weighted.signal_efficiency == pytest.approx(repeated.signal_efficiency, abs=2e-3)
+
+
 def test_too_little_background_for_an_efficiency_is_refused():
-    scores = FoldScores(np.arange(100) % 5, np.arange(100.0))
+    scores = scored(np.arange(100) % 5, np.arange(100.0))
     with pytest.raises(PhysicsError, match="too few"):
         measure_improvement(scores, scores, 0.001)

@@ -5,6 +5,7 @@ import pytest
 
 from anomaly_cli.analysis.selection import ScoredEvents, effective_sources, efficiency_uncertainty, passes, select
 from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.stages.bump import pass_rate_flatness
 
 
 def scored(score, fold, source=None, first_id=0):
@@ -68,6 +69,22 @@ def test_other_events_are_cut_as_the_observed_ones_are():
     assert np.array_equal(passes(selection, observed), selection.is_observed_selected)
 
 
+def test_a_weight_counts_as_that_many_copies_of_an_event():
+    rng = np.random.default_rng(6)
+    score, fold, copies = rng.standard_normal(4000), rng.integers(0, 5, 4000), rng.integers(1, 4, 4000)
+    ids = np.arange(4000)
+    weighted = ScoredEvents(ids, ids, copies.astype(float), fold, score)
+    times = np.repeat(ids, copies)
+    repeated = ScoredEvents(np.arange(len(times)), times, np.ones(len(times)), fold[times], score[times])
+    observed = scored(rng.standard_normal(1000), rng.integers(0, 5, 1000), first_id=10_000)
+    first, second = select(observed, weighted, 0.1), select(observed, repeated, 0.1)
+    assert first.efficiency == pytest.approx(second.efficiency, rel=1e-2)
+    assert first.n_sources == pytest.approx(second.n_sources, rel=2e-2)
+    assert first.efficiency_uncertainty == pytest.approx(second.efficiency_uncertainty, rel=2e-2)
+    chosen = copies[first.is_template_selected]
+    assert first.n_sources == pytest.approx(chosen.sum() ** 2 / (chosen**2).sum())
+
+
 def test_a_weighted_template_is_cut_by_weight():
     """Two template events of weight one half are one of weight one."""
     rng = np.random.default_rng(5)
@@ -81,3 +98,18 @@ def test_a_weighted_template_is_cut_by_weight():
     assert second.efficiency == pytest.approx(first.efficiency, rel=1e-2)
     assert second.n_sources == pytest.approx(first.n_sources, rel=3e-2)
     assert abs(int(second.is_observed_selected.sum()) - int(first.is_observed_selected.sum())) <= 5
+
+
+def test_the_flatness_of_the_pass_rate_counts_a_weight_as_copies():
+    rng = np.random.default_rng(7)
+    ids, copies = np.arange(6000), rng.integers(1, 4, 6000)
+    mjj, score, fold = rng.uniform(3300, 3700, 6000), rng.standard_normal(6000), rng.integers(0, 5, 6000)
+    observed = scored(rng.standard_normal(1000), rng.integers(0, 5, 1000), first_id=10_000)
+    weighted = ScoredEvents(ids, ids, copies.astype(float), fold, score)
+    times = np.repeat(ids, copies)
+    repeated = ScoredEvents(np.arange(len(times)), times, np.ones(len(times)), fold[times], score[times])
+    first = pass_rate_flatness(mjj, weighted.weight, select(observed, weighted, 0.2))
+    second = pass_rate_flatness(mjj[times], repeated.weight, select(observed, repeated, 0.2))
+    assert first == pytest.approx(second, abs=0.15)
+    sculpted = ScoredEvents(ids, ids, weighted.weight, fold, score + (mjj - 3500) / 200)
+    assert pass_rate_flatness(mjj, weighted.weight, select(observed, sculpted, 0.2)) < 1e-6

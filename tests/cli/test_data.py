@@ -9,7 +9,7 @@ from toys import shipped_rows, write_official
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import file_digest, read_artifact
-from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.datasets.features import EXTENDED_COLUMNS, OFFICIAL_COLUMNS
 from anomaly_cli.datasets.readers import read_events
 
 WINDOW = ("--signal-region", "3.3-3.7")
@@ -159,6 +159,65 @@ def test_weighted_events_are_drawn_to_unit_weight(tmp_path):
     truth = read_artifact(tmp_path / "run" / "truth.h5", schema.TRUTH).groups["observed"]
     assert (truth["source_row"] % 2 == 1).sum() == n // 2  # weight 1: every one is kept
     assert (read_artifact(tmp_path / "run" / "split.h5", schema.SPLIT).events("sr").weight == 1).all()
+
+
+def test_data_that_lose_most_events_to_their_weights_are_warned_of(tmp_path):
+    manifest, _ = write_own(tmp_path, lambda n: np.where(np.arange(n) % 100, 0.05, 1.0))
+    result = split(tmp_path, "--data", manifest, "--inject", "all")
+    assert "events are left at unit weight" in " ".join(result.output.split())
+
+
+def test_a_reference_keeps_its_weights_and_the_bound_made_of_it_has_them(tmp_path):
+    own = ["--inject", "20", "--reference", write_own(tmp_path, lambda n: 1.0 + np.arange(n) % 3)[0]]
+    (tmp_path / "d").mkdir()
+    manifest, _ = write_own(tmp_path / "d")
+    text = (tmp_path / "d" / "mine.csv").read_text().splitlines()
+    (tmp_path / "d" / "mine.csv").write_text("\n".join(text[:-1]) + "\n")  # not the very same file
+    result = split(tmp_path, "--data", manifest, *own)
+    assert result.exit_code == 0, result.output
+    weight = read_artifact(tmp_path / "run" / "truth.h5", schema.TRUTH).events("reference").weight
+    held_back = weight[weight != 1.0]
+    assert held_back.max() / held_back.min() == pytest.approx(3.0)
+    assert held_back.mean() == pytest.approx(1.0)
+    result = invoke("template", "--run", tmp_path / "run", "--method", "over_idealised")
+    assert result.exit_code == 0, result.output
+    template = read_artifact(tmp_path / "run" / "template.h5", schema.TEMPLATE).events("events")
+    assert template.weight.std() > 0.3
+    method = ["--set", "template.method=curtains_f4f"]
+    result = invoke("significance", "calibrate", "--run", tmp_path / "run", *method)
+    assert result.exit_code == 2
+    assert "events of equal weight" in " ".join(result.output.split())
+
+
+def test_the_extended_set_has_56_features_ordered_by_jet_mass(tmp_path):
+    rows = shipped_rows(20)
+    taus = np.random.default_rng(1).random((len(rows), len(EXTENDED_COLUMNS)))
+    names = (*OFFICIAL_COLUMNS, "label", *EXTENDED_COLUMNS)
+    data = write_official(tmp_path / "a.h5", np.column_stack([rows, taus]), names)
+    result = split(tmp_path, "--data", data, "--inject", "all", "--features", "extended")
+    assert result.exit_code == 0, result.output
+    artifact = read_artifact(tmp_path / "run" / "split.h5", schema.SPLIT)
+    assert len(artifact.features) == 56
+    events, truth = artifact.events("sr"), read_artifact(tmp_path / "run" / "truth.h5", schema.TRUTH)
+    origin = truth.groups["observed"]["source_row"][events.event_id]
+    is_second_lighter = rows[origin, 10] < rows[origin, 3]
+    for feature, jets in (("tau4_j1", ("tau4j1", "tau4j2")), ("tau9b2_j2", ("tau9b2j2", "tau9b2j1"))):
+        first, second = (taus[origin, EXTENDED_COLUMNS.index(name)] for name in jets)
+        found = events.features[:, artifact.features.index(feature)]
+        assert np.array_equal(found, np.where(is_second_lighter, second, first))
+    single = split(tmp_path, "--data", data, "--inject", "all", "--features", "mj1,tau3_j1,tau1b05_j2", name="b")
+    assert single.exit_code == 0, single.output
+
+
+def test_extended_features_of_a_file_without_them_are_refused_with_the_way_to_make_them(tmp_path):
+    data = write_official(tmp_path / "a.h5", shipped_rows(50))
+    result = split(tmp_path, "--data", data, "--features", "extended")
+    assert result.exit_code == 2
+    text = " ".join(result.output.split())
+    assert "has no feature 'tau1b05_j1'" in text
+    assert "anomaly data features RAW OUT --extended" in text
+    assert split(tmp_path, "--data", data, "--features", "extended,mj1").exit_code == 2
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_master_key_makes_observed_data_labelled(tmp_path):

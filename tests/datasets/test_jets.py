@@ -10,7 +10,7 @@ from toys import write_official
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.progress import silent
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
-from anomaly_cli.datasets.jets import Constituents, find_dijets, jet_columns
+from anomaly_cli.datasets.jets import Constituents, find_dijets, jet_columns, passes_trigger
 from anomaly_cli.datasets.rawfeatures import CHUNK_EVENTS, RawOptions, make_features
 from anomaly_cli.datasets.readers import read_events
 
@@ -55,6 +55,19 @@ def test_two_particles_a_jet_are_clustered_and_measured_by_hand():
     assert row["tau1j1"] == pytest.approx(500 * 0.4, rel=1e-3)
     assert row["tau2j1"] == pytest.approx(0, abs=1e-6)
     assert row["mj2"] == pytest.approx(np.sqrt(2 * 900 * 300 * (1 - np.cos(0.3))))
+
+
+def test_only_triggered_events_are_measured_where_that_is_enough():
+    generator = np.random.default_rng(8)
+    events = [[(scale * pt, eta, phi) for pt, eta, phi in toy_event(generator)] for scale in (0.3, 1.0, 0.1, 1.2)]
+    events.insert(1, [])
+    count = np.array([len(event) for event in events])
+    pt, eta, phi = np.array([slot for event in events for slot in event]).T
+    full, fast = (find_dijets(Constituents(count, pt, eta, phi), only_triggered=flag) for flag in (False, True))
+    passing = full.has_two & passes_trigger(full.rows)
+    assert 0 < passing.sum() < len(events) - 1
+    assert np.array_equal(fast.has_two, passing)
+    assert np.array_equal(fast.rows[passing], full.rows[passing])
 
 
 def test_an_event_with_one_jet_is_left_out_and_counted(tmp_path):

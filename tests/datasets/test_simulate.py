@@ -18,8 +18,9 @@ from anomaly_cli.datasets.detector import (
     tracking_efficiency,
 )
 from anomaly_cli.datasets.generator import Process
+from anomaly_cli.datasets.jets import passes_trigger
 from anomaly_cli.datasets.readers import read_events
-from anomaly_cli.datasets.simulate import Simulation, passes_trigger, simulate
+from anomaly_cli.datasets.simulate import Simulation, simulate
 
 
 def particles(code, energy, eta=0.3, n=20_000):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from anomaly_cli.methods.densities import ScaledEvents, draw_sources, limit_epochs
+from anomaly_cli.methods.densities import ScaledEvents, draw_by_weight, draw_sources, limit_epochs
 from anomaly_cli.methods.registry import make_method
 
 
@@ -25,6 +25,15 @@ def test_every_source_is_used_equally_often():
     counts = np.bincount(drawn, minlength=7)
     assert len(drawn) == 23
     assert set(counts) == {3, 4}
+
+
+def test_events_are_drawn_as_often_as_their_weight_says():
+    weight = np.array([0.5, 1.0, 2.0, 4.0, 0.0, 0.25])
+    drawn = draw_by_weight(weight, 1000, np.random.default_rng(1))
+    assert np.abs(np.bincount(drawn, minlength=6) - 1000 * weight / weight.sum()).max() <= 1.0
+    equal = draw_by_weight(np.full(101, 0.3), 101, np.random.default_rng(2))
+    assert sorted(equal) == list(range(101))
+    assert np.abs(np.corrcoef(equal, np.arange(101))[0, 1]) < 0.4  # in random order
 
 
 def test_the_defaults_leave_the_shipped_data_their_epochs():

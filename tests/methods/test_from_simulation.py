@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from toys import REGIONS, toy_inputs, toy_simulation
 
+from anomaly_cli.analysis.selection import effective_sources
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
@@ -52,6 +55,42 @@ def test_a_simulation_without_enough_events_in_a_window_is_refused(inputs):
     few = inputs.simulation.take(inputs.simulation.mjj < REGIONS.sr.high)
     with pytest.raises(PhysicsError, match=r"0 events in 3.7-4.6 TeV.*--simulation"):
         fit(SimulationInputs(**{**vars(inputs), "simulation": few}))
+
+
+def thinned(simulation, share=0.25):
+    """Simulation of which events with a negative first feature are thinned, and weighted to make up for it."""
+    kept = (simulation.features[:, 0] > 0.0) | (np.random.default_rng(4).random(len(simulation)) < share)
+    events = simulation.take(kept)
+    weight = np.where(events.features[:, 0] > 0.0, 1.0, 1.0 / share)
+    return replace(events, weight=weight / weight.mean())
+
+
+QUICK_OF = {"flows_for_flows": QUICK, "salad": {"epochs": 3}}
+
+
+@pytest.mark.parametrize("method", ["flows_for_flows", "salad"])
+def test_a_weighted_simulation_stands_for_the_events_it_weighs(inputs, method):
+    masses = np.random.default_rng(1).uniform(REGIONS.sr.low, REGIONS.sr.high, 8209)
+    context = Context(Streams(1), 1, silent)
+    templates = [
+        make_method(method, QUICK_OF[method])
+        .fit(replace(inputs, simulation=simulation), context)
+        .sample(masses, Streams(1))
+        for simulation in (inputs.simulation, thinned(inputs.simulation))
+    ]
+    (full, weighted) = (sample.events for sample in templates)
+    below = [np.average(e.features[:, 0] < 0.0, weights=e.weight) for e in (full, weighted)]
+    error = np.sqrt(0.25 / effective_sources(weighted.source_id, weighted.weight))
+    assert abs(below[0] - below[1]) < 5 * error + 0.02  # the trainings differ
+    assert weighted.weight.mean() == pytest.approx(1.0)
+    assert effective_sources(weighted.source_id, weighted.weight) < 0.8 * effective_sources(full.source_id, full.weight)
+
+
+def test_few_effective_events_are_refused_however_many_rows_there_are(inputs):
+    simulation = inputs.simulation
+    weight = np.where(np.arange(len(simulation)) % 100 == 0, 1e4, 1.0)
+    with pytest.raises(PhysicsError, match=r"events worth \d+ of equal weight in 3-3.3 TeV"):
+        fit(replace(inputs, simulation=replace(simulation, weight=weight)))
 
 
 def test_settings_that_do_not_fit_are_refused():

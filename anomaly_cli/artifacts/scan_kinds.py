@@ -66,7 +66,7 @@ SCAN_POINT = Kind(
         "events": Group(
             {
                 "identity": Column("str", "", "", "hash of what determines the events; equal: the same events"),
-                "n_observed": Column("i8", "", "", "events in the signal region"),
+                "n_observed": Column("i8", "", "", "events in the signal region; -1 while it is blinded"),
                 "n_expected": Column("f8", "", "", "side-band fit in the signal region, before any cut"),
                 "uncertainty": Column("f8", "", "", "its uncertainty"),
                 "fit_p_value": Column("f8", "", "", "goodness of the side-band fit"),
@@ -101,7 +101,7 @@ SCAN = Kind(
                 "state": Column("str", "p", "", "done, failed, blinded or missing"),
                 "reason": Column("str", "p", "", "why it failed"),
                 "events": Column("str", "p", "", "hash of what determines the events"),
-                "n_observed": Column("i8", "p", "", "events in the signal region; -1 where unknown"),
+                "n_observed": Column("i8", "p", "", "events in the signal region; -1 where unknown or blinded"),
                 "n_expected": Column("f8", "p", "", "side-band fit in the signal region; NaN where unknown"),
                 "closure_auc": Column("f8", "p", "", "template against held-out side-bands; NaN where unknown"),
                 "closure_auc_error": Column("f8", "p", "", "statistical error"),

@@ -165,6 +165,7 @@ PERMUTATION = Kind(
                 "n_template": Column("i8", "", "", "template events used, one per source"),
             },
             "size of the exchangeable sample",
+            tells_region=True,
         ),
     },
 )

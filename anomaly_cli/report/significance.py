@@ -165,14 +165,15 @@ def permutation_table(permutation: Artifact) -> Table:
     """Return what k-fold training alone does to Z."""
     n = len(permutation.groups["permutations"]["z"])
     counts = permutation.groups["counts"]
+    rows = rows_of(permutation.groups["tests"])
+    is_blinded = any(math.isnan(row["z_observed"]) for row in rows)
+    size = f" of {int(counts['n_observed'])} observed and {int(counts['n_template'])} template events"
     table = make_table(
-        f"Label permutation: {n} permutations of {int(counts['n_observed'])} observed and"
-        f" {int(counts['n_template'])} template events",
+        f"Label permutation: {n} permutations{'' if is_blinded else size}",
         ["cut", "std of Z", "mean Z", "Z with true labels", "permutation p"],
         "Each source is used once, so Z differs from the counting experiment's.",
     )
-    for row in rows_of(permutation.groups["tests"]):
-        is_blinded = math.isnan(row["z_observed"])
+    for row in rows:
         table.add_row(
             percent(row["background_efficiency"]),
             f"{row['overdispersion']:.2f} +- {row['overdispersion_error']:.2f}",

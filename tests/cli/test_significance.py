@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -225,6 +226,45 @@ def test_observed_data_are_blinded_until_said_otherwise(observed, tmp_path):
     assert "Z with true labels" in permuted
     assert not (run / "significance.h5").exists()
     assert not (run / "unblinding.json").exists()
+
+
+def test_no_command_tells_the_number_of_blinded_events(observed, tmp_path):
+    """Nor the size of the template, nor numbers that add up to it."""
+    run = Path(shutil.copytree(observed, tmp_path / "run"))
+    printed = run_ok("closure", "--run", run, "--overwrite")
+    printed += run_ok("significance", "permute", "--run", run, "--permutations", "2", "--processes", "1")
+    run_ok("base", "--run", run, "--without", "3.3-3.7", *("--set", "methods.curtains_f4f_efficient.base_epochs=1"))
+    printed += (
+        run_ok("split", "--run", run)
+        + run_ok("summary", "--run", run)
+        + run_ok("data", "describe", observed.parent / "observed.h5")
+    )
+    artifacts = sorted(run.glob("*.h5"))
+    assert {path.stem for path in artifacts} >= {
+        "split",
+        "model",
+        "template",
+        "scores",
+        "closure",
+        "permutation",
+        "base_flow",
+    }
+    explained = {path.stem: run_ok("inspect", path) for path in artifacts}
+    split, template = read_any(run / "split.h5"), read_any(run / "template.h5")
+    secrets = {len(split.groups[name]["mjj"]) for name in ("sr", "rest")} | {len(template.groups["events"]["mjj"])}
+    secrets.add(sum(len(split.groups[name]["mjj"]) for name in ("sb1", "sr", "sb2")))
+    for name, text in {**explained, "printed": printed}.items():
+        numbers = {int(number) for number in re.findall(r"\d+", text)}
+        assert not numbers & secrets, name
+    moved = Path(shutil.copy(run / "template.h5", tmp_path / "template.h5"))
+    assert "the signal region is blinded" in run_ok("inspect", moved)
+    run_ok("run", "--run", run, "--unblind", "--processes", "1")
+    for name in ("split", "template", "scores"):
+        assert str(len(split.groups["sr"]["mjj"])) in run_ok("inspect", run / f"{name}.h5") or name == "template"
+        assert "is blinded" not in run_ok("inspect", run / f"{name}.h5")
+    run_ok("classify", "--run", run, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    assert "is blinded" in run_ok("inspect", run / "scores.h5")
+    assert "is blinded" not in run_ok("inspect", run / "split.h5")
 
 
 def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):

@@ -15,7 +15,8 @@ from conftest import FAST, invoke
 from toys import shipped_rows, write_official
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.store import read_any, read_artifact
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.stages.experiments import divide_records
@@ -87,6 +88,61 @@ def test_limits_expected_and_observed(fresh):
     limits = read_artifact(fresh / "limits.h5", schema.LIMITS).groups["tests"]
     assert (np.diff(limits["expected"], axis=1) > 0).all()
     assert (limits["observed"] > 0).all()
+
+
+def write_injection(run, digest, injected=(0, 150, 300, 600), efficiency=lambda n: 0.3 * n / 600, each=4):
+    """Write an injection study by hand: at 20 % twice as much is selected as at 5 %."""
+    rng = np.random.default_rng(1)
+    jobs = [n for n in injected for _ in range(each)]
+    selected = np.array([[rng.poisson(2 * n * efficiency(n)), rng.poisson(n * efficiency(n))] for n in jobs])
+    zeros = np.zeros((len(jobs), 2))
+    experiments = {"index": range(len(jobs)), "seed": [1] * len(jobs), "n_injected": jobs, "n_signal": selected}
+    experiments |= {
+        "n_observed": zeros.astype(int),
+        **dict.fromkeys(("n_expected", "z", "z_statistical", "limit"), zeros),
+    }
+    names = schema.INJECTION.groups["tests"].columns
+    tests = {name: [0.0, 0.0] for name in names} | {"background_efficiency": [0.2, 0.05], "n_injected": [0, 0]}
+    tests["n_experiments"] = [each, each]
+    groups = {"experiments": experiments, "failed": {"index": [], "reason": []}, "tests": tests}
+    provenance = Provenance("injection", 1, {"settings_digest": digest}, 1, {})
+    write_artifact(run / "injection.h5", schema.INJECTION, groups, provenance)
+
+
+def test_a_limit_on_the_strength_needs_the_injection_study_of_these_settings(fresh):
+    assert "inject-scan' measures it" in " ".join(run_ok("significance", "limits", "--run", fresh).split())
+    digest = read_any(fresh / "significance.h5").provenance.settings["settings_digest"]
+    write_injection(fresh, "another")
+    assert "up to date" in run_ok("significance", "limits", "--run", fresh)
+    write_injection(fresh, digest)
+    output = run_ok("significance", "limits", "--run", fresh, "--overwrite")
+    assert "signal events over the whole spectrum" in output
+    limits = read_artifact(fresh / "limits.h5", schema.LIMITS).groups
+    assert limits["strength"]["background_efficiency"].tolist() == [0.2, 0.05]
+    assert (np.diff(limits["strength"]["expected"], axis=1) >= 0).all()
+    assert limits["strength"]["largest"].tolist() == [600.0, 600.0]
+    run_ok("significance", "export", "--run", fresh, "--overwrite")
+    assert (fresh / "exports" / "strength.csv").read_text().startswith("background_efficiency,observed,expected_m2")
+    write_injection(fresh, digest, each=1)
+    refused = invoke("significance", "limits", "--run", fresh, "--overwrite")
+    assert refused.exit_code == 5
+    assert "at least 2 pseudo-experiments of each strength" in " ".join(refused.output.split())
+
+
+def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, tmp_path, data_file):
+    refused = invoke("significance", "limits", "--run", fresh, "--signal-efficiencies", "0.3,0.2", "--overwrite")
+    assert refused.exit_code == 2
+    assert "is trained on the data, so its efficiency depends on the signal" in " ".join(refused.output.split())
+    fixed = tmp_path / "fixed"
+    options = ("--signal-region", "3.3-3.7", "--data", data_file, "--inject", "60", "--reserve", "0.3")
+    run_ok("run", "--run", fixed, *options, "--method", "supervised", *FAST, "--processes", "1")
+    output = run_ok("significance", "limits", "--run", fixed, "--signal-efficiencies", "0.5,0.25")
+    assert "not trained on the data" in " ".join(output.split())
+    limits = read_artifact(fixed / "limits.h5", schema.LIMITS).groups
+    assert limits["strength"]["observed"] == pytest.approx(limits["tests"]["observed"] / [0.5, 0.25])
+    wrong = invoke("significance", "limits", "--run", fixed, "--signal-efficiencies", "0.5", "--overwrite")
+    assert wrong.exit_code == 2
+    assert "one for each cut" in " ".join(wrong.output.split())
 
 
 def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(fresh):

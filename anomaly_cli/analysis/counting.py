@@ -16,6 +16,8 @@ from anomaly_cli.core.errors import PhysicsError
 
 LARGEST_DISAGREEMENT = 0.02
 """Largest difference in z between pyhf and the closed form."""
+MOST_CALLS = 3000
+"""Calls of the likelihood in one attempt of minuit; a fit takes some hundred, one that fails would take minutes."""
 LARGEST_RELATIVE = 10.0
 """A relative uncertainty above this is a mistake."""
 
@@ -144,7 +146,7 @@ def fit_workspace(spec: Mapping[str, Any], name: str) -> tuple[float, float]:
     """
     import pyhf
 
-    pyhf.set_backend("numpy", "minuit")
+    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(maxiter=MOST_CALLS))
     workspace = pyhf.Workspace(spec)
     pdf = workspace.model()
     data = workspace.data(pdf)

@@ -62,6 +62,13 @@ def asymptotic_limits(data: Experiments) -> Limits:
     return Limits(found[0], found[1:])
 
 
+def asymptotic_cls(data: Experiments, signal: FloatArray) -> FloatArray:
+    """Return CLs `(6, s)` of one experiment at signal yields `(6, s)`: observed, and expected as in `Limits`."""
+    is_none = signal <= 0.0
+    cls = _cls(data, _asimov(data, fit_background(data)), _prefit(data), np.where(is_none, 1.0, signal))
+    return np.where(is_none, 1.0, cls)
+
+
 def _start(data: Experiments) -> FloatArray:
     expected = data.expected
     spread = np.sqrt(

@@ -31,11 +31,14 @@ class Group:
         columns: its data sets by name; empty for an open group, which takes any numeric arrays.
         meaning: one line.
         optional: whether a file may lack it.
+        tells_region: whether it tells how many events the signal region holds, or what they are; not shown
+            while that is blinded.
     """
 
     columns: Mapping[str, Column]
     meaning: str
     optional: bool = False
+    tells_region: bool = False
 
     @property
     def is_open(self) -> bool:

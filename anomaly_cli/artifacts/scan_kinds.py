@@ -68,7 +68,7 @@ SCAN_POINT = Kind(
             {
                 "identity": Column("str", "", "", "hash of what determines the events; equal: the same events"),
                 "not_measured": Column("str", "", "", "why something that was to be measured is not in z, or empty"),
-                "n_observed": Column("i8", "", "", "events in the signal region"),
+                "n_observed": Column("i8", "", "", "events in the signal region; -1 while it is blinded"),
                 "n_expected": Column("f8", "", "", "side-band fit in the signal region, before any cut"),
                 "uncertainty": Column("f8", "", "", "its uncertainty"),
                 "fit_p_value": Column("f8", "", "", "goodness of the side-band fit"),
@@ -104,7 +104,7 @@ SCAN = Kind(
                 "reason": Column("str", "p", "", "why it failed"),
                 "not_measured": Column("str", "p", "", "why something that was to be measured is not in z, or empty"),
                 "events": Column("str", "p", "", "hash of what determines the events"),
-                "n_observed": Column("i8", "p", "", "events in the signal region; -1 where unknown"),
+                "n_observed": Column("i8", "p", "", "events in the signal region; -1 where unknown or blinded"),
                 "n_expected": Column("f8", "p", "", "side-band fit in the signal region; NaN where unknown"),
                 "closure_auc": Column("f8", "p", "", "template against held-out side-bands; NaN where unknown"),
                 "closure_auc_error": Column("f8", "p", "", "statistical error"),

@@ -95,11 +95,12 @@ SPLIT = Kind(
                 "n_events": Column("i8", "c", "", "events left after the step"),
             },
             "how many events each step left",
+            tells_region=True,
         ),
         "sb1": Group(_events(), "events in the lower side-band"),
-        "sr": Group(_events(), "events in the signal region"),
+        "sr": Group(_events(), "events in the signal region", tells_region=True),
         "sb2": Group(_events(), "events in the upper side-band"),
-        "rest": Group(_events(), "events in none of the windows"),
+        "rest": Group(_events(), "events in none of the windows", tells_region=True),
     },
 )
 
@@ -159,6 +160,7 @@ BASE_FLOW = Kind(
                 "n_left_out": Column("i8", "", "", "events in the windows left out"),
             },
             "events",
+            tells_region=True,
         ),
     },
 )
@@ -188,11 +190,12 @@ TEMPLATE = Kind(
     "background-like events in the signal region",
     "anomaly template",
     {
-        "events": Group(_events(), "template events"),
+        "events": Group(_events(), "template events", tells_region=True),
         "components": Group(
             {"component": Column("i8", "n", "", "which of the combined methods made the event, counted from 0")},
             "where the template comes from several methods",
             optional=True,
+            tells_region=True,
         ),
         "mass_fit": Group(MASS_FIT, "side-band fit that the target masses were drawn from", optional=True),
         "clipped": Group(
@@ -202,6 +205,7 @@ TEMPLATE = Kind(
             },
             "how many generated events were clipped",
             optional=True,
+            tells_region=True,
         ),
     },
 )
@@ -212,8 +216,8 @@ SCORES = Kind(
     "classifier scores of observed and template events in the signal region",
     "anomaly classify",
     {
-        "observed": Group(_SCORED, "signal-region events"),
-        "template": Group(_SCORED, "template events"),
+        "observed": Group(_SCORED, "signal-region events", tells_region=True),
+        "template": Group(_SCORED, "template events", tells_region=True),
     },
 )
 
@@ -259,6 +263,7 @@ CLOSURE = Kind(
                 "clipped_template": Column("f8", "", "", "largest fraction of a feature held at its range's edge"),
             },
             "what stands behind the template",
+            tells_region=True,
         ),
     },
 )

@@ -165,6 +165,7 @@ PERMUTATION = Kind(
                 "n_template": Column("i8", "", "", "template events used, one per source"),
             },
             "size of the exchangeable sample",
+            tells_region=True,
         ),
     },
 )
@@ -184,11 +185,15 @@ BUMP = Kind(
                 z_asymptotic=Column("f8", "t", "", "signed local significance, asymptotic"),
                 p0_asymptotic=Column("f8", "t", "", "its p-value"),
                 p0=Column("f8", "t", "", "p-value from toys, NaN where fewer than 25 reach the observed value"),
-                q0_pyhf=Column("f8", "t", "", "discovery statistic of the exported workspace"),
+                q0_pyhf=Column(
+                    "f8", "t", "", "discovery statistic of the workspace from pyhf; NaN where there is none"
+                ),
                 p_value=Column("f8", "t", "", "goodness of fit without signal"),
                 spurious_signal=Column("f8", "t", "", "signal fitted where the template replaces the signal region"),
                 sculpting_p=Column("f8", "t", "", "probability of the template's pass rate being flat in mjj"),
-                workspace=Column("str", "t", "", "HistFactory JSON with free eigen-modes"),
+                workspace=Column(
+                    "str", "t", "", "HistFactory JSON with free eigen-modes; empty where pyhf finds another z"
+                ),
             ),
             "one row per cut",
         ),
@@ -232,7 +237,16 @@ LIMITS = Kind(
                 expected=Column("f8", "t,b", "", "pre-fit expected limits at -2, -1, 0, +1, +2 standard deviations"),
             ),
             "one row per cut",
-        )
+        ),
+        "strength": Group(
+            per_test(
+                observed=Column("f8", "t", "", "observed limit; infinite above what was studied"),
+                expected=Column("f8", "t,b", "", "pre-fit expected limits at -2, -1, 0, +1, +2 standard deviations"),
+                largest=Column("f8", "t", "", "largest strength that was studied; infinite for a fixed classifier"),
+            ),
+            "95 % CLs upper limits on the signal strength: signal events over the whole spectrum, before any cut",
+            optional=True,
+        ),
     },
 )
 

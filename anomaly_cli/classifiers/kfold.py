@@ -195,6 +195,6 @@ def _check_sizes(sets: Sequence[Events], folds: Sequence[IntArray], n_folds: int
     for name, events, fold in zip(("observed", "template"), sets, folds, strict=False):
         if len(events) < FEWEST_EVENTS or len(np.unique(fold)) < n_folds:
             raise PhysicsError(
-                f"classify: {len(events)} {name} events in the signal region are too few for {n_folds} folds;"
-                f" at least {FEWEST_EVENTS} are needed: widen the signal region or use fewer folds"
+                f"classify: the {name} events in the signal region are too few for {n_folds} folds; at least"
+                f" {FEWEST_EVENTS} are needed: widen the signal region or use fewer folds"
             )

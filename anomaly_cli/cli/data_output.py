@@ -126,8 +126,7 @@ def print_description(file: Path) -> None:
     headers = ["column", "smallest", "median", "largest", "NaN"]
     show(make_table("Columns (masses and momenta in GeV where the layout says so)", headers, rows, headers[1:]))
     if found.regions:
-        first = "background" if found.n_signal >= 0 else "events"
-        region_headers = ["window [TeV]", first, "signal"]
+        region_headers = ["window [TeV]", "background", "signal"]
         show(
             make_table(
                 "Regions", region_headers, [[w, str(b), str(s)] for w, b, s in found.regions], region_headers[1:]

@@ -23,10 +23,14 @@ def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artif
 
     Example: anomaly inspect anomaly-3.3-3.7/significance.h5
     """
+    from anomaly_cli.artifacts.layout import RunDirectory
+    from anomaly_cli.artifacts.store import read_any
     from anomaly_cli.cli.execution import show
     from anomaly_cli.report.inspection import explain_artifact
+    from anomaly_cli.stages.blinding import hides_region
 
-    show(explain_artifact(file))
+    artifact = read_any(file)
+    show(explain_artifact(artifact, hides_region(RunDirectory(file.parent), artifact)))
 
 
 def methods() -> None:

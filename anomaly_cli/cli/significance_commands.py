@@ -140,6 +140,15 @@ def bump(
 
 def limits(
     run_directory: options.Run,
+    signal_efficiencies: Annotated[
+        str | None,
+        typer.Option(
+            "--signal-efficiencies",
+            metavar="E,...",
+            help="Fraction of all signal events that passes each cut; only for a classifier that is not trained on the"
+            " data.",
+        ),
+    ] = None,
     config: options.ConfigFile = None,
     settings: options.Settings = None,
     seed: options.Seed = None,
@@ -148,6 +157,9 @@ def limits(
 ) -> None:
     """Set CLs upper limits on the signal events after each cut, with expected bands.
 
+    On the signal strength too, where 'inject-scan' has measured for these settings what a signal of each
+    strength yields. A constant efficiency is refused: the classifier is trained on the signal it is to find.
+
     Example: anomaly significance limits --run my-run
     """
     from anomaly_cli.cli.settings import resolve_config
@@ -155,7 +167,7 @@ def limits(
     resolved = resolve_config(run_directory, config, settings, {"seed": seed})
     from anomaly_cli.cli.significance_execution import set_limits
 
-    set_limits(run_directory, resolved, overwrite, quiet)
+    set_limits(run_directory, resolved, signal_efficiencies, overwrite, quiet)
 
 
 def global_significance(

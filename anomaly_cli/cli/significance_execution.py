@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.text import Text
 
@@ -38,6 +38,7 @@ from anomaly_cli.stages.scan_significance import make_global
 from anomaly_cli.stages.significance import make_significance
 from anomaly_cli.stages.validation import make_validation
 
+Number = TypeVar("Number", int, float)
 FAST_CLASSIFIER = {"folds": 3, "ensemble": 1}
 FAST_METHOD = {"base_epochs": 2, "transport_epochs": 1}
 
@@ -98,10 +99,12 @@ def hunt(directory: Path, config: Config, overwrite: bool, quiet: bool, look: bo
         show(part)
 
 
-def set_limits(directory: Path, config: Config, overwrite: bool, quiet: bool) -> None:
+def set_limits(directory: Path, config: Config, efficiencies: str | None, overwrite: bool, quiet: bool) -> None:
     """Set limits and print them."""
-    run = run_stages(directory, config, [make_limits], overwrite, quiet)
-    show(report.limits_table(read_artifact(run.artifact(schema.LIMITS), schema.LIMITS)))
+    given = _numbers("--signal-efficiencies", efficiencies, float) if efficiencies is not None else []
+    run = run_stages(directory, config, [partial(make_limits, signal_efficiencies=given)], overwrite, quiet)
+    for table in report.limits_tables(read_artifact(run.artifact(schema.LIMITS), schema.LIMITS)):
+        show(table)
 
 
 def globalise(directories: Sequence[Path], output: Path | None, seed: int, overwrite: bool, quiet: bool) -> None:
@@ -138,7 +141,7 @@ def run_injection_study(
 ) -> None:
     """Run the injection study, or one job of it."""
     used = _fast(config) if fast else config
-    injected, n_experiments = _whole_numbers(asked[0]), asked[1]
+    injected, n_experiments = _numbers("--injected", asked[0], int), asked[1]
     if index is not None:
         _single(directory, used, "injection", injection_jobs(injected, n_experiments), index, quiet)
         return
@@ -170,11 +173,12 @@ def _fast(config: Config) -> Config:
     return replace(config, classifier=replace(config.classifier, **FAST_CLASSIFIER), methods=methods)
 
 
-def _whole_numbers(text: str) -> list[int]:
+def _numbers(option: str, text: str, kind: type[Number]) -> list[Number]:
     try:
-        return [int(part) for part in text.split(",")]
+        return [kind(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(f"--injected {text}: is not a list of whole numbers; write it as 0,100,300") from None
+        example = "whole numbers; write it as 0,100,300" if kind is int else "numbers; write it as 0.3,0.1"
+        raise ConfigError(f"{option} {text}: is not a list of {example}") from None
 
 
 def export_results(directory: Path, output: Path | None, overwrite: bool) -> None:

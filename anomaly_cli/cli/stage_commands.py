@@ -193,12 +193,13 @@ def closure(
     from anomaly_cli.artifacts.store import read_artifact
     from anomaly_cli.cli.execution import run_stages, show
     from anomaly_cli.report.summary import closure_table, distance_table
+    from anomaly_cli.stages.blinding import hides_region
     from anomaly_cli.stages.closure import make_closure
 
     run = run_stages(run_directory, resolved, [make_closure], overwrite, quiet)
     artifact = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
     show(closure_table(artifact))
-    show(distance_table(artifact))
+    show(distance_table(artifact, hides_region(run, artifact)))
 
 
 def evaluate(

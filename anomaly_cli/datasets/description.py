@@ -42,7 +42,8 @@ class Description:
         n_signal: rows labelled signal, -1 where there are no labels.
         n_duplicates: rows equal to an earlier one, -1 where not looked for.
         columns: every column.
-        regions: window with events of background (or unlabelled) and of signal in it.
+        regions: window with events of background and of signal in it; empty where there are no labels, since
+            counts of observed data stay blinded.
         problem: why it cannot be analysed as it is, empty where it can.
         next_command: what to run next.
     """
@@ -80,11 +81,10 @@ def _describe_events(path: Path, content: Table, table: EventTable) -> Descripti
     ranges = _ranges(content.columns)
     computed = {"mjj": features.mjj, **dict(zip(features.names, features.values.T, strict=True))}
     ranges += _ranges({f"{name} (as analysed)": column for name, column in computed.items()})
-    is_signal = table.is_signal if table.is_labelled else np.zeros(len(table), dtype=np.bool_)
     regions = []
-    for window in REGIONS:
+    for window in REGIONS if table.is_labelled else ():
         inside = window.contains(features.mjj)
-        regions.append((window.text, int((inside & ~is_signal).sum()), int((inside & is_signal).sum())))
+        regions.append((window.text, int((inside & ~table.is_signal).sum()), int((inside & table.is_signal).sum())))
     command = f"anomaly run --data {path} --signal-region 3.3-3.7"
     if table.layout == CATHODE:
         command += " --features mj1,delta_mj,tau21_j1,tau21_j2"

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.workers import in_order
 from anomaly_cli.datasets.detector import Particles, simulate_detector
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.frames import write_frame, written_in_one_step
@@ -36,7 +37,6 @@ from anomaly_cli.datasets.generator import (
     require_pythia,
 )
 from anomaly_cli.datasets.jets import Constituents, find_dijets, quiet_stdout, require_fastjet
-from anomaly_cli.datasets.workers import in_order
 
 VERSION = 2
 """Raised when the same settings would give other events."""

@@ -48,6 +48,8 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
                 f"{limits.path}: belongs to another count; run 'anomaly significance limits --overwrite'"
             )
         tables["limits"] = [_limit_row(row) for row in rows_of(limits.groups["tests"])]
+        if "strength" in limits.groups:
+            tables["strength"] = [_limit_row(row) for row in rows_of(limits.groups["strength"])]
     region = read_regions(read_split(run)).sr.text
     files: dict[Path, bytes] = {}
     for name, rows in tables.items():
@@ -120,6 +122,7 @@ def _submission(tables: Mapping[str, Any], region: str, digest: str) -> bytes:
     descriptions = {
         "counts": "Observed and expected events after each cut on the classifier score, and local significances.",
         "limits": "95 % CLs upper limits on signal events after each cut: observed, and expected with its bands.",
+        "strength": "95 % CLs upper limits on signal events before any cut; '-' where no strength studied is excluded.",
     }
     documents = [
         {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 from rich import box
@@ -11,15 +10,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from anomaly_cli.artifacts.store import Artifact, read_any
+from anomaly_cli.artifacts.store import Artifact
 
 
-def explain_artifact(path: Path) -> RenderableType:
-    """Return an explanation of an artifact: what it is, how it was made, what it holds."""
-    artifact = read_any(path)
+def explain_artifact(artifact: Artifact, is_blinded: bool = False) -> RenderableType:
+    """Return an explanation of an artifact: what it is, how it was made, what it holds.
+
+    While the signal region is blinded, groups that tell its number of events are named only.
+    """
     kind, provenance = artifact.kind, artifact.provenance
     lines = [
-        f"{path}: {kind.name} artifact, version {kind.version}: {kind.meaning}",
+        f"{artifact.path}: {kind.name} artifact, version {kind.version}: {kind.meaning}",
         f"made by '{kind.made_by}' (stage {provenance.stage} {provenance.stage_version}), seed {provenance.seed}",
         f"digest {artifact.digest} (checked)",
         *(f"input {name}: {digest}" for name, digest in provenance.inputs.items()),
@@ -28,13 +29,16 @@ def explain_artifact(path: Path) -> RenderableType:
     ]
     if artifact.features:
         lines.append("features: " + ", ".join(artifact.features))
-    return Group(*(Text(line, overflow="fold") for line in lines), *_group_tables(artifact))
+    return Group(*(Text(line, overflow="fold") for line in lines), *_group_tables(artifact, is_blinded))
 
 
-def _group_tables(artifact: Artifact) -> list[RenderableType]:
+def _group_tables(artifact: Artifact, is_blinded: bool) -> list[RenderableType]:
     tables: list[RenderableType] = []
     for name, columns in artifact.groups.items():
         group = artifact.kind.groups[name]
+        if is_blinded and group.tells_region:
+            tables.append(Text(f"/{name}: {group.meaning}: not shown, the signal region is blinded\n"))
+            continue
         table = Table(title=f"/{name}: {group.meaning}", box=box.SIMPLE_HEAD, title_justify="left")
         for header in ("data set", "shape", "unit", "meaning", "values"):
             table.add_column(header, overflow="fold")

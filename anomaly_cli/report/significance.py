@@ -165,14 +165,15 @@ def permutation_table(permutation: Artifact) -> Table:
     """Return what k-fold training alone does to Z."""
     n = len(permutation.groups["permutations"]["z"])
     counts = permutation.groups["counts"]
+    rows = rows_of(permutation.groups["tests"])
+    is_blinded = any(math.isnan(row["z_observed"]) for row in rows)
+    size = f" of {int(counts['n_observed'])} observed and {int(counts['n_template'])} template events"
     table = make_table(
-        f"Label permutation: {n} permutations of {int(counts['n_observed'])} observed and"
-        f" {int(counts['n_template'])} template events",
+        f"Label permutation: {n} permutations{'' if is_blinded else size}",
         ["cut", "std of Z", "mean Z", "Z with true labels", "permutation p"],
         "Each source is used once, so Z differs from the counting experiment's.",
     )
-    for row in rows_of(permutation.groups["tests"]):
-        is_blinded = math.isnan(row["z_observed"])
+    for row in rows:
         table.add_row(
             percent(row["background_efficiency"]),
             f"{row['overdispersion']:.2f} +- {row['overdispersion_error']:.2f}",
@@ -214,27 +215,48 @@ def bump_tables(bump: Artifact) -> list[RenderableType]:
         Text(f"{percent(row['background_efficiency'])} is left out: {row['reason']}.")
         for row in rows_of(bump.groups["left_out"])
     ]
+    without = [percent(row["background_efficiency"]) for row in rows_of(bump.groups["tests"]) if not row["workspace"]]
+    if without:
+        reason = "so few events are not linear in the modes of the background"
+        left_out.append(Text(f"No likelihood is exported for {', '.join(without)}: {reason}."))
     return [found, checks, *left_out]
 
 
-def limits_table(limits: Artifact) -> Table:
-    """Return the upper limits, one row per cut."""
-    table = make_table(
+def limits_tables(limits: Artifact) -> list[RenderableType]:
+    """Return the upper limits, one row per cut: on events after the cut, and on the strength where it is known."""
+    headers = ["cut", "observed", "expected", "68 % of cases", "95 % of cases"]
+    yields = make_table(
         "95 % CLs upper limits on signal events after the cut",
-        ["cut", "observed", "expected", "68 % of cases", "95 % of cases"],
-        "Expected before the fit to the data, without signal. (toys): from pseudo-experiments. A limit on the injected"
-        " signal needs the efficiency as a function of its strength: 'anomaly significance inject-scan'.",
+        headers,
+        "Expected before the fit to the data, without signal. (toys): from pseudo-experiments.",
     )
     for row in rows_of(limits.groups["tests"]):
-        low2, low1, median, high1, high2 = row["expected"]
-        table.add_row(
-            percent(row["background_efficiency"]),
-            f"{row['observed']:.1f}" + (" (toys)" if row["by_toys"] else ""),
-            f"{median:.1f}",
-            f"{low1:.1f} to {high1:.1f}",
-            f"{low2:.1f} to {high2:.1f}",
-        )
-    return table
+        observed = f"{row['observed']:.1f}" + (" (toys)" if row["by_toys"] else "")
+        yields.add_row(percent(row["background_efficiency"]), observed, *_bands(row["expected"], math.inf))
+    if "strength" not in limits.groups:
+        missing = "A limit on the strength of the signal needs the efficiency as a function of the strength"
+        return [yields, Text(f"{missing}: 'anomaly significance inject-scan' measures it.")]
+    strengths = make_table(
+        "95 % CLs upper limits on signal events over the whole spectrum, before any cut",
+        headers,
+        "The yield of each strength and its spread over trainings are from the injection study."
+        if limits.provenance.settings["signal_efficiencies"] == []
+        else "With the given efficiencies: the classifier is not trained on the data.",
+    )
+    for row in rows_of(limits.groups["strength"]):
+        observed = _limit(row["observed"], row["largest"])
+        strengths.add_row(percent(row["background_efficiency"]), observed, *_bands(row["expected"], row["largest"]))
+    return [yields, strengths]
+
+
+def _bands(expected: Any, largest: float) -> list[str]:
+    low2, low1, median, high1, high2 = (_limit(value, largest) for value in expected)
+    return [median, f"{low1} to {high1}", f"{low2} to {high2}"]
+
+
+def _limit(value: float, largest: float) -> str:
+    """Return a limit, or that it lies above the largest strength that was studied."""
+    return f"above {largest:.0f}" if math.isinf(value) else f"{value:.1f}"
 
 
 def global_table(result: Artifact) -> Table:

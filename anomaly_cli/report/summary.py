@@ -90,11 +90,12 @@ def closure_table(closure: Artifact) -> Table:
     return table
 
 
-def distance_table(closure: Artifact) -> Table:
+def distance_table(closure: Artifact, is_blinded: bool = False) -> Table:
     """Return the distances between template and background, beside those of untouched side-band events."""
     counts = closure.groups["counts"]
+    size = f"{counts['n_template']} template events from {counts['n_sources']:.0f} independent ones; "
     caption = (
-        f"{counts['n_template']} template events from {counts['n_sources']:.0f} independent ones; at most"
+        f"{'' if is_blinded else size}At most"
         f" {100 * counts['clipped_training']:.2f} % of a feature outside the spline range in training and"
         f" {100 * counts['clipped_template']:.2f} % held at the edge of its range in the template."
         " Lengths in standard deviations; FPD is their square."

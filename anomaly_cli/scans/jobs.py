@@ -225,7 +225,7 @@ def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
     groups: dict[str, dict[str, Any]] = {
         "events": {
             "identity": canonical_json(event_settings(split.provenance)),
-            "n_observed": len(split.groups["sr"]["event_id"]),
+            "n_observed": -1,
             "not_measured": "",
             **dict.fromkeys(("n_expected", "uncertainty", "fit_p_value"), float("nan")),
         },
@@ -238,6 +238,7 @@ def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
         significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE).groups
         limits = read_artifact(run.artifact(schema.LIMITS), schema.LIMITS).groups["tests"]
         fit = significance["mass_fit"]
+        groups["events"]["n_observed"] = len(split.groups["sr"]["event_id"])
         groups["events"] |= {name: fit[name] for name in ("n_expected", "uncertainty")} | {
             "fit_p_value": fit["p_value"]
         }

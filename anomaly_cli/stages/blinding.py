@@ -14,11 +14,13 @@ import json
 import platform
 from typing import Any
 
-from anomaly_cli.artifacts.contents import read_regions
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import read_regions, read_split, read_template
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.artifacts.store import Artifact, write_files
 from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.stages.measurements import settings_digest
 
 
 def is_blinded(run: RunDirectory, split: Artifact, digest: str) -> bool:
@@ -28,6 +30,28 @@ def is_blinded(run: RunDirectory, split: Artifact, digest: str) -> bool:
     return not any(
         record["split"] == split.digest and record["settings_digest"] == digest for record in read_records(run)
     )
+
+
+def hides_region(run: RunDirectory, artifact: Artifact) -> bool:
+    """Return whether what an artifact tells about its signal region may not be shown.
+
+    It may where the split beside it holds pseudo-data or has been unblinded; scores only where that was done
+    with their settings. Without that split nobody can know, and it may not.
+    """
+    if not any(group.tells_region for group in artifact.kind.groups.values()):
+        return False
+    if not run.artifact(schema.SPLIT).exists():
+        return True
+    split = artifact if artifact.kind is schema.SPLIT else read_split(run)
+    if artifact.provenance.inputs.get("split", split.digest) != split.digest:
+        return True
+    if split.groups["origin"]["has_truth"]:
+        return False
+    unblinded = [record["settings_digest"] for record in read_records(run) if record["split"] == split.digest]
+    if artifact.kind is schema.SCORES:
+        template = read_template(run, split).provenance.settings
+        return settings_digest(split, template, artifact.provenance.settings) not in unblinded
+    return not unblinded
 
 
 def require_unblinded(run: RunDirectory, split: Artifact, digest: str) -> None:

@@ -48,6 +48,8 @@ TOYS = 1000
 """Pseudo-experiments per cut."""
 FEWEST_EXCEEDANCES = 25
 """With fewer pseudo-experiments above the observed value, only the asymptotic p-value is quoted."""
+LARGEST_DISAGREEMENT = 0.1
+"""Largest difference in z between pyhf and the fit; a likelihood that differs more is not exported."""
 PASS_RATE_BINS = 8
 """Mass bins in the signal region in which the template's pass rate should be flat."""
 
@@ -99,7 +101,8 @@ def make_bump_hunt(run: RunDirectory, config: Config, resources: Resources, over
             spectra.append(spectrum)
             fits.append(fit)
             name = channel_name((sr.low, sr.high), efficiency).replace("SR_", "bump_")
-            files[run.workspaces / f"{name}.json"] = json.dumps(json.loads(row["workspace"]), indent=1).encode()
+            if row["workspace"]:
+                files[run.workspaces / f"{name}.json"] = row["workspace"].encode()
         resources.progress(Step("bump hunt", len(efficiencies), len(efficiencies)))
         if not rows:
             raise PhysicsError(
@@ -135,8 +138,7 @@ def _hunt(
     n_parameters = choose_parameters(spectrum, ~spectrum.inside(events.regions.sr))
     fit = fit_bump(spectrum, resonance, n_parameters)
     name = channel_name((events.regions.sr.low, events.regions.sr.high), efficiency).replace("SR_", "bump_")
-    workspace = build_bump_workspace(spectrum, resonance, fit, name)
-    q0, _ = fit_workspace(workspace, name)
+    workspace, q0 = _likelihood(spectrum, resonance, fit, name)
     z = bump_toys(spectrum, resonance, fit, TOYS, resources.streams("bump").generator(f"toys/{name}"))
     n_extreme = int((z >= fit.z).sum())
     row = {
@@ -152,9 +154,23 @@ def _hunt(
         "p_value": fit.p_value,
         "spurious_signal": _spurious_signal(events, selection, sides, resonance, n_parameters),
         "sculpting_p": pass_rate_flatness(events.mjj["template"], events.scores["template"].weight, selection),
-        "workspace": json.dumps(workspace),
+        "workspace": workspace,
     }
     return spectrum, fit, row
+
+
+def _likelihood(spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, name: str) -> tuple[str, float]:
+    """Return the workspace as JSON and its q0; empty and NaN where pyhf does not find the z of the fit in it.
+
+    Its background is linear in the modes, which a few dozen events beside a large signal are not.
+    """
+    workspace = build_bump_workspace(spectrum, resonance, fit, name)
+    try:
+        q0, _ = fit_workspace(workspace, name)
+    except PhysicsError:
+        return "", np.nan
+    is_same = abs(max(q0, 0.0) ** 0.5 - max(fit.z, 0.0)) <= LARGEST_DISAGREEMENT
+    return (json.dumps(workspace, indent=1), q0) if is_same else ("", np.nan)
 
 
 def _bin(masses: FloatArray, regions: Regions, weight: FloatArray | None = None) -> BinnedSpectrum:

@@ -28,9 +28,10 @@ from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.progress import Step
+from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions
+from anomaly_cli.core.workers import in_order
 from anomaly_cli.stages.counting import build_cuts, loosest_first
 from anomaly_cli.stages.frame import Resources
 from anomaly_cli.stages.measurements import configured_digest, find_measurements
@@ -119,23 +120,31 @@ def open_laboratory(run: RunDirectory, config: Config, folder: str) -> Laborator
 def run_jobs(laboratory: Laboratory, jobs: Sequence[Job], resources: Resources, task: str) -> list[Record]:
     """Run the jobs whose records are missing, and return all records in order.
 
+    Several run side by side, each in one process: the training of a template uses only one.
     A pseudo-experiment that cannot be analysed (a poor side-band fit, a training that diverges) has a record
     that says why.
     """
-    records = []
-    for done, job in enumerate(jobs):
+    records = {job: read_record(laboratory, job) for job in jobs}
+    missing = [job for job in jobs if records[job] is None]
+    resources.progress(Step(task, len(jobs) - len(missing), len(jobs)))
+    processes = min(resources.processes, len(missing))
+    alone = replace(resources, processes=1, progress=silent) if processes > 1 else resources
+    made = in_order(_run_and_keep, ((laboratory, job, alone) for job in missing), max(processes, 1))
+    for done, (job, record) in enumerate(zip(missing, made, strict=True), start=len(jobs) - len(missing) + 1):
+        records[job] = record
         resources.progress(Step(task, done, len(jobs)))
-        record = read_record(laboratory, job)
-        if record is None:
-            try:
-                record = run_job(laboratory, job, resources)
-            except (PhysicsError, TrainingError) as error:  # one of many: kept and counted, not dropped
-                record = {"index": job.index, "n_injected": job.n_injected, "error": str(error)}
-            laboratory.folder.mkdir(parents=True, exist_ok=True)
-            write_files({_path(laboratory, job): json.dumps({"key": laboratory.key, **record}, indent=1).encode()})
-        records.append(record)
-    resources.progress(Step(task, len(jobs), len(jobs)))
-    return records
+    return [record for record in records.values() if record is not None]
+
+
+def _run_and_keep(laboratory: Laboratory, job: Job, resources: Resources) -> Record:
+    """Run a job and write its record."""
+    try:
+        record = run_job(laboratory, job, resources)
+    except (PhysicsError, TrainingError) as error:  # one of many: kept and counted, not dropped
+        record = {"index": job.index, "n_injected": job.n_injected, "error": str(error)}
+    laboratory.folder.mkdir(parents=True, exist_ok=True)
+    write_files({_path(laboratory, job): json.dumps({"key": laboratory.key, **record}, indent=1).encode()})
+    return record
 
 
 def read_record(laboratory: Laboratory, job: Job) -> Record | None:

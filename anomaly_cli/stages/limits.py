@@ -1,21 +1,30 @@
-"""Limits on signal events after each cut."""
+"""Limits on signal events after each cut, and on the strength of the signal where its efficiency is known."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
-from anomaly_cli.analysis.limits import asymptotic_limits, toy_limit
+from anomaly_cli.analysis.limits import Limits, asymptotic_limits, toy_limit
 from anomaly_cli.analysis.profile import Experiments
+from anomaly_cli.analysis.strength import measure_response, strength_limits
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_split
+from anomaly_cli.artifacts.contents import read_split, read_template
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import Arrays, write_artifact
+from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact, write_artifact
 from anomaly_cli.config import Config
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
+from anomaly_cli.methods.base import Training
+from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.stages.blinding import require_unblinded
+from anomaly_cli.stages.counting import loosest_first
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.significance import read_significance
+from anomaly_cli.stages.significance import columns_of, read_significance
 
 STAGE, VERSION = "limits", 1
 TOYS = 20_000
@@ -24,17 +33,38 @@ FEW_OBSERVED, FEW_EXPECTED, FEW_CONTROL = 5, 10.0, 30.0
 """Below any of these, the asymptotic limit is off by up to 40 %, and toys are used."""
 
 
-def make_limits(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
+def make_limits(
+    run: RunDirectory,
+    config: Config,
+    resources: Resources,
+    overwrite: bool,
+    signal_efficiencies: Sequence[float] = (),
+) -> Outcome:
     """Set limits for the tests of the significance artifact and write the limits artifact.
 
+    Limits on the signal strength are set where the run has an injection study of the same settings, or, for a
+    classifier that is not trained on the data, with given efficiencies.
+
+    Args:
+        run: a run that has been counted.
+        config: configuration.
+        resources: what may be used.
+        overwrite: whether limits of other settings may be replaced.
+        signal_efficiencies: constant efficiency of each cut, in the order of the count.
+
     Raises:
-        AnomalyError: where there is no count yet, or the signal region is blinded.
+        AnomalyError: where there is no count yet, the signal region is blinded, or constant efficiencies are
+            given for a classifier that learns from the data.
     """
     significance = read_significance(run)
     digest = str(significance.provenance.settings["settings_digest"])
-    require_unblinded(run, read_split(run), digest)
-    settings = {"toys": TOYS, "settings_digest": digest}
-    inputs = {"significance": significance.digest}
+    split = read_split(run)
+    require_unblinded(run, split, digest)
+    if signal_efficiencies:
+        _check_efficiencies(signal_efficiencies, significance, read_template(run, split))
+    injection = _read_injection(run, digest)
+    settings = {"toys": TOYS, "settings_digest": digest, "signal_efficiencies": list(signal_efficiencies)}
+    inputs = {"significance": significance.digest, "injection": injection.digest if injection else "none"}
     plan = Plan(STAGE, run.artifact(schema.LIMITS), Provenance(STAGE, VERSION, settings, config.seed, inputs))
 
     def make() -> None:
@@ -47,7 +77,7 @@ def make_limits(run: RunDirectory, config: Config, resources: Resources, overwri
             resources.progress(Step("limits by toys", int(index), len(observed)))
             generator = resources.streams("limits").generator(f"toys/{index}")
             observed[index] = toy_limit(_one(data, int(index)), TOYS, generator)
-        groups = {
+        groups: dict[str, dict[str, Any]] = {
             "tests": {
                 "background_efficiency": tests["background_efficiency"],
                 "observed": observed,
@@ -56,9 +86,69 @@ def make_limits(run: RunDirectory, config: Config, resources: Resources, overwri
                 "expected": found.expected.T,
             }
         }
+        if signal_efficiencies:
+            groups["strength"] = _fixed_strengths(tests, observed, found, np.array(signal_efficiencies))
+        elif injection is not None:
+            groups["strength"] = _studied_strengths(tests, data, observed / found.observed, injection)
         write_artifact(plan.output, schema.LIMITS, groups, plan.provenance)
 
     return execute(plan, overwrite, make)
+
+
+def _read_injection(run: RunDirectory, digest: str) -> Artifact | None:
+    """Return the injection study of these settings, if there is one."""
+    path = run.artifact(schema.INJECTION)
+    if not path.exists():
+        return None
+    injection = read_artifact(path, schema.INJECTION)
+    return injection if injection.provenance.settings["settings_digest"] == digest else None
+
+
+def _check_efficiencies(efficiencies: Sequence[float], significance: Artifact, template: Artifact) -> None:
+    method = find_methods()[template.provenance.settings["method"]]
+    if method.training is not Training.SIGNAL_AGAINST_BACKGROUND:
+        raise ConfigError(
+            f"--signal-efficiencies: the classifier of method {method.name} is trained on the data, so its efficiency"
+            " depends on the signal in them and is no constant; run 'anomaly significance inject-scan' instead"
+        )
+    n_tests = len(significance.groups["tests"]["z"])
+    if len(efficiencies) != n_tests or not all(0.0 < efficiency <= 1.0 for efficiency in efficiencies):
+        raise ConfigError(f"--signal-efficiencies: name {n_tests} numbers in (0, 1], one for each cut of the count")
+
+
+def _fixed_strengths(tests: Arrays, observed: FloatArray, found: Limits, efficiencies: FloatArray) -> dict[str, Any]:
+    return {
+        "background_efficiency": tests["background_efficiency"],
+        "observed": observed / efficiencies,
+        "expected": (found.expected / efficiencies).T,
+        "largest": np.full(len(observed), np.inf),
+    }
+
+
+def _studied_strengths(tests: Arrays, data: Experiments, ratio: FloatArray, injection: Artifact) -> dict[str, Any]:
+    """Return limits on the strength of the cuts that were studied, the ratio being that of toys to asymptotics."""
+    studied = loosest_first(np.unique(injection.groups["tests"]["background_efficiency"]).tolist())
+    experiments = injection.groups["experiments"]
+    rows = []
+    for index, efficiency in enumerate(tests["background_efficiency"].tolist()):
+        if efficiency in studied:
+            response = measure_response(
+                experiments["n_injected"], experiments["n_signal"][:, studied.index(efficiency)]
+            )
+            limits = strength_limits(_one(data, index), response, float(ratio[index]))
+            rows.append(
+                {
+                    "background_efficiency": efficiency,
+                    "observed": limits[0],
+                    "expected": limits[1:],
+                    "largest": response.strength[-1],
+                }
+            )
+    return (
+        columns_of(rows)
+        if rows
+        else {"background_efficiency": [], "observed": [], "expected": np.zeros((0, 5)), "largest": []}
+    )
 
 
 def experiments_of(tests: Arrays) -> Experiments:

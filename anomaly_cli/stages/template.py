@@ -98,7 +98,7 @@ def make_template(
         n_wanted = round(config.template.oversampling * n_observed)
         if n_wanted < 1:
             raise PhysicsError(
-                f"template: oversampling {config.template.oversampling:g} of {n_observed} signal-region events leaves"
+                f"template: oversampling {config.template.oversampling:g} of the signal-region events leaves"
                 " no template event; raise it with --oversampling"
             )
         masses = mass_fit.sample(n_wanted, resources.streams("template").generator("target-mass"))

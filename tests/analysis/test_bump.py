@@ -73,6 +73,37 @@ def test_parameters_are_added_only_where_the_side_bands_ask_for_them():
     assert choose_parameters(bent, ~bent.inside(SR)) > 3
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_few_dozen_events_beside_a_large_signal_carry_a_fit(seed):
+    """What a cut at 0.1 % leaves; with a third parameter the smooth part vanishes at one end."""
+    rng = np.random.default_rng(seed)
+    data = spectrum(60, seed, n_signal=150)
+    n_parameters = choose_parameters(data, ~data.inside(SR))
+    fit = fit_bump(data, RESONANCE, n_parameters)
+    assert n_parameters == 2
+    assert fit.z > 6.0
+    assert abs(fit.signal_yield - 150.0) < 5.0 * fit.signal_error
+    scaled = type(data)(
+        data.low, data.high, np.where(data.inside(SR), rng.poisson(2.0, len(data.low)) / 4, data.counts)
+    )
+    assert np.isfinite(fit_bump(scaled, RESONANCE, n_parameters).z)
+
+
+def test_a_few_dozen_events_without_signal_have_a_standard_normal_z():
+    data = spectrum(160, 3)
+    z = bump_toys(data, RESONANCE, fit_bump(data, RESONANCE, 2), 400, np.random.default_rng(2))
+    assert np.isfinite(z).all()
+    assert abs(z.mean()) < 0.2
+    assert 0.87 < z.std() < 1.13
+
+
+def test_a_smooth_part_that_vanishes_is_refused_in_a_sentence():
+    data = spectrum(60, 1)
+    counts = np.where(np.abs(data.centers - 3450.0) < 50.0, 40.0, 0.0) + (data.centers > 4400.0)
+    with pytest.raises(PhysicsError, match="not determined beside the resonance; use a looser cut"):
+        fit_bump(type(data)(data.low, data.high, counts), RESONANCE, 3)
+
+
 def test_too_few_events_are_refused():
     data = spectrum(50, 1)
     with pytest.raises(PhysicsError, match="looser background efficiency"):

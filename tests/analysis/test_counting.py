@@ -112,8 +112,10 @@ def test_pass_fail_agrees_with_pyhf_in_two_channels(n_expected, efficiency, rati
 
 
 def test_nothing_anywhere_has_a_correct_answer():
-    for n, m, z in ((0, 0.0, 0.0), (0, 5.0, -1.4935), (6, 0.0, 4.3944)):
-        result = compute_significance(CountingModel("SR", n, m, 4.0, {"norm": 0.01}))
+    # the last: next to no background expected, three events seen
+    three = (3, 5.0, 5e6, math.sqrt(2 * (3 * math.log(5e6 * 3 / 8) + 5 * math.log(5 / 8))))
+    for n, m, tau, z in ((0, 0.0, 4.0, 0.0), (0, 5.0, 4.0, -1.4935), (6, 0.0, 4.0, 4.3944), three):
+        result = compute_significance(CountingModel("SR", n, m, tau, {"norm": 0.01}))
         assert result.z_closed_form == pytest.approx(z, abs=2e-3)
         assert result.z == pytest.approx(max(z, 0.0), abs=2e-3)
     # no template events at tau = 4 and ten observed: Li and Ma, 2 n ln(1 + tau)
@@ -143,7 +145,33 @@ def test_absurd_numbers_are_refused_in_a_sentence(n, m, tau, relative, sentence)
 def test_pyhf_and_the_closed_form_agree(n, b, m, d_norm, d_closure):
     n = min(n, round(3 * b + 10))
     result = compute_significance(model(n, b, m, d_norm, d_closure))
-    assert result.z == pytest.approx(max(result.z_closed_form, 0.0), abs=LARGEST_DISAGREEMENT)
+    assert result.z == pytest.approx(max(result.z_closed_form, 0.0), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("s", "b", "m", "d", "is_pass_fail"),
+    [
+        *((60.0, 121.0, 480.0, 0.05, False), (400.0, 1214.0, 4800.0, 0.03, False), (20.0, 12.0, 48.0, 0.1, False)),
+        (1500.0, 24_270.0, 97_080.0, 0.005, True),
+    ],
+)
+def test_an_injected_signal_is_found_as_large_as_it_is(s, b, m, d, is_pass_fail):
+    rng, n_experiments, tau = np.random.default_rng(12), 4000, m / b
+    width = CountingModel("SR", 0, m, tau, {"d": d}, is_pass_fail).width
+    data = Experiments(
+        n=rng.poisson(s + b, n_experiments).astype(float),
+        m=rng.poisson(m, n_experiments).astype(float),
+        tau=np.asarray(tau),
+        theta0=width * rng.standard_normal(n_experiments),
+        width=np.asarray(width),
+    )
+    fitted = data.n - data.expected  # the fit of signal and background reproduces both counts
+    # the mean of a log-normal expectation lies above its median
+    assert abs((fitted + b * np.expm1(width**2 / 2)).mean() - s) < 4 * fitted.std() / math.sqrt(n_experiments)
+    asimov = signed_root(Experiments(*(np.asarray(x) for x in (s + b, m, tau, 0.0, width))))
+    found = signed_root(data)
+    assert np.median(found) == pytest.approx(float(asimov), abs=0.1)
+    assert 0.8 < found.std() < 1.2
 
 
 def test_a_tight_constraint_is_not_stopped_by_default_bounds():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from conftest import FAST, invoke
 from toys import shipped_rows, write_official
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.store import read_any, read_artifact
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.stages.experiments import divide_records
@@ -88,6 +90,61 @@ def test_limits_expected_and_observed(fresh):
     assert (limits["observed"] > 0).all()
 
 
+def write_injection(run, digest, injected=(0, 150, 300, 600), efficiency=lambda n: 0.3 * n / 600, each=4):
+    """Write an injection study by hand: at 20 % twice as much is selected as at 5 %."""
+    rng = np.random.default_rng(1)
+    jobs = [n for n in injected for _ in range(each)]
+    selected = np.array([[rng.poisson(2 * n * efficiency(n)), rng.poisson(n * efficiency(n))] for n in jobs])
+    zeros = np.zeros((len(jobs), 2))
+    experiments = {"index": range(len(jobs)), "seed": [1] * len(jobs), "n_injected": jobs, "n_signal": selected}
+    experiments |= {
+        "n_observed": zeros.astype(int),
+        **dict.fromkeys(("n_expected", "z", "z_statistical", "limit"), zeros),
+    }
+    names = schema.INJECTION.groups["tests"].columns
+    tests = {name: [0.0, 0.0] for name in names} | {"background_efficiency": [0.2, 0.05], "n_injected": [0, 0]}
+    tests["n_experiments"] = [each, each]
+    groups = {"experiments": experiments, "failed": {"index": [], "reason": []}, "tests": tests}
+    provenance = Provenance("injection", 1, {"settings_digest": digest}, 1, {})
+    write_artifact(run / "injection.h5", schema.INJECTION, groups, provenance)
+
+
+def test_a_limit_on_the_strength_needs_the_injection_study_of_these_settings(fresh):
+    assert "inject-scan' measures it" in " ".join(run_ok("significance", "limits", "--run", fresh).split())
+    digest = read_any(fresh / "significance.h5").provenance.settings["settings_digest"]
+    write_injection(fresh, "another")
+    assert "up to date" in run_ok("significance", "limits", "--run", fresh)
+    write_injection(fresh, digest)
+    output = run_ok("significance", "limits", "--run", fresh, "--overwrite")
+    assert "signal events over the whole spectrum" in output
+    limits = read_artifact(fresh / "limits.h5", schema.LIMITS).groups
+    assert limits["strength"]["background_efficiency"].tolist() == [0.2, 0.05]
+    assert np.array_equal(limits["strength"]["expected"], np.sort(limits["strength"]["expected"], axis=1))
+    assert limits["strength"]["largest"].tolist() == [600.0, 600.0]
+    run_ok("significance", "export", "--run", fresh, "--overwrite")
+    assert (fresh / "exports" / "strength.csv").read_text().startswith("background_efficiency,observed,expected_m2")
+    write_injection(fresh, digest, each=1)
+    refused = invoke("significance", "limits", "--run", fresh, "--overwrite")
+    assert refused.exit_code == 5
+    assert "at least 2 pseudo-experiments of each strength" in " ".join(refused.output.split())
+
+
+def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, tmp_path, data_file):
+    refused = invoke("significance", "limits", "--run", fresh, "--signal-efficiencies", "0.3,0.2", "--overwrite")
+    assert refused.exit_code == 2
+    assert "is trained on the data, so its efficiency depends on the signal" in " ".join(refused.output.split())
+    fixed = tmp_path / "fixed"
+    options = ("--signal-region", "3.3-3.7", "--data", data_file, "--inject", "60", "--reserve", "0.3")
+    run_ok("run", "--run", fixed, *options, "--method", "supervised", *FAST, "--processes", "1")
+    output = run_ok("significance", "limits", "--run", fixed, "--signal-efficiencies", "0.5,0.25")
+    assert "not trained on the data" in " ".join(output.split())
+    limits = read_artifact(fixed / "limits.h5", schema.LIMITS).groups
+    assert limits["strength"]["observed"] == pytest.approx(limits["tests"]["observed"] / [0.5, 0.25])
+    wrong = invoke("significance", "limits", "--run", fixed, "--signal-efficiencies", "0.5", "--overwrite")
+    assert wrong.exit_code == 2
+    assert "one for each cut" in " ".join(wrong.output.split())
+
+
 def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(fresh):
     output = run_ok("significance", "bump", "--run", fresh, "--processes", "1")
     assert "Sculpting" in output
@@ -158,13 +215,18 @@ def test_calibration_is_a_list_of_jobs_that_continues(fresh):
     assert "job 1 of 2 is done" in single
     record = fresh / "calibration" / "00001.json"
     before = record.stat().st_mtime_ns
-    output = run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", "--processes", "1")
-    assert "2 background-only pseudo-experiments" in output
+    output = run_ok("significance", "calibrate", "--run", fresh, "--experiments", "3", "--processes", "2")
+    assert "3 background-only pseudo-experiments" in output
     assert record.stat().st_mtime_ns == before
     calibration = read_artifact(fresh / "calibration.h5", schema.CALIBRATION).groups
     assert calibration["experiments"]["n_signal"].sum() == 0
-    assert len({tuple(row) for row in calibration["experiments"]["n_observed"].tolist()}) == 2
-    assert "Calibration: 2 background-only" in run_ok("summary", "--run", fresh)
+    assert len({tuple(row) for row in calibration["experiments"]["n_observed"].tolist()}) == 3
+    assert "Calibration: 3 background-only" in run_ok("summary", "--run", fresh)
+    side_by_side = (fresh / "calibration" / "00000.json").read_bytes()
+    (fresh / "calibration" / "00000.json").unlink()
+    options = ("--experiments", "3", "--index", "0", "--processes", "1")
+    run_ok("significance", "calibrate", "--run", fresh, *options)
+    assert (fresh / "calibration" / "00000.json").read_bytes() == side_by_side
 
 
 @pytest.mark.slow
@@ -225,6 +287,45 @@ def test_observed_data_are_blinded_until_said_otherwise(observed, tmp_path):
     assert "Z with true labels" in permuted
     assert not (run / "significance.h5").exists()
     assert not (run / "unblinding.json").exists()
+
+
+def test_no_command_tells_the_number_of_blinded_events(observed, tmp_path):
+    """Nor the size of the template, nor numbers that add up to it."""
+    run = Path(shutil.copytree(observed, tmp_path / "run"))
+    printed = run_ok("closure", "--run", run, "--overwrite")
+    printed += run_ok("significance", "permute", "--run", run, "--permutations", "2", "--processes", "1")
+    run_ok("base", "--run", run, "--without", "3.3-3.7", *("--set", "methods.curtains_f4f_efficient.base_epochs=1"))
+    printed += (
+        run_ok("split", "--run", run)
+        + run_ok("summary", "--run", run)
+        + run_ok("data", "describe", observed.parent / "observed.h5")
+    )
+    artifacts = sorted(run.glob("*.h5"))
+    assert {path.stem for path in artifacts} >= {
+        "split",
+        "model",
+        "template",
+        "scores",
+        "closure",
+        "permutation",
+        "base_flow",
+    }
+    explained = {path.stem: run_ok("inspect", path) for path in artifacts}
+    split, template = read_any(run / "split.h5"), read_any(run / "template.h5")
+    secrets = {len(split.groups[name]["mjj"]) for name in ("sr", "rest")} | {len(template.groups["events"]["mjj"])}
+    secrets.add(sum(len(split.groups[name]["mjj"]) for name in ("sb1", "sr", "sb2")))
+    for name, text in {**explained, "printed": printed}.items():
+        numbers = {int(number) for number in re.findall(r"\d+", text)}
+        assert not numbers & secrets, name
+    moved = Path(shutil.copy(run / "template.h5", tmp_path / "template.h5"))
+    assert "the signal region is blinded" in run_ok("inspect", moved)
+    run_ok("run", "--run", run, "--unblind", "--processes", "1")
+    for name in ("split", "template", "scores"):
+        assert str(len(split.groups["sr"]["mjj"])) in run_ok("inspect", run / f"{name}.h5") or name == "template"
+        assert "is blinded" not in run_ok("inspect", run / f"{name}.h5")
+    run_ok("classify", "--run", run, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    assert "is blinded" in run_ok("inspect", run / "scores.h5")
+    assert "is blinded" not in run_ok("inspect", run / "split.h5")
 
 
 def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):

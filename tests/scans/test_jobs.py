@@ -193,6 +193,7 @@ def test_data_without_labels_stay_blinded_until_the_grid_says_so_and_that_is_rec
         collected = read_artifact(tmp_path / "s" / "scan_result.h5", SCAN)
         assert collected.groups["points"]["state"].tolist() == ["done" if unblind else "blinded"]
         assert len(collected.groups["tests"]["z"]) == 2 * unblind
+        assert (collected.groups["points"]["n_observed"][0] > 0) == unblind
         assert len(list((tmp_path / "s" / "unblinding").rglob("*.json"))) == unblind
 
 

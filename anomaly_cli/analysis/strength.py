@@ -1,0 +1,100 @@
+"""Upper limits on the strength of a signal whose efficiency depends on the strength.
+
+A classifier trained on the data finds a strong signal better than a weak one, so the yield after the cut is
+not proportional to the strength. An injection study measures it: mean and spread over trainings of the
+selected signal at each strength. A strength is excluded where CLs of its yield, averaged over the spread, is
+below 0.05; the limit is the strength from which on all are excluded, so a weak signal that trains a poor
+classifier is never excluded by a good one's efficiency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli.analysis.limits import LEVEL, asymptotic_cls
+from anomaly_cli.analysis.profile import Experiments
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.folds import FloatArray, IntArray
+
+FEWEST_EXPERIMENTS = 2
+"""Fewer experiments at a strength tell no spread."""
+STEPS = 400
+"""Strengths at which CLs is computed."""
+_NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
+
+
+@dataclass(frozen=True)
+class Response:
+    """Selected signal as a function of the injected signal, from 0 on, linear in between.
+
+    Attributes:
+        strength: injected signal events, rising `(j,)`.
+        mean: selected signal events `(j,)`.
+        spread: their standard deviation over trainings, without the Poisson part `(j,)`.
+    """
+
+    strength: FloatArray
+    mean: FloatArray
+    spread: FloatArray
+
+    def yields(self, strength: FloatArray) -> FloatArray:
+        """Return selected signal events `(nodes, s)` at strengths `(s,)`, over the spread of the trainings."""
+        mean, spread = (np.interp(strength, self.strength, values) for values in (self.mean, self.spread))
+        yields: FloatArray = np.maximum(mean + spread * _NODES[:, None], 0.0)
+        return yields
+
+
+def measure_response(injected: IntArray, selected: IntArray) -> Response:
+    """Return the response from pseudo-experiments with injected signal, `(n,)` each.
+
+    Raises:
+        PhysicsError: where there is no injected signal, or only one experiment of a strength.
+    """
+    strengths, counts = np.unique(injected[injected > 0], return_counts=True)
+    if not len(strengths) or counts.min() < FEWEST_EXPERIMENTS:
+        raise PhysicsError(
+            f"limit on the signal strength: the injection study needs at least {FEWEST_EXPERIMENTS} pseudo-experiments"
+            " of each strength; run 'anomaly significance inject-scan' with more --experiments"
+        )
+    groups: list[npt.NDArray[np.int64]] = [selected[injected == n] for n in strengths]
+    mean = np.array([group.mean() for group in groups])
+    spread = np.sqrt([max(group.var(ddof=1) - group.mean(), 0.0) for group in groups])
+    return Response(
+        strength=np.concatenate([[0.0], strengths]),
+        mean=np.concatenate([[0.0], mean]),
+        spread=np.concatenate([[0.0], spread]),
+    )
+
+
+def strength_limits(data: Experiments, response: Response, toy_ratio: float = 1.0) -> FloatArray:
+    """Return 95 % CLs limits on the strength of one experiment `(6,)`: observed, five expected, strongest first.
+
+    Infinite where the largest strength of the study is not excluded.
+
+    Args:
+        data: the experiment (arrays of shape ()).
+        response: what a strength yields.
+        toy_ratio: the observed limit on the yield by toys over the asymptotic one; the observed CLs is taken at
+            yields divided by it.
+    """
+    grid = np.linspace(0.0, response.strength[-1], STEPS + 1)[1:]
+    yields = np.broadcast_to(response.yields(grid)[:, None, :], (len(_NODES), 6, STEPS)).copy()
+    yields[:, 0] /= toy_ratio
+    weight = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
+    cls = sum(w * asymptotic_cls(data, y) for w, y in zip(weight, yields, strict=True))
+    return np.array([_last_crossing(grid, row) for row in np.asarray(cls)])
+
+
+def _last_crossing(grid: FloatArray, cls: FloatArray) -> float:
+    """Return where CLs falls below the level for good."""
+    is_open = np.flatnonzero(cls > LEVEL)
+    if not len(is_open):
+        return float(grid[0])
+    last = int(is_open[-1])
+    if last == len(grid) - 1:
+        return float("inf")
+    share = (cls[last] - LEVEL) / (cls[last] - cls[last + 1])
+    return float(grid[last] + share * (grid[last + 1] - grid[last]))

@@ -79,7 +79,7 @@ def load_own_manifest(path: Path) -> OwnManifest:
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path given to --data") from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not valid TOML ({error}); docs/data.md has an example") from error
     features = tree.pop("features", {})

@@ -117,7 +117,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
             moved, log_det = transport.move(data.x[batch], data.mass[batch], target)
             return flows.negative_log_density(base, moved, target) - log_det
 
-        epochs = densities.limit_epochs(self.transport_epochs, self.transport_events, data)
+        epochs = densities.limit_epochs(self.transport_epochs, self.transport_events, len(data.training))
         schedule = training.Schedule(epochs, self.transport_batch_size, self.transport_learning_rate, self.patience)
         task = training.Task(transport, loss, data.training, data.validation)
         return trainer.train("transport flow", "transport_learning_rate", task, schedule, generator)

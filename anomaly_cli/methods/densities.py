@@ -101,9 +101,9 @@ class Trainer:
         return [TrainingRow(part, *vars(epoch).values()) for epoch in curve]
 
 
-def limit_epochs(epochs: int, events: int, data: ScaledEvents) -> int:
-    """Return the epochs of a training that goes through so many events at most; at least one."""
-    return max(1, min(epochs, events // max(1, len(data.training))))
+def limit_epochs(epochs: int, events: int, n_training: int) -> int:
+    """Return the epochs of a training on `n_training` events that goes through so many at most; at least one."""
+    return max(1, min(epochs, events // max(1, n_training)))
 
 
 def draw_sources(events: Events, n: int, generator: np.random.Generator) -> IntArray:
@@ -290,12 +290,16 @@ class DensitySettings:
         """Return an untrained base density of `d` features."""
         return flows.make_spline_flow(d, 1, self.base_transforms, self.base_hidden, self.base_bins, passes=d)
 
+    def base_schedule(self, n_training: int) -> training.Schedule:
+        """Return how a base density of so many training events is trained."""
+        epochs = limit_epochs(self.base_epochs, self.base_events, n_training)
+        return training.Schedule(epochs, self.base_batch_size, self.base_learning_rate, self.patience)
+
     def train_base(
         self, base: Any, data: ScaledEvents, trainer: Trainer, generator: torch.Generator
     ) -> list[TrainingRow]:
         """Train a base density in place and return its curve."""
-        epochs = limit_epochs(self.base_epochs, self.base_events, data)
-        schedule = training.Schedule(epochs, self.base_batch_size, self.base_learning_rate, self.patience)
+        schedule = self.base_schedule(len(data.training))
         task = density_task(base, Side(data.x, data.mass, data.training, data.validation))
         return trainer.train("base flow", "base_learning_rate", task, schedule, generator)
 

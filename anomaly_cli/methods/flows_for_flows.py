@@ -62,6 +62,7 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         transport_hidden: widths of its hidden layers.
         transport_bins: its spline bins.
         transport_epochs: epochs at most.
+        transport_events: events that its training goes through at most.
         transport_batch_size: events per step.
         transport_learning_rate: largest learning rate.
     """
@@ -77,14 +78,15 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
     transport_hidden: tuple[int, ...] = (32, 32)
     transport_bins: int = 4
     transport_epochs: int = 6
+    transport_events: int = 1_000_000
     transport_batch_size: int = 1024
     transport_learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
         self.check_density(self.name)
         counts = [self.transport_transforms, self.transport_bins, self.transport_epochs, self.transport_batch_size]
-        widths = min(self.transport_hidden, default=0)
-        densities.check_positive(self.name, [*counts, widths], [self.transport_learning_rate])
+        counts += [self.transport_events, min(self.transport_hidden, default=0)]
+        densities.check_positive(self.name, counts, [self.transport_learning_rate])
         if self.direction not in nets.DIRECTIONS:
             hint = nearest(self.direction, nets.DIRECTIONS)
             raise ConfigError(f"method {self.name}: direction '{self.direction}' is not known; {hint}")
@@ -148,10 +150,9 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         generator: torch.Generator,
     ) -> list[TrainingRow]:
         rows = []
-        schedule = training.Schedule(self.base_epochs, self.base_batch_size, self.base_learning_rate, self.patience)
         for name, side in (("simulation density", sides[0]), ("observed density", sides[1])):
             if name in modules:
-                task = nets.density_task(modules[name], side)
+                task, schedule = nets.density_task(modules[name], side), self.base_schedule(len(side.training))
                 rows += trainer.train(name, "base_learning_rate", task, schedule, generator)
         penalty = nets.Penalty(int(self.penalty_weight > 0.0), self.penalty_weight)
         task = nets.transport_task(
@@ -160,9 +161,9 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
             (modules.get("simulation density"), modules.get("observed density")),
             nets.Objective(self.direction, penalty, keeps_condition=True),
         )
-        schedule = training.Schedule(
-            self.transport_epochs, self.transport_batch_size, self.transport_learning_rate, self.patience
-        )
+        n_training = len(sides[1 if self.direction == "inverse" else 0].training)
+        epochs = densities.limit_epochs(self.transport_epochs, self.transport_events, n_training)
+        schedule = training.Schedule(epochs, self.transport_batch_size, self.transport_learning_rate, self.patience)
         return rows + trainer.train("transport flow", "transport_learning_rate", task, schedule, generator)
 
 

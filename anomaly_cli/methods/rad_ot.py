@@ -8,6 +8,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import Arrays, Context, FittedTemplate, Sample, TemplateInputs, TemplateMethod
+from anomaly_cli.nets.atoms import Atoms, find_atoms
 
 N_QUANTILES = 1001
 """Quantiles kept of each feature."""
@@ -33,7 +35,8 @@ NORMAL_RANGE = 4.0
 class RadOT(TemplateMethod):
     """Settings of RAD-OT.
 
-    Features are replaced by their global quantiles, as normal variables. Every pair holds one event of
+    Features are replaced by their global quantiles, as normal variables; values that many events share are
+    opened into intervals before (`nets/atoms.py`). Every pair holds one event of
     each side-band, and every event belongs to one pair at most, so that a pair's template events share
     nothing with those of another pair.
 
@@ -57,13 +60,14 @@ class RadOT(TemplateMethod):
         generator = context.streams.generator("pairs")
         n_pairs = min(len(inputs.sb1), len(inputs.sb2))
         lower, upper = (generator.permutation(len(band))[:n_pairs] for band in (inputs.sb1, inputs.sb2))
-        quantiles = GlobalQuantiles.fit(inputs.side_bands.features)
-        z1, z2 = quantiles.to_normal(inputs.sb1.features), quantiles.to_normal(inputs.sb2.features)
+        quantiles = GlobalQuantiles.fit(_open(inputs.side_bands.features, _find_atoms(inputs)))
+        fitted = FittedRadOT(inputs, quantiles, lower, upper)
+        z1, z2 = fitted.z1, fitted.z2
         n_batches = -(-n_pairs // self.batch)
         for done, part in enumerate(np.array_split(np.arange(n_pairs), n_batches)):
             upper[part] = upper[part][_pair(z1[lower[part]], z2[upper[part]])]
             context.progress(Step("template: optimal transport", done + 1, n_batches))
-        return FittedRadOT(inputs, quantiles, lower, upper)
+        return fitted
 
     def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedRadOT:
         """Rebuild a fitted template from the arrays of its model artifact."""
@@ -105,6 +109,16 @@ def _normal_grid(n: int) -> FloatArray:
     return np.linspace(-NORMAL_RANGE, NORMAL_RANGE, min(n, N_QUANTILES))
 
 
+def _find_atoms(inputs: TemplateInputs) -> list[Atoms]:
+    return [find_atoms(column) for column in inputs.side_bands.features.T]
+
+
+def _open(features: FloatArray, atoms: Sequence[Atoms]) -> FloatArray:
+    """Return features `(n, d)` with their atoms opened."""
+    generator = np.random.default_rng(0)
+    return np.stack([own.open(x, generator) for own, x in zip(atoms, features.T, strict=True)], axis=1)
+
+
 def _pair(first: FloatArray, second: FloatArray) -> IntArray:
     """Return, for every point of `first (n, d)`, its partner in `second (n, d)` by exact optimal transport."""
     import ot
@@ -122,6 +136,8 @@ class FittedRadOT(FittedTemplate):
         self.quantiles = quantiles
         self.lower = lower
         self.upper = upper
+        self.atoms = _find_atoms(inputs)
+        self.z1, self.z2 = (quantiles.to_normal(_open(b.features, self.atoms)) for b in (inputs.sb1, inputs.sb2))
 
     def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
         """Return the point between the events of a pair at each target mass; `source_id` is the lower one's."""
@@ -129,8 +145,9 @@ class FittedRadOT(FittedTemplate):
         chosen = densities.draw_sources(sb1, len(target_masses), streams.generator("pairs"))
         sb1, sb2 = sb1.take(chosen), sb2.take(chosen)
         fraction = ((target_masses - sb1.mjj) / (sb2.mjj - sb1.mjj))[:, None]
-        z1, z2 = self.quantiles.to_normal(sb1.features), self.quantiles.to_normal(sb2.features)
-        features = self.quantiles.from_normal(z1 + fraction * (z2 - z1))
+        z1, z2 = self.z1[self.lower[chosen]], self.z2[self.upper[chosen]]
+        opened = self.quantiles.from_normal(z1 + fraction * (z2 - z1))
+        features = np.stack([atoms.close(y) for atoms, y in zip(self.atoms, opened.T, strict=True)], axis=1)
         events = make_events(target_masses, features, sb1.names, np.arange(len(target_masses)), sb1.source_id)
         return Sample(events, np.zeros(features.shape[1], dtype=np.int64))
 

@@ -10,6 +10,8 @@ is not. So a feature is first reduced: centred and divided by its width, both po
 only an upper kinematic edge moves, the part above a fixed anchor is divided by the distance of the edge
 instead. For delta_r_jj the anchor is pi (back-to-back jets), and the edge comes from the trigger threshold.
 
+Discrete features, and values that many events share, are opened into intervals first (`nets/atoms.py`).
+
 Polynomial orders are chosen per feature without labels, by the Akaike criterion on the counts of events
 in predicted quantile intervals, in bins of mass.
 """
@@ -24,6 +26,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
+
+from anomaly_cli.nets.atoms import Atoms, find_atoms
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -45,7 +49,7 @@ N_NODES = 257
 
 @dataclass(frozen=True)
 class FeatureScaling:
-    """Scaling of one feature: value x <-> normal variable z, at scaled mass t.
+    """Scaling of one feature: opened value x <-> normal variable z, at scaled mass t.
 
     r = (x - location(t)) / exp(log_width(t)), polynomials in t; with an anchor, the location is fixed and
     only positive values are divided. Then z(r, t) = sum_i coefficients[i](r) t^i, linear between `points`
@@ -58,6 +62,8 @@ class FeatureScaling:
         points: values of r `(k,)`, rising.
         coefficients: `(o + 1, k)`.
         t_range: smallest and largest scaled mass that was fitted `(2,)`.
+        atoms: values that many events share `(a,)`.
+        stretch: of the values between them (`nets/atoms.py`).
     """
 
     location: FloatArray
@@ -66,6 +72,13 @@ class FeatureScaling:
     points: FloatArray
     coefficients: FloatArray
     t_range: FloatArray
+    atoms: FloatArray
+    stretch: float
+
+    @property
+    def shared(self) -> Atoms:
+        """The values that many events share."""
+        return Atoms(self.atoms, self.stretch)
 
     def _width(self, r: FloatArray, t: FloatArray) -> FloatArray:
         width = np.exp(np.polynomial.polynomial.polyval(t, self.log_width))
@@ -167,9 +180,9 @@ class MassScaler:
         Returns:
             The scaled features `(n, d)` in [-bound, bound], and how many of each were clipped `(d,)`.
         """
-        scaled, t = np.empty_like(values), self.mass(mjj)
+        scaled, t, generator = np.empty_like(values), self.mass(mjj), np.random.default_rng(0)
         for column, feature in enumerate(self.features):
-            scaled[:, column] = feature.transform(values[:, column], t)
+            scaled[:, column] = feature.transform(feature.shared.open(values[:, column], generator), t)
         n_clipped = (np.abs(scaled) > self.bound).sum(axis=0)
         return np.clip(scaled, -self.bound, self.bound), n_clipped
 
@@ -182,7 +195,7 @@ class MassScaler:
         """
         values, t = np.empty_like(scaled), self.mass(mjj)
         for column, feature in enumerate(self.features):
-            values[:, column] = feature.inverse(scaled[:, column], t)
+            values[:, column] = feature.shared.close(feature.inverse(scaled[:, column], t))
         n_clipped = ((values < self.low) | (values > self.high)).sum(axis=0)
         return np.clip(values, self.low, self.high), n_clipped
 
@@ -205,6 +218,8 @@ class MassScaler:
                 points=arrays[f"{index}.points"],
                 coefficients=arrays[f"{index}.coefficients"],
                 t_range=arrays[f"{index}.t_range"],
+                atoms=arrays[f"{index}.atoms"],
+                stretch=float(arrays[f"{index}.stretch"]),
             )
             for index in range(len(arrays["low"]))
         )
@@ -269,18 +284,27 @@ def _make_bins(bands: Sequence[FloatArray], bin_events: int) -> _MassBins:
     return _MassBins(t, members, np.array([t[part].mean() for part in members], dtype=np.float64))
 
 
-def _fit_feature(x: FloatArray, anchor: float | None, bins: _MassBins, settings: ScalingSettings) -> FeatureScaling:
+def _fit_feature(
+    values: FloatArray, anchor: float | None, bins: _MassBins, settings: ScalingSettings
+) -> FeatureScaling:
     """Return the candidate with the lowest Akaike criterion: misfit + 2 x number of parameters."""
-    if anchor is not None:
+    shared = find_atoms(values)
+    x = shared.open(values, np.random.default_rng(0))
+    if len(shared.values):  # they stay where they are, whatever the mass
+        reductions = [_reduce_to_width(x, 0, bins)]
+    elif anchor is not None:
         reductions = [_reduce_to_edge(x, anchor, bins)]
     else:
         reductions = [_reduce_to_width(x, order, bins) for order in range(REDUCTION_ORDER + 1)]
     best, best_criterion = reductions[0], np.inf
     for reduction in reductions:
         r = reduction.reduce(x, bins.t)
-        points = _choose_points(r)
+        points = _choose_points(r, shared)
         for order in range(min(settings.max_order, len(bins.members) - 2) + 1):
-            fit = replace(reduction, points=points, coefficients=_fit_curve(r, points, bins, order))
+            coefficients = _fit_curve(r, points, bins, order)
+            fit = replace(
+                reduction, points=points, coefficients=coefficients, atoms=shared.values, stretch=shared.stretch
+            )
             n_parameters = order * (N_INTERVALS - 1) + len(fit.location) + len(fit.log_width)
             criterion = _misfit(fit, x, bins) + 2 * n_parameters
             if criterion < best_criterion:
@@ -288,10 +312,12 @@ def _fit_feature(x: FloatArray, anchor: float | None, bins: _MassBins, settings:
     return best
 
 
-def _choose_points(r: FloatArray) -> FloatArray:
+def _choose_points(r: FloatArray, shared: Atoms) -> FloatArray:
     outermost = float(ndtri(1.0 - TAIL_EVENTS / max(len(r), 100)))
-    points = np.unique(np.quantile(r, ndtr(np.linspace(-outermost, outermost, N_POINTS))))
-    return points if len(points) > 1 else np.array([r.min(), r.max()])
+    quantiles = np.quantile(r, ndtr(np.linspace(-outermost, outermost, N_POINTS)))
+    n_levels = len(shared.values) if shared.is_discrete else 0
+    borders = np.arange(1.0, n_levels) if n_levels < N_POINTS else np.zeros(0)
+    return np.unique(np.concatenate([quantiles, borders]))
 
 
 def _polynomial(values: FloatArray, bins: _MassBins, order: int) -> FloatArray:
@@ -308,14 +334,16 @@ def _reduce_to_width(x: FloatArray, order: int, bins: _MassBins) -> FeatureScali
         low, middle, high = np.array([np.quantile(x[part], [0.16, 0.5, 0.84]) for part in bins.members]).T
         location = _polynomial(middle, bins, order)
         log_width = _polynomial(np.log(np.maximum(high - low, 1e-9 * np.ptp(x))), bins, order)
-    return FeatureScaling(location, log_width, False, np.zeros(0), np.zeros((1, 0)), bins.t_range)
+    return FeatureScaling(location, log_width, False, np.zeros(0), np.zeros((1, 0)), bins.t_range, np.zeros(0), 1.0)
 
 
 def _reduce_to_edge(x: FloatArray, anchor: float, bins: _MassBins) -> FeatureScaling:
     """Return the reduction by the distance of the upper edge from the anchor; none where it has no edge."""
     edges = np.array([np.quantile(x[part] - anchor, EDGE_QUANTILE) for part in bins.members])
     log_width = _polynomial(np.log(edges), bins, REDUCTION_ORDER) if edges.min() > 0.0 else np.zeros(1)
-    return FeatureScaling(np.array([anchor]), log_width, True, np.zeros(0), np.zeros((1, 0)), bins.t_range)
+    return FeatureScaling(
+        np.array([anchor]), log_width, True, np.zeros(0), np.zeros((1, 0)), bins.t_range, np.zeros(0), 1.0
+    )
 
 
 def _fit_curve(r: FloatArray, points: FloatArray, bins: _MassBins, order: int) -> FloatArray:

@@ -12,8 +12,8 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Arrays, Artifact, file_digest, read_artifact
 from anomaly_cli.config import Config
-from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError
-from anomaly_cli.core.events import Events, make_events
+from anomaly_cli.core.errors import ArtifactError, ConfigError, DataError, PhysicsError
+from anomaly_cli.core.events import Events, concatenate, make_events
 from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
@@ -47,7 +47,7 @@ def method_inputs(run: RunDirectory, config: Config, split: Artifact, method: Te
     blind = side_band_inputs(split, config.seed)
     needs, everything = method.needs, vars(blind)
     if Need.SIMULATION in needs:
-        return SimulationInputs(**everything, simulation=read_simulation(config, split.features, blind.regions))
+        return SimulationInputs(**everything, simulation=read_simulation(config, split, blind.regions))
     if Need.SHARED_BASE in needs:
         return SharedBaseInputs(**everything, base=shared_base(run, config, split, method))
     if Need.SR_FEATURES in needs:
@@ -71,9 +71,19 @@ def side_band_inputs(split: Artifact, seed: int) -> TemplateInputs:
                 f"side-band {window.text} TeV holds {len(band)} events, training a template needs at least"
                 f" {FEWEST_SIDE_BAND_EVENTS}; widen it with --side-bands"
             )
+    _refuse_constant(concatenate(bands))
     ids = np.concatenate([band.event_id for band in bands])
     is_validation = hash_uniform(ids, Streams(seed).integer("template/validation")) < VALIDATION_FRACTION
     return TemplateInputs(bands[0], bands[1], regions, is_validation)
+
+
+def _refuse_constant(side_bands: Events) -> None:
+    for name, column in zip(side_bands.names, side_bands.features.T, strict=True):
+        if column.min() == column.max():
+            raise PhysicsError(
+                f"feature '{name}' has the same value ({column[0]:g}) in every side-band event, so that nothing is"
+                " learnt of it; leave it out with --features"
+            )
 
 
 def input_digests(run: RunDirectory, config: Config, split: Artifact, method: TemplateMethod) -> dict[str, str]:
@@ -102,15 +112,25 @@ def _simulation_file(config: Config) -> Path:
     return Path(config.template.simulation)
 
 
-def read_simulation(config: Config, features: tuple[str, ...], regions: Regions) -> Events:
+def read_simulation(config: Config, split: Artifact, regions: Regions) -> Events:
     """Return simulated background in the side-bands and the signal region; ids are negative.
 
     Weights are scaled to a mean of 1: a simulation says how events are distributed, not how many there are.
 
+    Events with NaN are left out where the split left them out of the data.
+
     Raises:
-        AnomalyError: where the file is missing, has another layout or negative weights.
+        AnomalyError: where the file is missing, has another layout, lacks a feature or has negative weights.
     """
-    table = read_events(_simulation_file(config))
+    path, features = _simulation_file(config), split.features
+    table = read_events(path, drop_nan=bool(split.provenance.settings["drop_nan"]))
+    missing = [name for name in features if name not in table.feature_names]
+    if missing:
+        raise DataError(
+            f"--simulation {path}: has no feature '{missing[0]}', which the data have; known are"
+            f" {', '.join(table.feature_names)}; name its columns by a manifest (see docs/data.md), or choose"
+            " others with --features"
+        )
     found = table.compute(features)
     usable = found.is_defined & np.any([window.contains(found.mjj) for window in regions.named().values()], axis=0)
     if table.is_labelled:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import h5py
+import numpy as np
 import pytest
 from conftest import FAST, invoke
-from toys import shipped_rows, write_official
+from toys import shipped_rows, toy_events, write_official
 
 EFFICIENT = [
     *("--method", "curtains_f4f_efficient"),
@@ -100,6 +101,78 @@ def test_a_simulation_with_other_columns_is_refused_by_the_name_of_the_column(co
     result = invoke("template", "--run", copied, "--method", "salad", "--simulation", simulation, "--overwrite")
     assert result.exit_code == 3
     assert "column 'pzj1' is missing" in result.output
+
+
+OWN = """
+file = "{name}.npz"
+[mjj]
+column = "mass"
+unit = "GeV"
+[features.first]
+column = "{column}"
+unit = "1"
+[features.second]
+column = "second"
+unit = "1"
+"""
+
+
+def own_events(folder, name, n=6000, column="first", change=None):
+    """Write events with two features of their own, and the manifest that names them."""
+    events = toy_events(n, 1)
+    columns = {"mass": events.mjj, column: events.features[:, 0].copy(), "second": events.features[:, 1].copy()}
+    if change:
+        change(columns)
+    np.savez(folder / f"{name}.npz", **columns)
+    manifest = folder / f"{name}.toml"
+    manifest.write_text(OWN.format(name=name, column=column))
+    return manifest
+
+
+def split_own(folder, *options, **changes):
+    run = folder / "run"
+    data = own_events(folder, "data", **changes)
+    result = invoke("split", "--run", run, "--data", data, "--signal-region", "3.3-3.7", *options)
+    assert result.exit_code == 0, result.output
+    return run
+
+
+def test_a_simulation_that_lacks_a_feature_is_refused_by_its_name(tmp_path):
+    simulation = own_events(tmp_path, "simulation", column="other")
+    simulation.write_text(simulation.read_text().replace("features.first", "features.other"))
+    run = split_own(tmp_path)
+    result = invoke("template", "--run", run, "--method", "flows_for_flows", "--simulation", simulation)
+    assert result.exit_code == 3
+    assert "simulation.toml: has no feature 'first'" in " ".join(result.output.split())
+
+
+def make_nan(columns):
+    columns["second"][::40] = np.nan
+
+
+@pytest.mark.parametrize(("options", "exit_code"), [((), 3), (("--drop-nan",), 0)])
+def test_a_simulation_with_nan_is_used_where_the_split_dropped_nan(tmp_path, options, exit_code):
+    simulation = own_events(tmp_path, "simulation", change=make_nan)
+    quick = ["--set", "methods.salad.epochs=1"]
+    run = split_own(tmp_path, *options)
+    result = invoke("template", "--run", run, "--method", "salad", "--simulation", simulation, *quick)
+    assert result.exit_code == exit_code, result.output
+    assert exit_code == 0 or "column 'second' is NaN" in " ".join(result.output.split())
+
+
+def test_a_feature_that_is_constant_in_the_side_bands_is_refused_by_its_name(tmp_path):
+    def flatten(columns):
+        columns["second"][(columns["mass"] < 3300.0) | (columns["mass"] >= 3700.0)] = 2.0
+
+    result = invoke("template", "--run", split_own(tmp_path, change=flatten))
+    assert result.exit_code == 5
+    assert "feature 'second' has the same value (2) in every side-band event" in " ".join(result.output.split())
+
+
+def test_side_bands_with_too_few_events_are_refused(tmp_path):
+    result = invoke("template", "--run", split_own(tmp_path, n=1000))
+    assert result.exit_code == 5
+    assert "needs at least 500; widen it with --side-bands" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,10 @@ class ScoredEvents:
     fold: IntArray
     score: FloatArray
 
+    def take(self, index: IntArray) -> ScoredEvents:
+        """Return some of the events."""
+        return ScoredEvents(*(values[index] for values in vars(self).values()))
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -55,10 +59,9 @@ class Selection:
 def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency: float) -> Selection:
     """Cut on the score in every fold so that about this fraction of the template passes.
 
-    The threshold of a fold is its m-th largest template score, m events of a weighted template having the
-    share of its weight; an observed background event lies above
-    it with probability m / (M + 1), M the template events of the fold (`numpy.quantile` would be biased
-    towards signal). Equal scores are ordered by a hash of the event id.
+    The threshold of a fold is its m-th largest template score; an observed background event lies above it with
+    probability m / (M + 1), M the template events of the fold (`numpy.quantile` would be biased towards signal).
+    Equal scores are ordered by a hash of the event id. The template has unit weights (`stages/template.py`).
 
     Raises:
         PhysicsError: where a fold's template is too small for the cut.
@@ -71,7 +74,7 @@ def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency
         in_template, in_observed = np.flatnonzero(template.fold == fold), np.flatnonzero(observed.fold == fold)
         ties = hash_uniform(template.event_id[in_template], TIE_SALT)
         order = np.lexsort((ties, template.score[in_template]))[::-1]
-        n_kept = number_to_keep(template.weight[in_template[order]], background_efficiency)
+        n_kept = number_to_keep(len(order), background_efficiency)
         if n_kept < 1:
             raise PhysicsError(
                 f"significance: {len(in_template)} template events in fold {fold} are too few for a background"
@@ -87,9 +90,7 @@ def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency
         background_efficiency=background_efficiency,
         is_observed_selected=selected_observed,
         is_template_selected=selected_template,
-        efficiency=float(
-            template.weight[selected_template].sum() / (template.weight.sum() + len(folds) * template.weight.mean())
-        ),
+        efficiency=float(selected_template.sum() / (len(selected_template) + len(folds))),
         n_sources=effective_sources(template.source_id[selected_template], template.weight[selected_template]),
         efficiency_uncertainty=efficiency_uncertainty(template, selected_template),
         thresholds=np.array(thresholds),
@@ -97,10 +98,9 @@ def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency
     )
 
 
-def number_to_keep(weight: FloatArray, efficiency: float) -> int:
-    """Return how many of the events, the largest score first, have about this share of the weight."""
-    passed = np.cumsum(weight)
-    return int(np.searchsorted(passed, efficiency * passed[-1] + weight.mean() / 2, side="right"))
+def number_to_keep(n: int, efficiency: float) -> int:
+    """Return how many of `n` events are about this share of them."""
+    return int(efficiency * n + 0.5)
 
 
 def passes(selection: Selection, events: ScoredEvents) -> BoolArray:

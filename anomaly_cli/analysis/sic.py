@@ -31,17 +31,16 @@ class Improvement:
 def measure_improvement(background: ScoredEvents, signal: ScoredEvents, background_efficiency: float) -> Improvement:
     """Return the signal efficiency at a background efficiency, cut fold by fold as the analysis does.
 
-    In each fold the cut is the m-th largest score of true background, m events having the share of its weight;
-    none of these events may have been used in a training that scored it.
+    In each fold the cut is the m-th largest score of true background, which has unit weights; none of these events may
+    have been used in a training that scored it.
 
     Raises:
         PhysicsError: where a fold has too little background for the efficiency.
     """
     passed = 0.0
     for fold in np.unique(background.fold):
-        members = np.flatnonzero(background.fold == fold)
-        order = members[np.argsort(background.score[members], kind="stable")[::-1]]
-        scores, n_kept = background.score[order], number_to_keep(background.weight[order], background_efficiency)
+        scores = np.sort(background.score[background.fold == fold])[::-1]
+        n_kept = number_to_keep(len(scores), background_efficiency)
         if n_kept < 1:
             raise PhysicsError(
                 f"evaluate: {len(scores)} reference events in fold {fold} are too few for a background efficiency of"

@@ -33,7 +33,8 @@ class Response:
     Attributes:
         strength: injected signal events, rising `(j,)`.
         mean: selected signal events `(j,)`.
-        spread: their standard deviation over trainings, without the Poisson part `(j,)`.
+        spread: their standard deviation over trainings, without that of the selection of a fixed number of injected
+            events, which is binomial `(j,)`.
     """
 
     strength: FloatArray
@@ -61,7 +62,8 @@ def measure_response(injected: IntArray, selected: IntArray) -> Response:
         )
     groups: list[npt.NDArray[np.int64]] = [selected[injected == n] for n in strengths]
     mean = np.array([group.mean() for group in groups])
-    spread = np.sqrt([max(group.var(ddof=1) - group.mean(), 0.0) for group in groups])
+    binomial = mean * (1.0 - np.minimum(mean / strengths, 1.0))
+    spread = np.sqrt(np.maximum([group.var(ddof=1) for group in groups] - binomial, 0.0))
     return Response(
         strength=np.concatenate([[0.0], strengths]),
         mean=np.concatenate([[0.0], mean]),

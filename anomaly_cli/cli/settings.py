@@ -25,7 +25,7 @@ def resolve_config(
     """
     files = _config_files(run and run / RUN_CONFIG_NAME, file)
     given = {key: value for key, value in options.items() if value is not None}
-    if "data.inject" in given and given["data.inject"].isdigit():
+    if "data.inject" in given and given["data.inject"].isdecimal():
         given["data.inject"] = int(given["data.inject"])
     if "data.features" in given:
         given["data.features"] = [name.strip() for name in given["data.features"].split(",")]

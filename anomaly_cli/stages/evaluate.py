@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from anomaly_cli.analysis.selection import effective_sources, number_to_keep
 from anomaly_cli.analysis.sic import Improvement, measure_improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import Truth, read_regions, read_split, read_template, read_truth
@@ -19,6 +20,7 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, effective_number
 from anomaly_cli.methods.base import Training
+from anomaly_cli.methods.densities import draw_by_weight
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.scoring import Contest, score
 from anomaly_cli.stages.search import scored
@@ -99,7 +101,7 @@ def measure_gain(
     Args:
         method: name of the method, for the report of progress.
         contest: what the classifier is trained on.
-        background: true background in the signal region.
+        background: true background in the signal region; where it has weights, it is drawn by them for the cut.
         signal: unused signal there.
         config: settings of the classifier.
         resources: streams, threads, processes.
@@ -112,10 +114,15 @@ def measure_gain(
     )
     scores = score(contest, [background, signal], config.classifier, resources.streams("classify"), workers)
     scored_background, scored_signal = scored(background, scores[2]), scored(signal, scores[3])
-    fold = scored_background.fold
-    smallest = min(effective_number(scored_background.weight[fold == index]) for index in np.unique(fold))
+    if np.ptp(background.weight) > 0.0:
+        drawn = draw_by_weight(background.weight, len(background), resources.streams("evaluate").generator("weights"))
+        scored_background = scored_background.take(drawn)
+    fold, source = scored_background.fold, scored_background.source_id
+    smallest = min(
+        effective_sources(source[fold == index], np.ones((fold == index).sum())) for index in np.unique(fold)
+    )
     return [
         measure_improvement(scored_background, scored_signal, efficiency)
         for efficiency in EFFICIENCIES
-        if round(efficiency * smallest) >= 1
+        if number_to_keep(int(smallest), efficiency) >= 1
     ]

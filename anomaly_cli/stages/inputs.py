@@ -96,13 +96,31 @@ def input_digests(run: RunDirectory, config: Config, split: Artifact, method: Te
     if Need.TRUTH in method.needs:
         truth = read_truth(run, split)
         digests["truth"] = truth.digest if truth else "none"
-    if Need.SIMULATION in method.needs:
-        path = _simulation_file(config)
-        digests["simulation"] = file_digest(event_file(path), "--simulation")
-        if is_own_manifest(path):
-            digests["simulation/manifest"] = file_digest(path, "--simulation")
+    simulation = simulation_digests(config, method)
+    if simulation.get("simulation") in split.provenance.inputs.values():
+        raise ConfigError(
+            f"--simulation {config.template.simulation}: is a file that the analysed events come from, so the template"
+            " would hold copies of them; give simulated background that is not among the data"
+        )
+    digests |= simulation
     if Need.SHARED_BASE in method.needs:
         digests["base_flow"] = read_base(run, config, split).digest
+    return digests
+
+
+def simulation_digests(config: Config, method: TemplateMethod) -> dict[str, str]:
+    """Return the digest of the simulation that a method uses and of its manifest; empty where it uses none.
+
+    Raises:
+        ConfigError: where a simulation is needed and none is given.
+        DataError: where the file cannot be read.
+    """
+    if Need.SIMULATION not in method.needs:
+        return {}
+    path = _simulation_file(config)
+    digests = {"simulation": file_digest(event_file(path), "--simulation")}
+    if is_own_manifest(path):
+        digests["simulation/manifest"] = file_digest(path, "--simulation")
     return digests
 
 

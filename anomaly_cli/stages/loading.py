@@ -74,9 +74,9 @@ def _parse_injection(text: str) -> tuple[Path, int | str]:
     path, equals, number = text.rpartition("=")
     if not equals:
         return Path(text), "default"
-    if number != "all" and not number.isdigit():
+    if number != "all" and not number.isdecimal():
         raise ConfigError(f"--inject-from {text}: write FILE=N with a number of events, or FILE=all")
-    return Path(path), int(number) if number.isdigit() else number
+    return Path(path), int(number) if number.isdecimal() else number
 
 
 def source_digests(config: Config, sources: Sequence[Source]) -> dict[str, str]:
@@ -144,13 +144,26 @@ def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, st
         weight = relative_weights(table.weight[usable])
     else:
         if np.ptp(table.weight) > 0.0:
-            usable = usable[unweight(table.weight[usable], streams.child(f"source/{index}"))]
+            all_usable, usable = usable, _at_unit_weight(table, usable, streams.child(f"source/{index}"))
             cutflow.add("drawn to unit weight", len(usable))
-            _tell_lost(source.path, table.weight, len(usable))
+            _tell_lost(source.path, table.weight[all_usable], len(usable))
         weight = np.ones(len(usable))
     events = make_events(features.mjj[usable], features.values[usable], names, usable, weight=weight)
     is_signal = table.is_signal[usable] if table.is_labelled else table.is_signal
     return Loaded(events, is_signal, table.is_labelled, np.full(len(usable), index), table.row[usable])
+
+
+def _at_unit_weight(table: EventTable, usable: IntArray, streams: Streams) -> IntArray:
+    """Return the events left at unit weight; signal and background apart, since either is used by number."""
+    if not table.is_labelled:
+        return usable[unweight(table.weight[usable], streams)]
+    is_signal = table.is_signal[usable]
+    kept = [
+        part[unweight(table.weight[part], streams.child(name))]
+        for name, part in (("background", usable[~is_signal]), ("signal", usable[is_signal]))
+        if len(part)
+    ]
+    return np.sort(np.concatenate(kept))
 
 
 def _available(table: EventTable, config: Config) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.stages.counting import loosest_first
-from anomaly_cli.stages.template import configured_method
+from anomaly_cli.stages.template import configured_method, model_settings
 
 
 def settings_digest(split: Artifact, template: Mapping[str, Any], classifier: Mapping[str, Any]) -> str:
@@ -50,7 +50,7 @@ def configured_digest(split: Artifact, config: Config) -> str:
     method = configured_method(config)
     template = {
         "method": method.name,
-        "model": {"method": method.name, **dataclasses.asdict(method), "threads": config.threads},
+        "model": model_settings(config, method),
         "oversampling": config.template.oversampling,
         "threads": config.threads,
     }

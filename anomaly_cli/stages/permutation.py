@@ -30,7 +30,6 @@ from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.datasets.pseudodata import unweight
 from anomaly_cli.methods.base import Training
 from anomaly_cli.stages.blinding import is_blinded
 from anomaly_cli.stages.counting import loosest_first
@@ -95,11 +94,10 @@ def make_permutation(run: RunDirectory, config: Config, resources: Resources, ov
 
 
 def _use_sources_once(template: Events, streams: Streams) -> Events:
-    """Return one template event per source, chosen at random, drawn to unit weight as the data are."""
+    """Return one template event per source, chosen at random."""
     order = streams.generator("sources").permutation(len(template))
     _, first = np.unique(template.source_id[order], return_index=True)
-    single = template.take(order[first])
-    return single.take(unweight(single.weight, streams))
+    return template.take(order[first])
 
 
 def _with_own_ids(events: Events) -> Events:

@@ -18,6 +18,7 @@ from anomaly_cli.stages.blinding import is_blinded, unblind
 from anomaly_cli.stages.classify import make_scores, plan_classify
 from anomaly_cli.stages.closure import make_closure, plan_closure
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, State, append_log, inspect_plan, save_config
+from anomaly_cli.stages.inputs import simulation_digests
 from anomaly_cli.stages.measurements import configured_digest
 from anomaly_cli.stages.significance import make_significance, plan_significance
 from anomaly_cli.stages.split import make_split, plan_split
@@ -101,7 +102,8 @@ def plan_run(run: RunDirectory, config: Config) -> list[Planned]:
     """
     planned: list[Planned] = []
     is_upstream_current = True
-    for stage in chain(config):  # a wrong method or setting ends here, and should not cost a split
+    simulation_digests(config, configured_method(config))  # what is wrong or missing should not cost a split
+    for stage in chain(config):
         output = run.artifact(stage.kind)
         if is_upstream_current:
             state, reason = inspect_plan(stage.plan(run, config))

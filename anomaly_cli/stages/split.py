@@ -69,7 +69,7 @@ def _resolve_defaults(config: Config) -> tuple[int | str, float]:
         inject = manifest.default_inject
     if reserve == "default":
         reserve = manifest.default_reserve if is_shipped else 0.0
-    if isinstance(inject, str) and inject.isdigit():
+    if isinstance(inject, str) and inject.isdecimal():
         inject = int(inject)
     if isinstance(reserve, str):
         raise ConfigError(f"--reserve {reserve}: must be a fraction in [0, 1), for instance 0.4")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from anomaly_cli.analysis.mass_fit import MassFit, fit_mass_spectrum
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split
@@ -15,11 +17,13 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, event_columns, read_artifact, write_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, PhysicsError
+from anomaly_cli.core.events import Events
 from anomaly_cli.core.progress import Step
 from anomaly_cli.methods.base import Context, FittedTemplate, Need, TemplateInputs, TemplateMethod
+from anomaly_cli.methods.densities import draw_by_weight
 from anomaly_cli.methods.registry import make_method
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import has_seen, input_digests, method_inputs, read_base
+from anomaly_cli.stages.inputs import has_seen, input_digests, method_inputs, read_base, simulation_digests
 from anomaly_cli.stages.training_curves import training_columns
 
 MODEL_STAGE, MODEL_VERSION = "template model", 2
@@ -29,13 +33,19 @@ SAMPLE_STAGE, SAMPLE_VERSION = "template", 2
 def plan_model(run: RunDirectory, config: Config, split: Artifact) -> Plan:
     """Return the plan of training the method."""
     method = configured_method(config)
-    settings = {"method": method.name, **dataclasses.asdict(method), "threads": config.threads}
+    settings = model_settings(config, method)
     if Need.SHARED_BASE in method.needs:
         sr = read_regions(split).sr
         settings["base_has_seen_signal_region"] = has_seen(read_base(run, config, split), sr)
     inputs = input_digests(run, config, split, method)
     provenance = Provenance(MODEL_STAGE, MODEL_VERSION, settings, config.seed, inputs)
     return Plan(MODEL_STAGE, run.artifact(schema.TEMPLATE_MODEL), provenance)
+
+
+def model_settings(config: Config, method: TemplateMethod) -> dict[str, Any]:
+    """Return what a trained method depends on beside the events: its settings, and its simulation by digest."""
+    settings = {"method": method.name, **dataclasses.asdict(method), "threads": config.threads}
+    return settings | simulation_digests(config, method)
 
 
 def plan_sample(run: RunDirectory, config: Config, split: Artifact, model: Artifact) -> Plan:
@@ -103,17 +113,30 @@ def make_template(
             )
         masses = mass_fit.sample(n_wanted, resources.streams("template").generator("target-mass"))
         sample = fitted.sample(masses, resources.streams("template/sample"))
+        events = at_unit_weight(sample.events, n_wanted, resources.streams("template").generator("weights"))
         groups = {
-            "events": event_columns(sample.events),
+            "events": event_columns(events),
             "mass_fit": mass_fit_columns(mass_fit),
             "clipped": {"feature": list(inputs.sb1.names), "n_clipped": sample.n_clipped},
         }
         if sample.component is not None:
             groups["components"] = {"component": sample.component}
         write_artifact(plan.output, schema.TEMPLATE, groups, plan.provenance, split.features)
-        resources.progress(Step("template: sampling", 1, 1, f"{len(sample.events)} events"))
+        resources.progress(Step("template: sampling", 1, 1))
 
     return execute(plan, overwrite, make)
+
+
+def at_unit_weight(events: Events, n: int, generator: np.random.Generator) -> Events:
+    """Return weighted events as `n` events of unit weight, each as often as its weight asks for.
+
+    A cut at the m-th largest score is unbiased for events that count alike; one at a sum of weights is not, since the
+    event that would exceed it tends to be heavy. Copies keep their source, so statistics stay those of the weights.
+    """
+    if not np.ptp(events.weight) > 0.0:
+        return events
+    drawn = events.take(draw_by_weight(events.weight, n, generator))
+    return dataclasses.replace(drawn, event_id=np.arange(n), weight=np.ones(n))
 
 
 def load_fitted(
@@ -163,10 +186,9 @@ def mass_fit_columns(fit: MassFit) -> Mapping[str, Any]:
 
 def method_of(model: Artifact) -> TemplateMethod:
     """Return the method that a model artifact was trained by."""
-    settings = dict(model.provenance.settings)
-    for key in ("threads", "base_has_seen_signal_region"):
-        settings.pop(key, None)
-    return make_method(settings.pop("method"), settings)
+    no_settings = ("method", "threads", "base_has_seen_signal_region", "simulation", "simulation/manifest")
+    settings = {key: value for key, value in model.provenance.settings.items() if key not in no_settings}
+    return make_method(str(model.provenance.settings["method"]), settings)
 
 
 def configured_method(config: Config) -> TemplateMethod:
@@ -175,8 +197,9 @@ def configured_method(config: Config) -> TemplateMethod:
     Raises:
         ConfigError: for an unknown method or setting.
     """
+    made = {name: make_method(name, settings) for name, settings in config.methods.items()}
     name = config.template.method
-    return make_method(name, config.methods.get(name, {}))
+    return made[name] if name in made else make_method(name, {})
 
 
 def _model_groups(fitted: FittedTemplate) -> dict[str, Any]:

@@ -91,8 +91,28 @@ def test_simulation_is_weighted_to_the_data(copied, data_file, tmp_path):
     assert result.exit_code == 0, result.output
     with h5py.File(copied / "template.h5") as file:
         assert (file["events/source_id"][()] < 0).all()
-        assert file["events/weight"][()].mean() == pytest.approx(1.0)
-        assert file["events/weight"][()].std() > 0.0
+        assert (file["events/weight"][()] == 1.0).all()
+        copies = np.unique(file["events/source_id"][()], return_counts=True)[1]
+    with h5py.File(copied / "split.h5") as split:
+        assert copies.sum() == 4 * len(split["sr/mjj"])
+    assert copies.min() < copies.mean() / 2 or copies.max() > 2 * copies.mean()
+
+
+def test_the_data_are_refused_as_their_own_simulation(data_file, tmp_path):
+    options = ["--data", data_file, "--signal-region", "3.3-3.7", "--method", "salad", "--simulation", data_file]
+    result = invoke("run", "--run", tmp_path / "run", *options, *DATA)
+    assert result.exit_code == 2
+    assert "would hold copies of them" in " ".join(result.output.split())
+
+
+def test_a_missing_simulation_or_a_mistyped_method_costs_no_split(data_file, tmp_path):
+    options = ["run", "--run", tmp_path / "run", "--data", data_file, "--signal-region", "3.3-3.7"]
+    missing = invoke(*options, "--method", "salad", "--simulation", tmp_path / "none.h5")
+    assert missing.exit_code == 3
+    mistyped = invoke(*options, "--set", "methods.curtain_f4f.base_epochs=1")
+    assert mistyped.exit_code == 2
+    assert "did you mean 'curtains_f4f'" in " ".join(mistyped.output.split())
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_simulation_with_other_columns_is_refused_by_the_name_of_the_column(copied, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ from anomaly_cli.cli import (
     significance_commands,
     stage_commands,
 )
-from anomaly_cli.cli.failures import interrupt
+from anomaly_cli.cli.failures import hide_lost_interrupt, interrupt
 
 app = typer.Typer(
     name="anomaly",
@@ -50,6 +51,7 @@ def common(
 
 def main() -> None:
     """Run the command line."""
+    sys.unraisablehook = hide_lost_interrupt
     signal.signal(signal.SIGTERM, interrupt)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is in the background of a shell
         signal.signal(signal.SIGINT, interrupt)

@@ -95,7 +95,7 @@ def test_simulation_is_weighted_to_the_data(copied, data_file, tmp_path):
         copies = np.unique(file["events/source_id"][()], return_counts=True)[1]
     with h5py.File(copied / "split.h5") as split:
         assert copies.sum() == 4 * len(split["sr/mjj"])
-    assert copies.min() < copies.mean() / 2 or copies.max() > 2 * copies.mean()
+    assert copies.max() > copies.min() + 1  # more than rounding
 
 
 def test_the_data_are_refused_as_their_own_simulation(data_file, tmp_path):

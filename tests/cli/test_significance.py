@@ -292,7 +292,8 @@ def test_observed_data_are_blinded_until_said_otherwise(observed, tmp_path):
 def test_no_command_tells_the_number_of_blinded_events(observed, tmp_path):
     """Nor the size of the template, nor numbers that add up to it."""
     run = Path(shutil.copytree(observed, tmp_path / "run"))
-    printed = run_ok("closure", "--run", run, "--overwrite")
+    (run / "template.h5").unlink()
+    printed = run_ok("run", "--run", run) + run_ok("closure", "--run", run, "--overwrite")
     printed += run_ok("significance", "permute", "--run", run, "--permutations", "2", "--processes", "1")
     run_ok("base", "--run", run, "--without", "3.3-3.7", *("--set", "methods.curtains_f4f_efficient.base_epochs=1"))
     printed += (

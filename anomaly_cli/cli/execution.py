@@ -29,8 +29,8 @@ ACTIONS = {
 
 
 def show(renderable: RenderableType) -> None:
-    """Print on standard output."""
-    Console().print(renderable)
+    """Print on standard output; the terminal breaks lines of text, so that paths and commands stay whole."""
+    Console().print(renderable, soft_wrap=isinstance(renderable, Text))
 
 
 def print_plan(directory: Path, config: Config) -> None:
@@ -77,29 +77,31 @@ def print_summary(directory: Path) -> None:
     show(summarise_run(run))
     files = ", ".join(sorted(p.name for p in directory.iterdir() if not p.name.startswith(".") and p.is_file()))
     show(Text(f"Files in {directory}/: {files}, {run.workspaces.name}/ (HistFactory JSON)"))
-    lines = _next_steps(run)
-    if run.artifact(schema.TRUTH).exists():
-        lines.append(f"      anomaly evaluate --run {directory}   (significance improvement, uses truth)")
-    workspace = next(iter(sorted(run.workspaces.glob("*.json"))), None)
-    if workspace:
-        lines.append(f"      pyhf cls {workspace}   (CLs of one nominal signal; Z and p0 are those above)")
+    show_next(_next_steps(run))
+
+
+def show_next(steps: list[tuple[str, str]]) -> None:
+    """Print commands and what they do, each on a line that a shell takes as it is."""
+    lines = ["Next:", *(f"  {command}  # {what}" for command, what in steps)]
     show(Text("\n".join(lines)))
 
 
-def _next_steps(run: RunDirectory) -> list[str]:
+def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     path = run.artifact(schema.SIGNIFICANCE)
+    has_truth = run.artifact(schema.TRUTH).exists()
+    evaluate = [(f"anomaly evaluate --run {run.path}", "significance improvement (uses truth)")] if has_truth else []
     if not path.exists():
-        return [f"Next: anomaly run --run {run.path} --unblind   (looks at the signal region, and records that)"]
-    lines = [f"Next: anomaly inspect {path}"]
-    missing = [
-        f"      anomaly significance {command} --run {run.path}   ({what}: minutes)"
+        return [(f"anomaly run --run {run.path} --unblind", "looks at the signal region, and records that"), *evaluate]
+    measure = [
+        (f"anomaly significance {command} --run {run.path}", f"measures {what}: minutes")
         for kind, command, what in (
-            (schema.PERMUTATION, "permute", "measures over-dispersion"),
-            (schema.VALIDATION, "closure", "measures closure"),
+            (schema.PERMUTATION, "permute", "over-dispersion"),
+            (schema.VALIDATION, "closure", "the closure uncertainty"),
         )
         if not run.artifact(kind).exists()
     ]
-    return lines + missing
+    limits = (f"anomaly significance limits --run {run.path}", "upper limits on the signal after each cut")
+    return [*measure, limits, *evaluate, (f"anomaly inspect {path}", "what the file holds")]
 
 
 def run_stages(directory: Path, config: Config, makers: list[Maker], overwrite: bool, quiet: bool) -> RunDirectory:

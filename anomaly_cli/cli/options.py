@@ -40,7 +40,10 @@ Data = Annotated[
 Inject = Annotated[
     str | None,
     typer.Option(
-        "--inject", metavar="N", help="Signal events in the pseudo-data, or 'all'. [default: S/sqrt(B) about 2.2]"
+        "--inject",
+        metavar="N",
+        help="Signal events in the pseudo-data, or 'all'. [default: 420 of the shipped set, else"
+        " sqrt(background events)]",
     ),
 ]
 Reserve = Annotated[

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console, RenderableType
 from rich.text import Text
 
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.cli.execution import show, show_next
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.scan import global_table, scan_table, status_tables
 from anomaly_cli.scans.costs import estimate
@@ -26,11 +26,6 @@ from anomaly_cli.scans.export import export_scan
 from anomaly_cli.scans.manifest import Chunk, ScanDirectory, find_job
 from anomaly_cli.scans.settings import load_scan
 from anomaly_cli.scans.status import JobState, current_result, job_statuses, missing_points
-
-
-def show(renderable: RenderableType) -> None:
-    """Print on standard output."""
-    Console().print(renderable, soft_wrap=isinstance(renderable, Text))  # paths stay whole
 
 
 def plan_into(config: Path, output: Path, windows: str | None) -> None:
@@ -55,7 +50,7 @@ def plan_into(config: Path, output: Path, windows: str | None) -> None:
     cost = estimate(scan, manifest, missing)
     unknown = f", and {cost.n_unknown} jobs of methods not measured yet" if cost.n_unknown else ""
     show(Text(f"Still to run: about {_hours(cost.cpu_hours)} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"))
-    show(Text(f"Next: anomaly scan run {output}   (--profile slurm, htcondor, lxplus: on a cluster)"))
+    show_next([(f"anomaly scan run {output}", "--profile slurm, htcondor or lxplus: on a cluster")])
 
 
 def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]) -> None:

@@ -65,9 +65,7 @@ def require_file(path: Path) -> None:
         path.resolve(strict=True)
         is_file = path.is_file()
     except FileNotFoundError:
-        raise DataError(
-            f"{path}: no such file; give --data an event file, or leave it out for the shipped data set"
-        ) from None
+        raise DataError(f"{path}: no such file; check its path; without --data the shipped set is used") from None
     except (OSError, RuntimeError) as error:
         raise DataError(f"{path}: cannot be followed (links that lead in a circle); name the file itself") from error
     if not is_file:
@@ -161,6 +159,11 @@ def _read_npy(path: Path) -> Table:
 
 
 def _read_hdf5(path: Path) -> Table | RawPlace:
+    if not h5py.is_hdf5(path):
+        raise DataError(
+            f"{path}: is no HDF5 file, or a damaged one; known are HDF5, and .csv, .parquet, .npz and .npy by their"
+            " names; if it was fetched, compare its size and checksum with the source and fetch it again"
+        )
     try:
         with h5py.File(path, "r", locking=False) as file:
             return _find_columns(path, file)
@@ -187,6 +190,10 @@ def _load_filters(path: Path) -> None:
 
 
 def _find_columns(path: Path, file: h5py.File) -> Table | RawPlace:
+    if "kind_version" in file.attrs:
+        raise DataError(
+            f"{path}: is an artifact of an analysis, not an event file; 'anomaly inspect {path}' explains it"
+        )
     for node in file.values():
         if isinstance(node, h5py.Group) and _text(node.attrs.get("pandas_type", "")) == "frame":
             return _read_pandas_frame(path, node)

@@ -41,7 +41,7 @@ def _group_tables(artifact: Artifact, is_blinded: bool) -> list[RenderableType]:
             continue
         table = Table(title=f"/{name}: {group.meaning}", box=box.SIMPLE_HEAD, title_justify="left")
         for header in ("data set", "shape", "unit", "meaning", "values"):
-            table.add_column(header, overflow="fold")
+            table.add_column(header, overflow="fold", no_wrap=header == "data set")
         for key, array in columns.items():
             column = group.columns.get(key)
             unit, meaning = (column.unit, column.meaning) if column else ("", "")

@@ -18,6 +18,9 @@ NOT_MEASURED = "not measured"
 POOR_FIT = 0.01
 """A side-band fit with a smaller p-value is pointed out."""
 
+SMALLEST_SHOWN = 0.01
+"""Smaller probabilities are shown as smaller than this."""
+
 
 def significance_tables(significance: Artifact, calibration: Artifact | None = None) -> list[RenderableType]:
     """Return the side-band expectation, one row per cut, and what is known about the calibration."""
@@ -25,7 +28,7 @@ def significance_tables(significance: Artifact, calibration: Artifact | None = N
     rows = rows_of(significance.groups["tests"])
     missing = [
         name
-        for name, key in (("closure", "closure_uncertainty"), ("k-fold over-dispersion", "overdispersion"))
+        for name, key in (("closure uncertainty", "closure_uncertainty"), ("k-fold over-dispersion", "overdispersion"))
         if any(math.isnan(row[key]) for row in rows)
     ]
     contents = f"WITHOUT {' and '.join(missing)}" if missing else "all uncertainties included"
@@ -65,9 +68,9 @@ def uncertainty_table(rows: list[dict[str, Any]]) -> Table:
     """Return the relative uncertainties of every cut."""
     table = make_table(
         "Relative uncertainties of the expectation",
-        ["cut", "template", "side-bands", "closure", "k-fold factor", "folds, p"],
+        ["cut", "template", "side-bands", "closure", "k-fold factor", "folds alike"],
         "side-bands: of their fit; 'fail' where the events that fail the cut normalise instead. (t): transferred from"
-        " looser cuts. folds, p: that the folds differ more than they do.",
+        " looser cuts. folds alike: probability that folds of one pass rate scatter as much.",
     )
     for row in rows:
         closure, factor = row["closure_uncertainty"], row["overdispersion"]
@@ -78,7 +81,7 @@ def uncertainty_table(rows: list[dict[str, Any]]) -> Table:
             "fail" if row["test"] == "pass/fail" else _share(row["norm_uncertainty"]),
             NOT_MEASURED if math.isnan(closure) else _share(closure) + mark,
             NOT_MEASURED if math.isnan(factor) else f"{factor:.2f}",
-            f"{row['fold_p']:.2f}",
+            f"{row['fold_p']:.2f}" if row["fold_p"] >= SMALLEST_SHOWN else f"<{SMALLEST_SHOWN}",
         )
     return table
 

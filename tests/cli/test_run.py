@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from conftest import FAST, invoke
 from toys import shipped_rows, write_official
 
+import anomaly_cli
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import read_any, read_artifact
 from anomaly_cli.cli.failures import interrupt
@@ -33,7 +35,7 @@ def digests(directory):
 
 def test_a_run_ends_with_its_result_its_files_and_what_is_next(finished):
     output = invoke("summary", "--run", finished).output
-    for text in ("naive", "not measured", "WITHOUT closure", "anomaly inspect", "pyhf cls", "truth"):
+    for text in ("naive", "not measured", "WITHOUT closure", "anomaly inspect", "significance limits", "truth"):
         assert text in output
     assert sorted(p.name for p in finished.iterdir()) == sorted(
         [*ARTIFACTS, "config.toml", "run_log.json", "workspaces"]
@@ -223,6 +225,21 @@ def test_the_idealised_method_runs_through_every_stage(tmp_path, data_file):
     refused = invoke("run", "--run", tmp_path / "r2", *options, "--reserve", "0")
     assert refused.exit_code == 2
     assert "hold some back with --reserve" in refused.output.replace("\n", " ")
+
+
+def test_the_version_is_printed():
+    result = invoke("--version")
+    assert result.exit_code == 0
+    assert result.output.strip() == f"anomaly {anomaly_cli.__version__}"
+
+
+def test_what_is_next_can_be_pasted(finished):
+    lines = invoke("summary", "--run", finished).output.split("Next:\n")[1].splitlines()
+    commands = [shlex.split(line, comments=True) for line in lines if line.strip()]
+    assert len(commands) > 2
+    for command in commands:
+        assert command[0] == "anomaly"
+        assert invoke(*command[1:], "--help").exit_code == 0, command
 
 
 def test_every_artifact_is_explained(finished):

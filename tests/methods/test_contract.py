@@ -35,6 +35,8 @@ QUICK = {
 
 def brief(name):
     """Settings that train for an epoch, enough where only sameness is asked for."""
+    if name == "combined":
+        return {"methods": ["cathode", "rad_ot"]}
     epochs = [field.name for field in dataclasses.fields(find_methods()[name]) if field.name.endswith("epochs")]
     return QUICK.get(name, {}) | dict.fromkeys(epochs, 1)
 

@@ -111,7 +111,7 @@ _SOURCE = {
 
 TRUTH = Kind(
     "truth",
-    2,
+    3,
     "truth labels and held-back events; read only by evaluation, reports and methods that declare it",
     "anomaly split",
     {
@@ -135,6 +135,14 @@ TRUTH = Kind(
                 "n_injected": Column("i8", "s", "", "signal events of it in the pseudo-data"),
             },
             "the files that events were read from; the seed of the drawing is in the provenance",
+        ),
+        "cutflow": Group(
+            {
+                "source": Column("i8", "k", "", "index of the file in sources"),
+                "step": Column("str", "k", "", "what was asked for"),
+                "n_events": Column("i8", "k", "", "events left after this step"),
+            },
+            "what was left of the files of injected signals and of the reference; that of the data is in the split",
         ),
     },
 )

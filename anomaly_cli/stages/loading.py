@@ -141,6 +141,7 @@ def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, st
         raise PhysicsError(f"{source.path}: no usable events are left; every jet has tau1 = 0")
     if source.role == "reference":
         usable = usable[table.weight[usable] > 0.0]
+        cutflow.add("weight above 0", len(usable))
         weight = relative_weights(table.weight[usable])
     else:
         if np.ptp(table.weight) > 0.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -80,7 +81,8 @@ def _make(run: RunDirectory, config: Config, resources: Resources, provenance: P
     sources = plan_sources(config, provenance.settings["inject"])
     resources.progress(Step("split: reading", 0, 2, sources[0].path.name))
     cutflow = Cutflow()
-    loaded = _load(sources, config, cutflow, resources)
+    flows = {index: cutflow if source.role == "data" else Cutflow() for index, source in enumerate(sources)}
+    loaded = _load(sources, config, flows, resources)
     resources.progress(Step("split: reading", 1, 2, f"{len(loaded.row)} events"))
     observed_index, reference_index = _divide(loaded, sources, config, provenance, resources)
     cutflow.add("observed (of labelled data, the rest is held back)", len(observed_index))
@@ -91,7 +93,7 @@ def _make(run: RunDirectory, config: Config, resources: Resources, provenance: P
     run.create()
     files = {}
     if loaded.is_labelled:
-        truth = _truth_groups(loaded, observed_index, reference_index, sources, config, provenance, resources)
+        truth = _truth_groups(loaded, (observed_index, reference_index), sources, flows, config, provenance, resources)
         files[run.artifact(schema.TRUTH)] = encode_artifact(schema.TRUTH, truth, provenance, observed.names)[0]
     files[run.artifact(schema.SPLIT)] = encode_artifact(schema.SPLIT, groups, provenance, observed.names)[0]
     write_files(files)
@@ -100,12 +102,12 @@ def _make(run: RunDirectory, config: Config, resources: Resources, provenance: P
     resources.progress(Step("split: reading", 2, 2, "written"))
 
 
-def _load(sources: list[Source], config: Config, cutflow: Cutflow, resources: Resources) -> Loaded:
+def _load(sources: list[Source], config: Config, flows: Mapping[int, Cutflow], resources: Resources) -> Loaded:
     """Return the events of the data, and the signals of further files where there are any."""
     streams = resources.streams("split")
-    loaded = load_source(sources[0], 0, config, cutflow, streams)
+    loaded = load_source(sources[0], 0, config, flows[0], streams)
     signals = [
-        load_source(source, index, config, Cutflow(), streams)
+        load_source(source, index, config, flows[index], streams)
         for index, source in enumerate(sources)
         if source.role == "inject_from"
     ]
@@ -117,7 +119,10 @@ def _load(sources: list[Source], config: Config, cutflow: Cutflow, resources: Re
     if not signals:
         return loaded
     joined = join([loaded, *signals])
-    cutflow.add_events("signals of other files joined", len(joined.row))
+    flows[0].add_events("signals of other files joined", len(joined.row))
+    for index, number in enumerate(np.bincount(joined.source)):
+        if index:
+            flows[index].add("signal events", int(number))
     return joined
 
 
@@ -194,21 +199,23 @@ def _divide_into_regions(
 
 def _truth_groups(
     loaded: Loaded,
-    observed: IntArray,
-    reference: IntArray,
+    division: tuple[IntArray, IntArray],
     sources: list[Source],
+    flows: Mapping[int, Cutflow],
     config: Config,
     provenance: Provenance,
     resources: Resources,
 ) -> dict[str, dict[str, Any]]:
+    observed, reference = division
     held_back = [_select(loaded, reference, len(observed))]
     if config.data.reference:
         index = len(sources) - 1
-        extra = load_source(sources[index], index, config, Cutflow(), resources.streams("split"))
+        extra = load_source(sources[index], index, config, flows[index], resources.streams("split"))
         if not extra.is_labelled:
             raise DataError(f"{config.data.reference}: has no column 'label', which a reference needs")
         held_back.append(_select(extra, np.arange(len(extra.row)), len(observed) + len(reference)))
     injected = loaded.source[observed][loaded.is_signal[observed]]
+    steps = [(index, step, number) for index, flow in flows.items() if index for step, number in flow.steps]
     digests = [digest for key, digest in provenance.inputs.items() if not key.endswith(("/manifest", "labels"))]
     return {
         "observed": {
@@ -228,6 +235,11 @@ def _truth_groups(
             "file": [source.path.name for source in sources],
             "digest": digests,
             "n_injected": [int((injected == index).sum()) for index in range(len(sources))],
+        },
+        "cutflow": {
+            "source": [index for index, _, _ in steps],
+            "step": [step for _, step, _ in steps],
+            "n_events": [number for _, _, number in steps],
         },
     }
 

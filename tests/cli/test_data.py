@@ -179,6 +179,11 @@ def test_a_reference_keeps_its_weights_and_the_bound_made_of_it_is_drawn_by_them
     held_back = weight[weight != 1.0]
     assert held_back.max() / held_back.min() == pytest.approx(3.0)
     assert held_back.mean() == pytest.approx(1.0)
+    truth = read_artifact(tmp_path / "run" / "truth.h5", schema.TRUTH).groups
+    flow = dict(zip(truth["cutflow"]["step"], truth["cutflow"]["n_events"], strict=True))
+    assert set(truth["cutflow"]["source"]) == {1}
+    assert flow["read"] == len(text) - 1
+    assert flow["weight above 0"] == (truth["reference"]["source"] == 1).sum()
     result = invoke("template", "--run", tmp_path / "run", "--method", "over_idealised")
     assert result.exit_code == 0, result.output
     template = read_artifact(tmp_path / "run" / "template.h5", schema.TEMPLATE).events("events")

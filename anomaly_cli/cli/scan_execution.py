@@ -108,9 +108,10 @@ def run_one(
     config = manifest.config(job.points[0] if isinstance(job, Chunk) else job)
     with show_progress(quiet) as progress:
         resources = Resources(config.seed, config.threads, processes or config.n_processes, progress)
-        was_run = run_job(scan, manifest, job, resources)
-    for item in job.points if isinstance(job, Chunk) else (job,):
-        show(Text(f"{scan.path / item.output}: {'written' if was_run else 'is there already, not made again'}"))
+        made = run_job(scan, manifest, job, resources)
+    outputs = [point.output for point in job.points] if isinstance(job, Chunk) else [job.output]
+    for output, was_made in zip(outputs, made, strict=True):
+        show(Text(f"{scan.path / output}: {'written' if was_made else 'is there already, not made again'}"))
 
 
 def collect_and_show(directory: Path) -> None:

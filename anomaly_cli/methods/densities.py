@@ -21,6 +21,7 @@ from anomaly_cli.nets import flows, training
 from anomaly_cli.nets.flows_for_flows import Side, density_task
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings, fit_mass_scaling
 
+LARGEST_RATE = 1.0
 BATCH = 8192
 """Events that go through a network at once when sampling."""
 
@@ -201,7 +202,7 @@ def load_scaler(arrays: Arrays, prefix: str = "scaling") -> MassScaler:
 
 
 def check_positive(method: str, counts: Sequence[int], rates: Sequence[float]) -> None:
-    """Refuse counts below 1 and learning rates that are not positive.
+    """Refuse counts below 1 and learning rates that are not positive or absurd.
 
     Raises:
         ConfigError: for the first that is.
@@ -211,8 +212,8 @@ def check_positive(method: str, counts: Sequence[int], rates: Sequence[float]) -
             f"method {method}: numbers of transforms, blocks, bins, epochs and steps, widths, batch sizes and patience"
             " must be 1 or more"
         )
-    if min(rates) <= 0.0:
-        raise ConfigError(f"method {method}: learning rates must be above 0")
+    if not all(0.0 < rate < LARGEST_RATE for rate in rates):
+        raise ConfigError(f"method {method}: learning rates must be above 0 and below {LARGEST_RATE:g}")
 
 
 def check_scaling(method: str, settings: ScalingSettings) -> ScalingSettings:

@@ -9,6 +9,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -90,7 +91,7 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         if self.direction not in nets.DIRECTIONS:
             hint = nearest(self.direction, nets.DIRECTIONS)
             raise ConfigError(f"method {self.name}: direction '{self.direction}' is not known; {hint}")
-        if self.penalty_weight < 0.0:
+        if not 0.0 <= self.penalty_weight < math.inf:
             raise ConfigError(f"method {self.name}: penalty_weight must be 0 (no penalty) or above")
 
     def fit(self, inputs: TemplateInputs, context: Context) -> FittedFlowsForFlows:

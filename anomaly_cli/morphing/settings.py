@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 
 import tomli_w
@@ -144,7 +145,7 @@ class MorphSettings:
                 f" {' and '.join(usable) or 'none'}; forward and inverse need one density (unidirectional), alternate"
                 " and both need two (flows_for_flows)"
             )
-        if self.penalty_weight <= 0.0:
+        if not 0.0 < self.penalty_weight < math.inf:
             raise ConfigError("flows: penalty_weight must be above 0; penalty = none switches it off")
         if self.context == "one_per_side" and self.transport.transforms < 2:
             raise ConfigError("flows: context one_per_side needs 2 transforms or more, some for each side")

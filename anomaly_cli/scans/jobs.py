@@ -49,16 +49,16 @@ _Ended = tuple[tuple[Outcome, ...], str]
 """What a job did, and why it has no result, if so."""
 
 
-def run_job(scan: ScanDirectory, manifest: Manifest, job: Chunk | Base, resources: Resources) -> bool:
-    """Make what is missing of a job's results, one seed after the other; return whether anything was.
+def run_job(scan: ScanDirectory, manifest: Manifest, job: Chunk | Base, resources: Resources) -> list[bool]:
+    """Make what is missing of a job's results, one seed after the other; return which were made now.
 
     Raises:
         Exception: the first failure that another try may mend, after the other seeds have had their turn.
     """
-    was_made, failures = False, []
+    was_made, failures = [], []
     for part in job.points if isinstance(job, Chunk) else (job,):
         try:
-            was_made |= _run_once(scan, manifest, part, dataclasses.replace(resources, seed=part.seed))
+            was_made.append(_run_once(scan, manifest, part, dataclasses.replace(resources, seed=part.seed)))
         except Exception as error:
             failures.append(error)
     if failures:

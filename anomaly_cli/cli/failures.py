@@ -34,7 +34,7 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             _say("out of memory; use fewer events, a lower --oversampling or --processes 1")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            _say("interrupted; finished stages are kept: run the same command again to continue")
+            _say("interrupted; what was finished is kept: run the same command again to continue")
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapper

@@ -69,7 +69,7 @@ def side_band_inputs(split: Artifact, seed: int) -> TemplateInputs:
         if len(band) < FEWEST_SIDE_BAND_EVENTS:
             raise PhysicsError(
                 f"side-band {window.text} TeV holds {len(band)} events, training a template needs at least"
-                f" {FEWEST_SIDE_BAND_EVENTS}; widen it with --side-bands"
+                f" {FEWEST_SIDE_BAND_EVENTS}; widen it with --side-bands, and --overwrite for the split that is there"
             )
     _refuse_constant(concatenate(bands))
     ids = np.concatenate([band.event_id for band in bands])

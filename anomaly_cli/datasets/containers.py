@@ -161,8 +161,8 @@ def _read_npy(path: Path) -> Table:
 def _read_hdf5(path: Path) -> Table | RawPlace:
     if not h5py.is_hdf5(path):
         raise DataError(
-            f"{path}: cannot be read as HDF5, being another kind of file or damaged; other kinds are known by .csv, .parquet,"
-            " .npz and .npy; if it was fetched, compare its size and checksum with the source and fetch it again"
+            f"{path}: cannot be read as HDF5, being another kind of file or damaged; other kinds are known by .csv,"
+            " .parquet, .npz and .npy; compare its size and checksum with the source, or fetch it again"
         )
     try:
         with h5py.File(path, "r", locking=False) as file:

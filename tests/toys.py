@@ -7,11 +7,21 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from anomaly_cli.core.events import Events, make_events
+from anomaly_cli.core.events import Events, concatenate, make_events
+from anomaly_cli.core.progress import silent
+from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.manifests import shipped_file
-from anomaly_cli.methods.base import TemplateInputs, TruthInputs
+from anomaly_cli.methods.base import (
+    Context,
+    Need,
+    ObservedInputs,
+    SharedBaseInputs,
+    SimulationInputs,
+    TemplateInputs,
+    TruthInputs,
+)
 
 REGIONS = Regions(sr=Window(3300.0, 3700.0), sb1=Window(3000.0, 3300.0), sb2=Window(3700.0, 4600.0))
 NAMES = ("linear", "curved", "shape")
@@ -44,6 +54,26 @@ def toy_simulation(n: int = 24_000, seed: int = 5000) -> Events:
     shifted = events.features + np.array([0.2, 0.0, 0.0])
     inside = np.any([window.contains(events.mjj) for window in REGIONS.named().values()], axis=0)
     return make_events(events.mjj[inside], shifted[inside], NAMES, -1 - np.flatnonzero(inside))
+
+
+def inputs_by_need(inputs, hidden, simulation, background, method):
+    """Return what is handed over for each need, the strongest first; `method` trains the shared base flow."""
+    blind = {name: getattr(inputs, name) for name in ("sb1", "sb2", "regions", "is_validation")}
+    spectrum = [inputs.sb1, hidden, inputs.sb2]
+    is_validation = np.arange(sum(len(part) for part in spectrum)) % 10 == 0
+    base = method.fit_base([concatenate(spectrum)], is_validation, Context(Streams(1), 1, silent))
+    return {
+        Need.SHARED_BASE: SharedBaseInputs(**blind, base=base.arrays),
+        Need.SIMULATION: SimulationInputs(**blind, simulation=simulation),
+        Need.SR_FEATURES: ObservedInputs(**blind, observed=hidden),
+        Need.TRUTH: TruthInputs(**blind, background=background),
+        Need.SIDE_BANDS: TemplateInputs(**blind),
+    }
+
+
+def given_to(method, by_need):
+    """Return what a method is handed."""
+    return next(given for need, given in by_need.items() if need in method.needs)
 
 
 def write_official(path: Path, rows: np.ndarray, names: tuple[str, ...] = (*OFFICIAL_COLUMNS, "label")) -> Path:

@@ -26,10 +26,6 @@ class ScoredEvents:
     fold: IntArray
     score: FloatArray
 
-    def take(self, index: IntArray) -> ScoredEvents:
-        """Return some of the events."""
-        return ScoredEvents(*(values[index] for values in vars(self).values()))
-
 
 @dataclass(frozen=True)
 class Selection:

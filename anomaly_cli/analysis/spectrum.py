@@ -53,16 +53,13 @@ class BinnedSpectrum:
         return window.contains(self.centers)
 
 
-def bin_masses(
-    masses: Sequence[FloatArray], windows: Sequence[Window], weights: Sequence[FloatArray] | None = None
-) -> BinnedSpectrum:
+def bin_masses(masses: Sequence[FloatArray], windows: Sequence[Window]) -> BinnedSpectrum:
     """Count the masses of each window in bins of about 20 GeV, at least 5 of them; half-open, as windows are."""
     lows, highs, counts = [], [], []
-    weights = [np.ones(len(mjj)) for mjj in masses] if weights is None else weights
-    for mjj, window, weight in zip(masses, windows, weights, strict=True):
+    for mjj, window in zip(masses, windows, strict=True):
         edges = np.linspace(window.low, window.high, max(5, round(window.width / BIN_WIDTH)) + 1)
         position = np.searchsorted(edges, mjj, side="right") - 1
-        counts.append(np.bincount(position, weight, minlength=len(edges) - 1).astype(np.float64))
+        counts.append(np.bincount(position, minlength=len(edges) - 1).astype(np.float64))
         lows.append(edges[:-1])
         highs.append(edges[1:])
     return BinnedSpectrum(np.concatenate(lows), np.concatenate(highs), np.concatenate(counts))

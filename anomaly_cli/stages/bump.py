@@ -153,7 +153,7 @@ def _hunt(
         "q0_pyhf": q0,
         "p_value": fit.p_value,
         "spurious_signal": _spurious_signal(events, selection, sides, resonance, n_parameters),
-        "sculpting_p": pass_rate_flatness(events.mjj["template"], events.scores["template"].weight, selection),
+        "sculpting_p": pass_rate_flatness(events.mjj["template"], selection),
         "workspace": workspace,
     }
     return spectrum, fit, row
@@ -173,11 +173,9 @@ def _likelihood(spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, na
     return (json.dumps(workspace, indent=1), q0) if is_same else ("", np.nan)
 
 
-def _bin(masses: FloatArray, regions: Regions, weight: FloatArray | None = None) -> BinnedSpectrum:
+def _bin(masses: FloatArray, regions: Regions) -> BinnedSpectrum:
     windows = list(regions.named().values())
-    inside = [window.contains(masses) for window in windows]
-    weights = None if weight is None else [weight[mask] for mask in inside]
-    return bin_masses([masses[mask] for mask in inside], windows, weights)
+    return bin_masses([masses[window.contains(masses)] for window in windows], windows)
 
 
 def _spurious_signal(
@@ -185,21 +183,20 @@ def _spurious_signal(
 ) -> float:
     """Return the signal fitted to side-bands and template, scaled to the data's signal region."""
     spectrum = _bin(sides, events.regions)
-    mjj, weight = events.mjj["template"], events.scores["template"].weight
-    template = _bin(mjj, events.regions, np.where(selection.is_template_selected, weight, 0.0))
-    counts = spectrum.counts + template.counts * len(events.mjj["sr"]) / weight.sum()
+    template = _bin(events.mjj["template"][selection.is_template_selected], events.regions)
+    counts = spectrum.counts + template.counts * len(events.mjj["sr"]) / len(events.mjj["template"])
     return fit_bump(BinnedSpectrum(spectrum.low, spectrum.high, counts), resonance, n_parameters).signal_yield
 
 
-def pass_rate_flatness(mjj: FloatArray, weight: FloatArray, selection: Selection) -> float:
+def pass_rate_flatness(mjj: FloatArray, selection: Selection) -> float:
     """Return the probability of the template's pass rate varying so much with mass if it were flat.
 
-    Copies of a source count as one event: the chi-square is divided by the weight that an independent event has.
+    Copies of a source count as one event: the chi-square is divided by the mean number of copies.
     """
     edges = np.quantile(mjj, np.linspace(0.0, 1.0, PASS_RATE_BINS + 1)[1:-1])
     index = np.searchsorted(edges, mjj, side="right")
-    totals = np.bincount(index, weights=weight, minlength=PASS_RATE_BINS)
-    passing = np.bincount(index, weights=weight * selection.is_template_selected, minlength=PASS_RATE_BINS)
+    totals = np.bincount(index, minlength=PASS_RATE_BINS).astype(np.float64)
+    passing = np.bincount(index, weights=selection.is_template_selected, minlength=PASS_RATE_BINS)
     rate = passing.sum() / totals.sum()
     chi_square = float(((passing - rate * totals) ** 2 / (rate * (1.0 - rate) * totals)).sum())
     return float(chi2.sf(chi_square * selection.n_sources / passing.sum(), PASS_RATE_BINS - 1))

@@ -20,10 +20,10 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, effective_number
 from anomaly_cli.methods.base import Training
-from anomaly_cli.methods.densities import draw_by_weight
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.scoring import Contest, score
 from anomaly_cli.stages.search import scored
+from anomaly_cli.stages.template import at_unit_weight
 
 STAGE, VERSION = "evaluate", 2
 EFFICIENCIES = (0.1, 0.01, 0.001)
@@ -112,11 +112,9 @@ def measure_gain(
     workers = kfold.Resources(
         resources.processes, resources.threads, resources.progress, f"evaluate: {method} template"
     )
+    background = at_unit_weight(background, len(background), resources.streams("evaluate").generator("weights"))
     scores = score(contest, [background, signal], config.classifier, resources.streams("classify"), workers)
     scored_background, scored_signal = scored(background, scores[2]), scored(signal, scores[3])
-    if np.ptp(background.weight) > 0.0:
-        drawn = draw_by_weight(background.weight, len(background), resources.streams("evaluate").generator("weights"))
-        scored_background = scored_background.take(drawn)
     fold, source = scored_background.fold, scored_background.source_id
     smallest = min(
         effective_sources(source[fold == index], np.ones((fold == index).sum())) for index in np.unique(fold)

@@ -31,7 +31,10 @@ from anomaly_cli.methods.base import (
     TemplateMethod,
     TruthInputs,
 )
+from anomaly_cli.stages.loading import refuse_constant
 
+SIMULATION_KEYS = ("simulation", "simulation/manifest")
+"""Names of the digests of a simulation among those of the inputs."""
 FEWEST_SIDE_BAND_EVENTS = 500
 """A side-band with fewer events cannot train a template method."""
 
@@ -71,19 +74,10 @@ def side_band_inputs(split: Artifact, seed: int) -> TemplateInputs:
                 f"side-band {window.text} TeV holds {len(band)} events, training a template needs at least"
                 f" {FEWEST_SIDE_BAND_EVENTS}; widen it with --side-bands, and --overwrite for the split that is there"
             )
-    _refuse_constant(concatenate(bands))
+    refuse_constant(concatenate(bands), "side-band event, so that nothing is learnt of it")
     ids = np.concatenate([band.event_id for band in bands])
     is_validation = hash_uniform(ids, Streams(seed).integer("template/validation")) < VALIDATION_FRACTION
     return TemplateInputs(bands[0], bands[1], regions, is_validation)
-
-
-def _refuse_constant(side_bands: Events) -> None:
-    for name, column in zip(side_bands.names, side_bands.features.T, strict=True):
-        if column.min() == column.max():
-            raise PhysicsError(
-                f"feature '{name}' has the same value ({column[0]:g}) in every side-band event, so that nothing is"
-                " learnt of it; leave it out with --features"
-            )
 
 
 def input_digests(run: RunDirectory, config: Config, split: Artifact, method: TemplateMethod) -> dict[str, str]:

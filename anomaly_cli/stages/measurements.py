@@ -21,6 +21,7 @@ from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.stages.counting import loosest_first
+from anomaly_cli.stages.inputs import simulation_digests
 from anomaly_cli.stages.template import configured_method, model_settings
 
 
@@ -50,7 +51,7 @@ def configured_digest(split: Artifact, config: Config) -> str:
     method = configured_method(config)
     template = {
         "method": method.name,
-        "model": model_settings(config, method),
+        "model": model_settings(config, method, simulation_digests(config, method)),
         "oversampling": config.template.oversampling,
         "threads": config.threads,
     }

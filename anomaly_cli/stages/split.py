@@ -22,7 +22,16 @@ from anomaly_cli.core.windows import Regions, Window, default_side_bands, parse_
 from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest
 from anomaly_cli.datasets.pseudodata import divide_labelled
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.loading import Loaded, Source, choose_features, join, load_source, plan_sources, source_digests
+from anomaly_cli.stages.loading import (
+    Loaded,
+    Source,
+    choose_features,
+    join,
+    load_source,
+    plan_sources,
+    refuse_constant,
+    source_digests,
+)
 
 STAGE, VERSION = "split", 3
 
@@ -87,7 +96,7 @@ def _make(run: RunDirectory, config: Config, resources: Resources, provenance: P
     observed_index, reference_index = _divide(loaded, sources, config, provenance, resources)
     cutflow.add("observed (of labelled data, the rest is held back)", len(observed_index))
     observed = _renumber(loaded.events, observed_index, 0)
-    _refuse_constant(observed)
+    refuse_constant(observed, "event")
     regions = _choose_regions(config, observed)
     groups = _divide_into_regions(observed, regions, cutflow, loaded.is_labelled)
     run.create()
@@ -147,14 +156,6 @@ def _divide(
 def _renumber(events: Events, index: IntArray, first_id: int) -> Events:
     ids = first_id + np.arange(len(index))
     return replace(events.take(index), event_id=ids, source_id=ids)
-
-
-def _refuse_constant(events: Events) -> None:
-    for name, column in zip(events.names, events.features.T, strict=True):
-        if len(column) and column.min() == column.max():
-            raise PhysicsError(
-                f"feature '{name}' has the same value ({column[0]:g}) in every event; leave it out with --features"
-            )
 
 
 def _choose_regions(config: Config, observed: Events) -> Regions:

@@ -23,7 +23,7 @@ from anomaly_cli.methods.base import Context, FittedTemplate, Need, TemplateInpu
 from anomaly_cli.methods.densities import draw_by_weight
 from anomaly_cli.methods.registry import make_method
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import has_seen, input_digests, method_inputs, read_base, simulation_digests
+from anomaly_cli.stages.inputs import SIMULATION_KEYS, has_seen, input_digests, method_inputs, read_base
 from anomaly_cli.stages.training_curves import training_columns
 
 MODEL_STAGE, MODEL_VERSION = "template model", 2
@@ -33,19 +33,18 @@ SAMPLE_STAGE, SAMPLE_VERSION = "template", 2
 def plan_model(run: RunDirectory, config: Config, split: Artifact) -> Plan:
     """Return the plan of training the method."""
     method = configured_method(config)
-    settings = model_settings(config, method)
+    inputs = input_digests(run, config, split, method)
+    settings = model_settings(config, method, {key: inputs[key] for key in SIMULATION_KEYS if key in inputs})
     if Need.SHARED_BASE in method.needs:
         sr = read_regions(split).sr
         settings["base_has_seen_signal_region"] = has_seen(read_base(run, config, split), sr)
-    inputs = input_digests(run, config, split, method)
     provenance = Provenance(MODEL_STAGE, MODEL_VERSION, settings, config.seed, inputs)
     return Plan(MODEL_STAGE, run.artifact(schema.TEMPLATE_MODEL), provenance)
 
 
-def model_settings(config: Config, method: TemplateMethod) -> dict[str, Any]:
-    """Return what a trained method depends on beside the events: its settings, and its simulation by digest."""
-    settings = {"method": method.name, **dataclasses.asdict(method), "threads": config.threads}
-    return settings | simulation_digests(config, method)
+def model_settings(config: Config, method: TemplateMethod, simulation: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a trained method depends on beside the events: its settings, and the digests of its simulation."""
+    return {"method": method.name, **dataclasses.asdict(method), "threads": config.threads, **simulation}
 
 
 def plan_sample(run: RunDirectory, config: Config, split: Artifact, model: Artifact) -> Plan:
@@ -186,7 +185,7 @@ def mass_fit_columns(fit: MassFit) -> Mapping[str, Any]:
 
 def method_of(model: Artifact) -> TemplateMethod:
     """Return the method that a model artifact was trained by."""
-    no_settings = ("method", "threads", "base_has_seen_signal_region", "simulation", "simulation/manifest")
+    no_settings = ("method", "threads", "base_has_seen_signal_region", *SIMULATION_KEYS)
     settings = {key: value for key, value in model.provenance.settings.items() if key not in no_settings}
     return make_method(str(model.provenance.settings["method"]), settings)
 

@@ -94,7 +94,7 @@ def test_the_flatness_of_the_pass_rate_counts_copies_of_a_source_as_one_event():
         times = np.repeat(np.arange(1500), 4)
         mjj, score, fold = rng.uniform(3300, 3700, 1500), rng.standard_normal(1500), rng.integers(0, 5, 1500)
         copies = scored(score[times], fold[times], source=times)
-        p_values.append(pass_rate_flatness(mjj[times], copies.weight, select(copies, copies, 0.2)))
+        p_values.append(pass_rate_flatness(mjj[times], select(copies, copies, 0.2)))
     assert 0.4 < np.mean(p_values) < 0.6
     sculpted = scored((score + (mjj - 3500) / 200)[times], fold[times], source=times)
-    assert pass_rate_flatness(mjj[times], sculpted.weight, select(copies, sculpted, 0.2)) < 1e-6
+    assert pass_rate_flatness(mjj[times], select(copies, sculpted, 0.2)) < 1e-6

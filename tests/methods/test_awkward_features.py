@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toys import REGIONS, toy_inputs, toy_simulation
+from toys import REGIONS, given_to, inputs_by_need, toy_inputs, toy_simulation
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.core.events import concatenate
@@ -15,11 +15,7 @@ from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods.base import (
     Context,
     Need,
-    ObservedInputs,
-    SharedBaseInputs,
-    SimulationInputs,
     TemplateInputs,
-    TruthInputs,
 )
 from anomaly_cli.methods.registry import find_methods, make_method
 
@@ -51,23 +47,13 @@ def everything():
     """Side-bands, simulation and hidden events with awkward features, and what each need is given."""
     clean, hidden = toy_inputs(9_000)
     sb1, sb2, hidden = (awkward(events, seed) for seed, events in enumerate((clean.sb1, clean.sb2, hidden)))
-    blind = vars(TemplateInputs(sb1, sb2, REGIONS, clean.is_validation))
-    spectrum = [sb1, hidden, sb2]
-    is_validation = np.arange(sum(len(part) for part in spectrum)) % 10 == 0
-    base = quick("curtains_f4f_efficient").fit_base(spectrum, is_validation, Context(Streams(1), 1, silent))
-    given = {
-        Need.SIDE_BANDS: TemplateInputs(**blind),
-        Need.SHARED_BASE: SharedBaseInputs(**blind, base=base.arrays),
-        Need.SIMULATION: SimulationInputs(**blind, simulation=awkward(toy_simulation(12_000), 7)),
-        Need.SR_FEATURES: ObservedInputs(**blind, observed=hidden),
-        Need.TRUTH: TruthInputs(**blind, background=hidden),
-    }
-    return given, hidden
+    inputs = TemplateInputs(sb1, sb2, REGIONS, clean.is_validation)
+    simulation = awkward(toy_simulation(12_000), 7)
+    return inputs_by_need(inputs, hidden, simulation, hidden, quick("curtains_f4f_efficient")), hidden
 
 
 def template(method, given, hidden):
-    needs = [need for need in given if need in method.needs]
-    fitted = method.fit(given[needs[-1]], Context(Streams(1), 1, silent))
+    fitted = method.fit(given_to(method, given), Context(Streams(1), 1, silent))
     masses = np.random.default_rng(1).choice(hidden.mjj, 2 * len(hidden))
     return fitted.sample(masses, Streams(1)).events
 

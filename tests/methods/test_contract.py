@@ -6,19 +6,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from toys import REGIONS, toy_inputs, toy_simulation
+from toys import REGIONS, given_to, inputs_by_need, toy_inputs, toy_simulation
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods.base import (
     Context,
     Need,
-    ObservedInputs,
-    SharedBaseInputs,
-    SimulationInputs,
     TemplateInputs,
 )
 from anomaly_cli.methods.registry import find_methods, make_method
@@ -50,23 +46,9 @@ def inputs_and_hidden():
 def seen(inputs_and_hidden):
     """What each method may see, by name."""
     inputs, hidden = inputs_and_hidden
-    blind = vars(TemplateInputs(inputs.sb1, inputs.sb2, inputs.regions, inputs.is_validation))
-    everything = [inputs.sb1, hidden, inputs.sb2]
-    is_validation = np.arange(sum(len(part) for part in everything)) % 10 == 0
-    base = make_method("curtains_f4f_efficient", {}).fit_base(
-        [concatenate(everything)], is_validation, Context(Streams(1), 1, silent)
-    )
-    by_need = {
-        Need.SHARED_BASE: SharedBaseInputs(**blind, base=base.arrays),
-        Need.SIMULATION: SimulationInputs(**blind, simulation=toy_simulation()),
-        Need.SR_FEATURES: ObservedInputs(**blind, observed=hidden),
-        Need.TRUTH: inputs,
-        Need.SIDE_BANDS: TemplateInputs(**blind),
-    }
-    return {
-        name: next(given for need, given in by_need.items() if need in method.needs)
-        for name, method in find_methods().items()
-    }
+    method = make_method("curtains_f4f_efficient", {})
+    by_need = inputs_by_need(inputs, hidden, toy_simulation(), inputs.background, method)
+    return {name: given_to(method, by_need) for name, method in find_methods().items()}
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 import threading
@@ -12,10 +13,14 @@ from typing import ParamSpec
 
 import typer
 
-from anomaly_cli.core.errors import AnomalyError, AnomalyWarning
+from anomaly_cli.core.errors import AnomalyError, AnomalyWarning, ArtifactError
 
 Parameters = ParamSpec("Parameters")
 INTERRUPTED = 130
+REFUSED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE}
+)
+"""What a file system refuses for reasons that are not ours."""
 _interrupted = threading.Event()
 
 
@@ -30,6 +35,11 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
         except AnomalyError as error:
             _say(str(error))
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno not in REFUSED or error.filename is None:
+                raise
+            _say(f"{error.filename}: {error.strerror}; choose another path, or make room or get permission there")
+            raise typer.Exit(ArtifactError.exit_code) from None
         except MemoryError:
             _say("out of memory; use fewer events, a lower --oversampling or --processes 1")
             raise typer.Exit(1) from None

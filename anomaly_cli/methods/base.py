@@ -225,6 +225,10 @@ class TemplateMethod(ABC):
     def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedTemplate:
         """Rebuild a fitted template from the arrays of a model artifact and the inputs it had."""
 
+    def configure(self, settings: Mapping[str, Mapping[str, Any]]) -> TemplateMethod:
+        """Return the method, given the settings of all methods by name; for methods that are made of others."""
+        return self
+
 
 Inputs = TypeVar("Inputs", bound=TemplateInputs)
 

@@ -7,7 +7,8 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,7 +39,8 @@ class Combined(TemplateMethod):
     every event is scored by all of them, and the scores are averaged (`stages/classify.py`).
 
     Attributes:
-        methods: the methods, with their own default settings; they may need side-bands only.
+        methods: the methods; they may need side-bands only.
+        settings: their settings by method, over those of `methods.NAME`.
     """
 
     name: ClassVar[str] = "combined"
@@ -47,10 +49,14 @@ class Combined(TemplateMethod):
     training: ClassVar[Training] = Training.EACH_COMPONENT
 
     methods: tuple[str, ...] = ("curtains_f4f", "drapes")
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.methods) < 2 or len(set(self.methods)) < len(self.methods) or self.name in self.methods:
             raise ConfigError(f"method {self.name}: methods must name two or more different methods, as curtains_f4f")
+        for name in self.settings:
+            if name not in self.methods:
+                raise ConfigError(f"method {self.name}: settings of '{name}', which is not among its methods")
         for name, method in self._made().items():
             if method.needs != {Need.SIDE_BANDS} or method.chooses_mass:
                 raise ConfigError(
@@ -58,10 +64,16 @@ class Combined(TemplateMethod):
                     " from the side-bands alone; 'anomaly methods' shows what each needs"
                 )
 
+    def configure(self, settings: Mapping[str, Mapping[str, Any]]) -> Combined:
+        """Return the combination with every setting of its methods written out, so that a change of one shows."""
+        given = {name: {**settings.get(name, {}), **self.settings.get(name, {})} for name in self.methods}
+        made = replace(self, settings=given)._made()
+        return replace(self, settings={name: asdict(method) for name, method in made.items()})
+
     def _made(self) -> dict[str, TemplateMethod]:
         from anomaly_cli.methods.registry import make_method
 
-        return {name: make_method(name, {}) for name in self.methods}
+        return {name: make_method(name, self.settings.get(name, {})) for name in self.methods}
 
     def fit(self, inputs: TemplateInputs, context: Context) -> FittedCombined:
         """Train every method."""

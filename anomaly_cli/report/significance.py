@@ -15,7 +15,7 @@ from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.report.tables import make_table, percent, rows_of
 
 NOT_MEASURED = "not measured"
-POOR_FIT = 0.01
+DOUBTFUL_FIT = 0.01
 """A side-band fit with a smaller p-value is pointed out."""
 
 SMALLEST_SHOWN = 0.01
@@ -51,7 +51,7 @@ def significance_tables(significance: Artifact, calibration: Artifact | None = N
         f"Side-band fit: {float(fit['n_expected']):.0f} +- {float(fit['uncertainty']):.0f} background events expected"
         f" in the signal region before any cut (goodness of fit p = {float(fit['p_value']):.2f})"
     )
-    if float(fit["p_value"]) < POOR_FIT:
+    if float(fit["p_value"]) < DOUBTFUL_FIT:
         advice = (
             "; the fit is poor, and its uncertainty scaled up where p < 0.001: narrow the side-bands with --side-bands"
         )

@@ -29,6 +29,7 @@ from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.methods.base import Need
+from anomaly_cli.methods.densities import draw_by_weight
 from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.inputs import shared_base
@@ -124,11 +125,9 @@ def _distances(check: _Check, named: tuple[str, Sampled], d: int, resources: Res
 
 
 def _unweighted(sampled: Sampled, generator: np.random.Generator) -> FloatArray:
-    """Return the points `(n, d)`; where they have weights, drawn anew by them."""
+    """Return the points `(n, d)`; where they have weights, each as often as its weight asks for."""
     points, weight = sampled.points, sampled.weight
-    if np.ptp(weight) == 0.0:
-        return points
-    return points[generator.choice(len(points), len(points), p=weight / weight.sum())]
+    return points if np.ptp(weight) == 0.0 else points[draw_by_weight(weight, len(points), generator)]
 
 
 def _columns(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:

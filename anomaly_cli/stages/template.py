@@ -198,7 +198,7 @@ def configured_method(config: Config) -> TemplateMethod:
     """
     made = {name: make_method(name, settings) for name, settings in config.methods.items()}
     name = config.template.method
-    return made[name] if name in made else make_method(name, {})
+    return (made[name] if name in made else make_method(name, {})).configure(config.methods)
 
 
 def _model_groups(fitted: FittedTemplate) -> dict[str, Any]:

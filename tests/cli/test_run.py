@@ -288,6 +288,7 @@ BAD = [
     (("template", "--run", "nowhere"), 4, "no such file"),
     (("classify", "--run", "nowhere"), 4, "no such file"),
     (("inspect", "nothing.h5"), 4, "no such file"),
+    (("run", "--signal-region", "3.3-3.7", "--run", "x" * 300), 4, "File name too long; choose another path"),
 ]
 
 

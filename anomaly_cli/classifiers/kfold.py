@@ -8,15 +8,13 @@ References:
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import joblib
 import numpy as np
 import numpy.typing as npt
-from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 
 from anomaly_cli.classifiers.settings import ClassifierSettings
@@ -25,6 +23,7 @@ from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, FoldScores, IntArray, assign_folds, hash_uniform
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.workers import in_order
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -89,10 +88,12 @@ def score_in_folds(
     totals = [np.zeros(len(events)) for events in sets]
     edges = _bin_edges(sets[:2])
     tables = [_Table(_bin(e.features, edges), e.source_id, e.weight, fold) for e, fold in zip(sets, folds, strict=True)]
-    for done, (job, parts) in enumerate(_run(jobs, tables, settings, resources)):
-        for total, fold, part in zip(totals, folds, parts, strict=True):
-            total[fold == job.fold] += part
-        resources.progress(Step(resources.task, done + 1, len(jobs), f"fold {job.fold + 1}"))
+    pieces = ((job, tables, settings, resources.threads) for job in jobs)
+    with contextlib.closing(in_order(_train_and_score, pieces, resources.processes)) as scores:
+        for done, (job, parts) in enumerate(zip(jobs, scores, strict=True)):
+            for total, fold, part in zip(totals, folds, parts, strict=True):
+                total[fold == job.fold] += part
+            resources.progress(Step(resources.task, done + 1, len(jobs), f"fold {job.fold + 1}"))
     return [FoldScores(fold, total / settings.ensemble) for fold, total in zip(folds, totals, strict=True)]
 
 
@@ -104,33 +105,9 @@ class _Table:
     fold: IntArray
 
 
-def _run(
-    jobs: Sequence[_Job], tables: Sequence[_Table], settings: ClassifierSettings, resources: Resources
-) -> Iterator[tuple[_Job, list[FloatArray]]]:
-    """Yield each job with its scores, in the order of the jobs."""
-    if resources.processes == 1:
-        for job in jobs:
-            with threadpool_limits(limits=resources.threads):
-                scores = _train_and_score(job, tables, settings)
-            yield job, scores
-        return
-    try:
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=resources.threads):
-            parallel = joblib.Parallel(n_jobs=resources.processes, return_as="generator")
-            results = parallel(joblib.delayed(_work)(job, tables, settings) for job in jobs)
-        yield from zip(jobs, results, strict=True)
-    except (KeyboardInterrupt, GeneratorExit):
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
-        raise
-
-
-def _work(job: _Job, tables: Sequence[_Table], settings: ClassifierSettings) -> list[FloatArray]:
-    """Do a job in a worker process, which leaves Ctrl-C to its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return _train_and_score(job, tables, settings)
-
-
-def _train_and_score(job: _Job, tables: Sequence[_Table], settings: ClassifierSettings) -> list[FloatArray]:
+def _train_and_score(
+    job: _Job, tables: Sequence[_Table], settings: ClassifierSettings, threads: int
+) -> list[FloatArray]:
     """Train one model without the job's fold and score that fold of every set."""
     from sklearn.ensemble import HistGradientBoostingClassifier  # a second to import, which planning does not need
 
@@ -156,15 +133,16 @@ def _train_and_score(job: _Job, tables: Sequence[_Table], settings: ClassifierSe
         n_iter_no_change=settings.patience,
         random_state=job.seed,
     )
-    model.fit(
-        x[trained],
-        y[trained],
-        sample_weight=weight[trained],
-        X_val=x[held_out],
-        y_val=y[held_out],
-        sample_weight_val=weight[held_out],
-    )
-    return [_log_odds(model, table.bins[table.fold == job.fold]) for table in tables]
+    with threadpool_limits(limits=threads):
+        model.fit(
+            x[trained],
+            y[trained],
+            sample_weight=weight[trained],
+            X_val=x[held_out],
+            y_val=y[held_out],
+            sample_weight_val=weight[held_out],
+        )
+        return [_log_odds(model, table.bins[table.fold == job.fold]) for table in tables]
 
 
 def _bin_edges(sets: Sequence[Events]) -> FloatArray:

@@ -20,11 +20,11 @@ def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], 
     if processes == 1:
         yield from (work(*piece) for piece in arguments)
         return
-    parallel = joblib.Parallel(n_jobs=processes, return_as="generator", pre_dispatch=f"2*{processes}", batch_size=1)
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        parallel = joblib.Parallel(n_jobs=processes, return_as="generator", pre_dispatch=f"2*{processes}", batch_size=1)
     finished = False
     try:
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            yield from parallel(joblib.delayed(_shielded)(work, piece) for piece in arguments)
+        yield from parallel(joblib.delayed(_shielded)(work, piece) for piece in arguments)
         finished = True
     finally:
         if not finished:

@@ -6,6 +6,9 @@ this may be done on observed data before unblinding.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,8 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.placement import PlacedWindow, place_windows
-from anomaly_cli.core.progress import Step
+from anomaly_cli.core.progress import Step, silent
+from anomaly_cli.core.workers import in_order
 from anomaly_cli.methods.base import Need
 from anomaly_cli.stages.counting import loosest_first
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
@@ -66,13 +70,9 @@ def make_validation(run: RunDirectory, config: Config, resources: Resources, ove
         efficiencies = loosest_first(config.significance.background_efficiencies)
         windows: list[dict[str, Any]] = []
         counts: list[dict[str, Any]] = []
-        for index, search in enumerate(searches):
-            task = "validation windows"
-            resources.progress(Step(task, index, len(searches), f"{search.regions.sr.text} TeV"))
-            searched = run_search(search, config, resources.streams(f"validation/{index}"), resources)
+        for index, (search, searched) in enumerate(zip(searches, _run_all(searches, config, resources), strict=True)):
             windows.append(_window_row(search, searched))
             counts += [_count_row(index, searched, efficiency) for efficiency in efficiencies]
-        resources.progress(Step("validation windows", len(searches), len(searches)))
         count_columns = {name: np.asarray(values) for name, values in columns_of(counts).items()}
         groups = {
             "windows": columns_of(windows),
@@ -82,6 +82,19 @@ def make_validation(run: RunDirectory, config: Config, resources: Resources, ove
         write_artifact(plan.output, schema.VALIDATION, groups, plan.provenance)
 
     return execute(plan, overwrite, make)
+
+
+def _run_all(searches: Sequence[Search], config: Config, resources: Resources) -> Iterator[Searched]:
+    """Yield what each search gives; several run side by side, each in one process."""
+    processes = min(resources.processes, len(searches))
+    alone = replace(resources, processes=1, progress=silent) if processes > 1 else resources
+    pieces = ((search, config, resources.streams(f"validation/{i}"), alone) for i, search in enumerate(searches))
+    task = "validation windows"
+    resources.progress(Step(task, 0, len(searches)))
+    with contextlib.closing(in_order(run_search, pieces, processes)) as made:
+        for done, (search, searched) in enumerate(zip(searches, made, strict=True), start=1):
+            resources.progress(Step(task, done, len(searches), f"{search.regions.sr.text} TeV"))
+            yield searched
 
 
 def find_searches(split: Artifact, config: Config, base: Arrays) -> list[Search]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import poisson
+from scipy.special import gammaln, logsumexp
 
 from anomaly_cli.core.folds import FloatArray
 
@@ -21,7 +21,11 @@ FEWEST_WINDOWS = 2
 """Fewer windows measure no scatter."""
 LARGEST = 3.0
 """Upper end of the search for ln(1 + d)."""
-_NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(61)
+NARROWEST = 1e-6
+"""A smaller spread is as good as none."""
+NEWTON_STEPS = 40
+"""Enough to find the peak of a concave function from near it."""
+_NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 
 
 @dataclass(frozen=True)
@@ -78,26 +82,46 @@ def measure_nonclosure(counts: WindowCounts, overdispersion: float) -> Nonclosur
         )
     grid = np.concatenate([[0.0], np.geomspace(1e-4, LARGEST, 600)])
     spread = np.sqrt(grid[:, None] ** 2 + statistical)  # (grid, k)
-    rates = expected[:, None] * np.exp(spread[..., None] * _NODES)  # (grid, k, nodes)
-    likelihood = np.exp(_log_binomial_like(counts, rates)) @ (_NODE_WEIGHTS / _NODE_WEIGHTS.sum())
-    with np.errstate(divide="ignore"):
-        log_likelihood = np.log(likelihood).sum(axis=1)
+    log_likelihood = _log_marginal(counts, np.maximum(spread, NARROWEST)).sum(axis=1)
     best = int(np.argmax(log_likelihood))
     allowed = np.flatnonzero(2.0 * (log_likelihood[best] - log_likelihood) <= 1.0)
     ratio = float(counts.n_passing.sum() / expected.sum()) if expected.sum() > 0.0 else 1.0
     return Nonclosure(float(np.expm1(grid[best])), float(np.expm1(grid[allowed[-1]])), ratio, False)
 
 
-def _log_binomial_like(counts: WindowCounts, rates: FloatArray) -> FloatArray:
-    """Return the log-probability of n given the rate, with the binomial's smaller variance at large efficiency.
+def _log_marginal(counts: WindowCounts, spread: FloatArray) -> FloatArray:
+    """Return the log-probability of every count, its rate being log-normal about the expectation `(grid, k)`.
 
     n of N at pass probability p has variance N p (1 - p); a Poisson of n/(1 - p) has the same relative
-    variance, so both counts are divided by 1 - eff.
+    variance, so counts are divided by 1 - eff. The integral over the logarithm y of the rate is done by
+    Gauss-Hermite quadrature about the integrand's own peak: about that of y alone, the nodes would miss the
+    narrow Poisson peak of a large count.
+
+    References:
+        Q. Liu, D. A. Pierce, "A note on Gauss-Hermite quadrature", Biometrika 81 (1994) 624.
+
+    Args:
+        counts: of one cut.
+        spread: standard deviation of y `(grid, k)`, above 0.
     """
     factor = 1.0 / (1.0 - counts.efficiency)
-    scaled, rate = counts.n_passing * factor, rates * factor[:, None]
-    log_p: FloatArray = poisson.logpmf(np.round(scaled)[None, :, None], rate)
-    return log_p
+    n, centre = counts.n_passing * factor, np.log(np.maximum(counts.n_expected * factor, 1e-9))
+    precision = spread**-2
+    y = (np.log(np.maximum(n, 0.5)) * n + centre * precision) / (n + precision)
+    for _ in range(NEWTON_STEPS):
+        step = (n - np.exp(y) - (y - centre) * precision) / (np.exp(y) + precision)
+        y = y + np.clip(step, -1.0, 1.0)
+    width = 1.0 / np.sqrt(np.exp(y) + precision)
+    nodes = y[..., None] + width[..., None] * _NODES
+    log_integrand = (
+        n[:, None] * nodes
+        - np.exp(nodes)
+        - 0.5 * ((nodes - centre[:, None]) / spread[..., None]) ** 2
+        + 0.5 * _NODES**2
+        + np.log(_NODE_WEIGHTS)
+    )
+    integral: FloatArray = logsumexp(log_integrand, axis=-1) + np.log(width / spread) - gammaln(n + 1.0)
+    return integral
 
 
 def transfer_nonclosure(cuts: Sequence[tuple[WindowCounts, float]]) -> list[Nonclosure]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm, poisson
 
 from anomaly_cli.analysis.nonclosure import WindowCounts, measure_nonclosure, transfer_nonclosure
 
@@ -23,6 +24,39 @@ def test_the_upper_edge_covers_the_truth_and_is_not_far_above(b, d, mean):
     ]
     assert np.mean(np.array(upper) >= d) > 0.65
     assert np.mean(upper) == pytest.approx(mean, rel=0.2)
+
+
+def reference(ratios, expected, efficiency):
+    """Best value and upper edge by brute force: a fine sum over the logarithm of every rate."""
+    factor = 1.0 / (1.0 - efficiency)
+    spreads = np.geomspace(1e-3, 3.0, 800)[:, None]
+    found = np.zeros(len(spreads))
+    for n in np.round(np.asarray(ratios) * expected) * factor:
+        y = np.linspace(np.log(n) - 12.0 / np.sqrt(n), np.log(n) + 12.0 / np.sqrt(n), 2001)
+        of_count = poisson.pmf(round(n), np.exp(y))
+        total = (of_count * norm.pdf(y, np.log(expected * factor), spreads)).sum(axis=1) * (y[1] - y[0])
+        found += np.log(np.maximum(total, 1e-300))
+    allowed = np.flatnonzero(2.0 * (found.max() - found) <= 1.0)
+    return np.expm1(spreads[found.argmax(), 0]), np.expm1(spreads[allowed[-1], 0])
+
+
+@pytest.mark.parametrize("expected", [50.0, 5000.0, 24_000.0])
+@pytest.mark.parametrize("ratios", [(1.10, 0.92, 1.06, 1.15), (1.5, 0.7, 1.3, 0.8), (1.01, 0.99, 1.0, 1.02)])
+def test_it_is_the_integral_for_few_and_for_many_events(ratios, expected):
+    """Nodes about the expectation, not about the count, collapse the interval where counts are large."""
+    n = np.round(np.asarray(ratios) * expected)
+    found = measure_nonclosure(counts(n, expected / 0.2, efficiency=0.2, template=0.0), 1.0)
+    best, upper = reference(ratios, expected, 0.2)
+    assert found.upper == pytest.approx(upper, rel=0.04)
+    assert found.best == pytest.approx(best, rel=0.05, abs=0.003)
+
+
+@pytest.mark.parametrize("d", [0.05, 0.2, 0.5])
+def test_it_covers_at_loose_cuts_of_many_events(d):
+    rng = np.random.default_rng(4)
+    n = rng.poisson(5000.0 * np.exp(np.log1p(d) * rng.standard_normal((100, 6))))
+    upper = np.array([measure_nonclosure(counts(row, 25_000, efficiency=0.2), 1.0).upper for row in n])
+    assert 0.7 < np.mean(upper >= d) < 0.95
 
 
 def test_perfect_agreement_is_no_zero():

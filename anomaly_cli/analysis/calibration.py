@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, chi2, kstest, norm
+from scipy.stats import beta, chi2, kstest
 
 from anomaly_cli.core.folds import FloatArray
 
@@ -35,7 +35,7 @@ class Calibration:
         mean: mean of Z; 0 is right.
         mean_error: its statistical error.
         std: standard deviation with its interval (normal theory); 1 is right.
-        type_one: fraction below each of `LEVELS`, with its Clopper-Pearson interval.
+        type_one: fraction of p-values at or below each of `LEVELS`, with its Clopper-Pearson interval.
         ks_p: Kolmogorov-Smirnov p-value of uniform p-values.
     """
 
@@ -47,16 +47,24 @@ class Calibration:
     ks_p: float
 
 
-def summarise_z(z: FloatArray, confidence: float = 0.68) -> Calibration:
-    """Return the calibration of signed Z `(n,)`, n >= 2."""
-    n, p = len(z), norm.sf(z)
+def summarise(z: FloatArray, p0: FloatArray, randomised: FloatArray, confidence: float = 0.68) -> Calibration:
+    """Return the calibration of pseudo-experiments without signal, n >= 2.
+
+    Args:
+        z: signed Z `(n,)`.
+        p0: p-values `(n,)`, those that an analysis quotes.
+        randomised: uniform between P(more significant) and P(as significant) `(n,)`: p-values of counts are
+            discrete and could not be uniform themselves.
+        confidence: of the intervals.
+    """
+    n = len(z)
     return Calibration(
         n=n,
         mean=float(z.mean()),
         mean_error=float(z.std(ddof=1) / np.sqrt(n)),
         std=spread_interval(z, confidence),
-        type_one=tuple(clopper_pearson(int((p < level).sum()), n, confidence) for level in LEVELS),
-        ks_p=float(kstest(p, "uniform").pvalue),
+        type_one=tuple(clopper_pearson(int((p0 <= level).sum()), n, confidence) for level in LEVELS),
+        ks_p=float(kstest(randomised, "uniform").pvalue),
     )
 
 

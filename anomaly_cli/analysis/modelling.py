@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from anomaly_cli.analysis.counting import CountingModel
-from anomaly_cli.analysis.mass_fit import MassFit
-from anomaly_cli.analysis.selection import Selection
+from anomaly_cli.analysis.selection import CutCounts
+
+
+class Predicted(Protocol):
+    """Background events in the signal region before any cut, as `MassFit` predicts them."""
+
+    @property
+    def n_expected(self) -> float:
+        """Their number."""
+
+    @property
+    def uncertainty(self) -> float:
+        """Its uncertainty."""
 
 
 @dataclass(frozen=True)
@@ -25,29 +37,28 @@ class Measured:
     overdispersion: float = math.nan
 
 
-def model_by_fail(name: str, selection: Selection, measured: Measured) -> CountingModel:
+def model_by_fail(name: str, cut: CutCounts, measured: Measured) -> CountingModel:
     """Return the pass/fail model: the data that fail the cut normalise the background.
 
     It uses neither the side-band fit nor its uncertainty, and is exact for a free normalisation. Signal
     among the failing events makes it a little conservative.
     """
-    n = int(selection.is_observed_selected.sum())
-    n_fail = len(selection.is_observed_selected) - n
-    efficiency = selection.efficiency
+    n_fail, efficiency = cut.n_all - cut.n_passing, cut.efficiency
     expected = n_fail * efficiency / (1.0 - efficiency)
-    relative = {"template": selection.efficiency_uncertainty}
-    variance = (1.0 - efficiency) / max(expected, 1.0) + selection.efficiency_uncertainty**2
+    relative = {"template": cut.efficiency_uncertainty}
+    variance = (1.0 - efficiency) / max(expected, 1.0) + cut.efficiency_uncertainty**2
     relative |= _measured(measured, variance)
-    return CountingModel(name, n, float(n_fail), (1.0 - efficiency) / efficiency, relative, is_pass_fail=True)
+    return CountingModel(
+        name, cut.n_passing, float(n_fail), (1.0 - efficiency) / efficiency, relative, is_pass_fail=True
+    )
 
 
-def model_by_template(name: str, selection: Selection, fit: MassFit, measured: Measured) -> CountingModel:
+def model_by_template(name: str, cut: CutCounts, fit: Predicted, measured: Measured) -> CountingModel:
     """Return the model with the template as control sample, normalised by the side-band fit."""
-    n = int(selection.is_observed_selected.sum())
-    expected = fit.n_expected * selection.efficiency
+    expected = fit.n_expected * cut.efficiency
     relative = {"norm": fit.uncertainty / fit.n_expected}
-    relative |= _measured(measured, 1.0 / max(expected, 1.0) + 1.0 / selection.n_sources)
-    return CountingModel(name, n, selection.n_sources, selection.n_sources / expected, relative)
+    relative |= _measured(measured, 1.0 / max(expected, 1.0) + 1.0 / cut.n_sources)
+    return CountingModel(name, cut.n_passing, cut.n_sources, cut.n_sources / expected, relative)
 
 
 def _measured(measured: Measured, variance: float) -> dict[str, float]:

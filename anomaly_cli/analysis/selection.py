@@ -28,26 +28,39 @@ class ScoredEvents:
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What a cut keeps.
+class CutCounts:
+    """What a cut has counted: all that a counting model needs of it.
 
     Attributes:
         background_efficiency: the fraction of the template asked for.
-        is_observed_selected: mask of the observed events.
-        is_template_selected: mask of the template events.
+        n_passing: observed events that pass.
+        n_all: observed events.
         efficiency: unbiased estimate of the fraction of background that passes.
         n_sources: effective number of independent template events that pass.
         efficiency_uncertainty: relative uncertainty of `efficiency` from the statistics of the template's sources.
+    """
+
+    background_efficiency: float
+    n_passing: int
+    n_all: int
+    efficiency: float
+    n_sources: float
+    efficiency_uncertainty: float
+
+
+@dataclass(frozen=True)
+class Selection(CutCounts):
+    """What a cut keeps.
+
+    Attributes:
+        is_observed_selected: mask of the observed events.
+        is_template_selected: mask of the template events.
         thresholds: score cut of each fold `(k,)`.
         ties: hash above which an event of exactly that score passes `(k,)`.
     """
 
-    background_efficiency: float
     is_observed_selected: BoolArray
     is_template_selected: BoolArray
-    efficiency: float
-    n_sources: float
-    efficiency_uncertainty: float
     thresholds: FloatArray
     ties: FloatArray
 
@@ -84,6 +97,8 @@ def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency
         cut_ties.append(tie)
     return Selection(
         background_efficiency=background_efficiency,
+        n_passing=int(selected_observed.sum()),
+        n_all=len(selected_observed),
         is_observed_selected=selected_observed,
         is_template_selected=selected_template,
         efficiency=float(selected_template.sum() / (len(selected_template) + len(folds))),

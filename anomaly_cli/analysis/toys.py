@@ -5,7 +5,7 @@ the control count and the constraint terms fluctuate too. Half of the experiment
 from the same distributions centred at what was observed, and each is weighted by the ratio of the
 densities. The observed point is the most probable one of all that are as significant (its deviance from
 the fit is q0 by definition), so this is the best exponential tilt, and 100,000 experiments give p to one
-or two per cent at 1 sigma and at 10. The plain half bounds every weight by 2.
+or two per cent at 1 sigma and at 10. The plain half bounds every weight by 2. Of a deficit, 1 - p0 is estimated so.
 
 References:
     J. A. Bucklew, "Introduction to Rare Event Simulation", 2004 (dominating points).
@@ -17,8 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import xlogy
-from scipy.stats import norm
+import numpy.typing as npt
+from scipy.special import logsumexp, ndtri_exp, xlogy
 
 from anomaly_cli.analysis.profile import Experiments, fit_background, signed_root
 from anomaly_cli.core.folds import FloatArray
@@ -34,17 +34,17 @@ class ToyResult:
     Attributes:
         p0: probability of an excess at least as significant, without signal.
         error: its statistical error.
+        p_above: probability of a more significant one; counts are discrete, so this is smaller.
+        z: one-sided significance of p0, also where p0 is too small or too near 1 for a floating-point number;
+            negative for deficits.
         n_toys: pseudo-experiments.
     """
 
     p0: float
     error: float
+    p_above: float
+    z: float
     n_toys: int
-
-    @property
-    def z(self) -> float:
-        """The one-sided significance of p0; negative for deficits."""
-        return float(norm.isf(self.p0))
 
 
 def toy_p_value(data: Experiments, n_toys: int, generator: np.random.Generator) -> ToyResult:
@@ -57,15 +57,29 @@ def toy_p_value(data: Experiments, n_toys: int, generator: np.random.Generator) 
     parts = [draw(*null, width, n_plain, generator), draw(*observed, width, n_toys - n_plain, generator)]
     n, m, theta0 = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     toys = Experiments(n, m, data.tau, theta0, data.width)
-    is_extreme = signed_root(toys) >= float(signed_root(data)) - EQUAL
+    root = float(signed_root(data))
+    is_extreme, is_above = (signed_root(toys) >= root + edge for edge in (-EQUAL, EQUAL))
     log_ratio = _log_density(n, m, theta0, observed, width) - _log_density(n, m, theta0, null, width)
     share = n_plain / n_toys
-    with np.errstate(over="ignore"):
-        weight = np.where(is_extreme, 1.0 / (share + (1.0 - share) * np.exp(log_ratio)), 0.0)
+    log_weight = -np.logaddexp(np.log(share), np.log1p(-share) + log_ratio)
+
+    def tail(mask: npt.NDArray[np.bool_]) -> float:
+        """Return the logarithm of the probability of the experiments in a mask."""
+        return float(logsumexp(log_weight[mask]) - np.log(n_toys)) if mask.any() else -np.inf
+
+    # the smaller tail is what is estimated well: p0 of an excess, 1 - p0 of a deficit
+    counted = is_extreme if root > 0.0 else ~is_extreme
+    weight = np.where(counted, np.exp(log_weight), 0.0)
     # the two halves are strata: their variances add
     variance = sum(part.var() * len(part) for part in (weight[:n_plain], weight[n_plain:])) / n_toys**2
-    p0 = max(float(weight.mean()), np.finfo(float).tiny)
-    return ToyResult(min(p0, 1.0), float(np.sqrt(variance)), n_toys)
+    error, log_tail = float(np.sqrt(variance)), tail(counted)
+    if root > 0.0:
+        p0, p_above, z = np.exp(log_tail), np.exp(tail(is_above)), -ndtri_exp(log_tail)
+    else:
+        p0, p_above = -np.expm1(log_tail), -np.expm1(tail(~is_above))
+        z = ndtri_exp(log_tail) if np.isfinite(log_tail) else root  # nothing is less significant than this
+    p0 = float(np.clip(p0, np.finfo(float).tiny, 1.0))
+    return ToyResult(p0, error, float(np.clip(p_above, 0.0, p0)), float(z), n_toys)
 
 
 def draw(

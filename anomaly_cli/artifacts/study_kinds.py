@@ -34,6 +34,8 @@ _EXPERIMENTS = {
     "n_expected": Column("f8", "n,t", "", "expected background"),
     "n_signal": Column("i8", "n,t", "", "of the observed events, injected ones (truth)"),
     "z": Column("f8", "n,t", "", "signed z in closed form, with what is measured for this configuration"),
+    "p0": Column("f8", "n,t", "", "p-value by toys, as an analysis quotes it"),
+    "p0_randomised": Column("f8", "n,t", "", "uniform between P(more significant) and p0: counts are discrete"),
     "z_statistical": Column("f8", "n,t", "", "signed z without closure and over-dispersion"),
     "limit": Column("f8", "n,t", "", "95 % CLs limit on signal events after the cut, asymptotic"),
 }
@@ -48,7 +50,7 @@ _FAILED = Group(
 
 CALIBRATION = Kind(
     "calibration",
-    1,
+    2,
     "background-only pseudo-experiments through the whole chain",
     "anomaly significance calibrate",
     {
@@ -76,7 +78,7 @@ CALIBRATION = Kind(
 
 INJECTION = Kind(
     "injection",
-    1,
+    2,
     "pseudo-experiments with injected signal through the whole chain",
     "anomaly significance inject-scan",
     {
@@ -89,8 +91,10 @@ INJECTION = Kind(
                 "n_experiments": Column("i8", "t", "", "pseudo-experiments"),
                 "z_mean": Column("f8", "t", "", "mean of signed z"),
                 "z_std": Column("f8", "t", "", "spread over pseudo-experiments"),
+                "z_quantiles": Column("f8", "t,q", "", "quantiles 0.025, 0.16, 0.5, 0.84, 0.975 of signed z"),
                 "limit_mean": Column("f8", "t", "", "mean limit on signal events after the cut"),
                 "limit_std": Column("f8", "t", "", "spread"),
+                "limit_quantiles": Column("f8", "t,q", "", "the same quantiles of the limit"),
                 "signal_efficiency": Column("f8", "t", "", "mean fraction of injected signal that is selected"),
                 "signal_efficiency_std": Column("f8", "t", "", "spread"),
             },

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.calibration import LEVELS, summarise_z
+from anomaly_cli.analysis.calibration import LEVELS, summarise
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.contents import read_split
@@ -16,15 +16,28 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import write_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.stages.experiments import Job, Laboratory, Record, divide_records, open_laboratory, run_jobs
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.stages.experiments import (
+    Job,
+    Laboratory,
+    Record,
+    divide_records,
+    labelled_signal,
+    open_laboratory,
+    refuse_too_much_signal,
+    run_jobs,
+)
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.measurements import configured_digest
 from anomaly_cli.stages.search import require_side_bands_only
 from anomaly_cli.stages.significance import columns_of
-from anomaly_cli.stages.smooth_model import make_smooth_model
+from anomaly_cli.stages.smooth_model import make_smooth_model, require_truth
 
-VERSION = 1
+VERSION = 2
 FEWEST_EXPERIMENTS = 2
+"""A spread needs two."""
+QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
+"""Bands of an injection study."""
 
 
 def calibration_jobs(n_experiments: int) -> list[Job]:
@@ -35,32 +48,36 @@ def calibration_jobs(n_experiments: int) -> list[Job]:
     """
     if n_experiments < FEWEST_EXPERIMENTS:
         raise ConfigError(f"--experiments {n_experiments}: a spread needs at least {FEWEST_EXPERIMENTS}")
-    return [Job(index, 0) for index in range(n_experiments)]
+    return injection_jobs([0], n_experiments)
 
 
 def injection_jobs(injected: Sequence[int], n_experiments: int) -> list[Job]:
     """Return the jobs of an injection study: every yield `n_experiments` times.
 
     Raises:
-        ConfigError: for no yields, negative ones, or no experiments.
+        ConfigError: for no yields, negative or repeated ones, or fewer than two experiments of each.
     """
-    if not injected or min(injected) < 0 or n_experiments < 1:
-        raise ConfigError("the injection study needs yields of 0 or more and at least one experiment of each")
-    yields = [n for n in injected for _ in range(n_experiments)]
-    return [Job(index, n) for index, n in enumerate(yields)]
+    if not injected or min(injected) < 0 or len(set(injected)) < len(injected):
+        raise ConfigError("--injected: name each number of signal events once, 0 or more")
+    if n_experiments < FEWEST_EXPERIMENTS:
+        raise ConfigError(f"--experiments {n_experiments}: a spread needs at least {FEWEST_EXPERIMENTS} of each yield")
+    return [Job(index, n) for n in injected for index in range(n_experiments)]
 
 
 def prepare(
-    run: RunDirectory, config: Config, resources: Resources, overwrite: bool, folder: str
-) -> tuple[Laboratory, Outcome]:
+    run: RunDirectory, config: Config, resources: Resources, overwrite: bool, folder: str, jobs: Sequence[Job]
+) -> Laboratory:
     """Make the smooth model where it is missing, and return what the jobs share.
 
     Raises:
-        AnomalyError: where the data have no labels, or the method needs more than side-bands.
+        AnomalyError: where the data have no labels or too little signal, or the method needs more than side-bands.
     """
     require_side_bands_only(config, "pseudo-experiments")
-    outcome = make_smooth_model(run, config.seed, resources, overwrite)
-    return open_laboratory(run, config, folder), outcome
+    split = read_split(run)
+    n_signal = len(labelled_signal(split, require_truth(run, split)))
+    refuse_too_much_signal(max(job.n_injected for job in jobs), n_signal)  # the smooth model takes a minute
+    make_smooth_model(run, config.seed, resources, overwrite)
+    return open_laboratory(run, config, folder)
 
 
 def run_single_job(
@@ -73,7 +90,7 @@ def run_single_job(
     """
     if not 0 <= index < len(jobs):
         raise ConfigError(f"--index {index}: the list has the jobs 0 to {len(jobs) - 1}")
-    laboratory, _ = prepare(run, config, resources, False, folder)
+    laboratory = prepare(run, config, resources, False, folder, jobs)
     return run_jobs(laboratory, [jobs[index]], resources, f"{folder}: job {index}")
 
 
@@ -82,17 +99,18 @@ def make_calibration(
 ) -> Outcome:
     """Run background-only pseudo-experiments that are missing, and write the calibration artifact."""
     jobs = calibration_jobs(n_experiments)
-    laboratory, _ = prepare(run, config, resources, overwrite, "calibration")
+    laboratory = prepare(run, config, resources, overwrite, "calibration", jobs)
     plan = _plan(run, config, laboratory, schema.CALIBRATION, {"experiments": n_experiments})
 
     def make() -> None:
-        records, groups = divide_records(
-            run_jobs(laboratory, jobs, resources, "calibration: pseudo-experiments"), FEWEST_EXPERIMENTS
+        made = run_jobs(laboratory, jobs, resources, "calibration: pseudo-experiments")
+        records, groups = divide_records(laboratory, made, FEWEST_EXPERIMENTS)
+        z, p, between, bare = (
+            np.array([record[name] for record in records]) for name in ("z", "p0", "p0_randomised", "z_statistical")
         )
-        z, bare = (np.array([record[name] for record in records]) for name in ("z", "z_statistical"))
         rows = []
         for column, efficiency in enumerate(laboratory.config.significance.background_efficiencies):
-            found = summarise_z(z[:, column])
+            found = summarise(z[:, column], p[:, column], between[:, column])
             rows.append(
                 {
                     "background_efficiency": efficiency,
@@ -125,14 +143,13 @@ def make_injection_study(
 ) -> Outcome:
     """Run pseudo-experiments with injected signal that are missing, and write the injection artifact."""
     jobs = injection_jobs(injected, n_experiments)
-    laboratory, _ = prepare(run, config, resources, overwrite, "injection")
+    laboratory = prepare(run, config, resources, overwrite, "injection", jobs)
     settings = {"injected": list(injected), "experiments": n_experiments}
     plan = _plan(run, config, laboratory, schema.INJECTION, settings)
 
     def make() -> None:
-        records, groups = divide_records(
-            run_jobs(laboratory, jobs, resources, "injection study: pseudo-experiments"), 1
-        )
+        made = run_jobs(laboratory, jobs, resources, "injection study: pseudo-experiments")
+        records, groups = divide_records(laboratory, made, 1)
         efficiencies = laboratory.config.significance.background_efficiencies
         rows = [
             _injection_row([r for r in records if r["n_injected"] == n], n, column, efficiency)
@@ -153,12 +170,18 @@ def _injection_row(records: Sequence[Record], n: int, column: int, efficiency: f
         "background_efficiency": efficiency,
         "n_experiments": len(records),
         "z_mean": values["z"].mean(),
-        "z_std": values["z"].std(),
+        "z_std": _spread(values["z"]),
+        "z_quantiles": np.quantile(values["z"], QUANTILES),
         "limit_mean": values["limit"].mean(),
-        "limit_std": values["limit"].std(),
+        "limit_std": _spread(values["limit"]),
+        "limit_quantiles": np.quantile(values["limit"], QUANTILES),
         "signal_efficiency": share.mean(),
-        "signal_efficiency_std": share.std(),
+        "signal_efficiency_std": _spread(share),
     }
+
+
+def _spread(values: FloatArray) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else np.nan
 
 
 def _plan(run: RunDirectory, config: Config, laboratory: Laboratory, kind: Kind, settings: dict[str, Any]) -> Plan:

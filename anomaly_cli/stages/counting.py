@@ -10,10 +10,11 @@ from scipy.stats import chi2
 
 from anomaly_cli.analysis.counting import CountingModel, channel_name
 from anomaly_cli.analysis.mass_fit import MassFit, refuse_poor_fit
-from anomaly_cli.analysis.modelling import Measured, model_by_fail, model_by_template
-from anomaly_cli.analysis.selection import ScoredEvents, Selection, select
+from anomaly_cli.analysis.modelling import Measured, Predicted, model_by_fail, model_by_template
+from anomaly_cli.analysis.selection import CutCounts, ScoredEvents, Selection, select
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.config import SignificanceSettings
+from anomaly_cli.core.windows import Window
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,21 @@ def build_cuts(
     cuts = []
     for efficiency in settings.background_efficiencies:
         selection = select(observed, template, efficiency)
-        name = channel_name((fit.window.low, fit.window.high), efficiency)
-        known = measured.get(efficiency, Measured())
-        if efficiency >= settings.pass_fail_from:
-            model = model_by_fail(name, selection, known)
-        else:
+        if efficiency < settings.pass_fail_from:
             refuse_poor_fit(fit)
-            model = model_by_template(name, selection, fit, known)
-        cuts.append(Cut(selection, model, known))
+        known = measured.get(efficiency, Measured())
+        cuts.append(Cut(selection, build_model(selection, fit, fit.window, settings.pass_fail_from, known), known))
     return cuts
+
+
+def build_model(
+    cut: CutCounts, fit: Predicted, window: Window, pass_fail_from: float, measured: Measured
+) -> CountingModel:
+    """Return the model of a cut: with the events that fail as control where it is loose, else with the template."""
+    name = channel_name((window.low, window.high), cut.background_efficiency)
+    if cut.background_efficiency >= pass_fail_from:
+        return model_by_fail(name, cut, measured)
+    return model_by_template(name, cut, fit, measured)
 
 
 def fold_heterogeneity(selection: Selection, observed: ScoredEvents) -> float:

@@ -1,12 +1,14 @@
 """Pseudo-experiments through the whole chain, as a plain list of jobs.
 
-A job is a number; it draws its events, trains template and classifier anew, counts, and gives one record.
-Records are small JSON files in a directory of the run; whatever runs the jobs, in whatever order, those
-that are there already are not run again, and when all are there they become one artifact.
+A job draws its events, trains template and classifier anew, counts, and gives one record. Records are small
+JSON files in a directory of the run, named by everything that the trainings depend on; whatever runs the
+jobs, in whatever order, those that are there already are not run again. When all are there, their counts are
+evaluated with what has been measured of closure and over-dispersion, and become one artifact.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -17,14 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.counting import experiments
+from anomaly_cli.analysis.counting import CountingModel, experiments
 from anomaly_cli.analysis.limits import asymptotic_limits
 from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.analysis.profile import signed_root
-from anomaly_cli.artifacts.contents import read_regions, read_split
+from anomaly_cli.analysis.selection import CutCounts
+from anomaly_cli.analysis.toys import toy_p_value
+from anomaly_cli.artifacts.contents import Truth, read_regions, read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import canonical_json
-from anomaly_cli.artifacts.store import write_files
+from anomaly_cli.artifacts.store import Artifact, write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.events import Events, concatenate
@@ -32,7 +36,7 @@ from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions
 from anomaly_cli.core.workers import in_order
-from anomaly_cli.stages.counting import build_cuts, loosest_first
+from anomaly_cli.stages.counting import build_cuts, build_model, loosest_first
 from anomaly_cli.stages.frame import Resources
 from anomaly_cli.stages.measurements import configured_digest, find_measurements
 from anomaly_cli.stages.search import Search, run_search
@@ -40,15 +44,34 @@ from anomaly_cli.stages.smooth_model import SmoothModel, outer_range, read_smoot
 
 FIRST_SIGNAL_ID = 1_000_000_000
 """Ids of injected events start here."""
+RECORD_VERSION = 1
+"""Raised when a record holds something else."""
+KEY_LENGTH = 12
+"""Hexadecimal digits of the key in a directory name."""
+TOYS = 20_000
+"""Pseudo-experiments on a count for its p0: enough for one of many."""
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One pseudo-experiment: its number and the signal events put in."""
+    """One pseudo-experiment: its number among those of the same signal, and the signal events put in."""
 
     index: int
     n_injected: int
+
+    @property
+    def name(self) -> str:
+        """The job in a file name."""
+        return f"{self.n_injected:06d}-{self.index:05d}"
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Background events that the side-bands predict in the signal region."""
+
+    n_expected: float
+    uncertainty: float
 
 
 @dataclass(frozen=True)
@@ -61,8 +84,9 @@ class Laboratory:
         regions: the mass windows.
         config: the configuration of the search.
         measured: closure and over-dispersion by efficiency.
-        folder: where records lie.
+        folder: where records lie; its name holds the key.
         key: hash of everything that a record depends on besides its job.
+        inputs: the key and the digests of the measurements, as inputs of the artifact.
     """
 
     model: SmoothModel
@@ -72,6 +96,7 @@ class Laboratory:
     measured: Mapping[float, Measured]
     folder: Path
     key: str
+    inputs: Mapping[str, str]
 
     @property
     def contains(self) -> dict[str, bool]:
@@ -82,39 +107,47 @@ class Laboratory:
             "overdispersion": all(not math.isnan(item.overdispersion) for item in known),
         }
 
-    @property
-    def inputs(self) -> dict[str, str]:
-        """The key, as an input of the artifact."""
-        return {"experiments": self.key}
-
 
 def open_laboratory(run: RunDirectory, config: Config, folder: str) -> Laboratory:
     """Return what the pseudo-experiments of a run share; its smooth model must exist."""
     split = read_split(run)
     truth = require_truth(run, split)
     model, artifact = read_smooth_model(run, split, truth)
-    observed = concatenate([split.events(name) for name in ("sb1", "sr", "sb2", "rest")])
-    reference = truth.reference.take(truth.reference_is_signal)
-    signal = concatenate([observed.take(truth.is_signal[observed.event_id]), reference])
     digest = configured_digest(split, config)
     measurements = find_measurements(run, config, digest)
     settings = replace(
         config.significance,
         background_efficiencies=tuple(loosest_first(config.significance.background_efficiencies)),
     )
-    key = canonical_json(
-        [digest, artifact.digest, config.seed, settings.background_efficiencies, settings.pass_fail_from]
-        + [measurements.inputs]
-    )
+    described = [RECORD_VERSION, digest, artifact.digest, config.seed, settings.background_efficiencies]
+    key = hashlib.sha256(canonical_json(described).encode()).hexdigest()
     return Laboratory(
         model=model,
-        signal=signal,
+        signal=labelled_signal(split, truth),
         regions=read_regions(split),
         config=replace(config, significance=settings),
         measured={efficiency: measurements.of(efficiency) for efficiency in settings.background_efficiencies},
-        folder=run.path / folder,
-        key=hashlib.sha256(key.encode()).hexdigest(),
+        folder=run.path / folder / key[:KEY_LENGTH],
+        key=key,
+        inputs={"experiments": key, **measurements.inputs},
     )
+
+
+def labelled_signal(split: Artifact, truth: Truth) -> Events:
+    """Return all signal events with labels, used in the pseudo-data or not."""
+    observed = concatenate([split.events(name) for name in ("sb1", "sr", "sb2", "rest")])
+    reference = truth.reference.take(truth.reference_is_signal)
+    return concatenate([observed.take(truth.is_signal[observed.event_id]), reference])
+
+
+def refuse_too_much_signal(n_injected: int, n_signal: int) -> None:
+    """Refuse to inject more signal than there is.
+
+    Raises:
+        ConfigError: where there is less.
+    """
+    if n_injected > n_signal:
+        raise ConfigError(f"--injected {n_injected}: the file has only {n_signal} signal events; ask for fewer")
 
 
 def run_jobs(laboratory: Laboratory, jobs: Sequence[Job], resources: Resources, task: str) -> list[Record]:
@@ -129,10 +162,11 @@ def run_jobs(laboratory: Laboratory, jobs: Sequence[Job], resources: Resources, 
     resources.progress(Step(task, len(jobs) - len(missing), len(jobs)))
     processes = min(resources.processes, len(missing))
     alone = replace(resources, processes=1, progress=silent) if processes > 1 else resources
-    made = in_order(_run_and_keep, ((laboratory, job, alone) for job in missing), max(processes, 1))
-    for done, (job, record) in enumerate(zip(missing, made, strict=True), start=len(jobs) - len(missing) + 1):
-        records[job] = record
-        resources.progress(Step(task, done, len(jobs)))
+    pieces = ((laboratory, job, alone) for job in missing)
+    with contextlib.closing(in_order(_run_and_keep, pieces, max(processes, 1))) as made:
+        for done, (job, record) in enumerate(zip(missing, made, strict=True), start=len(jobs) - len(missing) + 1):
+            records[job] = record
+            resources.progress(Step(task, done, len(jobs)))
     return [record for record in records.values() if record is not None]
 
 
@@ -142,30 +176,28 @@ def _run_and_keep(laboratory: Laboratory, job: Job, resources: Resources) -> Rec
         record = run_job(laboratory, job, resources)
     except (PhysicsError, TrainingError) as error:  # one of many: kept and counted, not dropped
         record = {"index": job.index, "n_injected": job.n_injected, "error": str(error)}
-    laboratory.folder.mkdir(parents=True, exist_ok=True)
     write_files({_path(laboratory, job): json.dumps({"key": laboratory.key, **record}, indent=1).encode()})
     return record
 
 
 def read_record(laboratory: Laboratory, job: Job) -> Record | None:
-    """Return the record of a job, or None where it is missing or belongs to other settings."""
+    """Return the record of a job, or None where it is missing or damaged."""
     try:
         record: Record = json.loads(_path(laboratory, job).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if record.pop("key", None) != laboratory.key or record.get("n_injected") != job.n_injected:
-        return None
-    return record
+    is_right = isinstance(record, dict) and record.pop("key", None) == laboratory.key
+    return record if is_right else None
 
 
 def _path(laboratory: Laboratory, job: Job) -> Path:
-    return laboratory.folder / f"{job.index:05d}.json"
+    return laboratory.folder / f"{job.name}.json"
 
 
 def run_job(laboratory: Laboratory, job: Job, resources: Resources) -> Record:
     """Run one pseudo-experiment: fresh events, everything trained anew."""
     config = laboratory.config
-    streams = Streams(config.seed).child(f"experiment/{job.index}")
+    streams = Streams(config.seed).child(f"experiment/{job.name}")
     events = laboratory.model.draw(streams.child("events"))
     if job.n_injected:
         events = concatenate([events, _inject(laboratory, job.n_injected, streams)])
@@ -173,23 +205,48 @@ def run_job(laboratory: Laboratory, job: Job, resources: Resources) -> Record:
     parts = {name: events.take(window.contains(events.mjj)) for name, window in regions.named().items()}
     search = Search(parts["sb1"], parts["sr"], parts["sb2"], regions, regions.side_bands)
     searched = run_search(search, config, streams, resources)
-    scores = (searched.observed, searched.template, searched.mass_fit, config.significance)
-    cuts = build_cuts(*scores, laboratory.measured)
-    models = [cut.model for cut in cuts]
-    data = experiments(models)
-    statistical = experiments([cut.model for cut in build_cuts(*scores, {})])
+    fit = searched.mass_fit
+    cuts = [cut.selection for cut in build_cuts(searched.observed, searched.template, fit, config.significance, {})]
     return {
         "index": job.index,
         "seed": config.seed,
         "n_injected": job.n_injected,
-        "n_observed": [model.n_observed for model in models],
-        "n_expected": [model.n_expected for model in models],
+        "fit": {"n_expected": fit.n_expected, "uncertainty": fit.uncertainty},
+        "cuts": [{name: getattr(cut, name) for name in CutCounts.__dataclass_fields__} for cut in cuts],
         "n_signal": [
-            int((searched.observed.event_id[cut.selection.is_observed_selected] >= FIRST_SIGNAL_ID).sum())
-            for cut in cuts
+            int((searched.observed.event_id[cut.is_observed_selected] >= FIRST_SIGNAL_ID).sum()) for cut in cuts
         ],
+    }
+
+
+def evaluate(laboratory: Laboratory, record: Record) -> Record:
+    """Return what the counts of a record say: expectation, significance, limit, with what has been measured."""
+    settings = laboratory.config.significance
+    fit, cuts = Normalisation(**record["fit"]), [CutCounts(**cut) for cut in record["cuts"]]
+
+    def models(measured: Mapping[float, Measured]) -> list[CountingModel]:
+        known = [measured.get(cut.background_efficiency, Measured()) for cut in cuts]
+        return [
+            build_model(cut, fit, laboratory.regions.sr, settings.pass_fail_from, item)
+            for cut, item in zip(cuts, known, strict=True)
+        ]
+
+    streams = Streams(laboratory.config.seed).child(f"evaluate/{record['n_injected']}/{record['index']}")
+    counted = models(laboratory.measured)
+    data = experiments(counted)
+    toys = [
+        toy_p_value(model.experiment(), TOYS, streams.generator(f"toys/{cut.background_efficiency:g}"))
+        for model, cut in zip(counted, cuts, strict=True)
+    ]
+    between = streams.generator("between").random(len(toys))
+    return {
+        **{name: record[name] for name in ("index", "seed", "n_injected", "n_signal")},
+        "n_observed": [model.n_observed for model in counted],
+        "n_expected": [model.n_expected for model in counted],
         "z": signed_root(data).tolist(),
-        "z_statistical": signed_root(statistical).tolist(),
+        "p0": [toy.p0 for toy in toys],
+        "p0_randomised": [toy.p_above + u * (toy.p0 - toy.p_above) for u, toy in zip(between, toys, strict=True)],
+        "z_statistical": signed_root(experiments(models({}))).tolist(),
         "limit": asymptotic_limits(data).observed.tolist(),
     }
 
@@ -201,16 +258,17 @@ def _inject(laboratory: Laboratory, n: int, streams: Streams) -> Events:
         ConfigError: where the file has fewer.
     """
     signal = laboratory.signal
-    if n > len(signal):
-        raise ConfigError(f"--injected {n}: the file has only {len(signal)} signal events; ask for fewer")
+    refuse_too_much_signal(n, len(signal))
     drawn = signal.take(streams.generator("injection").permutation(len(signal))[:n])
     inside = drawn.take(outer_range(laboratory.regions).contains(drawn.mjj))
     ids = FIRST_SIGNAL_ID + np.arange(len(inside))
     return replace(inside, event_id=ids, source_id=ids)
 
 
-def divide_records(records: Sequence[Record], fewest: int) -> tuple[list[Record], dict[str, dict[str, Any]]]:
-    """Return the records with a result, and all as groups of the schema.
+def divide_records(
+    laboratory: Laboratory, records: Sequence[Record], fewest: int
+) -> tuple[list[Record], dict[str, dict[str, Any]]]:
+    """Return the records with a result, evaluated, and all as groups of the schema.
 
     Raises:
         PhysicsError: where fewer than `fewest` have a result.
@@ -221,7 +279,8 @@ def divide_records(records: Sequence[Record], fewest: int) -> tuple[list[Record]
             f"{len(failed)} of {len(records)} pseudo-experiments gave no result, the first because:"
             f" {failed[0]['error']}"
         )
-    return good, {
-        "experiments": {name: [record[name] for record in good] for name in good[0]},
+    found = [evaluate(laboratory, record) for record in good]
+    return found, {
+        "experiments": {name: [record[name] for record in found] for name in found[0]},
         "failed": {"index": [r["index"] for r in failed], "reason": [r["error"] for r in failed]},
     }

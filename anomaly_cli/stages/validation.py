@@ -34,7 +34,7 @@ from anomaly_cli.stages.search import Search, Searched, require_side_bands_only,
 from anomaly_cli.stages.significance import columns_of
 from anomaly_cli.stages.template import configured_method
 
-STAGE, VERSION = "validation", 1
+STAGE, VERSION = "validation", 2
 FEWEST_WINDOW_EVENTS = 500
 """A window with fewer events validates nothing."""
 FEWEST_WINDOWS = 3

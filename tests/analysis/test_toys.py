@@ -54,6 +54,38 @@ def test_a_significance_far_beyond_plain_toys_is_measured():
     assert toys.error < 0.1 * toys.p0
 
 
+@pytest.mark.parametrize(("n", "b"), [(80, 121.0), (3, 12.0), (0, 2.4), (60, 121.0), (10, 30.0)])
+def test_a_deficit_has_a_z_as_exact_as_an_excess(n, b):
+    """p0 is so near to 1 that 1 - p0 has to be estimated."""
+    data = experiment(n, 4 * b, 4.0)
+    fit = fit_background(data)
+    at = [np.arange(int(rate + 12 * np.sqrt(rate) + 20)) for rate in (float(fit.background), float(fit.control))]
+    roots = signed_root(Experiments(at[0][:, None], at[1][None, :], data.tau, np.asarray(0.0), np.asarray(0.0)))
+    probability = poisson.pmf(at[0], fit.background)[:, None] * poisson.pmf(at[1], fit.control)
+    exact = norm.ppf(probability[roots < float(signed_root(data)) - 1e-9].sum())
+    found = [toy_p_value(data, 100_000, np.random.default_rng(seed)).z for seed in range(4)]
+    assert found == pytest.approx([exact] * 4, abs=0.03)
+
+
+def test_nothing_expected_and_nothing_observed_is_no_excess():
+    toys = toy_p_value(experiment(0, 0, 4.0), 1000, np.random.default_rng(1))
+    assert (toys.p0, toys.z) == (1.0, 0.0)
+
+
+def test_a_significance_beyond_the_smallest_number_is_finite():
+    """p0 is some 1e-470."""
+    data = experiment(2000, 400, 4.0)
+    toys = toy_p_value(data, 20_000, np.random.default_rng(1))
+    assert toys.p0 == np.finfo(float).tiny
+    assert toys.z == pytest.approx(float(signed_root(data)), rel=0.01)
+
+
+def test_what_is_more_significant_is_less_probable_than_what_is_as_significant():
+    data = experiment(3, 4, 4.0)
+    toys = toy_p_value(data, 100_000, np.random.default_rng(1))
+    assert 0.2 * toys.p0 < toys.p_above < 0.95 * toys.p0
+
+
 def test_the_p_value_is_never_much_too_small_for_few_events():
     """Type-I error of the toys' p-value over all outcomes, b = 1 and tau = 4 (the asymptotic one is 1.5 times off)."""
     b, tau = 1.0, 4.0

@@ -17,9 +17,7 @@ from toys import shipped_rows, write_official
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
-from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
-from anomaly_cli.stages.experiments import divide_records
 
 
 def run_ok(*arguments):
@@ -99,10 +97,11 @@ def write_injection(run, digest, injected=(0, 150, 300, 600), efficiency=lambda 
     experiments = {"index": range(len(jobs)), "seed": [1] * len(jobs), "n_injected": jobs, "n_signal": selected}
     experiments |= {
         "n_observed": zeros.astype(int),
-        **dict.fromkeys(("n_expected", "z", "z_statistical", "limit"), zeros),
+        **dict.fromkeys(("n_expected", "z", "p0", "p0_randomised", "z_statistical", "limit"), zeros),
     }
-    names = schema.INJECTION.groups["tests"].columns
-    tests = {name: [0.0, 0.0] for name in names} | {"background_efficiency": [0.2, 0.05], "n_injected": [0, 0]}
+    columns = schema.INJECTION.groups["tests"].columns
+    tests = {name: np.zeros((2, 5) if "q" in column.shape else 2) for name, column in columns.items()}
+    tests |= {"background_efficiency": [0.2, 0.05], "n_injected": [0, 0]}
     tests["n_experiments"] = [each, each]
     groups = {"experiments": experiments, "failed": {"index": [], "reason": []}, "tests": tests}
     provenance = Provenance("injection", 1, {"settings_digest": digest}, 1, {})
@@ -213,7 +212,7 @@ def test_calibration_is_a_list_of_jobs_that_continues(fresh):
         "significance", "calibrate", "--run", fresh, "--experiments", "2", "--index", "1", "--processes", "1"
     )
     assert "job 1 of 2 is done" in single
-    record = fresh / "calibration" / "00001.json"
+    (record,) = (fresh / "calibration").glob("*/000000-00001.json")
     before = record.stat().st_mtime_ns
     output = run_ok("significance", "calibrate", "--run", fresh, "--experiments", "3", "--processes", "2")
     assert "3 background-only pseudo-experiments" in output
@@ -222,18 +221,40 @@ def test_calibration_is_a_list_of_jobs_that_continues(fresh):
     assert calibration["experiments"]["n_signal"].sum() == 0
     assert len({tuple(row) for row in calibration["experiments"]["n_observed"].tolist()}) == 3
     assert "Calibration: 3 background-only" in run_ok("summary", "--run", fresh)
-    side_by_side = (fresh / "calibration" / "00000.json").read_bytes()
-    (fresh / "calibration" / "00000.json").unlink()
+    first = record.with_name("000000-00000.json")
+    side_by_side = first.read_bytes()
+    first.unlink()
     options = ("--experiments", "3", "--index", "0", "--processes", "1")
     run_ok("significance", "calibrate", "--run", fresh, *options)
-    assert (fresh / "calibration" / "00000.json").read_bytes() == side_by_side
+    assert first.read_bytes() == side_by_side
 
 
 @pytest.mark.slow
-def test_a_calibration_of_other_settings_is_not_quoted(fresh):
+def test_what_is_measured_later_is_applied_to_pseudo_experiments_that_are_there(fresh):
+    """Only counts are kept of a training; closure and over-dispersion enter when they are known."""
+    options = ("--run", fresh, "--experiments", "2", "--processes", "2")
+    run_ok("significance", "calibrate", *options)
+    before = read_artifact(fresh / "calibration.h5", schema.CALIBRATION).groups["experiments"]
+    records = {path: path.stat().st_mtime_ns for path in (fresh / "calibration").glob("*/*.json")}
+    run_ok("significance", "permute", "--run", fresh, "--permutations", "5", "--processes", "2")
+    output = run_ok("significance", "calibrate", *options, "--overwrite")
+    assert "WITHOUT closure" in output
+    assert "k-fold" not in output.split("WITHOUT closure")[1].split("\n")[0]
+    after = read_artifact(fresh / "calibration.h5", schema.CALIBRATION).groups["experiments"]
+    assert (np.abs(after["z"]) <= np.abs(before["z"])).all()
+    assert np.array_equal(after["z_statistical"], before["z_statistical"])
+    assert {path: path.stat().st_mtime_ns for path in records} == records
+
+
+@pytest.mark.slow
+def test_a_calibration_of_other_settings_is_not_quoted_and_leaves_the_records_of_these(fresh):
+    run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", "--index", "0", "--processes", "1")
+    (record,) = (fresh / "calibration").glob("*/*.json")
+    before = record.read_bytes()
     fast = ("--fast", "--set", "classifier.leaves=7", "--processes", "1")
     run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", *fast)
     assert "background-only" not in run_ok("summary", "--run", fresh)
+    assert record.read_bytes() == before
 
 
 def test_hs3_is_parsed_by_its_reader(fresh):
@@ -246,7 +267,7 @@ def test_hs3_is_parsed_by_its_reader(fresh):
 
 @pytest.mark.slow
 def test_an_injection_study_finds_more_where_more_is_injected(fresh):
-    arguments = ("--injected", "0,600", "--experiments", "1", "--processes", "1")
+    arguments = ("--injected", "0,600", "--experiments", "2", "--processes", "2")
     output = run_ok("significance", "inject-scan", "--run", fresh, *arguments)
     assert "Injection study" in output
     tests = read_artifact(fresh / "injection.h5", schema.INJECTION).groups["tests"]
@@ -368,7 +389,10 @@ BAD = [
     (("significance", "calibrate", "--run", "RUN", "--experiments", "1"), 2, "at least 2"),
     (("significance", "calibrate", "--run", "RUN", "--experiments", "3", "--index", "3"), 2, "jobs 0 to 2"),
     (("significance", "inject-scan", "--run", "RUN", "--injected", "many"), 2, "not a list of whole numbers"),
-    (("significance", "inject-scan", "--run", "RUN", "--injected", "-5"), 2, "yields of 0 or more"),
+    (("significance", "inject-scan", "--run", "RUN", "--injected", "-5"), 2, "0 or more"),
+    (("significance", "inject-scan", "--run", "RUN", "--injected", "0,0"), 2, "each number of signal events once"),
+    (("significance", "inject-scan", "--run", "RUN", "--injected", "0,9999999"), 2, "signal events; ask for fewer"),
+    (("significance", "inject-scan", "--run", "RUN", "--experiments", "1"), 2, "at least 2 of each yield"),
     (("significance", "permute", "--run", "RUN", "--permutations", "1"), 2, "permutations >= 2"),
     (("significance", "--run", "RUN", "--set", "significance.toys=10"), 2, "toys >= 1000"),
     (("significance", "--run", "RUN", "--background-efficiencies", "0.1,0.1"), 2, "named twice"),
@@ -406,13 +430,3 @@ def test_methods_that_need_more_than_side_bands_have_no_validation_windows(fresh
     refused = invoke("significance", "closure", "--run", fresh, "--set", "template.method=idealised", "--overwrite")
     assert refused.exit_code == 2
     assert "needs more than side-bands" in " ".join(refused.output.split())
-
-
-def test_pseudo_experiments_without_a_result_are_counted():
-    good = {"index": 0, "n_injected": 0, "z": [0.1]}
-    failed = {"index": 1, "n_injected": 0, "error": "a poor fit"}
-    records, groups = divide_records([good, failed], 1)
-    assert records == [good]
-    assert groups["failed"] == {"index": [1], "reason": ["a poor fit"]}
-    with pytest.raises(PhysicsError, match="1 of 1 pseudo-experiments gave no result, the first because: a poor fit"):
-        divide_records([failed], 1)

@@ -97,7 +97,9 @@ def job(
     directory: Directory,
     index: Annotated[int | None, typer.Option("--index", help="Position of the job, counted from 0.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="Content key of the job.")] = None,
-    base: Annotated[bool, typer.Option("--base", help="A shared base flow instead of a point.")] = False,
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="point, or what points share: base, measurement.")
+    ] = "point",
     processes: options.Processes = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -107,7 +109,7 @@ def job(
     """
     from anomaly_cli.cli.scan_execution import run_one
 
-    run_one(directory, (index, key), base, processes, quiet)
+    run_one(directory, (index, key), kind, processes, quiet)
 
 
 def collect(directory: Directory) -> None:

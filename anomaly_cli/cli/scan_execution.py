@@ -47,6 +47,9 @@ def plan_into(config: Path, output: Path, windows: str | None) -> None:
     )
     if manifest.bases:
         show(Text(f"Shared base flows: {len(manifest.bases)}, each trained once before its jobs"))
+    if manifest.measurements:
+        measured = " and ".join(manifest.scan.grid.measure)
+        show(Text(f"Uncertainties from {measured}: measured {len(manifest.measurements)} times, for all seeds"))
     cost = estimate(scan, manifest, missing)
     unknown = f", and {cost.n_unknown} jobs of methods not measured yet" if cost.n_unknown else ""
     show(Text(f"Still to run: about {_hours(cost.cpu_hours)} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"))
@@ -95,7 +98,7 @@ def print_status(directory: Path) -> None:
 
 
 def run_one(
-    directory: Path, named: tuple[int | None, str | None], base: bool, processes: int | None, quiet: bool
+    directory: Path, named: tuple[int | None, str | None], kind: str, processes: int | None, quiet: bool
 ) -> None:
     """Run one job and name its results."""
     from anomaly_cli.cli.progress import show_progress
@@ -104,12 +107,12 @@ def run_one(
 
     scan = ScanDirectory(directory)
     manifest = scan.read()
-    job = find_job(manifest, *named, base)
+    job = find_job(manifest, *named, kind)
     config = manifest.config(job.points[0] if isinstance(job, Chunk) else job)
     with show_progress(quiet) as progress:
         resources = Resources(config.seed, config.threads, processes or config.n_processes, progress)
         made = run_job(scan, manifest, job, resources)
-    outputs = [point.output for point in job.points] if isinstance(job, Chunk) else [job.output]
+    outputs = [point.output for point in job.points] if isinstance(job, Chunk) else [job.verdict]
     for output, was_made in zip(outputs, made, strict=True):
         show(Text(f"{scan.path / output}: {'written' if was_made else 'is there already, not made again'}"))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean
 
-from anomaly_cli.scans.manifest import Manifest, Point, ScanDirectory
+from anomaly_cli.scans.manifest import Manifest, Measurement, Point, ScanDirectory
 from anomaly_cli.scans.records import read_record
 
 MEASURED: Mapping[str, float] = {"start": 6.0, "base": 60.0, "curtains_f4f_efficient": 85.0}
@@ -53,6 +53,8 @@ def estimate(scan: ScanDirectory, manifest: Manifest, missing: Iterable[Point]) 
     total += MEASURED["start"] * -(-n_points // manifest.scan.jobs.seeds_per_job)
     left = [base for base in manifest.bases if base.key in bases and not (scan.path / base.verdict).exists()]
     total += MEASURED["base"] * len(left)
+    to_measure = [job for job in manifest.measurements if not (scan.path / job.verdict).exists()]
+    total += sum(_measuring(manifest, job) for job in to_measure)
     return Estimate(total / 3600.0, n_unknown, RESULT_MB * n_points + BASE_MB * len(left))
 
 
@@ -64,8 +66,11 @@ def _measured(scan: ScanDirectory, manifest: Manifest, like: Point) -> float:
             found.append(float(record["cpu_seconds"]))
         if len(found) == MOST_RECORDS:
             return mean(found)
-    if found or like.method not in MEASURED:
-        return mean(found or [0.0])
-    numbers = manifest.config(like).significance
-    extra: float = sum(MEASURED_ONCE[name] * getattr(numbers, name) for name in manifest.scan.grid.measure)
-    return MEASURED[like.method] + extra
+    return mean(found or [MEASURED.get(like.method, 0.0)])
+
+
+def _measuring(manifest: Manifest, job: Measurement) -> float:
+    """Return the CPU time of measuring the uncertainties of one signal region, method and variant [s]."""
+    numbers = manifest.config(job).significance
+    each: list[float] = [MEASURED_ONCE[name] * getattr(numbers, name) for name in manifest.scan.grid.measure]
+    return MEASURED["start"] + sum(each)

@@ -26,7 +26,7 @@ from anomaly_cli.artifacts.store import read_artifact, write_artifact, write_fil
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.windows import parse_window
-from anomaly_cli.scans.manifest import Base, Chunk, Manifest, Point, ScanDirectory
+from anomaly_cli.scans.manifest import Base, Chunk, Job, Manifest, Measurement, Point, ScanDirectory
 from anomaly_cli.scans.records import JobRecord
 from anomaly_cli.scans.settings import GridSettings
 from anomaly_cli.stages.base import make_base
@@ -37,10 +37,11 @@ from anomaly_cli.stages.permutation import make_permutation
 from anomaly_cli.stages.run import run_chain
 from anomaly_cli.stages.significance import make_significance
 from anomaly_cli.stages.split import make_split
+from anomaly_cli.stages.template import make_model, make_template
 from anomaly_cli.stages.validation import make_validation
 
-STAGE, VERSION = "scan point", 2
-MEASURE = {"windows": make_validation, "permutations": make_permutation}
+STAGE, VERSION = "scan point", 3
+MEASURE = {"windows": (schema.VALIDATION, make_validation), "permutations": (schema.PERMUTATION, make_permutation)}
 MEDIAN = 2
 """Position of the median among the expected limits."""
 PHYSICS = (PhysicsError, TrainingError, ConfigError)
@@ -49,7 +50,7 @@ _Ended = tuple[tuple[Outcome, ...], str]
 """What a job did, and why it has no result, if so."""
 
 
-def run_job(scan: ScanDirectory, manifest: Manifest, job: Chunk | Base, resources: Resources) -> list[bool]:
+def run_job(scan: ScanDirectory, manifest: Manifest, job: Job, resources: Resources) -> list[bool]:
     """Make what is missing of a job's results, one seed after the other; return which were made now.
 
     Raises:
@@ -66,9 +67,11 @@ def run_job(scan: ScanDirectory, manifest: Manifest, job: Chunk | Base, resource
     return was_made
 
 
-def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base, resources: Resources) -> bool:
+def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base | Measurement, resources: Resources) -> bool:
     if isinstance(job, Base):
         is_there = base_verdict(scan, job) is not None
+    elif isinstance(job, Measurement):
+        is_there = _not_measured(scan, job) is not None
     else:
         is_there = is_usable(scan.path / job.output, SCAN_POINT)
     if is_there:
@@ -76,6 +79,8 @@ def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base, resour
     with JobRecord.start(scan.path / job.record) as record:
         if isinstance(job, Base):
             outcomes, failure = _run_base(scan, manifest, job, resources)
+        elif isinstance(job, Measurement):
+            outcomes, failure = _run_measurement(scan, manifest, job, resources)
         else:
             outcomes, failure = _run_point(scan, manifest, job, resources)
         record.finish(outcomes, failure)
@@ -121,6 +126,38 @@ def _run_base(scan: ScanDirectory, manifest: Manifest, job: Base, resources: Res
     return outcomes, reason
 
 
+def _run_measurement(scan: ScanDirectory, manifest: Manifest, job: Measurement, resources: Resources) -> _Ended:
+    """Keep what can be measured, and note what cannot."""
+    reasons = []
+    outcomes: list[Outcome] = []
+    resources = dataclasses.replace(resources, seed=job.seed)
+    with _work_directory(scan, manifest, job) as directory:
+        run = RunDirectory(directory)
+        try:
+            config = _with_base(scan, manifest, job, resources)
+            outcomes += [make(run, config, resources, False) for make in (make_split, make_model, make_template)]
+            for name in manifest.scan.grid.measure:
+                kind, make = MEASURE[name]
+                try:
+                    outcomes.append(make(run, config, resources, False))
+                    content = run.artifact(kind).read_bytes()
+                    write_files({RunDirectory(scan.path / job.folder).artifact(kind): content})
+                except PHYSICS as error:
+                    reasons.append(str(error))
+        except PHYSICS as error:
+            reasons.append(str(error))
+    write_files({scan.path / job.verdict: json.dumps({"reasons": reasons}).encode()})
+    return tuple(outcomes), "; ".join(reasons)
+
+
+def _not_measured(scan: ScanDirectory, job: Measurement) -> str | None:
+    """Return why something could not be measured, nothing where all was, or None where that is not known."""
+    try:
+        return "; ".join(json.loads((scan.path / job.verdict).read_text(encoding="utf-8"))["reasons"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources: Resources) -> _Ended:
     provenance = Provenance(STAGE, VERSION, {"key": point.key, "point": point.name}, point.seed, {})
     groups: dict[str, Any] = {"point": _identity(point)}
@@ -130,8 +167,10 @@ def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
         run = RunDirectory(directory)
         try:
             config = _with_base(scan, manifest, point, resources)
-            outcomes, found = _analyse(run, config, resources, manifest.scan.grid)
+            measured, not_measured = _measurements(scan, manifest, point, resources)
+            outcomes, found = _analyse(run, config, resources, manifest.scan.grid, measured)
             groups |= found
+            groups["events"]["not_measured"] = not_measured
             _keep_unblinding(scan, point, run)
         except PHYSICS as error:
             reason = str(error)
@@ -140,7 +179,19 @@ def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
     return outcomes, reason
 
 
-def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point, resources: Resources) -> Config:
+def _measurements(
+    scan: ScanDirectory, manifest: Manifest, point: Point, resources: Resources
+) -> tuple[Path | None, str]:
+    """Return where the uncertainties of a point were measured, if any were, and what is missing there."""
+    if not point.measurement:
+        return None, ""
+    job = manifest.measurement_by_key[point.measurement]
+    _run_once(scan, manifest, job, resources)  # where no engine has made it beforehand
+    folder = scan.path.absolute() / job.folder
+    return folder if folder.is_dir() else None, _not_measured(scan, job) or ""
+
+
+def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point | Measurement, resources: Resources) -> Config:
     """Return the configuration of a point, with the shared base flow that it needs.
 
     Raises:
@@ -159,26 +210,22 @@ def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
 
 
 def _analyse(
-    run: RunDirectory, config: Config, resources: Resources, grid: GridSettings
+    run: RunDirectory, config: Config, resources: Resources, grid: GridSettings, measured: Path | None
 ) -> tuple[tuple[Outcome, ...], dict[str, dict[str, Any]]]:
-    """Run the chain, measure what the grid asks for, count again with it; return outcomes and what is kept."""
+    """Run the chain, count again with what was measured; return outcomes and what is kept."""
     leave_out = () if grid.closure else (schema.CLOSURE,)
     outcomes = run_chain(run, config, resources, False, grid.unblind, leave_out)
     if not run.artifact(schema.SIGNIFICANCE).exists():
         return tuple(outcomes), _collect(run)
     without = _read_tests(run)["z"]
-    not_measured = []
-    for name in grid.measure:
-        try:
-            outcomes.append(MEASURE[name](run, config, resources, False))
-        except PHYSICS as error:
-            not_measured.append(str(error))
-    if len(not_measured) < len(grid.measure):
+    if measured:
+        config = dataclasses.replace(
+            config, significance=dataclasses.replace(config.significance, measurements=str(measured))
+        )
         outcomes.append(make_significance(run, config, resources, True))
     outcomes.append(make_limits(run, config, resources, False))
     found = _collect(run)
     found["tests"]["z_without"] = without
-    found["events"]["not_measured"] = "; ".join(not_measured)
     return tuple(outcomes), found
 
 
@@ -194,7 +241,7 @@ def _keep_unblinding(scan: ScanDirectory, point: Point, run: RunDirectory) -> No
 
 
 @contextlib.contextmanager
-def _work_directory(scan: ScanDirectory, manifest: Manifest, job: Point | Base) -> Iterator[Path]:
+def _work_directory(scan: ScanDirectory, manifest: Manifest, job: Point | Base | Measurement) -> Iterator[Path]:
     """Yield a fresh directory; it is removed at the end, or kept in `runs/` where that is asked for."""
     scratch = Path(os.path.expandvars(manifest.scan.jobs.scratch or str(scan.path / "work")))
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -20,11 +20,11 @@ from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, ConfigError
-from anomaly_cli.core.records import build_record
+from anomaly_cli.core.records import build_record, nearest
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.scans.settings import ScanConfig
 
-FORMAT, VERSION = "anomaly scan", 2
+FORMAT, VERSION = "anomaly scan", 3
 KEY_LENGTH = 12
 """Hexadecimal digits of a key in file names: 48 bits, enough for millions of results."""
 
@@ -87,6 +87,7 @@ class Point:
         seed: seed of every random stream; the same in all regions, so that they share their events.
         key: content key.
         base: key of the shared base flow, or empty.
+        measurement: key of the uncertainties measured for it, or empty.
     """
 
     window: str
@@ -96,6 +97,7 @@ class Point:
     seed: int
     key: str
     base: str
+    measurement: str = ""
 
     @property
     def region(self) -> str:
@@ -116,6 +118,59 @@ class Point:
     def record(self) -> str:
         """Who runs it, since when, at what cost."""
         return f"logs/{self.region}/{self.name}-{self.key}.json"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Uncertainties that are measured once for all seeds and injections of one signal region, method and variant.
+
+    Attributes:
+        window: signal region [TeV].
+        method: template method.
+        variant: variant of the settings.
+        inject: signal events in the pseudo-data that it is measured on.
+        seed: seed of these pseudo-data.
+        key: content key.
+        base: key of the shared base flow, or empty.
+    """
+
+    window: str
+    method: str
+    variant: str
+    inject: int | str
+    seed: int
+    key: str
+    base: str
+
+    @property
+    def region(self) -> str:
+        """Name of the signal region, in GeV, for files."""
+        return region_name(self.window)
+
+    @property
+    def name(self) -> str:
+        """The measurement in words."""
+        return f"{self.method}-{self.variant}-inject{self.inject}-seed{self.seed}"
+
+    @property
+    def folder(self) -> str:
+        """Directory of what was measured, relative to the scan directory."""
+        return f"measurements/{self.region}/{self.name}-{self.key}"
+
+    @property
+    def verdict(self) -> str:
+        """A small file that says what could not be measured, and why; points wait for it."""
+        return f"{self.folder}.json"
+
+    @property
+    def log(self) -> str:
+        """Its log."""
+        return f"logs/{self.region}/measurement-{self.name}-{self.key}.log"
+
+    @property
+    def record(self) -> str:
+        """Who runs it, since when, at what cost."""
+        return f"logs/{self.region}/measurement-{self.name}-{self.key}.json"
 
 
 @dataclass(frozen=True)
@@ -153,6 +208,7 @@ class Manifest:
     Attributes:
         scan: its configuration.
         bases: shared base flows.
+        measurements: uncertainties measured once for several points.
         points: all points.
         digests: digest of every data file.
         release: release of this package that planned it.
@@ -160,11 +216,12 @@ class Manifest:
 
     scan: ScanConfig
     bases: tuple[Base, ...]
+    measurements: tuple[Measurement, ...]
     points: tuple[Point, ...]
     digests: Mapping[str, str]
     release: str
 
-    def config(self, job: Point | Base) -> Config:
+    def config(self, job: Point | Base | Measurement) -> Config:
         """Return the configuration of an analysis for a job; that of a base has no signal region."""
         return point_config(self.scan, job)
 
@@ -186,16 +243,30 @@ class Manifest:
         """Base flows by their key."""
         return {base.key: base for base in self.bases}
 
+    @cached_property
+    def measurement_by_key(self) -> dict[str, Measurement]:
+        """Measurements by their key."""
+        return {measurement.key: measurement for measurement in self.measurements}
+
     def to_json(self) -> bytes:
         """Return the manifest as JSON; files are named, so that a workflow engine needs nothing else."""
-        verdicts = {base.key: base.verdict for base in self.bases}
+        shared: tuple[Base | Measurement, ...] = (*self.bases, *self.measurements)
+        verdicts = {job.key: job.verdict for job in shared}
         jobs = {
             "bases": [{**vars(b), "output": b.verdict, "log": b.log} for b in self.bases],
+            "measurements": [
+                {**vars(m), "output": m.verdict, "log": m.log, "needs": [verdicts[m.base]] if m.base else []}
+                for m in self.measurements
+            ],
             "points": [vars(p) for p in self.points],
             "chunks": [
                 {
                     **{name: getattr(chunk, name) for name in ("key", "output", "log")},
-                    "bases": [verdicts[key] for key in dict.fromkeys(p.base for p in chunk.points) if key],
+                    "needs": [
+                        verdicts[key]
+                        for key in dict.fromkeys(key for p in chunk.points for key in (p.base, p.measurement))
+                        if key
+                    ],
                 }
                 for chunk in self.chunks
             ],
@@ -205,18 +276,22 @@ class Manifest:
         return json.dumps({**head, **body}, indent=1).encode()
 
 
+Job = Base | Measurement | Chunk
+"""What is run as one."""
+
+
 def hash_key(parts: Any) -> str:
     """Return a content key: a hash of anything that JSON can say."""
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:KEY_LENGTH]
 
 
-def point_config(scan: ScanConfig, job: Point | Base) -> Config:
+def point_config(scan: ScanConfig, job: Point | Base | Measurement) -> Config:
     """Return the configuration of an analysis at a point."""
     tree = scan.settings(job.variant)
     for table, key, value in (
         ("data", "inject", job.inject),
         ("template", "method", job.method),
-        *((("regions", "signal_region", job.window),) if isinstance(job, Point) else ()),
+        *((("regions", "signal_region", job.window),) if not isinstance(job, Base) else ()),
     ):
         tree.setdefault(table, {})[key] = value
     return build_record(Config, {**tree, "seed": job.seed, "processes": scan.jobs.processes}, "analysis")
@@ -293,23 +368,34 @@ class ScanDirectory:
 
 
 def _from_tree(tree: Mapping[str, Any]) -> Manifest:
-    bases = [{key: value for key, value in item.items() if key not in ("output", "log")} for item in tree["bases"]]
+    bases, measurements = (
+        [{key: value for key, value in item.items() if key not in ("output", "log", "needs")} for item in tree[name]]
+        for name in ("bases", "measurements")
+    )
     return Manifest(
         scan=build_record(ScanConfig, tree["scan"], "scan"),
         bases=tuple(Base(**item) for item in bases),
+        measurements=tuple(Measurement(**item) for item in measurements),
         points=tuple(Point(**item) for item in tree["points"]),
         digests=tree["digests"],
         release=tree["release"],
     )
 
 
-def find_job(manifest: Manifest, index: int | None, key: str | None, of_bases: bool) -> Chunk | Base:
-    """Return the job with a position in the manifest, or with a key.
+def find_job(manifest: Manifest, index: int | None, key: str | None, kind: str) -> Job:
+    """Return the job of a kind (`base`, `measurement` or `point`) with a position in the manifest, or with a key.
 
     Raises:
         ConfigError: where there is none, or neither or both are given.
     """
-    jobs: tuple[Chunk | Base, ...] = manifest.bases if of_bases else manifest.chunks
+    kinds: Mapping[str, Sequence[Job]] = {
+        "base": manifest.bases,
+        "measurement": manifest.measurements,
+        "point": manifest.chunks,
+    }
+    if kind not in kinds:
+        raise ConfigError(f"--kind {kind}: unknown; {nearest(kind, kinds)}")
+    jobs = kinds[kind]
     if (index is None) == (key is None):
         raise ConfigError("name one job: --index N or --key KEY")
     if index is not None:

@@ -20,7 +20,7 @@ from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Window, parse_side_bands
 from anomaly_cli.methods.base import ADVICE, Need, SimulationInputs, TemplateMethod
 from anomaly_cli.methods.registry import make_method
-from anomaly_cli.scans.manifest import Base, Manifest, Point, hash_key, point_config
+from anomaly_cli.scans.manifest import Base, Manifest, Measurement, Point, hash_key, point_config
 from anomaly_cli.scans.settings import PLAIN, GridSettings, ScanConfig
 from anomaly_cli.scans.windows import find_windows
 from anomaly_cli.stages import (
@@ -39,14 +39,17 @@ from anomaly_cli.stages.inputs import event_settings
 from anomaly_cli.stages.loading import load_source, plan_sources
 from anomaly_cli.stages.template import configured_method
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Raised when the result of a point holds something else."""
 BASE_MEANING = {"split": split.VERSION, "base": base.VERSION}
-POINT_MEANING = {
+SEARCH_MEANING = {
     **BASE_MEANING,
     "model": template.MODEL_VERSION,
     "template": template.SAMPLE_VERSION,
     "classify": classify.VERSION,
+}
+POINT_MEANING = {
+    **SEARCH_MEANING,
     "significance": significance.VERSION,
     "closure": closure.VERSION,
     "limits": limits.VERSION,
@@ -54,6 +57,8 @@ POINT_MEANING = {
 }
 MEASURED_MEANING = {"windows": validation.VERSION, "permutations": permutation.VERSION}
 """Versions of the stages: an upgrade of the package makes anew what has changed its meaning, and only that."""
+MEASURED_SETTINGS = ("background_efficiencies", "windows", "window_width", "permutations")
+"""Settings of the significance that measurements depend on."""
 
 
 @dataclass(frozen=True)
@@ -84,28 +89,37 @@ class _Series:
         return hash_key(["base", BASE_MEANING, self.events, settings, template.base_without, threads])
 
     @cached_property
-    def meaning(self) -> str:
-        """Hash of all that a point depends on but the seed and the signal region."""
-        config, grid = self.config, self.grid
-        parts = [
-            "point",
-            POINT_MEANING,
+    def _search(self) -> list[Any]:
+        """All that a search depends on but the seed and the signal region."""
+        config = self.config
+        return [
             [self.events, config.regions.side_bands, self.simulation, self.base_meaning],
             [self.method.name, dataclasses.asdict(self.method), config.template.oversampling],
-            dataclasses.asdict(config.classifier),
-            dataclasses.asdict(config.significance),
-            [config.threads, grid.unblind, grid.closure],
-            {name: MEASURED_MEANING[name] for name in grid.measure},
+            [dataclasses.asdict(config.classifier), config.threads],
         ]
-        return hash_key(parts)
+
+    @cached_property
+    def _point(self) -> str:
+        settings = dataclasses.asdict(self.config.significance)
+        return hash_key(["point", POINT_MEANING, self._search, settings, self.grid.unblind, self.grid.closure])
+
+    @cached_property
+    def _measurement(self) -> str:
+        settings = {name: getattr(self.config.significance, name) for name in MEASURED_SETTINGS}
+        stages = {name: MEASURED_MEANING[name] for name in self.grid.measure}
+        return hash_key(["measurement", SEARCH_MEANING, self._search, settings, stages])
 
     def base_key(self, seed: int) -> str:
         """Return the content key of the shared base flow, or nothing where the method needs none."""
         return self.base_meaning and hash_key([self.base_meaning, seed])
 
-    def point_key(self, seed: int, window: Window) -> str:
-        """Return the content key of a point."""
-        return hash_key([self.meaning, seed, window.low, window.high])
+    def point_key(self, seed: int, window: Window, measurement: str) -> str:
+        """Return the content key of a point with what was measured for it."""
+        return hash_key([self._point, seed, window.low, window.high, measurement])
+
+    def measurement_key(self, seed: int, window: Window) -> str:
+        """Return the content key of a measurement."""
+        return hash_key([self._measurement, seed, window.low, window.high])
 
 
 def plan_scan(scan: ScanConfig) -> Manifest:
@@ -121,6 +135,7 @@ def plan_scan(scan: ScanConfig) -> Manifest:
         if len(windows) > 1:
             raise ConfigError("analysis: regions.side_bands names the bands of one window; a scan has default ones")
     bases: dict[str, Base] = {}
+    measurements: dict[tuple[str, str, str], Measurement] = {}
     points = []
     for series, variant in _all_series(scan):
         method, inject = series.method.name, series.config.data.inject
@@ -128,12 +143,18 @@ def plan_scan(scan: ScanConfig) -> Manifest:
             base_key = series.base_key(seed)
             if base_key:
                 bases.setdefault(base_key, Base(method, variant, inject, seed, base_key))
-            points += [
-                Point(window.text, method, variant, inject, seed, series.point_key(seed, window), base_key)
-                for window in windows
-            ]
+            for window in windows:
+                names, measured = (window.text, method, variant), ""
+                if scan.grid.measure:
+                    if names not in measurements:  # on the first seed and injection of the grid, for all of them
+                        key = series.measurement_key(seed, window)
+                        measurements[names] = Measurement(*names, inject, seed, key, base_key)
+                    measured = measurements[names].key
+                key = series.point_key(seed, window, measured)
+                points.append(Point(*names, inject, seed, key, base_key, measured))
     digests = {"data": str(some.events["input data"])}
-    return Manifest(scan, tuple(bases.values()), tuple(points), digests, anomaly_cli.__version__)
+    shared = tuple(bases.values()), tuple(measurements.values())
+    return Manifest(scan, *shared, tuple(points), digests, anomaly_cli.__version__)
 
 
 def read_masses(config: Config) -> FloatArray:

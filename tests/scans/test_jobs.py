@@ -155,7 +155,9 @@ def test_a_killed_job_is_told_from_a_running_one(scan):
     ("options", "advice"),
     [
         (("--index", "7"), "has 3 of these jobs"),
-        (("--index", "1", "--base"), "has 1 of these jobs"),
+        (("--index", "1", "--kind", "base"), "has 1 of these jobs"),
+        (("--index", "0", "--kind", "measurement"), "has 0 of these jobs"),
+        (("--index", "0", "--kind", "bases"), "did you mean 'base'"),
         (("--key", "nonsense"), "is not in the manifest"),
         ((), "name one job"),
         (("--key", "a", "--index", "1"), "name one job"),
@@ -170,7 +172,7 @@ def test_a_job_has_to_be_named(half_done, options, advice):
 def test_a_base_flow_that_cannot_be_trained_is_the_reason_of_its_points(write_grid, tmp_path):
     more = "[analysis.template]\nbase_without = ['1-9']\n"
     assert invoke("scan", "plan", write_grid(more=more), "--output", tmp_path / "s").exit_code == 0
-    assert invoke("scan", "job", tmp_path / "s", "--index", "0", "--base").exit_code == 0
+    assert invoke("scan", "job", tmp_path / "s", "--index", "0", "--kind", "base").exit_code == 0
     assert invoke("scan", "job", tmp_path / "s", "--index", "0").exit_code == 0
     assert "shared base flow: base:" in words(invoke("scan", "status", tmp_path / "s"))
 
@@ -213,7 +215,7 @@ def test_exported_arrays_name_every_job_once(half_done):
 
 def test_the_exported_script_runs_a_job(scan):
     assert invoke("scan", "export", scan, "--to", "slurm").exit_code == 0
-    done = subprocess.run(["sh", "job.sh", "0"], cwd=scan, capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", "job.sh", "0", "point"], cwd=scan, capture_output=True, text=True, check=True)
     assert "not made again" in " ".join(done.stdout.split())
 
 
@@ -301,12 +303,12 @@ def test_a_full_disk_ends_in_a_sentence_and_the_job_can_be_tried_again(scan):
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory, data_file, half_done):
-    """A scan of one region with everything measured that a grid may ask for; its base flow is there already."""
+    """A scan of two seeds with everything measured that a grid may ask for; a base flow is there already."""
     from grids import GRID
 
     folder = tmp_path_factory.mktemp("measured")
     shutil.copytree(half_done / "bases", folder / "scan" / "bases")
-    grid = GRID.format(windows='"3.3-3.7"', seeds=1, data=data_file, ensemble=1)
+    grid = GRID.format(windows='"3.3-3.7"', seeds=2, data=data_file, ensemble=1)
     grid = grid.replace("closure = false", 'closure = false\nmeasure = ["windows", "permutations"]')
     grid = grid.replace("toys = 1000", "toys = 1000\nwindows = 3\nwindow_width = 0.5\npermutations = 2")
     (folder / "scan.toml").write_text(grid)
@@ -327,7 +329,32 @@ def test_measured_uncertainties_enter_z_and_both_z_are_shown(measured, half_done
     assert tests["z_without"].tolist() == plain["z"].tolist() == plain["z_without"].tolist()
     assert (np.abs(tests["z"]) < np.abs(tests["z_without"])).all()
     output = words(invoke("scan", "collect", measured))
-    assert "Z also the closure uncertainty in 2 of 2 tests and the k-fold over-dispersion in 2 of 2" in output
+    assert "Z also the closure uncertainty in 4 of 4 tests and the k-fold over-dispersion in 4 of 4" in output
+
+
+def test_uncertainties_are_measured_once_for_all_seeds(measured):
+    manifest = ScanDirectory(measured).read()
+    tests = [read_artifact(measured / point.output, SCAN_POINT).groups["tests"] for point in manifest.points]
+    assert len(manifest.measurements) == 1
+    assert len(tests) == 2
+    for name in ("closure_uncertainty", "overdispersion"):
+        assert tests[0][name].tolist() == tests[1][name].tolist()
+    assert tests[0]["z"].tolist() != tests[1]["z"].tolist()
+    again = invoke("scan", "job", measured, "--index", "0", "--kind", "measurement")
+    assert "is there already, not made again" in words(again)
+
+
+def test_a_measurement_that_was_lost_is_made_again_for_the_next_point(measured, tmp_path):
+    scan = tmp_path / "scan"
+    shutil.copytree(measured, scan)
+    manifest = ScanDirectory(scan).read()
+    (scan / manifest.measurements[0].verdict).unlink()
+    lost = scan / manifest.points[1].output
+    before = lost.read_bytes()
+    lost.unlink()
+    assert invoke("scan", "job", scan, "--index", "0").exit_code == 0
+    assert (scan / manifest.measurements[0].verdict).exists()
+    assert lost.read_bytes() == before
 
 
 def test_where_nothing_was_measured_the_table_says_so(scan):

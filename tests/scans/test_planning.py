@@ -37,6 +37,20 @@ def test_regions_and_variants_of_a_seed_share_one_base_flow(write_grid, tmp_path
     assert {point.base for point in manifest.points} == {base.key for base in manifest.bases}
 
 
+def test_uncertainties_are_measured_for_each_region_method_and_variant_whatever_the_seeds(write_grid, tmp_path):
+    def measured(**changes):
+        grid = write_grid(**changes)
+        text = grid.read_text().replace("closure = false", 'closure = false\nmeasure = ["permutations"]')
+        grid.write_text(text.replace("toys = 1000", f"toys = {changes.get('seeds', 1)}000"))
+        return plan(grid, tmp_path / "scan")
+
+    one, more = measured(windows=("3.1-3.5", "3.3-3.7")), measured(windows=("3.1-3.5", "3.3-3.7"), seeds=3)
+    assert [job.window for job in one.measurements] == ["3.1-3.5", "3.3-3.7"]
+    assert [job.key for job in more.measurements] == [job.key for job in one.measurements]
+    assert {(p.window, p.measurement) for p in more.points} == {(j.window, j.key) for j in more.measurements}
+    assert not plan(write_grid(), tmp_path / "scan").measurements
+
+
 def test_a_base_flow_of_other_settings_is_another(write_grid, tmp_path):
     more = "[variants.long.methods.curtains_f4f_efficient]\nbase_epochs = 2\n[variants.short]\n"
     assert len(plan(write_grid(more=more), tmp_path / "scan").bases) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.cli.execution import show, show_next
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.report.scan import global_table, scan_table, status_tables
+from anomaly_cli.report.scan import global_tables, scan_notes, scan_tables, status_tables
 from anomaly_cli.scans.costs import estimate
 from anomaly_cli.scans.engine import (
     job_prefix,
@@ -134,11 +133,10 @@ def collect_and_show(directory: Path) -> None:
 
 
 def _show_result(directory: Path, result: Artifact) -> None:
-    for part in (scan_table(result), global_table(result)):
-        show(part)
-    reasons = Counter(reason for reason in result.groups["points"]["not_measured"].tolist() if reason)
-    for reason, number in reasons.most_common():
-        show(Text(f"Not measured at {number} points: {reason}"))
+    for table in (*scan_tables(result), *global_tables(result)):
+        show(table)
+    for note in scan_notes(result):
+        show(note)
     states = result.groups["points"]["state"].tolist()
     if "missing" in states or "failed" in states:
         show(

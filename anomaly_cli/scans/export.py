@@ -11,8 +11,9 @@ from pathlib import Path
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.manifests import package_folder
+from anomaly_cli.datasets.manifests import SHIPPED, package_folder
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory
+from anomaly_cli.scans.settings import PATHS, PLAIN
 
 LARGEST_ARRAY = 1000
 """Tasks of a Slurm array; sites allow 1000 at least by default."""
@@ -102,10 +103,13 @@ def _condor(directory: Path, manifest: Manifest) -> dict[str, str]:
 
 def _reana(_: Path, manifest: Manifest) -> dict[str, str]:
     """Return a workflow of type snakemake: the same Snakefile in the workspace of REANA."""
-    if manifest.scan.analysis.get("data", {}).get("file", "shipped") != "shipped":
-        raise ConfigError(
-            "--to reana: the data file is outside the scan directory; REANA can use the shipped data only"
-        )
+    trees = [manifest.scan.settings(name) for name in manifest.scan.variants or (PLAIN,)]
+    for table, key in PATHS:
+        if any(tree.get(table, {}).get(key, "") not in ("", SHIPPED, [], ()) for tree in trees):
+            raise ConfigError(
+                f"--to reana: analysis.{table}.{key} names a file outside the scan directory; REANA can use the shipped"
+                " data only"
+            )
     text = (package_folder("workflows") / "reana.yaml").read_text(encoding="utf-8")
     snakefile = (package_folder("workflows") / "Snakefile").read_text(encoding="utf-8")
     return {"reana.yaml": text, "Snakefile": snakefile}

@@ -73,14 +73,22 @@ def run(
     drive(directory, profile, cores, ["--dry-run"] * dry_run + context.args)
 
 
-def resume(context: typer.Context, directory: Directory, profile: Profile = "", cores: Cores = None) -> None:
+def resume(
+    context: typer.Context,
+    directory: Directory,
+    profile: Profile = "",
+    cores: Cores = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take over from a driver on another host, which is known to be dead.")
+    ] = False,
+) -> None:
     """Go on with a scan whose driver was killed: cancel its orphans, release its lock, run.
 
     Example: anomaly scan resume scan
     """
     from anomaly_cli.cli.scan_execution import resume_scan
 
-    resume_scan(directory, profile, cores, context.args)
+    resume_scan(directory, profile, cores, force, context.args)
 
 
 def status(directory: Directory) -> None:

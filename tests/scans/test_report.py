@@ -15,6 +15,8 @@ from anomaly_cli.artifacts.scan_kinds import SCAN
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.scan import MOST_NOTES, global_tables, scan_notes, scan_tables
 from anomaly_cli.report.scan_picture import draw_p_values
+from anomaly_cli.scans.collect import _global, _Selected
+from anomaly_cli.scans.parts import Point
 
 NUMBERS = {"n_expected": 100.0, "limit": 30.0, "z_without": 0.0, "p0": 0.5}
 
@@ -111,3 +113,17 @@ def test_the_picture_has_one_line_for_each_cut_and_width_at_the_median_z():
     )  # Z of 1, not the median of p
     assert lines["cut 20 %, 0.2 TeV wide"].get_ydata() == pytest.approx([3.167e-5], rel=1e-3)
     assert "median of 2 seeds" in axes.get_title()
+
+
+def test_a_point_that_observes_nothing_is_in_the_family_as_a_cut_that_observes_nothing_is():
+    from anomaly_cli.analysis.lookelsewhere import SelectedEvents
+
+    def member(position, observed):
+        point = Point(f"3.{position}-3.9", "cathode", "plain", 0, 1, "", "")
+        template = np.arange(20) + 100 * position
+        tests = {"z": np.array([-1.0]), "background_efficiency": np.array([0.01])}
+        selection = SelectedEvents(np.arange(observed), template, 4.0)
+        return _Selected(point, position, "same", tests, [selection], range(position, position + 1))
+
+    (row,) = _global([member(0, 5), member(1, 0)], "0", 1, 1)
+    assert row["n_tests"] == 2

@@ -7,8 +7,8 @@
     python benchmarks/scan.py signal    five scans with signal at 3.5 TeV, S/sqrt(B) about 2.2: the best window
 
 Scans lie in --directory and are gone on with where they are there; figures are added to --output. `null` and
-`signal` take --measure windows permutations to measure closure uncertainty and over-dispersion at every point,
-which is estimated to take ten times as long. Wall times are stated only for scans that were run in one go.
+`signal` take --measure windows permutations to measure closure uncertainty and over-dispersion once in every window,
+which is estimated to take ten times as long as a point. Wall times are stated only for scans that were run in one go.
 """
 
 from __future__ import annotations

@@ -89,9 +89,8 @@ def resume_scan(directory: Path, profile: str, cores: int | None, is_forced: boo
     """Clear what a dead driver left, and drive."""
     scan = ScanDirectory(directory)
     profile = profile or scan.last_profile
-    snakemake_command(
-        scan, scan.read(), find_profile(profile), cores, extra
-    )  # before anything is ended, it can be driven
+    # refuses where the scan could not go on: then nothing is ended either
+    snakemake_command(scan, scan.read(), find_profile(profile), cores, extra)
     for done in release(scan, is_forced):
         show(Text(done))
     drive(directory, profile, cores, extra)

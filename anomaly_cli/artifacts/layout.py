@@ -56,7 +56,7 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ArtifactError(
-                f"{self.path}: cannot be created ({error.strerror}); choose another directory with --run"
+                f"{self.path}: cannot be created ({error.strerror}); choose another directory"
             ) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
-            raise ArtifactError(f"{self.path}: is not writable; choose another directory with --run")
+            raise ArtifactError(f"{self.path}: is not writable; choose another directory")

@@ -52,7 +52,7 @@ _SELECTED: Mapping[str, Column] = {
 
 SCAN_POINT = Kind(
     "scan_point",
-    2,
+    3,
     "the result of one point of a scan, or why there is none",
     "anomaly scan job",
     {
@@ -101,7 +101,7 @@ SCAN = Kind(
             {
                 **_identity("p"),
                 "state": Column("str", "p", "", "done, failed, blinded or missing"),
-                "reason": Column("str", "p", "", "why it failed"),
+                "reason": Column("str", "p", "", "why it failed, or why its result cannot be read"),
                 "not_measured": Column("str", "p", "", "why something that was to be measured is not in z, or empty"),
                 "events": Column("str", "p", "", "hash of what determines the events"),
                 "n_observed": Column("i8", "p", "", "events in the signal region; -1 where unknown or blinded"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import functools
+import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable
 from types import FrameType
@@ -17,11 +17,13 @@ from anomaly_cli.core.errors import AnomalyError, AnomalyWarning, ArtifactError
 
 Parameters = ParamSpec("Parameters")
 INTERRUPTED = 130
+TERMINATED = "terminated (time limit or cancelled)"
 REFUSED = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE}
 )
 """What a file system refuses for reasons that are not ours."""
-_interrupted = threading.Event()
+_interrupts: list[str] = []
+"""Why this process is to stop."""
 
 
 def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
@@ -50,10 +52,10 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
     return wrapper
 
 
-def interrupt(_: int, __: FrameType | None) -> None:
+def interrupt(number: int, _: FrameType | None) -> None:
     """Stop at once on Ctrl-C or a termination signal."""
-    _interrupted.set()
-    raise KeyboardInterrupt
+    _interrupts.append(TERMINATED if number == signal.SIGTERM else "interrupted")
+    raise KeyboardInterrupt(_interrupts[0])
 
 
 def stop_if_interrupted() -> None:
@@ -62,8 +64,8 @@ def stop_if_interrupted() -> None:
     An exception that a signal raises inside a callback from C code (a search for loaded libraries, a finaliser) is
     printed and dropped there; without this check, Ctrl-C would now and then do nothing.
     """
-    if _interrupted.is_set():
-        raise KeyboardInterrupt
+    if _interrupts:
+        raise KeyboardInterrupt(_interrupts[0])
 
 
 def hide_lost_interrupt(lost: sys.UnraisableHookArgs) -> None:

@@ -73,14 +73,22 @@ def run(
     drive(directory, profile, cores, ["--dry-run"] * dry_run + context.args)
 
 
-def resume(context: typer.Context, directory: Directory, profile: Profile = "", cores: Cores = None) -> None:
+def resume(
+    context: typer.Context,
+    directory: Directory,
+    profile: Profile = "",
+    cores: Cores = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take over from a driver on another host, which is known to be dead.")
+    ] = False,
+) -> None:
     """Go on with a scan whose driver was killed: cancel its orphans, release its lock, run.
 
     Example: anomaly scan resume scan
     """
     from anomaly_cli.cli.scan_execution import resume_scan
 
-    resume_scan(directory, profile, cores, context.args)
+    resume_scan(directory, profile, cores, force, context.args)
 
 
 def status(directory: Directory) -> None:
@@ -97,7 +105,9 @@ def job(
     directory: Directory,
     index: Annotated[int | None, typer.Option("--index", help="Position of the job, counted from 0.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="Content key of the job.")] = None,
-    base: Annotated[bool, typer.Option("--base", help="A shared base flow instead of a point.")] = False,
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="point, or what points share: base, measurement.")
+    ] = "point",
     processes: options.Processes = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -107,7 +117,7 @@ def job(
     """
     from anomaly_cli.cli.scan_execution import run_one
 
-    run_one(directory, (index, key), base, processes, quiet)
+    run_one(directory, (index, key), kind, processes, quiet)
 
 
 def collect(directory: Directory) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,18 +11,21 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.cli.execution import show, show_next
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.report.scan import global_table, scan_table, status_tables
+from anomaly_cli.report.scan import global_tables, scan_notes, scan_tables, status_tables
 from anomaly_cli.scans.costs import estimate
 from anomaly_cli.scans.engine import (
-    job_prefix,
+    find_profile,
     mark_finished,
+    refuse_live_driver,
     refuse_second_driver,
     release,
     replace_process,
     snakemake_command,
 )
 from anomaly_cli.scans.export import export_scan
-from anomaly_cli.scans.manifest import Chunk, ScanDirectory, find_job
+from anomaly_cli.scans.manifest import Manifest, ScanDirectory, find_job
+from anomaly_cli.scans.parts import Chunk, Job
+from anomaly_cli.scans.results import is_made
 from anomaly_cli.scans.settings import load_scan
 from anomaly_cli.scans.status import JobState, current_result, job_statuses, missing_points
 
@@ -32,8 +34,9 @@ def plan_into(config: Path, output: Path, windows: str | None) -> None:
     """Plan a scan and say what it will cost."""
     from anomaly_cli.scans.planning import plan_scan  # the methods check their settings: imports torch
 
-    manifest = plan_scan(load_scan(config, windows.split(",") if windows is not None else ()))
     scan = ScanDirectory(output)
+    refuse_live_driver(scan)
+    manifest = plan_scan(load_scan(config, windows.split(",") if windows is not None else ()))
     RunDirectory(output).create()
     scan.write(manifest)
     missing = missing_points(scan, manifest)
@@ -47,6 +50,9 @@ def plan_into(config: Path, output: Path, windows: str | None) -> None:
     )
     if manifest.bases:
         show(Text(f"Shared base flows: {len(manifest.bases)}, each trained once before its jobs"))
+    if manifest.measurements:
+        measured = " and ".join(manifest.scan.grid.measure)
+        show(Text(f"Uncertainties from {measured}: measured {len(manifest.measurements)} times, for all seeds"))
     cost = estimate(scan, manifest, missing)
     unknown = f", and {cost.n_unknown} jobs of methods not measured yet" if cost.n_unknown else ""
     show(Text(f"Still to run: about {_hours(cost.cpu_hours)} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"))
@@ -57,7 +63,8 @@ def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]
     """Become the engine, unless all is done."""
     scan = ScanDirectory(directory)
     manifest = scan.read()
-    command = snakemake_command(scan, manifest, profile, cores, extra)
+    chosen = find_profile(profile)
+    command = snakemake_command(scan, manifest, chosen, cores, extra)
     refuse_second_driver(scan)
     if not missing_points(scan, manifest):
         show(Text(f"All {len(manifest.points)} results are there: nothing to run."))
@@ -67,17 +74,26 @@ def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]
         elif "--dry-run" not in extra:
             collect_and_show(directory)
         return
+    _refuse_other_meaning(manifest)
     mark_finished(scan, manifest)
-    replace_process(scan, command, {"profile": profile, "job_prefix": job_prefix(scan)})
+    replace_process(scan, command, chosen)
 
 
-def resume_scan(directory: Path, profile: str, cores: int | None, extra: Sequence[str]) -> None:
+def _refuse_other_meaning(manifest: Manifest) -> None:
+    from anomaly_cli.scans.meaning import refuse_other_meaning  # asks all stages: imports torch
+
+    refuse_other_meaning(manifest)
+
+
+def resume_scan(directory: Path, profile: str, cores: int | None, is_forced: bool, extra: Sequence[str]) -> None:
     """Clear what a dead driver left, and drive."""
     scan = ScanDirectory(directory)
-    scan.read()
-    for done in release(scan):
+    profile = profile or scan.last_profile
+    # refuses where the scan could not go on: then nothing is ended either
+    snakemake_command(scan, scan.read(), find_profile(profile), cores, extra)
+    for done in release(scan, is_forced):
         show(Text(done))
-    drive(directory, profile or scan.last_profile, cores, extra)
+    drive(directory, profile, cores, extra)
 
 
 def print_status(directory: Path) -> None:
@@ -88,30 +104,38 @@ def print_status(directory: Path) -> None:
     noted = [
         (item.point.window, item.point.name, item.state.value, item.reason, str(item.log))
         for item in statuses
-        if item.state not in (JobState.DONE, JobState.WAITING)
+        if item.reason or item.state not in (JobState.DONE, JobState.WAITING)
     ]
     for part in status_tables(counts, noted):
         show(part)
 
 
 def run_one(
-    directory: Path, named: tuple[int | None, str | None], base: bool, processes: int | None, quiet: bool
+    directory: Path, named: tuple[int | None, str | None], kind: str, processes: int | None, quiet: bool
 ) -> None:
     """Run one job and name its results."""
-    from anomaly_cli.cli.progress import show_progress
-    from anomaly_cli.scans.jobs import run_job
-    from anomaly_cli.stages.frame import Resources
-
     scan = ScanDirectory(directory)
     manifest = scan.read()
-    job = find_job(manifest, *named, base)
+    job = find_job(manifest, *named, kind)
+    parts = job.points if isinstance(job, Chunk) else (job,)
+    if all(is_made(scan, part) for part in parts):
+        made = [False] * len(parts)
+    else:
+        made = _make(scan, manifest, job, processes, quiet)
+    outputs = [point.output for point in job.points] if isinstance(job, Chunk) else [job.verdict]
+    for output, was_made in zip(outputs, made, strict=True):
+        show(Text(f"{scan.path / output}: {'written' if was_made else 'is there already, not made again'}"))
+
+
+def _make(scan: ScanDirectory, manifest: Manifest, job: Job, processes: int | None, quiet: bool) -> list[bool]:
+    from anomaly_cli.cli.progress import show_progress
+    from anomaly_cli.scans.jobs import run_job  # imports torch
+    from anomaly_cli.stages.frame import Resources
+
     config = manifest.config(job.points[0] if isinstance(job, Chunk) else job)
     with show_progress(quiet) as progress:
         resources = Resources(config.seed, config.threads, processes or config.n_processes, progress)
-        made = run_job(scan, manifest, job, resources)
-    outputs = [point.output for point in job.points] if isinstance(job, Chunk) else [job.output]
-    for output, was_made in zip(outputs, made, strict=True):
-        show(Text(f"{scan.path / output}: {'written' if was_made else 'is there already, not made again'}"))
+        return run_job(scan, manifest, job, resources)
 
 
 def collect_and_show(directory: Path) -> None:
@@ -131,11 +155,10 @@ def collect_and_show(directory: Path) -> None:
 
 
 def _show_result(directory: Path, result: Artifact) -> None:
-    for part in (scan_table(result), global_table(result)):
-        show(part)
-    reasons = Counter(reason for reason in result.groups["points"]["not_measured"].tolist() if reason)
-    for reason, number in reasons.most_common():
-        show(Text(f"Not measured at {number} points: {reason}"))
+    for table in (*scan_tables(result), *global_tables(result)):
+        show(table)
+    for note in scan_notes(result):
+        show(note)
     states = result.groups["points"]["state"].tolist()
     if "missing" in states or "failed" in states:
         show(

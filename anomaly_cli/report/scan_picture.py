@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from anomaly_cli.report.tables import percent
 
 MOST_PANELS = 8
 SIGMAS = (1, 3, 5)
+LINES, MARKERS = ("-", "--", ":", "-."), ("o", "s", "^", "v")
+"""Of the widths of signal regions; colours are those of cuts."""
 
 
 def draw_scan(scan: Artifact, figure: Path) -> Path:
@@ -46,7 +49,7 @@ def draw_scan(scan: Artifact, figure: Path) -> Path:
 
 
 def draw_p_values(axes: Axes, scan: Artifact, search: tuple[str, str, str]) -> None:
-    """Draw the median over seeds of the local p-value against the mass, one line per cut.
+    """Draw the local p-value against the mass, one line per cut and width; of several seeds, that of the median Z.
 
     Args:
         axes: where to draw.
@@ -55,13 +58,19 @@ def draw_p_values(axes: Axes, scan: Artifact, search: tuple[str, str, str]) -> N
     """
     points, tests = scan.groups["points"], scan.groups["tests"]
     mine = np.array([_search(points, index) == search for index in tests["point"]])
-    centre = (points["low"] + points["high"])[tests["point"]] / 2000.0
-    for efficiency in np.unique(tests["background_efficiency"][mine])[::-1]:
-        here = mine & (tests["background_efficiency"] == efficiency)
-        masses = np.unique(centre[here])
-        p0 = [float(np.median(tests["p0"][here & (centre == mass)])) for mass in masses]
-        axes.plot(masses, np.maximum(p0, 1e-30), marker="o", markersize=4, label=f"cut {percent(float(efficiency))}")
-    lowest, highest = axes.get_ylim()[0], float(centre.max())
+    low, high = (points[name][tests["point"]] / 1000.0 for name in ("low", "high"))
+    centre, width = (low + high) / 2.0, np.round(high - low, 6)
+    widths = np.unique(width[mine])
+    efficiencies = np.unique(tests["background_efficiency"][mine])[::-1]
+    for (number, efficiency), (style, wide) in itertools.product(enumerate(efficiencies), enumerate(widths)):
+        here = mine & (tests["background_efficiency"] == efficiency) & (width == wide)
+        regions = np.unique(np.column_stack([low, high])[here], axis=0)
+        z = [float(np.median(tests["z"][here & (low == lo) & (high == hi)])) for lo, hi in regions]
+        p0 = [0.5 * math.erfc(value / math.sqrt(2.0)) for value in z]
+        text = f"cut {percent(float(efficiency))}" + (f", {wide:g} TeV wide" if len(widths) > 1 else "")
+        line = f"{LINES[style % len(LINES)]}{MARKERS[style % len(MARKERS)]}"
+        axes.plot(regions.mean(axis=1), np.maximum(p0, 1e-30), line, color=f"C{number}", markersize=4, label=text)
+    lowest, highest = axes.get_ylim()[0], float(centre[mine].max())
     for sigma in SIGMAS:
         level = 0.5 * math.erfc(sigma / math.sqrt(2.0))
         axes.axhline(level, color="0.7", linewidth=0.8, linestyle=":")
@@ -69,7 +78,9 @@ def draw_p_values(axes: Axes, scan: Artifact, search: tuple[str, str, str]) -> N
     axes.set_yscale("log")
     axes.set_ylim(min(lowest, 1e-3) if lowest > 0 else None, 1.0)
     axes.set_ylabel("local p-value")
-    axes.set_title(f"{search[0]} ({search[1]}), injected: {search[2]}", fontsize=9)
+    n_seeds = len(np.unique(points["seed"][tests["point"][mine]]))
+    seeds = f", median of {n_seeds} seeds" if n_seeds > 1 else ""
+    axes.set_title(f"{search[0]} ({search[1]}), injected: {search[2]}{seeds}", fontsize=9)
     axes.legend(fontsize=7, loc="lower left")
 
 

@@ -16,8 +16,9 @@ from anomaly_cli.artifacts.store import Arrays, Artifact, write_artifact
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import parse_window
-from anomaly_cli.scans.manifest import Manifest, Point, ScanDirectory
-from anomaly_cli.scans.status import finished_points
+from anomaly_cli.scans.manifest import Manifest, ScanDirectory
+from anomaly_cli.scans.parts import Point
+from anomaly_cli.scans.results import read_result
 
 STAGE, VERSION = "scan", 2
 MOST_TEMPLATE_EVENTS = 10**10
@@ -55,8 +56,11 @@ def collect_scan(scan: ScanDirectory, manifest: Manifest) -> Artifact | None:
     n_rows = 0
     for (inject, seed), positions in families.items():
         members = []
-        for position, result in finished_points(scan, manifest, positions):
+        for position in positions:
             point = manifest.points[position]
+            result, points[position]["reason"] = read_result(scan.path / point.output)
+            if result is None:
+                continue
             inputs[point.output] = result.digest
             points[position] = _point_row(point, result)
             if "tests" in result.groups:
@@ -116,7 +120,7 @@ def _global(members: Sequence[_Selected], inject: str, seed: int, n_searches: in
     """Return one row per set of points on the same events: per method and variant, and over all of them."""
     searches: dict[tuple[str, str], list[_Selected]] = {}
     for item in members:
-        if any(len(selection.observed) for selection in item.selections):
+        if any(_can_be_compared(selection) for selection in item.selections):
             for name in {(item.point.method, item.point.variant), (EVERYTHING, EVERYTHING)}:
                 searches.setdefault(name, []).append(item)
     rows = []
@@ -128,6 +132,11 @@ def _global(members: Sequence[_Selected], inject: str, seed: int, n_searches: in
     return rows
 
 
+def _can_be_compared(selection: SelectedEvents) -> bool:
+    """Return whether a test selects anything: without an event it shares none with others."""
+    return bool(len(selection.observed) or len(selection.template))
+
+
 def _combine(members: Sequence[_Selected], streams: Streams) -> dict[str, Any]:
     if len({item.events for item in members}) > 1:
         raise ArtifactError(
@@ -137,7 +146,7 @@ def _combine(members: Sequence[_Selected], streams: Streams) -> dict[str, Any]:
     selections, z, cuts, rows = [], [], [], []
     for item in members:
         for test, (selection, row) in enumerate(zip(item.selections, item.rows, strict=True)):
-            if len(selection.observed) or len(selection.template):
+            if _can_be_compared(selection):
                 selections.append(selection)
                 z.append(float(item.tests["z"][test]))
                 efficiency = float(item.tests["background_efficiency"][test])

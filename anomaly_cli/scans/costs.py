@@ -6,17 +6,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean
 
-from anomaly_cli.scans.manifest import Manifest, Point, ScanDirectory
+from anomaly_cli.scans.manifest import Manifest, ScanDirectory
+from anomaly_cli.scans.parts import Measurement, Point
 from anomaly_cli.scans.records import read_record
 
-MEASURED: Mapping[str, float] = {"start": 6.0, "base": 60.0, "curtains_f4f_efficient": 85.0}
-"""CPU time [s] of starting a job, of a base flow, of a point: default settings, shipped data, one process; means
-of a scan on a busy machine, so rather too much than too little."""
+MEASURED: Mapping[str, float] = {
+    "start": 6.0,
+    "base": 60.0,
+    "closure": 25.0,
+    "curtains_f4f": 160.0,
+    "curtains_f4f_efficient": 85.0,
+}
+"""CPU time [s] of starting a job, of a base flow, of the closure in a point, of a point with it: default settings,
+shipped data, one process; means of a scan and of benchmarks/results/methods.json (CPU of the main process and
+classification in two processes) on busy machines, so rather too much than too little. Other methods: not measured."""
 MEASURED_ONCE: Mapping[str, float] = {"windows": 50.0, "permutations": 35.0}
 """CPU time of one signal-free window and of one label permutation [s]: not measured whole, but summed from transport,
 sampling and classification of a point; too much for windows and templates with fewer events."""
 MOST_RECORDS = 20
 """Ended points that are enough for a mean."""
+RUN_MB = 34.0
+"""Size of the run directory of a point, which `keep_runs` keeps."""
 RESULT_MB = 0.9
 """Size of a result: ids of the selected events, of those of the template above all."""
 BASE_MB = 0.2
@@ -42,18 +52,24 @@ def estimate(scan: ScanDirectory, manifest: Manifest, missing: Iterable[Point]) 
     """Return what the missing jobs will cost, by jobs of the same method that have ended here, else by the table."""
     seconds: dict[str, float] = {}
     n_unknown = 0
-    total, n_points, bases = 0.0, 0, set()
+    total, n_points, shared = 0.0, 0, set()
     for point in missing:
         n_points += 1
-        bases |= {point.base} if point.base else set()
+        shared |= {point.base, point.measurement}
         if point.method not in seconds:
             seconds[point.method] = _measured(scan, manifest, point)
         n_unknown += seconds[point.method] == 0.0
         total += seconds[point.method]
     total += MEASURED["start"] * -(-n_points // manifest.scan.jobs.seeds_per_job)
-    left = [base for base in manifest.bases if base.key in bases and not (scan.path / base.verdict).exists()]
+    left = [base for base in manifest.bases if base.key in shared and not (scan.path / base.verdict).exists()]
     total += MEASURED["base"] * len(left)
-    return Estimate(total / 3600.0, n_unknown, RESULT_MB * n_points + BASE_MB * len(left))
+    total += sum(
+        _measuring(manifest, job)
+        for job in manifest.measurements
+        if job.key in shared and not (scan.path / job.verdict).exists()
+    )
+    megabytes = RESULT_MB + (RUN_MB if manifest.scan.jobs.keep_runs else 0.0)
+    return Estimate(total / 3600.0, n_unknown, megabytes * n_points + BASE_MB * len(left))
 
 
 def _measured(scan: ScanDirectory, manifest: Manifest, like: Point) -> float:
@@ -66,6 +82,11 @@ def _measured(scan: ScanDirectory, manifest: Manifest, like: Point) -> float:
             return mean(found)
     if found or like.method not in MEASURED:
         return mean(found or [0.0])
-    numbers = manifest.config(like).significance
-    extra: float = sum(MEASURED_ONCE[name] * getattr(numbers, name) for name in manifest.scan.grid.measure)
-    return MEASURED[like.method] + extra
+    return MEASURED[like.method] - (0.0 if manifest.scan.grid.closure else MEASURED["closure"])
+
+
+def _measuring(manifest: Manifest, job: Measurement) -> float:
+    """Return the CPU time of measuring the uncertainties of one signal region, method and variant [s]."""
+    numbers = manifest.config(job).significance
+    each: list[float] = [MEASURED_ONCE[name] * getattr(numbers, name) for name in manifest.scan.grid.measure]
+    return MEASURED["start"] + sum(each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import sys
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from pathlib import Path
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.manifests import package_folder
+from anomaly_cli.datasets.manifests import SHIPPED, package_folder
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory
+from anomaly_cli.scans.settings import PATHS, PLAIN
 
 LARGEST_ARRAY = 1000
 """Tasks of a Slurm array; sites allow 1000 at least by default."""
@@ -37,31 +39,39 @@ def _job_script(directory: Path, manifest: Manifest) -> str:
     pins = " ".join(f"{name}_NUM_THREADS={threads}" for name in PINS)
     python, quoted = shlex.quote(sys.executable), shlex.quote(str(directory))
     return (
-        "#!/bin/sh\n# One job of the scan: job.sh INDEX [--base]\nset -eu\n"
-        f"export {pins}\nindex=$1; shift\n"
-        f'exec {python} -m anomaly_cli scan job {quoted} --index "$index"'
-        f' --processes {manifest.scan.jobs.processes} "$@"\n'
+        "#!/bin/sh\n# One job of the scan: job.sh INDEX KIND\nset -eu\n"
+        f"export {pins}\n"
+        f'exec {python} -m anomaly_cli scan job {quoted} --index "$1" --kind "$2"'
+        f" --processes {manifest.scan.jobs.processes}\n"
     )
 
 
+def _levels(manifest: Manifest) -> list[tuple[str, int]]:
+    """Return the kinds of jobs with their numbers; each kind needs those before it."""
+    numbers = {
+        "base": len(manifest.bases),
+        "measurement": len(manifest.measurements),
+        "point": len(manifest.chunks),
+    }
+    return [(kind, number) for kind, number in numbers.items() if number]
+
+
 def _slurm(directory: Path, manifest: Manifest) -> dict[str, str]:
-    jobs, n_bases, n_points = manifest.scan.jobs, len(manifest.bases), len(manifest.chunks)
+    jobs = manifest.scan.jobs
     quoted = shlex.quote(str(directory))
     asked = f"--cpus-per-task={jobs.processes} --mem={jobs.memory_mb} --time={jobs.minutes} --chdir={quoted}"
     lines = ["#!/bin/sh", "# Submits the scan as arrays; a job whose result is there ends at once.", "set -eu"]
     lines += [f"mkdir -p {quoted}/logs/slurm", 'after=""']
-    if n_bases:
-        lines += [
-            f"bases=$(sbatch --parsable {asked} --array=0-{n_bases - 1} --output=logs/slurm/base-%a.log"
-            """ --wrap='sh job.sh "$SLURM_ARRAY_TASK_ID" --base')""",
-            'after="--dependency=afterany:$bases"',
-        ]
-    for first in range(0, n_points, LARGEST_ARRAY):
-        last = min(first + LARGEST_ARRAY, n_points) - 1 - first
-        lines.append(
-            f"sbatch {asked} $after --array=0-{last} --output=logs/slurm/point-%A-%a.log"
-            f""" --wrap='sh job.sh "$(({first} + SLURM_ARRAY_TASK_ID))"'"""
-        )
+    for kind, number in _levels(manifest):
+        lines.append('ids=""')
+        for first in range(0, number, LARGEST_ARRAY):
+            last = min(first + LARGEST_ARRAY, number) - 1 - first
+            lines += [
+                f"id=$(sbatch --parsable {asked} $after --array=0-{last} --output=logs/slurm/{kind}-%A-%a.log"
+                f""" --wrap='sh job.sh "$(({first} + SLURM_ARRAY_TASK_ID))" {kind}')""",
+                f'ids="$ids:$id"; echo "{kind} jobs {first} to {first + last}: $id"',
+            ]
+        lines.append('after="--dependency=afterany$ids"')
     lines.append(f"# when all have ended: {shlex.quote(sys.executable)} -m anomaly_cli scan collect {quoted}")
     return {"job.sh": _job_script(directory, manifest), "submit_slurm.sh": "\n".join(lines) + "\n"}
 
@@ -69,10 +79,10 @@ def _slurm(directory: Path, manifest: Manifest) -> dict[str, str]:
 def _condor(directory: Path, manifest: Manifest) -> dict[str, str]:
     jobs = manifest.scan.jobs
 
-    def submit(extra: str, name: str, count: int) -> str:
+    def submit(name: str, count: int) -> str:
         return (
             f"# condor_submit {name}.sub\nuniverse = vanilla\nexecutable = /bin/sh\n"
-            f"arguments = job.sh $(Process){extra}\ninitialdir = {directory}\n"
+            f"arguments = job.sh $(Process) {name}\ninitialdir = {directory}\n"
             f"should_transfer_files = NO\ngetenv = True\n"
             f"request_cpus = {jobs.processes}\nrequest_memory = {jobs.memory_mb}\n"
             f"request_disk = 2GB\n+MaxRuntime = {60 * jobs.minutes}\nmax_retries = {jobs.retries}\n"
@@ -80,20 +90,26 @@ def _condor(directory: Path, manifest: Manifest) -> dict[str, str]:
             f"log = logs/condor/{name}.log\nqueue {count}\n"
         )
 
-    files = {"job.sh": _job_script(directory, manifest), "point.sub": submit("", "point", len(manifest.chunks))}
-    dag = "# condor_submit_dag -include_env PATH,PYTHONPATH,LD_LIBRARY_PATH scan.dag\nJOB points point.sub\n"
-    if manifest.bases:
-        files["base.sub"] = submit(" --base", "base", len(manifest.bases))
-        dag += "JOB bases base.sub\nPARENT bases CHILD points\n"
+    files = {"job.sh": _job_script(directory, manifest)}
+    dag = "# condor_submit_dag -include_env PATH,PYTHONPATH,LD_LIBRARY_PATH scan.dag\n"
+    levels = _levels(manifest)
+    for kind, number in levels:
+        files[f"{kind}.sub"] = submit(kind, number)
+        dag += f"JOB {kind}s {kind}.sub\n"
+    for (earlier, _), (later, _) in itertools.pairwise(levels):
+        dag += f"PARENT {earlier}s CHILD {later}s\n"
     return {**files, "scan.dag": dag, "logs/condor/README": "Output of HTCondor jobs.\n"}
 
 
 def _reana(_: Path, manifest: Manifest) -> dict[str, str]:
     """Return a workflow of type snakemake: the same Snakefile in the workspace of REANA."""
-    if manifest.scan.analysis.get("data", {}).get("file", "shipped") != "shipped":
-        raise ConfigError(
-            "--to reana: the data file is outside the scan directory; REANA can use the shipped data only"
-        )
+    trees = [manifest.scan.settings(name) for name in manifest.scan.variants or (PLAIN,)]
+    for table, key in PATHS:
+        if any(tree.get(table, {}).get(key, "") not in ("", SHIPPED, [], ()) for tree in trees):
+            raise ConfigError(
+                f"--to reana: analysis.{table}.{key} names a file outside the scan directory; REANA can use the shipped"
+                " data only"
+            )
     text = (package_folder("workflows") / "reana.yaml").read_text(encoding="utf-8")
     snakefile = (package_folder("workflows") / "Snakefile").read_text(encoding="utf-8")
     return {"reana.yaml": text, "Snakefile": snakefile}

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.contents import read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
@@ -26,8 +26,12 @@ from anomaly_cli.artifacts.store import read_artifact, write_artifact, write_fil
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.windows import parse_window
-from anomaly_cli.scans.manifest import Base, Chunk, Manifest, Point, ScanDirectory
+from anomaly_cli.scans.events import base_regions, refuse_changed_data
+from anomaly_cli.scans.manifest import Manifest, ScanDirectory
+from anomaly_cli.scans.meaning import refuse_other_meaning
+from anomaly_cli.scans.parts import Base, Chunk, Job, Measurement, Point
 from anomaly_cli.scans.records import JobRecord
+from anomaly_cli.scans.results import MEASURED_KINDS, base_verdict, is_made, not_measured
 from anomaly_cli.scans.settings import GridSettings
 from anomaly_cli.stages.base import make_base
 from anomaly_cli.stages.frame import Outcome, Resources
@@ -37,9 +41,10 @@ from anomaly_cli.stages.permutation import make_permutation
 from anomaly_cli.stages.run import run_chain
 from anomaly_cli.stages.significance import make_significance
 from anomaly_cli.stages.split import make_split
+from anomaly_cli.stages.template import make_model, make_template
 from anomaly_cli.stages.validation import make_validation
 
-STAGE, VERSION = "scan point", 2
+STAGE = "scan point"
 MEASURE = {"windows": make_validation, "permutations": make_permutation}
 MEDIAN = 2
 """Position of the median among the expected limits."""
@@ -49,12 +54,13 @@ _Ended = tuple[tuple[Outcome, ...], str]
 """What a job did, and why it has no result, if so."""
 
 
-def run_job(scan: ScanDirectory, manifest: Manifest, job: Chunk | Base, resources: Resources) -> list[bool]:
+def run_job(scan: ScanDirectory, manifest: Manifest, job: Job, resources: Resources) -> list[bool]:
     """Make what is missing of a job's results, one seed after the other; return which were made now.
 
     Raises:
         Exception: the first failure that another try may mend, after the other seeds have had their turn.
     """
+    refuse_other_meaning(manifest)
     was_made, failures = [], []
     for part in job.points if isinstance(job, Chunk) else (job,):
         try:
@@ -66,39 +72,17 @@ def run_job(scan: ScanDirectory, manifest: Manifest, job: Chunk | Base, resource
     return was_made
 
 
-def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base, resources: Resources) -> bool:
-    if isinstance(job, Base):
-        is_there = base_verdict(scan, job) is not None
-    else:
-        is_there = is_usable(scan.path / job.output, SCAN_POINT)
-    if is_there:
+def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base | Measurement, resources: Resources) -> bool:
+    if is_made(scan, job):
         return False
     with JobRecord.start(scan.path / job.record) as record:
         if isinstance(job, Base):
             outcomes, failure = _run_base(scan, manifest, job, resources)
+        elif isinstance(job, Measurement):
+            outcomes, failure = _run_measurement(scan, manifest, job, resources)
         else:
             outcomes, failure = _run_point(scan, manifest, job, resources)
         record.finish(outcomes, failure)
-    return True
-
-
-def base_verdict(scan: ScanDirectory, base: Base) -> str | None:
-    """Return why a base flow could not be trained, nothing where it was, or None where that is not known."""
-    try:
-        reason = str(json.loads((scan.path / base.verdict).read_text(encoding="utf-8"))["reason"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return reason if reason or is_usable(scan.path / base.output, schema.BASE_FLOW) else None
-
-
-def is_usable(output: Path, kind: Kind) -> bool:
-    """Return whether a result exists; one that cannot be read is made again."""
-    if not output.exists():
-        return False
-    try:
-        read_artifact(output, kind, groups=())
-    except ArtifactError:
-        return False
     return True
 
 
@@ -106,23 +90,56 @@ def _run_base(scan: ScanDirectory, manifest: Manifest, job: Base, resources: Res
     output = (scan.path / job.output).absolute()
     config = manifest.config(job)
     template = dataclasses.replace(config.template, base=str(output))
-    regions = dataclasses.replace(config.regions, signal_region=manifest.points[0].window)  # its events are the same
-    config = dataclasses.replace(config, template=template, regions=regions)
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: list[Outcome] = []
     reason = ""
+    refuse_changed_data(manifest, config)
     with _work_directory(scan, manifest, job) as directory:
         run = RunDirectory(directory)
         RunDirectory(output.parent).create()
         try:
-            outcomes = make_split(run, config, resources, False), make_base(run, config, resources, True)
+            config = dataclasses.replace(config, template=template, regions=base_regions(config))
+            outcomes.append(make_split(run, config, resources, False))
+        except ConfigError as error:  # says nothing about the base flow: no verdict
+            raise ArtifactError(f"shared base flow: its events cannot be prepared: {error}") from error
+        except PHYSICS as error:
+            reason = str(error)
+        try:
+            outcomes += [make_base(run, config, resources, True)] if not reason else []
         except PHYSICS as error:
             reason = str(error)
     write_files({scan.path / job.verdict: json.dumps({"reason": reason}).encode()})
-    return outcomes, reason
+    return tuple(outcomes), reason
+
+
+def _run_measurement(scan: ScanDirectory, manifest: Manifest, job: Measurement, resources: Resources) -> _Ended:
+    """Keep what can be measured, and note what cannot."""
+    reasons, measured = [], []
+    outcomes: list[Outcome] = []
+    resources = dataclasses.replace(resources, seed=job.seed)
+    refuse_changed_data(manifest, manifest.config(job))
+    with _work_directory(scan, manifest, job) as directory:
+        run = RunDirectory(directory)
+        try:
+            config = _with_base(scan, manifest, job, resources)
+            outcomes += [make(run, config, resources, False) for make in (make_split, make_model, make_template)]
+            for name in manifest.scan.grid.measure:
+                kind = MEASURED_KINDS[name]
+                try:
+                    outcomes.append(MEASURE[name](run, config, resources, False))
+                    content = run.artifact(kind).read_bytes()
+                    write_files({RunDirectory(scan.path / job.folder).artifact(kind): content})
+                    measured.append(name)
+                except PHYSICS as error:
+                    reasons.append(str(error))
+        except PHYSICS as error:
+            reasons.append(str(error))
+    write_files({scan.path / job.verdict: json.dumps({"measured": measured, "reasons": reasons}).encode()})
+    return tuple(outcomes), "; ".join(reasons)
 
 
 def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources: Resources) -> _Ended:
-    provenance = Provenance(STAGE, VERSION, {"key": point.key, "point": point.name}, point.seed, {})
+    refuse_changed_data(manifest, manifest.config(point))
+    provenance = Provenance(STAGE, SCAN_POINT.version, {"key": point.key, "point": point.name}, point.seed, {})
     groups: dict[str, Any] = {"point": _identity(point)}
     outcomes: tuple[Outcome, ...] = ()
     reason = ""
@@ -130,8 +147,10 @@ def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
         run = RunDirectory(directory)
         try:
             config = _with_base(scan, manifest, point, resources)
-            outcomes, found = _analyse(run, config, resources, manifest.scan.grid)
+            measured, missing = _measurements(scan, manifest, point, resources)
+            outcomes, found = _analyse(run, config, resources, manifest.scan.grid, measured)
             groups |= found
+            groups["events"]["not_measured"] = missing
             _keep_unblinding(scan, point, run)
         except PHYSICS as error:
             reason = str(error)
@@ -140,7 +159,19 @@ def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
     return outcomes, reason
 
 
-def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point, resources: Resources) -> Config:
+def _measurements(
+    scan: ScanDirectory, manifest: Manifest, point: Point, resources: Resources
+) -> tuple[Path | None, str]:
+    """Return where the uncertainties of a point were measured, if any were, and what is missing there."""
+    if not point.measurement:
+        return None, ""
+    job = manifest.measurement_by_key[point.measurement]
+    _run_once(scan, manifest, job, resources)  # where no engine has made it beforehand
+    folder = scan.path.absolute() / job.folder
+    return folder if folder.is_dir() else None, not_measured(scan, job) or ""
+
+
+def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point | Measurement, resources: Resources) -> Config:
     """Return the configuration of a point, with the shared base flow that it needs.
 
     Raises:
@@ -159,26 +190,22 @@ def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
 
 
 def _analyse(
-    run: RunDirectory, config: Config, resources: Resources, grid: GridSettings
+    run: RunDirectory, config: Config, resources: Resources, grid: GridSettings, measured: Path | None
 ) -> tuple[tuple[Outcome, ...], dict[str, dict[str, Any]]]:
-    """Run the chain, measure what the grid asks for, count again with it; return outcomes and what is kept."""
+    """Run the chain, count again with what was measured; return outcomes and what is kept."""
     leave_out = () if grid.closure else (schema.CLOSURE,)
     outcomes = run_chain(run, config, resources, False, grid.unblind, leave_out)
     if not run.artifact(schema.SIGNIFICANCE).exists():
         return tuple(outcomes), _collect(run)
     without = _read_tests(run)["z"]
-    not_measured = []
-    for name in grid.measure:
-        try:
-            outcomes.append(MEASURE[name](run, config, resources, False))
-        except PHYSICS as error:
-            not_measured.append(str(error))
-    if len(not_measured) < len(grid.measure):
+    if measured:
+        config = dataclasses.replace(
+            config, significance=dataclasses.replace(config.significance, measurements=str(measured))
+        )
         outcomes.append(make_significance(run, config, resources, True))
     outcomes.append(make_limits(run, config, resources, False))
     found = _collect(run)
     found["tests"]["z_without"] = without
-    found["events"]["not_measured"] = "; ".join(not_measured)
     return tuple(outcomes), found
 
 
@@ -194,9 +221,15 @@ def _keep_unblinding(scan: ScanDirectory, point: Point, run: RunDirectory) -> No
 
 
 @contextlib.contextmanager
-def _work_directory(scan: ScanDirectory, manifest: Manifest, job: Point | Base) -> Iterator[Path]:
+def _work_directory(scan: ScanDirectory, manifest: Manifest, job: Point | Base | Measurement) -> Iterator[Path]:
     """Yield a fresh directory; it is removed at the end, or kept in `runs/` where that is asked for."""
-    scratch = Path(os.path.expandvars(manifest.scan.jobs.scratch or str(scan.path / "work")))
+    named = manifest.scan.jobs.scratch
+    scratch = Path(os.path.expandvars(named)) if named else scan.path / "work"
+    if named and "$" in str(scratch):
+        raise ArtifactError(
+            f"jobs.scratch = {named}: has no value on {platform.node()}; set the variable there, or name another place"
+            " and plan again"
+        )
     try:
         scratch.mkdir(parents=True, exist_ok=True)
         directory = Path(tempfile.mkdtemp(prefix=f"{job.key}-", dir=scratch))

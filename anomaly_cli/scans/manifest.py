@@ -8,142 +8,21 @@ processes that make the same result write the same file.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, ConfigError
-from anomaly_cli.core.records import build_record
-from anomaly_cli.core.windows import parse_window
+from anomaly_cli.core.records import build_record, nearest
+from anomaly_cli.scans.parts import Base, Chunk, Job, Measurement, Point
 from anomaly_cli.scans.settings import ScanConfig
 
-FORMAT, VERSION = "anomaly scan", 2
-KEY_LENGTH = 12
-"""Hexadecimal digits of a key in file names: 48 bits, enough for millions of results."""
-
-
-@dataclass(frozen=True)
-class Base:
-    """A shared base flow to be trained.
-
-    Attributes:
-        method: the method that it is for.
-        variant: a variant whose settings it has; others may share it.
-        inject: signal events put in.
-        seed: seed.
-        key: content key.
-    """
-
-    method: str
-    variant: str
-    inject: int | str
-    seed: int
-    key: str
-
-    @property
-    def output(self) -> str:
-        """Its file, relative to the scan directory."""
-        return f"bases/inject{self.inject}-seed{self.seed}-{self.key}.h5"
-
-    @property
-    def verdict(self) -> str:
-        """A small file that says whether the base flow could be trained; points wait for it."""
-        return f"bases/inject{self.inject}-seed{self.seed}-{self.key}.json"
-
-    @property
-    def log(self) -> str:
-        """Its log."""
-        return f"logs/bases/inject{self.inject}-seed{self.seed}-{self.key}.log"
-
-    @property
-    def record(self) -> str:
-        """Who runs it, since when, at what cost."""
-        return f"logs/bases/inject{self.inject}-seed{self.seed}-{self.key}.json"
-
-
-@cache
-def region_name(text: str) -> str:
-    """Return the name of a signal region, in GeV, for files."""
-    window = parse_window(text)
-    return f"SR_{window.low:g}_{window.high:g}".replace(".", "p")
-
-
-@dataclass(frozen=True)
-class Point:
-    """One point of the grid, which has one result.
-
-    Attributes:
-        window: signal region as `3.3-3.7` [TeV].
-        method: template method.
-        variant: variant of the settings.
-        inject: signal events put in.
-        seed: seed of every random stream; the same in all regions, so that they share their events.
-        key: content key.
-        base: key of the shared base flow, or empty.
-    """
-
-    window: str
-    method: str
-    variant: str
-    inject: int | str
-    seed: int
-    key: str
-    base: str
-
-    @property
-    def region(self) -> str:
-        """Name of the signal region, in GeV, for files."""
-        return region_name(self.window)
-
-    @property
-    def name(self) -> str:
-        """The point in words, unique within its region."""
-        return f"{self.method}-{self.variant}-inject{self.inject}-seed{self.seed}"
-
-    @property
-    def output(self) -> str:
-        """Its result, relative to the scan directory."""
-        return f"results/{self.region}/{self.name}-{self.key}.h5"
-
-    @property
-    def record(self) -> str:
-        """Who runs it, since when, at what cost."""
-        return f"logs/{self.region}/{self.name}-{self.key}.json"
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """What one job does: some seeds of one signal region, method, variant and injection, each with a result."""
-
-    points: tuple[Point, ...]
-
-    @cached_property
-    def key(self) -> str:
-        """Its content key."""
-        return hash_key([point.key for point in self.points])
-
-    @property
-    def name(self) -> str:
-        """The chunk in words, unique with its key."""
-        last = self.points[-1].seed
-        return self.points[0].name + (f"to{last}" if len(self.points) > 1 else "") + f"-{self.key}"
-
-    @property
-    def output(self) -> str:
-        """An empty file that is there when all results are; a job that dies keeps the results it has."""
-        return f"chunks/{self.points[0].region}/{self.name}.done"
-
-    @property
-    def log(self) -> str:
-        """Its log."""
-        return f"logs/{self.points[0].region}/{self.name}.log"
+FORMAT, VERSION = "anomaly scan", 4
 
 
 @dataclass(frozen=True)
@@ -153,18 +32,22 @@ class Manifest:
     Attributes:
         scan: its configuration.
         bases: shared base flows.
+        measurements: uncertainties measured once for several points.
         points: all points.
-        digests: digest of every data file.
+        digests: digest of every file that is read, by its role.
         release: release of this package that planned it.
+        meaning: hash of what the results of that release mean.
     """
 
     scan: ScanConfig
     bases: tuple[Base, ...]
+    measurements: tuple[Measurement, ...]
     points: tuple[Point, ...]
     digests: Mapping[str, str]
     release: str
+    meaning: str
 
-    def config(self, job: Point | Base) -> Config:
+    def config(self, job: Point | Base | Measurement) -> Config:
         """Return the configuration of an analysis for a job; that of a base has no signal region."""
         return point_config(self.scan, job)
 
@@ -186,37 +69,46 @@ class Manifest:
         """Base flows by their key."""
         return {base.key: base for base in self.bases}
 
+    @cached_property
+    def measurement_by_key(self) -> dict[str, Measurement]:
+        """Measurements by their key."""
+        return {measurement.key: measurement for measurement in self.measurements}
+
     def to_json(self) -> bytes:
         """Return the manifest as JSON; files are named, so that a workflow engine needs nothing else."""
-        verdicts = {base.key: base.verdict for base in self.bases}
+        shared: tuple[Base | Measurement, ...] = (*self.bases, *self.measurements)
+        verdicts = {job.key: job.verdict for job in shared}
         jobs = {
             "bases": [{**vars(b), "output": b.verdict, "log": b.log} for b in self.bases],
+            "measurements": [
+                {**vars(m), "output": m.verdict, "log": m.log, "needs": [verdicts[m.base]] if m.base else []}
+                for m in self.measurements
+            ],
             "points": [vars(p) for p in self.points],
             "chunks": [
                 {
                     **{name: getattr(chunk, name) for name in ("key", "output", "log")},
-                    "bases": [verdicts[key] for key in dict.fromkeys(p.base for p in chunk.points) if key],
+                    "needs": [
+                        verdicts[key]
+                        for key in dict.fromkeys(key for p in chunk.points for key in (p.base, p.measurement))
+                        if key
+                    ],
                 }
                 for chunk in self.chunks
             ],
         }
-        head = {"format": FORMAT, "version": VERSION, "release": self.release}
+        head = {"format": FORMAT, "version": VERSION, "release": self.release, "meaning": self.meaning}
         body = {"scan": dataclasses.asdict(self.scan), "digests": dict(self.digests), **jobs}
         return json.dumps({**head, **body}, indent=1).encode()
 
 
-def hash_key(parts: Any) -> str:
-    """Return a content key: a hash of anything that JSON can say."""
-    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:KEY_LENGTH]
-
-
-def point_config(scan: ScanConfig, job: Point | Base) -> Config:
+def point_config(scan: ScanConfig, job: Point | Base | Measurement) -> Config:
     """Return the configuration of an analysis at a point."""
     tree = scan.settings(job.variant)
     for table, key, value in (
         ("data", "inject", job.inject),
         ("template", "method", job.method),
-        *((("regions", "signal_region", job.window),) if isinstance(job, Point) else ()),
+        *((("regions", "signal_region", job.window),) if not isinstance(job, Base) else ()),
     ):
         tree.setdefault(table, {})[key] = value
     return build_record(Config, {**tree, "seed": job.seed, "processes": scan.jobs.processes}, "analysis")
@@ -247,6 +139,16 @@ class ScanDirectory:
     def driver(self) -> Path:
         """Which process drives the scan, or drove it last."""
         return self.path / "driver.json"
+
+    @property
+    def locks(self) -> Path:
+        """Where the engine keeps its lock."""
+        return self.path / ".snakemake" / "locks"
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether an engine works on the scan, or died without releasing it."""
+        return self.locks.is_dir() and any(self.locks.iterdir())
 
     @property
     def last_profile(self) -> str:
@@ -288,28 +190,40 @@ class ScanDirectory:
             )
         try:
             return _from_tree(tree)
-        except (KeyError, TypeError, ConfigError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
             raise ArtifactError(f"{self.manifest}: is damaged ({error}); plan the scan again") from error
 
 
 def _from_tree(tree: Mapping[str, Any]) -> Manifest:
-    bases = [{key: value for key, value in item.items() if key not in ("output", "log")} for item in tree["bases"]]
+    bases, measurements = (
+        [{key: value for key, value in item.items() if key not in ("output", "log", "needs")} for item in tree[name]]
+        for name in ("bases", "measurements")
+    )
     return Manifest(
         scan=build_record(ScanConfig, tree["scan"], "scan"),
         bases=tuple(Base(**item) for item in bases),
+        measurements=tuple(Measurement(**item) for item in measurements),
         points=tuple(Point(**item) for item in tree["points"]),
-        digests=tree["digests"],
+        digests=dict(tree["digests"]),
         release=tree["release"],
+        meaning=tree["meaning"],
     )
 
 
-def find_job(manifest: Manifest, index: int | None, key: str | None, of_bases: bool) -> Chunk | Base:
-    """Return the job with a position in the manifest, or with a key.
+def find_job(manifest: Manifest, index: int | None, key: str | None, kind: str) -> Job:
+    """Return the job of a kind (`base`, `measurement` or `point`) with a position in the manifest, or with a key.
 
     Raises:
         ConfigError: where there is none, or neither or both are given.
     """
-    jobs: tuple[Chunk | Base, ...] = manifest.bases if of_bases else manifest.chunks
+    kinds: Mapping[str, Sequence[Job]] = {
+        "base": manifest.bases,
+        "measurement": manifest.measurements,
+        "point": manifest.chunks,
+    }
+    if kind not in kinds:
+        raise ConfigError(f"--kind {kind}: unknown; {nearest(kind, kinds)}")
+    jobs = kinds[kind]
     if (index is None) == (key is None):
         raise ConfigError("name one job: --index N or --key KEY")
     if index is not None:

@@ -11,49 +11,24 @@ from typing import Any
 
 import anomaly_cli
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import file_digest
 from anomaly_cli.config import Config
-from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Window, parse_side_bands
-from anomaly_cli.methods.base import ADVICE, Need, SimulationInputs, TemplateMethod
+from anomaly_cli.methods.base import Need, TemplateMethod
 from anomaly_cli.methods.registry import make_method
-from anomaly_cli.scans.manifest import Base, Manifest, Point, hash_key, point_config
+from anomaly_cli.scans.events import background_masses, input_digests, load_events, refuse_injections
+from anomaly_cli.scans.manifest import Manifest, point_config
+from anomaly_cli.scans.meaning import BASE_MEANING, MEASURED_MEANING, POINT_MEANING, SEARCH_MEANING, meaning
+from anomaly_cli.scans.parts import Base, Measurement, Point, hash_key
 from anomaly_cli.scans.settings import PLAIN, GridSettings, ScanConfig
 from anomaly_cli.scans.windows import find_windows
-from anomaly_cli.stages import (
-    base,
-    classify,
-    closure,
-    limits,
-    permutation,
-    significance,
-    split,
-    template,
-    validation,
-)
+from anomaly_cli.stages import split
 from anomaly_cli.stages.base import SHAPING
-from anomaly_cli.stages.inputs import event_settings
-from anomaly_cli.stages.loading import load_source, plan_sources
+from anomaly_cli.stages.inputs import event_settings, simulation_digests
 from anomaly_cli.stages.template import configured_method
 
-RESULT_VERSION = 2
-"""Raised when the result of a point holds something else."""
-BASE_MEANING = {"split": split.VERSION, "base": base.VERSION}
-POINT_MEANING = {
-    **BASE_MEANING,
-    "model": template.MODEL_VERSION,
-    "template": template.SAMPLE_VERSION,
-    "classify": classify.VERSION,
-    "significance": significance.VERSION,
-    "closure": closure.VERSION,
-    "limits": limits.VERSION,
-    "result": RESULT_VERSION,
-}
-MEASURED_MEANING = {"windows": validation.VERSION, "permutations": permutation.VERSION}
-"""Versions of the stages: an upgrade of the package makes anew what has changed its meaning, and only that."""
+MEASURED_SETTINGS = ("background_efficiencies", "windows", "window_width", "permutations")
+"""Settings of the significance that measurements depend on."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +39,14 @@ class _Series:
         config: their configuration, with some seed and region.
         method: the method with its settings.
         events: what determines the events, seed aside.
-        simulation: digest of the simulation, or empty.
+        simulation: digests of the simulation, if it needs one.
         grid: what is done at every point.
     """
 
     config: Config
     method: TemplateMethod
     events: dict[str, Any]
-    simulation: str
+    simulation: dict[str, str]
     grid: GridSettings
 
     @cached_property
@@ -84,28 +59,38 @@ class _Series:
         return hash_key(["base", BASE_MEANING, self.events, settings, template.base_without, threads])
 
     @cached_property
-    def meaning(self) -> str:
-        """Hash of all that a point depends on but the seed and the signal region."""
-        config, grid = self.config, self.grid
-        parts = [
-            "point",
-            POINT_MEANING,
+    def _search(self) -> list[Any]:
+        """All that a search depends on but the seed and the signal region."""
+        config = self.config
+        return [
             [self.events, config.regions.side_bands, self.simulation, self.base_meaning],
             [self.method.name, dataclasses.asdict(self.method), config.template.oversampling],
-            dataclasses.asdict(config.classifier),
-            dataclasses.asdict(config.significance),
-            [config.threads, grid.unblind, grid.closure],
-            {name: MEASURED_MEANING[name] for name in grid.measure},
+            [dataclasses.asdict(config.classifier), config.threads],
         ]
-        return hash_key(parts)
+
+    @cached_property
+    def _point(self) -> str:
+        settings = dataclasses.asdict(self.config.significance)
+        closure = [self.grid.closure, dataclasses.asdict(self.config.closure)]
+        return hash_key(["point", POINT_MEANING, self._search, settings, self.grid.unblind, closure])
+
+    @cached_property
+    def _measurement(self) -> str:
+        settings = {name: getattr(self.config.significance, name) for name in MEASURED_SETTINGS}
+        stages = {name: MEASURED_MEANING[name] for name in self.grid.measure}
+        return hash_key(["measurement", SEARCH_MEANING, self._search, settings, stages])
 
     def base_key(self, seed: int) -> str:
         """Return the content key of the shared base flow, or nothing where the method needs none."""
         return self.base_meaning and hash_key([self.base_meaning, seed])
 
-    def point_key(self, seed: int, window: Window) -> str:
-        """Return the content key of a point."""
-        return hash_key([self.meaning, seed, window.low, window.high])
+    def point_key(self, seed: int, window: Window, measurement: str) -> str:
+        """Return the content key of a point with what was measured for it."""
+        return hash_key([self._point, seed, window.low, window.high, measurement])
+
+    def measurement_key(self, seed: int, window: Window) -> str:
+        """Return the content key of a measurement."""
+        return hash_key([self._measurement, seed, window.low, window.high])
 
 
 def plan_scan(scan: ScanConfig) -> Manifest:
@@ -114,37 +99,37 @@ def plan_scan(scan: ScanConfig) -> Manifest:
     Raises:
         AnomalyError: where a setting, a window or a file cannot be used.
     """
-    some = _series(scan, scan.grid.methods[0], _variants(scan)[0], scan.grid.inject[0])
-    windows = find_windows(scan.grid, read_masses(some.config), 1.0 - float(some.events["reserve"]))
+    searched = scan.grid.methods[0], _variants(scan)[0]
+    some = _series(scan, *searched, scan.grid.inject[0])
+    loaded = load_events(some.config)
+    refuse_injections(loaded, [_any_config(scan, *searched, inject) for inject in scan.grid.inject])
+    windows = find_windows(scan.grid, background_masses(loaded, some.config), 1.0 - float(some.events["reserve"]))
     if some.config.regions.side_bands != "default":
         parse_side_bands(some.config.regions.side_bands)
         if len(windows) > 1:
             raise ConfigError("analysis: regions.side_bands names the bands of one window; a scan has default ones")
     bases: dict[str, Base] = {}
+    measurements: dict[tuple[str, str, str], Measurement] = {}
     points = []
+    digests: dict[str, str] = {}
     for series, variant in _all_series(scan):
         method, inject = series.method.name, series.config.data.inject
+        digests |= input_digests(series.config)
         for seed in range(scan.grid.first_seed, scan.grid.first_seed + scan.grid.seeds):
             base_key = series.base_key(seed)
             if base_key:
                 bases.setdefault(base_key, Base(method, variant, inject, seed, base_key))
-            points += [
-                Point(window.text, method, variant, inject, seed, series.point_key(seed, window), base_key)
-                for window in windows
-            ]
-    digests = {"data": str(some.events["input data"])}
-    return Manifest(scan, tuple(bases.values()), tuple(points), digests, anomaly_cli.__version__)
-
-
-def read_masses(config: Config) -> FloatArray:
-    """Return the dijet masses of the background, or of all events where they have no labels `(n,)` [GeV]."""
-    source = plan_sources(config, config.data.inject)[0]
-    loaded = load_source(source, 0, config, Cutflow(), Streams(config.seed))
-    # pseudo-data hold few of a file's signal events: counting them all would promise events that are not there
-    masses: FloatArray = loaded.events.mjj[~loaded.is_signal] if loaded.is_labelled else loaded.events.mjj
-    if not len(masses):
-        raise ConfigError(f"{source.path}: holds no usable events; name another file in analysis.data.file")
-    return masses
+            for window in windows:
+                names, measured = (window.text, method, variant), ""
+                if scan.grid.measure:
+                    if names not in measurements:  # on the first seed and injection of the grid, for all of them
+                        key = series.measurement_key(seed, window)
+                        measurements[names] = Measurement(*names, inject, seed, key, base_key)
+                    measured = measurements[names].key
+                key = series.point_key(seed, window, measured)
+                points.append(Point(*names, inject, seed, key, base_key, measured))
+    shared = tuple(bases.values()), tuple(measurements.values())
+    return Manifest(scan, *shared, tuple(points), digests, anomaly_cli.__version__, meaning())
 
 
 def _variants(scan: ScanConfig) -> Sequence[str]:
@@ -161,18 +146,17 @@ def _all_series(scan: ScanConfig) -> list[tuple[_Series, str]]:
     ]
 
 
+def _any_config(scan: ScanConfig, method: str, variant: str, inject: int | str) -> Config:
+    """Return the configuration of some window of the first seed."""
+    return point_config(scan, Point("3.3-3.7", method, variant, inject, scan.grid.first_seed, "", ""))
+
+
 def _series(scan: ScanConfig, method: str, variant: str, inject: int | str) -> _Series:
-    seed = scan.grid.first_seed
-    config = point_config(scan, Point("3.3-3.7", method, variant, inject, seed, "", ""))  # any window
+    config = _any_config(scan, method, variant, inject)
     for name, settings in config.methods.items():
         make_method(name, settings)  # a typing error in another method's settings should not wait for its turn
     made = configured_method(config)
-    simulation = ""
-    if Need.SIMULATION in made.needs:
-        if not config.template.simulation:
-            raise ConfigError(f"method {method} needs {ADVICE[SimulationInputs]}")
-        simulation = file_digest(Path(config.template.simulation), "analysis.template.simulation")
     plan = split.plan_split(RunDirectory(Path()), config)
     events = event_settings(plan.provenance)
     del events["seed"]
-    return _Series(config, made, events, simulation, scan.grid)
+    return _Series(config, made, events, simulation_digests(config, made), scan.grid)

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from anomaly_cli.artifacts.store import write_files
+from anomaly_cli.scans.batch import own_batch_job
 from anomaly_cli.stages.frame import Outcome, used_cpu
 
 
@@ -32,8 +33,9 @@ class JobRecord:
     @staticmethod
     def start(path: Path) -> JobRecord:
         """Return a record that says who started now."""
-        batch = next((os.environ[name] for name in ("SLURM_JOB_ID", "_CONDOR_JOB_AD") if name in os.environ), "")
-        content = {"state": "running", "host": platform.node(), "pid": os.getpid(), "batch_job": batch, "began": _now()}
+        scheduler, batch = own_batch_job()
+        content = {"state": "running", "host": platform.node(), "pid": os.getpid(), "began": _now()}
+        content |= {"scheduler": scheduler, "batch_job": batch}
         return JobRecord(path, content)
 
     def __enter__(self) -> JobRecord:
@@ -79,8 +81,11 @@ def is_alive(record: dict[str, Any]) -> bool | None:
     if record.get("host") != platform.node():
         return None
     try:
-        os.kill(int(record["pid"]), 0)
-    except (ProcessLookupError, KeyError, ValueError):
+        pid = int(record["pid"])
+        if pid <= 0:  # not a process but a group of them
+            return False
+        os.kill(pid, 0)
+    except (ProcessLookupError, KeyError, ValueError, TypeError, OverflowError):
         return False
     except PermissionError:
         return True

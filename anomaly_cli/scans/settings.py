@@ -34,7 +34,7 @@ PATHS = (
 VARIED = ("classifier", "significance", "methods", "template")
 """Tables of an analysis that a variant may change; the events are the same in all variants."""
 MEASUREMENTS = ("windows", "permutations")
-"""What can be measured at every point: closure uncertainty in signal-free windows, k-fold over-dispersion."""
+"""What can be measured: closure uncertainty in signal-free windows, k-fold over-dispersion."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class GridSettings:
         seeds: number of seeds; one seed is one set of pseudo-data, the same in all regions.
         first_seed: the first of them.
         closure: whether to measure the closure at every point, which takes a third of the time.
-        measure: uncertainties to measure at every point, of `windows` and `permutations`; their numbers are
-            settings of the significance.
+        measure: uncertainties to measure, of `windows` and `permutations`, once for each signal region, method and
+            variant, for all seeds and injections; their numbers are settings of the significance.
         unblind: whether to look at the signal regions of data without truth labels.
     """
 
@@ -159,15 +159,20 @@ def load_scan(file: Path, windows: Sequence[str] = ()) -> ScanConfig:
     config = build_record(ScanConfig, read_toml(file), "scan")
     for variant in config.variants or (PLAIN,):
         build_record(Config, config.settings(variant), "analysis")
-    analysis = copy.deepcopy(dict(config.analysis))
-    for table, key in PATHS:
-        given = analysis.get(table, {}).get(key)
-        if isinstance(given, str) and given not in ("", SHIPPED):
-            analysis[table][key] = _absolute(file, given)
-        elif isinstance(given, list | tuple):
-            analysis[table][key] = [_absolute(file, str(item)) for item in given]
     grid = replace(config.grid, windows=tuple(windows)) if windows else config.grid
-    return ScanConfig(grid, config.jobs, analysis, config.variants)
+    variants = {name: _with_absolute_paths(file, changes) for name, changes in config.variants.items()}
+    return ScanConfig(grid, config.jobs, _with_absolute_paths(file, config.analysis), variants)
+
+
+def _with_absolute_paths(file: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    tree = copy.deepcopy(dict(settings))
+    for table, key in PATHS:
+        given = tree.get(table, {}).get(key)
+        if isinstance(given, str) and given not in ("", SHIPPED):
+            tree[table][key] = _absolute(file, given)
+        elif isinstance(given, list | tuple):
+            tree[table][key] = [_absolute(file, str(item)) for item in given]
+    return tree
 
 
 def _refuse_grid_settings(tree: Mapping[str, Any], where: str) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
+from anomaly_cli.artifacts.scan_kinds import SCAN
 from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.scans.manifest import Manifest, Point, ScanDirectory
-from anomaly_cli.scans.records import is_alive, read_record
+from anomaly_cli.scans.batch import queued_jobs
+from anomaly_cli.scans.manifest import Manifest, ScanDirectory
+from anomaly_cli.scans.parts import Base, Point
+from anomaly_cli.scans.records import is_alive, is_engine, read_record
+from anomaly_cli.scans.results import read_result
 
 
 class JobState(Enum):
@@ -47,22 +51,30 @@ class JobStatus:
 def job_statuses(scan: ScanDirectory, manifest: Manifest) -> list[JobStatus]:
     """Return the status of every point, job by job."""
     present = files_in(scan.path / "results")
+    may_be_driven = bool(is_engine(read_record(scan.driver))) or scan.is_locked
+    queue = cache(queued_jobs)
+
+    def state_of(point: Point) -> tuple[JobState, str]:
+        if Path(point.output).name in present:
+            return _with_result(scan, point)
+        state, reason = _without_result(read_record(scan.path / point.record), queue, may_be_driven)
+        if state is JobState.WAITING:
+            return state, next(filter(None, map(death_of, (point.base, point.measurement))), "")
+        return state, reason
+
+    @cache
+    def death_of(key: str) -> str:
+        """Say how what a point waits for has died, if so."""
+        job = manifest.base_by_key.get(key) or manifest.measurement_by_key.get(key)
+        if job is None or (scan.path / job.verdict).exists():
+            return ""
+        state, reason = _without_result(read_record(scan.path / job.record), queue, may_be_driven)
+        what = "shared base flow" if isinstance(job, Base) else "measurement"
+        return f"its {what} died: {reason} ({scan.path / job.log})" if state is JobState.DIED else ""
+
     return [
-        _status(scan, point, Path(point.output).name in present, scan.path / chunk.log)
-        for chunk in manifest.chunks
-        for point in chunk.points
+        JobStatus(point, *state_of(point), scan.path / chunk.log) for chunk in manifest.chunks for point in chunk.points
     ]
-
-
-def finished_points(
-    scan: ScanDirectory, manifest: Manifest, positions: Sequence[int]
-) -> Iterator[tuple[int, Artifact]]:
-    """Yield those of some points that have a readable result: their position in the manifest, and the result."""
-    for position in positions:
-        path = scan.path / manifest.points[position].output
-        if path.exists():
-            with contextlib.suppress(ArtifactError):
-                yield position, read_artifact(path, SCAN_POINT)
 
 
 def current_result(scan: ScanDirectory, manifest: Manifest) -> Artifact | None:
@@ -94,25 +106,42 @@ def files_in(folder: Path) -> set[str]:
     return {entry.name for path in folders for entry in os.scandir(path)}
 
 
-def _status(scan: ScanDirectory, point: Point, is_present: bool, log: Path) -> JobStatus:
+def _with_result(scan: ScanDirectory, point: Point) -> tuple[JobState, str]:
     record = read_record(scan.path / point.record)
-    if is_present:
-        reason = record.get("failure") if "failure" in record else _failure(scan.path / point.output)
-        return JobStatus(point, JobState.FAILED if reason else JobState.DONE, str(reason or ""), log)
+    reason = str(record.get("failure", ""))
+    if "failure" not in record:
+        result, damage = read_result(scan.path / point.output)
+        if result is None:
+            return JobState.DIED, damage
+        outcome = result.groups["outcome"]
+        reason = "" if outcome["is_done"] else str(outcome["reason"])
+    return (JobState.FAILED if reason else JobState.DONE), reason
+
+
+def _without_result(
+    record: dict[str, Any], queue: Callable[[str], set[str] | None], may_be_driven: bool
+) -> tuple[JobState, str]:
+    state, alive = record.get("state"), is_alive(record)
     if not record:
-        return JobStatus(point, JobState.WAITING, "", log)
-    if record.get("state") == "died":
-        return JobStatus(point, JobState.DIED, str(record.get("reason", "")), log)
-    alive = is_alive(record)
+        return JobState.WAITING, ""
+    if state == "died":
+        return JobState.DIED, str(record.get("reason", ""))
+    if state == "ended":
+        return JobState.DIED, "its result is gone or damaged; the next run makes it again"
     where = f"{record.get('host')}, process {record.get('pid')}, since {record.get('began')}"
     if alive is None:
-        return JobStatus(point, JobState.STARTED, where, log)
-    return JobStatus(point, JobState.RUNNING if alive else JobState.DIED, where if alive else "it was killed", log)
+        return _elsewhere(record, where, queue, may_be_driven)
+    return (JobState.RUNNING, where) if alive else (JobState.DIED, "it was killed")
 
 
-def _failure(path: Path) -> str:
-    try:
-        outcome = read_artifact(path, SCAN_POINT, groups=("outcome",)).groups["outcome"]
-    except ArtifactError as error:
-        return str(error)
-    return "" if outcome["is_done"] else str(outcome["reason"])
+def _elsewhere(
+    record: dict[str, Any], where: str, queue: Callable[[str], set[str] | None], may_be_driven: bool
+) -> tuple[JobState, str]:
+    number = str(record.get("batch_job", ""))
+    queued = queue(str(record.get("scheduler", "")))
+    if number and queued is not None:
+        gone = f"ended on {record.get('host')} without a result: job {number} is not in the queue any more"
+        return (JobState.RUNNING, f"{where}, job {number}") if number in queued else (JobState.DIED, gone)
+    if may_be_driven:
+        return JobState.STARTED, where
+    return JobState.DIED, f"died or lost on {record.get('host')}"

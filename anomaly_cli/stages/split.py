@@ -91,9 +91,9 @@ def _make(run: RunDirectory, config: Config, resources: Resources, provenance: P
     resources.progress(Step("split: reading", 0, 2, sources[0].path.name))
     cutflow = Cutflow()
     flows = {index: cutflow if source.role == "data" else Cutflow() for index, source in enumerate(sources)}
-    loaded = _load(sources, config, flows, resources)
+    loaded = load_events(sources, config, flows, resources)
     resources.progress(Step("split: reading", 1, 2, f"{len(loaded.row)} events"))
-    observed_index, reference_index = _divide(loaded, sources, config, provenance, resources)
+    observed_index, reference_index = divide_events(loaded, sources, config, provenance, resources)
     cutflow.add("observed (of labelled data, the rest is held back)", len(observed_index))
     observed = _renumber(loaded.events, observed_index, 0)
     refuse_constant(observed, "event")
@@ -111,8 +111,12 @@ def _make(run: RunDirectory, config: Config, resources: Resources, provenance: P
     resources.progress(Step("split: reading", 2, 2, "written"))
 
 
-def _load(sources: list[Source], config: Config, flows: Mapping[int, Cutflow], resources: Resources) -> Loaded:
-    """Return the events of the data, and the signals of further files where there are any."""
+def load_events(sources: list[Source], config: Config, flows: Mapping[int, Cutflow], resources: Resources) -> Loaded:
+    """Return the events of the data, and the signals of further files where there are any.
+
+    Raises:
+        AnomalyError: where a file cannot be used.
+    """
     streams = resources.streams("split")
     loaded = load_source(sources[0], 0, config, flows[0], streams)
     signals = [
@@ -135,10 +139,14 @@ def _load(sources: list[Source], config: Config, flows: Mapping[int, Cutflow], r
     return joined
 
 
-def _divide(
+def divide_events(
     loaded: Loaded, sources: list[Source], config: Config, provenance: Provenance, resources: Resources
 ) -> tuple[IntArray, IntArray]:
-    """Return the indices of observed and of held-back events among the usable ones."""
+    """Return the indices of observed and of held-back events among the usable ones.
+
+    Raises:
+        ConfigError: where the data do not hold what is asked for.
+    """
     settings = provenance.settings
     if loaded.is_labelled:
         streams = resources.streams("split")

@@ -158,3 +158,88 @@ def test_every_bundled_profile_is_complete():
         assert settings["rerun-triggers"] == "mtime"
         assert settings["keep-going"] is True
     assert ScanDirectory(Path()).last_profile == "local"
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """A copy of the profile for Slurm, whose commands answer and note what they are asked."""
+    import shutil
+
+    from anomaly_cli.datasets.manifests import package_folder
+
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    for name in ("squeue", "scancel"):
+        (commands / name).write_text(
+            f'#!/bin/sh\necho "$@" >> {commands}/{name}.txt\ncat {commands}/answer 2>/dev/null\n'
+        )
+        (commands / name).chmod(0o755)
+    (commands / "answer").write_text("")
+    monkeypatch.setenv("PATH", str(commands), prepend=":")
+    return Path(shutil.copytree(package_folder("workflows") / "profiles" / "slurm", tmp_path / "site")), commands
+
+
+def test_a_copied_profile_is_driven_and_cancelled_as_its_executor_says(write_grid, tmp_path, cluster, monkeypatch):
+    from anomaly_cli.scans import engine
+
+    profile, commands = cluster
+    scan = plan(write_grid(), tmp_path / "scan")
+    started = []
+    monkeypatch.setattr(os, "execv", lambda _, command: started.append(command))
+    monkeypatch.chdir(tmp_path)
+    result = invoke("scan", "run", scan, "--profile", profile.name, "--cores", "7")
+    assert result.exit_code == 0, result.output
+    (command,) = started
+    prefix = command[command.index("--slurm-jobname-prefix") + 1]
+    assert command[command.index("--jobs") + 1] == "7"
+    assert "--cores" not in command
+    assert ScanDirectory(scan).last_profile == str(profile)
+    record = json.loads((scan / "driver.json").read_text())
+    (scan / "driver.json").write_text(json.dumps({**record, "pid": 2**22 + 1}))
+    (commands / "answer").write_text(f"77 {prefix}-base\n78 another\n")
+    assert engine.release(ScanDirectory(scan), False) == ["cancelled 1 Slurm jobs: 77"]
+    assert (commands / "scancel.txt").read_text() == "77\n"
+
+
+def test_resume_does_not_take_a_scan_from_a_driver_on_another_host(write_grid, tmp_path):
+    from anomaly_cli.scans.engine import release
+
+    scan = plan(write_grid(), tmp_path / "scan")
+    (scan / "driver.json").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    lock = scan / ".snakemake" / "locks" / "0.input.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("")
+    result = invoke("scan", "resume", scan)
+    text = " ".join(result.output.split())
+    assert (result.exit_code, "driven from elsewhere" in text, "--force" in text) == (4, True, True)
+    assert lock.exists()
+    assert release(ScanDirectory(scan), True) == ["released the lock of the last driver"]
+
+
+def test_resume_without_snakemake_ends_nothing(write_grid, tmp_path, monkeypatch):
+    import importlib.util
+
+    scan = plan(write_grid(), tmp_path / "scan")
+    lock = scan / ".snakemake" / "locks" / "0.input.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "snakemake" else find(name))
+    result = invoke("scan", "resume", scan)
+    assert (result.exit_code, "anomaly-cli[scan]" in " ".join(result.output.split())) == (2, True)
+    assert lock.exists()
+
+
+@pytest.mark.slow
+def test_a_scan_with_dead_jobs_ends_with_a_table_of_the_others_and_their_logs_last(write_grid, tmp_path):
+    scan = plan(write_grid(windows=("3.3-3.7",)), tmp_path / "scan")
+    assert invoke("scan", "job", scan, "--index", "0", "--processes", "1").exit_code == 0
+    more = '[jobs]\nscratch = "$NOWHERE_AT_ALL"\nretries = 1\n'
+    plan(write_grid(windows=("3.3-3.7", "3.4-3.8"), more=more), scan)
+    done = drive("run", scan, check=False)
+    text = " ".join(done.stdout.split())
+    assert done.returncode != 0
+    assert "Signal regions: curtains_f4f_efficient" in text
+    assert f"{scan}/scan_result.h5: written" in text
+    (log,) = (scan / "logs" / "SR_3400_3800").glob("*.log")
+    assert log.read_text().count("has no value") == 2  # the reason of the first try survives the second

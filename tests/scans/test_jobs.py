@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,9 @@ def test_a_killed_job_is_told_from_a_running_one(scan):
     for pid, host, state in (
         (os.getpid(), platform.node(), "1 running"),
         (finished.pid, platform.node(), "1 died"),
-        (1, "elsewhere", "1 started elsewhere"),
+        (1, "elsewhere", "1 died"),  # nobody drives the scan
+        (10**30, platform.node(), "1 died"),
+        (0, platform.node(), "1 died"),
     ):
         record.write_text(json.dumps({"state": "running", "host": host, "pid": pid, "began": "now"}))
         assert state in words(invoke("scan", "status", scan))
@@ -155,7 +158,9 @@ def test_a_killed_job_is_told_from_a_running_one(scan):
     ("options", "advice"),
     [
         (("--index", "7"), "has 3 of these jobs"),
-        (("--index", "1", "--base"), "has 1 of these jobs"),
+        (("--index", "1", "--kind", "base"), "has 1 of these jobs"),
+        (("--index", "0", "--kind", "measurement"), "has 0 of these jobs"),
+        (("--index", "0", "--kind", "bases"), "did you mean 'base'"),
         (("--key", "nonsense"), "is not in the manifest"),
         ((), "name one job"),
         (("--key", "a", "--index", "1"), "name one job"),
@@ -170,7 +175,7 @@ def test_a_job_has_to_be_named(half_done, options, advice):
 def test_a_base_flow_that_cannot_be_trained_is_the_reason_of_its_points(write_grid, tmp_path):
     more = "[analysis.template]\nbase_without = ['1-9']\n"
     assert invoke("scan", "plan", write_grid(more=more), "--output", tmp_path / "s").exit_code == 0
-    assert invoke("scan", "job", tmp_path / "s", "--index", "0", "--base").exit_code == 0
+    assert invoke("scan", "job", tmp_path / "s", "--index", "0", "--kind", "base").exit_code == 0
     assert invoke("scan", "job", tmp_path / "s", "--index", "0").exit_code == 0
     assert "shared base flow: base:" in words(invoke("scan", "status", tmp_path / "s"))
 
@@ -197,6 +202,43 @@ def test_data_without_labels_stay_blinded_until_the_grid_says_so_and_that_is_rec
         assert len(list((tmp_path / "s" / "unblinding").rglob("*.json"))) == unblind
 
 
+def test_reana_is_offered_only_what_lies_in_the_scan(scan):
+    from dataclasses import replace
+
+    from anomaly_cli.core.errors import ConfigError
+    from anomaly_cli.scans.export import export_scan
+
+    directory = ScanDirectory(scan)
+    manifest = directory.read()
+    shipped = {"data": {"file": "shipped"}}
+    for settings, variants in (
+        ({"data": {"file": "shipped", "inject_from": ["other.h5=3"]}}, {}),
+        ({**shipped, "template": {"simulation": "mc.h5"}}, {}),
+        (shipped, {"other": {"template": {"simulation": "mc.h5"}}}),
+    ):
+        changed = replace(manifest, scan=replace(manifest.scan, analysis=settings, variants=variants))
+        with pytest.raises(ConfigError, match="shipped data only"):
+            export_scan(directory, changed, "reana")
+    export_scan(directory, replace(manifest, scan=replace(manifest.scan, analysis=shipped)), "reana")
+
+
+def test_more_base_flows_than_one_array_holds_are_several_arrays(scan):
+    from dataclasses import replace
+
+    from anomaly_cli.scans.export import export_scan
+    from anomaly_cli.scans.parts import Base
+
+    directory = ScanDirectory(scan)
+    many = tuple(Base("curtains_f4f_efficient", "plain", 150, seed, f"{seed:012d}") for seed in range(1500))
+    export_scan(directory, replace(directory.read(), bases=many), "slurm")
+    text = (scan / "submit_slurm.sh").read_text()
+    assert text.count(" base'") == 2
+    assert ("--array=0-999 " in text, "--array=0-499 " in text, "$((1000 + SLURM_ARRAY_TASK_ID))" in text) == (
+        True,
+    ) * 3
+    assert text.index('after="--dependency=afterany$ids"') < text.index(" point'")
+
+
 def test_exported_arrays_name_every_job_once(half_done):
     for target, name in (("slurm", "submit_slurm.sh"), ("condor", "point.sub"), ("reana", "reana.yaml")):
         if target == "reana":
@@ -213,7 +255,7 @@ def test_exported_arrays_name_every_job_once(half_done):
 
 def test_the_exported_script_runs_a_job(scan):
     assert invoke("scan", "export", scan, "--to", "slurm").exit_code == 0
-    done = subprocess.run(["sh", "job.sh", "0"], cwd=scan, capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", "job.sh", "0", "point"], cwd=scan, capture_output=True, text=True, check=True)
     assert "not made again" in " ".join(done.stdout.split())
 
 
@@ -301,12 +343,12 @@ def test_a_full_disk_ends_in_a_sentence_and_the_job_can_be_tried_again(scan):
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory, data_file, half_done):
-    """A scan of one region with everything measured that a grid may ask for; its base flow is there already."""
+    """A scan of two seeds with everything measured that a grid may ask for; a base flow is there already."""
     from grids import GRID
 
     folder = tmp_path_factory.mktemp("measured")
     shutil.copytree(half_done / "bases", folder / "scan" / "bases")
-    grid = GRID.format(windows='"3.3-3.7"', seeds=1, data=data_file, ensemble=1)
+    grid = GRID.format(windows='"3.3-3.7"', seeds=2, data=data_file, ensemble=1)
     grid = grid.replace("closure = false", 'closure = false\nmeasure = ["windows", "permutations"]')
     grid = grid.replace("toys = 1000", "toys = 1000\nwindows = 3\nwindow_width = 0.5\npermutations = 2")
     (folder / "scan.toml").write_text(grid)
@@ -327,7 +369,32 @@ def test_measured_uncertainties_enter_z_and_both_z_are_shown(measured, half_done
     assert tests["z_without"].tolist() == plain["z"].tolist() == plain["z_without"].tolist()
     assert (np.abs(tests["z"]) < np.abs(tests["z_without"])).all()
     output = words(invoke("scan", "collect", measured))
-    assert "Z also the closure uncertainty in 2 of 2 tests and the k-fold over-dispersion in 2 of 2" in output
+    assert "Z also the closure uncertainty in 4 of 4 tests and the k-fold over-dispersion in 4 of 4" in output
+
+
+def test_uncertainties_are_measured_once_for_all_seeds(measured):
+    manifest = ScanDirectory(measured).read()
+    tests = [read_artifact(measured / point.output, SCAN_POINT).groups["tests"] for point in manifest.points]
+    assert len(manifest.measurements) == 1
+    assert len(tests) == 2
+    for name in ("closure_uncertainty", "overdispersion"):
+        assert tests[0][name].tolist() == tests[1][name].tolist()
+    assert tests[0]["z"].tolist() != tests[1]["z"].tolist()
+    again = invoke("scan", "job", measured, "--index", "0", "--kind", "measurement")
+    assert "is there already, not made again" in words(again)
+
+
+def test_a_measurement_that_was_lost_is_made_again_for_the_next_point(measured, tmp_path):
+    scan = tmp_path / "scan"
+    shutil.copytree(measured, scan)
+    manifest = ScanDirectory(scan).read()
+    (scan / manifest.measurements[0].verdict).unlink()
+    lost = scan / manifest.points[1].output
+    before = lost.read_bytes()
+    lost.unlink()
+    assert invoke("scan", "job", scan, "--index", "0").exit_code == 0
+    assert (scan / manifest.measurements[0].verdict).exists()
+    assert lost.read_bytes() == before
 
 
 def test_where_nothing_was_measured_the_table_says_so(scan):
@@ -342,3 +409,138 @@ def test_a_point_whose_windows_cannot_be_measured_keeps_its_result_and_says_why(
     output = words(invoke("scan", "collect", scan))
     assert "Not measured at 1 points: validation windows: the data leave" in output
     assert read_artifact(scan / "scan_result.h5", SCAN).groups["points"]["state"].tolist() == ["done"]
+
+
+def test_a_base_flow_is_the_same_whatever_windows_the_grid_has(half_done, write_grid, tmp_path):
+    grid = write_grid(windows=("3.7-4.1", "3.3-3.7"))
+    assert invoke("scan", "plan", grid, "--output", tmp_path / "other").exit_code == 0
+    base = ScanDirectory(tmp_path / "other").read().bases[0]
+    assert invoke("scan", "job", tmp_path / "other", "--kind", "base", "--key", base.key).exit_code == 0
+    assert (tmp_path / "other" / base.output).read_bytes() == (half_done / base.output).read_bytes()
+
+
+def test_events_that_cannot_be_prepared_are_no_verdict_on_a_base_flow(write_grid, tmp_path, monkeypatch):
+    from anomaly_cli.core.errors import ConfigError
+    from anomaly_cli.scans import jobs
+
+    def refuse(*_):
+        raise ConfigError("no such window")
+
+    monkeypatch.setattr(jobs, "make_split", refuse)
+    assert invoke("scan", "plan", write_grid(), "--output", tmp_path / "s").exit_code == 0
+    for kind in ("base", "point"):
+        result = invoke("scan", "job", tmp_path / "s", "--index", "0", "--kind", kind)
+        if kind == "base":
+            assert "its shared base flow died: " in words(invoke("scan", "status", tmp_path / "s"))
+        assert (result.exit_code, "its events cannot be prepared: no such window" in words(result)) == (4, True)
+    assert not list((tmp_path / "s" / "bases").glob("*"))
+    assert not (tmp_path / "s" / "results").exists()
+
+
+@pytest.mark.parametrize("kind", ["base", "measurement", "point"])
+def test_data_that_have_changed_since_the_plan_are_not_analysed(write_grid, tmp_path, data_file, kind):
+    copy = Path(shutil.copy(data_file, tmp_path / "copy.h5"))
+    grid = write_grid()
+    text = grid.read_text().replace(str(data_file), "copy.h5")
+    grid.write_text(text.replace("closure = false", 'closure = false\nmeasure = ["permutations"]'))
+    assert invoke("scan", "plan", grid, "--output", tmp_path / "s").exit_code == 0
+    copy.write_bytes(copy.read_bytes() + b"more")
+    result = invoke("scan", "job", tmp_path / "s", "--index", "0", "--kind", kind)
+    assert (result.exit_code, "the data have changed since the scan was planned" in words(result)) == (4, True)
+    assert not list((tmp_path / "s").rglob("*.h5"))
+
+
+def test_a_plan_of_another_release_is_not_run(scan):
+    path = scan / "scan.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "meaning": "other", "release": "0.0.1"}))
+    for command in (("job", scan, "--index", "1"), ("run", scan)):
+        if command[0] == "run":
+            pytest.importorskip("snakemake")
+        result = invoke("scan", *command)
+        assert (result.exit_code, "was planned by release 0.0.1" in words(result)) == (4, True)
+        assert "plan it again" in words(result)
+
+
+def test_a_damaged_result_is_put_aside_so_that_the_next_run_makes_it(scan):
+    from anomaly_cli.scans.status import missing_points
+
+    manifest = ScanDirectory(scan).read()
+    path = scan / manifest.points[0].output
+    path.write_bytes(path.read_bytes()[:-100])
+    result = invoke("scan", "collect", scan)
+    assert result.exit_code == 0, result.output
+    assert "missing: 3.3-3.7 TeV curtains_f4f_efficient, 150 injected, seed 1: put aside" in words(result)
+    assert [point.key for point in missing_points(ScanDirectory(scan), manifest)] == [
+        p.key for p in manifest.points[:2]
+    ]
+    assert "1 died" in words(invoke("scan", "status", scan))
+
+
+def test_a_damaged_measurement_is_made_again(measured, tmp_path):
+    from anomaly_cli.scans.results import is_made
+
+    copy = Path(shutil.copytree(measured, tmp_path / "scan"))
+    job = ScanDirectory(copy).read().measurements[0]
+    assert is_made(ScanDirectory(copy), job)
+    (copy / job.folder / "validation.h5").write_bytes(b"")
+    assert not is_made(ScanDirectory(copy), job)
+
+
+def test_a_variable_without_a_value_is_no_place_to_work_in(write_grid, tmp_path):
+    grid = write_grid(more='[jobs]\nscratch = "$NOWHERE_AT_ALL/work"\n')
+    assert invoke("scan", "plan", grid, "--output", tmp_path / "s").exit_code == 0
+    result = invoke("scan", "job", tmp_path / "s", "--index", "0")
+    assert (result.exit_code, "jobs.scratch = $NOWHERE_AT_ALL/work: has no value" in words(result)) == (4, True)
+    assert not (tmp_path / "s" / "results").exists()
+
+
+def test_what_is_there_or_misnamed_is_answered_without_torch(half_done):
+    for index in ("0", "77"):
+        arguments = ["scan", "job", str(half_done), "--index", index]
+        code = (
+            "import sys\nfrom anomaly_cli.cli.app import app\n"
+            f"try:\n    app({arguments!r})\nexcept SystemExit:\n    pass\nsys.exit('torch' in sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_job_that_is_told_to_end_leaves_the_reason(tmp_path, monkeypatch):
+    import signal
+
+    from anomaly_cli.cli import failures
+    from anomaly_cli.scans.records import JobRecord
+
+    monkeypatch.setattr(failures, "_interrupts", [])
+    with pytest.raises(KeyboardInterrupt), JobRecord.start(tmp_path / "record.json"):
+        failures.interrupt(signal.SIGTERM, None)
+    assert json.loads((tmp_path / "record.json").read_text())["reason"] == "terminated (time limit or cancelled)"
+
+
+def test_the_number_of_a_condor_job_is_that_of_its_cluster_and_process(tmp_path, monkeypatch):
+    from anomaly_cli.scans.batch import own_batch_job
+
+    (tmp_path / "ad").write_text('Cmd = "/bin/sh"\nClusterId = 12\nProcId = 3\n')
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("_CONDOR_JOB_AD", str(tmp_path / "ad"))
+    assert own_batch_job() == ("htcondor", "12.3")
+
+
+def test_a_job_on_another_host_lives_as_long_as_its_queue_or_driver_says(scan, tmp_path, monkeypatch):
+    record = scan / ScanDirectory(scan).read().points[1].record
+    record.parent.mkdir(parents=True, exist_ok=True)
+
+    def state(**more):
+        content = {"state": "running", "host": "elsewhere", "pid": 1, "began": "now", **more}
+        record.write_text(json.dumps(content))
+        return words(invoke("scan", "status", scan))
+
+    assert "died or lost on elsewhere" in state()
+    lock = scan / ".snakemake" / "locks" / "0.input.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("")
+    assert "1 started elsewhere" in state()
+    (tmp_path / "squeue").write_text("#!/bin/sh\necho 41\necho 42\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert "1 running" in state(scheduler="slurm", batch_job="42")
+    assert "job 43 is not in the queue any more" in state(scheduler="slurm", batch_job="43")

@@ -37,6 +37,20 @@ def test_regions_and_variants_of_a_seed_share_one_base_flow(write_grid, tmp_path
     assert {point.base for point in manifest.points} == {base.key for base in manifest.bases}
 
 
+def test_uncertainties_are_measured_for_each_region_method_and_variant_whatever_the_seeds(write_grid, tmp_path):
+    def measured(**changes):
+        grid = write_grid(**changes)
+        text = grid.read_text().replace("closure = false", 'closure = false\nmeasure = ["permutations"]')
+        grid.write_text(text.replace("toys = 1000", f"toys = {changes.get('seeds', 1)}000"))
+        return plan(grid, tmp_path / "scan")
+
+    one, more = measured(windows=("3.1-3.5", "3.3-3.7")), measured(windows=("3.1-3.5", "3.3-3.7"), seeds=3)
+    assert [job.window for job in one.measurements] == ["3.1-3.5", "3.3-3.7"]
+    assert [job.key for job in more.measurements] == [job.key for job in one.measurements]
+    assert {(p.window, p.measurement) for p in more.points} == {(j.window, j.key) for j in more.measurements}
+    assert not plan(write_grid(), tmp_path / "scan").measurements
+
+
 def test_a_base_flow_of_other_settings_is_another(write_grid, tmp_path):
     more = "[variants.long.methods.curtains_f4f_efficient]\nbase_epochs = 2\n[variants.short]\n"
     assert len(plan(write_grid(more=more), tmp_path / "scan").bases) == 2
@@ -80,10 +94,10 @@ def test_other_events_change_the_keys(write_grid, tmp_path, data_file):
 
 
 def test_a_new_meaning_of_a_stage_changes_the_keys(write_grid, tmp_path, monkeypatch):
-    from anomaly_cli.scans import planning
+    from anomaly_cli.scans import meaning
 
     old = plan(write_grid(), tmp_path / "a")
-    monkeypatch.setitem(planning.POINT_MEANING, "classify", 1000)
+    monkeypatch.setitem(meaning.POINT_MEANING, "classify", 1000)
     new = plan(write_grid(), tmp_path / "b")
     assert not set(keys(old).values()) & set(keys(new).values())
     assert [base.key for base in old.bases] == [base.key for base in new.bases]
@@ -93,13 +107,14 @@ def test_automatic_windows_overlap_and_hold_enough_events(write_grid, tmp_path):
     import numpy as np
 
     from anomaly_cli.core.windows import parse_window
-    from anomaly_cli.scans.planning import read_masses
+    from anomaly_cli.scans.events import background_masses, load_events
 
     manifest = plan(write_grid(), tmp_path / "scan", "--windows", "auto")
     windows = [parse_window(point.window) for point in manifest.points]
     assert len(windows) > 3
     assert all(second.low < first.high for first, second in pairwise(windows))
-    masses = read_masses(manifest.config(manifest.points[0]))
+    config = manifest.config(manifest.points[0])
+    masses = background_masses(load_events(config), config)
     for window in windows:
         edges = (window.low - 300.0, window.low, window.high, window.high + 900.0)
         counts = np.histogram(masses, bins=np.array(edges))[0]
@@ -190,3 +205,82 @@ def test_an_unwritable_directory_is_refused(write_grid, tmp_path):
     blocked.write_text("")
     result = invoke("scan", "plan", write_grid(), "--output", blocked / "scan")
     assert (result.exit_code, "cannot be created" in " ".join(result.output.split())) == (4, True)
+    assert "--run" not in result.output
+
+
+def test_every_setting_of_the_closure_changes_the_keys(write_grid, tmp_path):
+    old = plan(write_grid(), tmp_path / "a")
+    new = plan(write_grid(more="[analysis.closure]\nwindows = true\n"), tmp_path / "b")
+    assert not set(keys(old).values()) & set(keys(new).values())
+
+
+def test_the_version_of_a_result_is_that_of_its_file():
+    from anomaly_cli.artifacts.scan_kinds import SCAN_POINT
+    from anomaly_cli.scans.meaning import POINT_MEANING
+
+    assert POINT_MEANING["result"] == SCAN_POINT.version
+
+
+@pytest.mark.parametrize(
+    ("inject", "advice"),
+    [
+        ('"abc"', "grid.inject = abc: must be a number of events"),
+        ('"a/b"', "must be a number of events"),
+        ("-1", "must be a number of events, 0 or more"),
+        ("1000000", "signal events; ask for fewer"),
+        ('150, "150"', "mean the same here"),
+    ],
+)
+def test_injections_that_the_split_would_refuse_are_refused_when_planned(write_grid, tmp_path, inject, advice):
+    grid = write_grid()
+    grid.write_text(grid.read_text().replace("inject = [150]", f"inject = [{inject}]"))
+    result = invoke("scan", "plan", grid, "--output", tmp_path / "scan")
+    assert (result.exit_code, advice in " ".join(result.output.split())) == (2, True)
+    assert not (tmp_path / "scan").exists()
+
+
+def test_a_manifest_with_other_things_than_jobs_is_called_damaged(write_grid, tmp_path):
+    plan(write_grid(), tmp_path / "scan")
+    path = tmp_path / "scan" / "scan.json"
+    tree = json.loads(path.read_text())
+    for change in ({"bases": [1]}, {"points": 3}, {"digests": 3}):
+        path.write_text(json.dumps({**tree, **change}))
+        result = invoke("scan", "status", tmp_path / "scan")
+        assert (result.exit_code, "is damaged" in " ".join(result.output.split())) == (4, True)
+
+
+def test_paths_of_variants_are_relative_to_the_file_too(write_grid, tmp_path):
+    from anomaly_cli.scans.settings import load_scan
+
+    more = "[variants.simulated.template]\nsimulation = 'mc.h5'\n[variants.plain]\n"
+    scan = load_scan(write_grid(more=more))
+    assert scan.variants["simulated"]["template"]["simulation"] == str(tmp_path / "mc.h5")
+
+
+def test_costs_follow_what_is_done_at_a_point_and_kept_of_it(write_grid, tmp_path):
+    from anomaly_cli.scans.costs import estimate
+
+    def cost(method, closure="false", more=""):
+        grid = write_grid(more=more)
+        text = grid.read_text().replace("closure = false", f"closure = {closure}")
+        grid.write_text(text.replace('["curtains_f4f_efficient"]', f'["{method}"]'))
+        manifest = plan(grid, tmp_path / method)
+        return estimate(ScanDirectory(tmp_path / method), manifest, manifest.points)
+
+    without, whole = cost("curtains_f4f"), cost("curtains_f4f", "true")
+    assert (without.n_unknown, whole.n_unknown, cost("cathode").n_unknown) == (0, 0, 2)
+    assert whole.cpu_hours - without.cpu_hours == pytest.approx(2 * 25 / 3600)
+    assert cost("curtains_f4f", more="[jobs]\nkeep_runs = true\n").megabytes > 20 * without.megabytes
+
+
+def test_a_scan_that_is_driven_is_not_planned_anew(write_grid, tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    plan(write_grid(), tmp_path / "scan")
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "snakemake"]) as other:
+        (tmp_path / "scan" / "driver.json").write_text(json.dumps({"host": os.uname().nodename, "pid": other.pid}))
+        result = invoke("scan", "plan", write_grid(seeds=2), "--output", tmp_path / "scan")
+        other.kill()
+    assert (result.exit_code, "is driven by process" in " ".join(result.output.split())) == (4, True)

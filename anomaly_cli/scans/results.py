@@ -1,0 +1,78 @@
+"""What is there of a scan: results, base flows, measurements. Needs neither torch nor an engine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Kind
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.scan_kinds import SCAN_POINT
+from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.scans.manifest import ScanDirectory
+from anomaly_cli.scans.parts import Base, Measurement, Point
+
+MEASURED_KINDS = {"windows": schema.VALIDATION, "permutations": schema.PERMUTATION}
+"""What measuring gives, by the name in the grid."""
+
+
+def is_made(scan: ScanDirectory, job: Point | Base | Measurement) -> bool:
+    """Return whether a job has been done; what cannot be read is made again."""
+    if isinstance(job, Base):
+        return base_verdict(scan, job) is not None
+    if isinstance(job, Measurement):
+        return not_measured(scan, job) is not None
+    return is_usable(scan.path / job.output, SCAN_POINT)
+
+
+def base_verdict(scan: ScanDirectory, base: Base) -> str | None:
+    """Return why a base flow could not be trained, nothing where it was, or None where that is not known."""
+    try:
+        reason = str(json.loads((scan.path / base.verdict).read_text(encoding="utf-8"))["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return reason if reason or is_usable(scan.path / base.output, schema.BASE_FLOW) else None
+
+
+def not_measured(scan: ScanDirectory, job: Measurement) -> str | None:
+    """Return why something could not be measured, nothing where all was, or None where that is not known."""
+    try:
+        verdict = json.loads((scan.path / job.verdict).read_text(encoding="utf-8"))
+        kinds = [MEASURED_KINDS[name] for name in verdict["measured"]]
+        reason = "; ".join(verdict["reasons"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    folder = RunDirectory(scan.path / job.folder)
+    return reason if all(is_usable(folder.artifact(kind), kind) for kind in kinds) else None
+
+
+def is_usable(output: Path, kind: Kind) -> bool:
+    """Return whether a result exists; one that cannot be read is made again."""
+    if not output.exists():
+        return False
+    try:
+        read_artifact(output, kind, groups=())
+    except ArtifactError:
+        return False
+    return True
+
+
+def read_result(path: Path) -> tuple[Artifact | None, str]:
+    """Return a result, or why there is none.
+
+    The engine looks at names only: a result that cannot be read is put aside, so that the next run makes it.
+    """
+    if not path.exists():
+        return None, ""
+    try:
+        return read_artifact(path, SCAN_POINT), ""
+    except ArtifactError as error:
+        if not os.access(path, os.R_OK):
+            return None, str(error)
+        with contextlib.suppress(OSError):
+            path.replace(path.with_name(f"{path.name}.damaged"))
+        return None, f"put aside, the next run makes it again: {error}"

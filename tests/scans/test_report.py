@@ -1,0 +1,129 @@
+"""Tables and picture of a scan, made from results that are written down here."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.scan_kinds import SCAN
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.report.scan import MOST_NOTES, global_tables, scan_notes, scan_tables
+from anomaly_cli.report.scan_picture import draw_p_values
+from anomaly_cli.scans.collect import _global, _Selected
+from anomaly_cli.scans.parts import Point
+
+NUMBERS = {"n_expected": 100.0, "limit": 30.0, "z_without": 0.0, "p0": 0.5}
+
+
+def make_scan(points, tests, searches=()):
+    """Return a collected scan.
+
+    Args:
+        points: low and high edge, method, seed and state of each point.
+        tests: point, cut, Z and observed events of each test.
+        searches: method, seed and test of each global significance.
+    """
+    names = ("low", "high", "method", "seed", "state")
+    rows = [dict(zip(names, row, strict=True)) for row in points]
+    defaults = {"variant": "plain", "inject": "420", "key": "", "events": "", "reason": "", "not_measured": ""}
+    defaults |= {"n_observed": 1, "n_expected": 1.0, "closure_auc": 0.5123, "closure_auc_error": 0.01}
+    rows = [{**defaults, **row, "reason": "too few" if row["state"] == "failed" else ""} for row in rows]
+    counted = []
+    for point, cut, z, n_observed in tests:
+        row = dict.fromkeys(SCAN.groups["tests"].columns, float("nan"))
+        counted.append(
+            {**row, **NUMBERS, "point": point, "background_efficiency": cut, "z": z, "n_observed": n_observed}
+        )
+    found = [
+        {**dict.fromkeys(SCAN.groups["global"].columns, 1.0), "variant": "plain", "inject": "420"}
+        | {"method": method, "seed": seed, "test": test}
+        for method, seed, test in searches
+    ]
+    groups = {
+        name: {column: np.array([row[column] for row in table]) for column in SCAN.groups[name].columns}
+        for name, table in (("points", rows), ("tests", counted), ("global", found))
+    }
+    return Artifact(Path("scan_result.h5"), SCAN, groups, (), Provenance("scan", 1, {}, 1, {}), "")
+
+
+def rendered(parts, width):
+    console = Console(width=width, record=True, file=io.StringIO())
+    for part in parts:
+        console.print(part)
+    return console.export_text()
+
+
+TWO_SEEDS = make_scan(
+    [(3300.0, 3700.0, "cathode", seed, "done") for seed in (1, 2)],
+    [(0, 0.2, 3.0, 100), (0, 0.01, 1.0, 10), (1, 0.2, 1.1, 110), (1, 0.01, 2.9, 20)],
+)
+
+
+def test_a_row_shows_one_cut_for_all_seeds_and_medians_at_that_cut():
+    (table,) = scan_tables(TWO_SEEDS)
+    cells = [next(iter(column.cells)) for column in table.columns]
+    assert cells == ["3.3-3.7", "2/2", "20 %", "105", "100.0", "0.00", "2.05", "30.0", "0.5123"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_every_row_is_one_line_whatever_is_scanned(width):
+    methods = ("curtains_f4f_efficient", "cathode")
+    scan = make_scan(
+        [(low, low + 400.0, method, 1, "done") for method in methods for low in (3100.0, 3300.0)],
+        [(point, cut, -1.25, 12345) for point in range(4) for cut in (0.2, 0.001)],
+        [(method, 1, test) for test, method in enumerate((*methods, "all"))],
+    )
+    tables = scan_tables(scan)
+    assert [method in str(table.title) for method, table in zip(methods, tables, strict=True)] == [True, True]
+    lines = rendered(tables, width).splitlines()
+    rows = [line.split() for line in lines if line.lstrip().startswith(("3.1-3.5", "3.3-3.7"))]
+    assert len(rows) == 4
+    assert all(row[1:] == ["1/1", "20", "%", "12345", "100.0", "0.00", "-1.25", "30.0", "0.5123"] for row in rows)
+    assert len(global_tables(scan)) == 3
+    assert max(len(line) for line in rendered(global_tables(scan), width).splitlines()) <= width
+
+
+def test_what_failed_and_what_is_missing_is_named_with_its_reason():
+    states = ["failed", "done", *["missing"] * (MOST_NOTES + 2)]
+    scan = make_scan([(3300.0, 3700.0, "cathode", seed, state) for seed, state in enumerate(states)], [])
+    text = [str(note) for note in scan_notes(scan)]
+    assert text[0] == "failed: 3.3-3.7 TeV cathode, 420 injected, seed 0: too few"
+    assert text[1] == "missing: 3.3-3.7 TeV cathode, 420 injected, seed 2"
+    assert text[-1] == "... and 2 more missing"
+    assert len(text) == 1 + MOST_NOTES + 1
+
+
+def test_the_picture_has_one_line_for_each_cut_and_width_at_the_median_z():
+    scan = make_scan(
+        [(low, high, "cathode", seed, "done") for low, high in ((3300.0, 3700.0), (3400.0, 3600.0)) for seed in (1, 2)],
+        [(0, 0.2, 0.0, 9), (1, 0.2, 2.0, 9), (2, 0.2, 3.0, 9), (3, 0.2, 5.0, 9)],
+    )
+    axes = Figure().subplots()
+    draw_p_values(axes, scan, ("cathode", "plain", "420"))
+    lines = {str(line.get_label()): line for line in axes.get_lines() if str(line.get_label()).startswith("cut")}
+    assert sorted(lines) == ["cut 20 %, 0.2 TeV wide", "cut 20 %, 0.4 TeV wide"]
+    assert lines["cut 20 %, 0.4 TeV wide"].get_ydata() == pytest.approx(
+        [0.158655], rel=1e-3
+    )  # Z of 1, not the median of p
+    assert lines["cut 20 %, 0.2 TeV wide"].get_ydata() == pytest.approx([3.167e-5], rel=1e-3)
+    assert "median of 2 seeds" in axes.get_title()
+
+
+def test_a_point_that_observes_nothing_is_in_the_family_as_a_cut_that_observes_nothing_is():
+    from anomaly_cli.analysis.lookelsewhere import SelectedEvents
+
+    def member(position, observed):
+        point = Point(f"3.{position}-3.9", "cathode", "plain", 0, 1, "", "")
+        template = np.arange(20) + 100 * position
+        tests = {"z": np.array([-1.0]), "background_efficiency": np.array([0.01])}
+        selection = SelectedEvents(np.arange(observed), template, 4.0)
+        return _Selected(point, position, "same", tests, [selection], range(position, position + 1))
+
+    (row,) = _global([member(0, 5), member(1, 0)], "0", 1, 1)
+    assert row["n_tests"] == 2

@@ -143,7 +143,7 @@ def test_absurd_numbers_are_refused_in_a_sentence(n, m, tau, relative, sentence)
 @given(st.integers(0, 5000), st.floats(0.5, 3000.0), st.floats(2.0, 1e5), st.floats(0.0005, 0.2), st.floats(0.0, 0.2))
 @settings(max_examples=40, deadline=None)
 def test_pyhf_and_the_closed_form_agree(n, b, m, d_norm, d_closure):
-    n = min(n, round(3 * b + 10))
+    n = min(n, round(30 * b + 100))
     result = compute_significance(model(n, b, m, d_norm, d_closure))
     assert result.z == pytest.approx(max(result.z_closed_form, 0.0), abs=0.01)
 
@@ -177,6 +177,22 @@ def test_an_injected_signal_is_found_as_large_as_it_is(s, b, m, d, is_pass_fail)
 def test_a_tight_constraint_is_not_stopped_by_default_bounds():
     assert compute_significance(model(450, 121.0, 480.0, 0.0023, 0.05)).z == pytest.approx(15.856, abs=0.01)
     assert compute_significance(model(120, 50.0, (50 / 7) ** 2)).z == pytest.approx(5.481, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("n", "b", "m"), [(15, 0.25, 1.0), (60, 1.0, 4.0), (100, 1.0, 4.0), (2000, 1.0, 0.5), (300, 0.1, 40.0)]
+)
+@pytest.mark.parametrize("d_closure", [0.0, 0.2])
+def test_far_more_events_than_the_template_expects_are_counted(n, b, m, d_closure):
+    """The template's rate then rises by more than pyhf's default bound of 10 allows."""
+    result = compute_significance(model(n, b, m, 0.01, d_closure))
+    assert result.z == pytest.approx(result.z_closed_form, abs=0.01)
+
+
+def test_nearly_all_events_may_pass():
+    test = CountingModel("SR", 3000, 90.0, 4.0, {"closure": 0.1}, is_pass_fail=True)
+    result = compute_significance(test)
+    assert result.z == pytest.approx(result.z_closed_form, abs=0.01)
 
 
 def test_a_deficit_has_no_significance_but_keeps_its_sign_in_closed_form():

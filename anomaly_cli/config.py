@@ -115,9 +115,9 @@ class SignificanceSettings:
         toys: pseudo-experiments per p-value.
         measurements: another run directory of the same settings, whose validation windows and permutations
             are used; empty for the run's own.
-        windows: signal-free windows in which closure is validated.
+        windows: signal-free windows in which closure is validated, at least 3.
         window_width: their width in units of the signal region's.
-        permutations: permutations of the labels.
+        permutations: permutations of the labels, at least 5; fewer than 10 are marked as too few.
         resonance_width: relative width of the resonance of the bump hunt.
     """
 
@@ -137,8 +137,8 @@ class SignificanceSettings:
             )
         if len(set(self.background_efficiencies)) < len(self.background_efficiencies):
             raise ConfigError("significance: a background efficiency is named twice; name each once")
-        if self.toys < 1000 or self.windows < 2 or self.permutations < 2:
-            raise ConfigError("significance: needs toys >= 1000, windows >= 2 and permutations >= 2")
+        if self.toys < 1000 or self.windows < 3 or self.permutations < 5:
+            raise ConfigError("significance: needs toys >= 1000, windows >= 3 and permutations >= 5")
         if not (0.0 < self.window_width <= 1.0 and 0.0 < self.resonance_width < 0.5 and self.pass_fail_from > 0.0):
             raise ConfigError(
                 "significance: needs window_width in (0, 1], resonance_width in (0, 0.5) and pass_fail_from above 0"

@@ -231,7 +231,8 @@ def limits_tables(limits: Artifact) -> list[RenderableType]:
     yields = make_table(
         "95 % CLs upper limits on signal events after the cut",
         headers,
-        "Expected before the fit to the data, without signal. (toys): from pseudo-experiments.",
+        "Expected before the fit to the data, without signal. (toys): observed and expected from pseudo-experiments; few"
+        " counts are possible then, so expected limits may coincide.",
     )
     for row in rows_of(limits.groups["tests"]):
         observed = f"{row['observed']:.1f}" + (" (toys)" if row["by_toys"] else "")

@@ -23,10 +23,10 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.stages.blinding import require_unblinded
 from anomaly_cli.stages.counting import Cut, build_cuts, fold_heterogeneity, scored_events
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.measurements import Measurements, find_measurements, settings_digest
+from anomaly_cli.stages.measurements import Factor, Measurements, find_measurements, settings_digest
 from anomaly_cli.stages.template import fit_side_bands, mass_fit_columns
 
-STAGE, VERSION = "significance", 2
+STAGE, VERSION = "significance", 3
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class _Test:
     z_binomial: float
     fold_p: float
     is_transferred: bool
+    factor: Factor
 
 
 def plan_significance(run: RunDirectory, config: Config, split: Artifact, scores: Artifact) -> Plan:
@@ -128,6 +129,7 @@ def _run_tests(
                 float(binomial_significance(experiment)),
                 fold_heterogeneity(cut.selection, observed),
                 bool(closure and closure.is_transferred),
+                measurements.factors.get(efficiency, Factor()),
             )
         )
         resources.progress(Step("significance: pyhf and toys", done + 1, len(cuts)))
@@ -172,6 +174,9 @@ def _row(test: _Test) -> dict[str, Any]:
         "closure_uncertainty": test.cut.measured.closure,
         "is_closure_transferred": test.is_transferred,
         "overdispersion": test.cut.measured.overdispersion,
+        "overdispersion_measured": test.factor.value,
+        "overdispersion_error": test.factor.error,
+        "n_permutations": test.factor.n_permutations,
         "signal_yield": result.signal_yield,
         "z": test.toys.z,
         "p0": test.toys.p0,

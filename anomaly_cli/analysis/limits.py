@@ -107,8 +107,9 @@ def toy_limit(data: Experiments, n_draws: int, generator: np.random.Generator) -
     """Return the observed CLs limit of one experiment by toys, the same random numbers at every signal.
 
     Nuisance parameters are fitted to the data at the tested signal for signal + background, and without
-    signal for background alone. Control counts and constraint terms are drawn (evenly, by Sobol's sequence); over the count, the probability is
-    summed exactly, so that the limit is as good for a rare downward fluctuation as for a usual count.
+    signal for background alone. Control counts and constraint terms are drawn (evenly, by Sobol's sequence); over
+    the count, the probability is summed exactly, so that the limit is as good for a rare downward fluctuation as
+    for a usual count.
     """
     uniform = np.clip(qmc.Sobol(2, seed=generator).random(n_draws), SMALLEST_TAIL, 1.0 - np.finfo(np.float64).eps)
     low, high = 0.0, float(asymptotic_limits(data).observed) * 2.0 + 5.0

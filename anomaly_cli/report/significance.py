@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 from rich.console import RenderableType
@@ -18,6 +19,10 @@ NOT_MEASURED = "not measured"
 DOUBTFUL_FIT = 0.01
 """A side-band fit with a smaller p-value is pointed out."""
 
+SMALLEST_P = sys.float_info.min
+"""The smallest probability that a float holds in full precision."""
+LARGEST_Z = 37.5194
+"""Its one-sided significance."""
 SMALLEST_SHOWN = 0.01
 """Smaller probabilities are shown as smaller than this."""
 
@@ -42,10 +47,10 @@ def significance_tables(significance: Artifact, calibration: Artifact | None = N
             percent(row["background_efficiency"]),
             f"{row['n_expected']:.1f} +- {row['uncertainty']:.1f}",
             str(row["n_observed"]),
-            f"{row['z']:.2f}",
-            f"{row['p0']:.2g}",
-            f"{row['z_asymptotic']:.2f}",
-            "" if math.isinf(row["z_binomial"]) else f"{row['z_binomial']:.2f}",
+            show_z(row["z"]),
+            show_p(row["p0"]),
+            show_z(row["z_asymptotic"]),
+            "" if math.isinf(row["z_binomial"]) else show_z(row["z_binomial"]),
         )
     expectation = Text(
         f"Side-band fit: {float(fit['n_expected']):.0f} +- {float(fit['uncertainty']):.0f} background events expected"
@@ -84,6 +89,16 @@ def uncertainty_table(rows: list[dict[str, Any]]) -> Table:
             f"{row['fold_p']:.2f}" if row["fold_p"] >= SMALLEST_SHOWN else f"<{SMALLEST_SHOWN}",
         )
     return table
+
+
+def show_z(z: float) -> str:
+    """Return a significance as text; at the smallest probability that a float holds it is only a bound."""
+    return "> 37.5" if abs(z - LARGEST_Z) < 1e-3 else f"{z:.2f}"
+
+
+def show_p(p: float) -> str:
+    """Return a probability as text."""
+    return f"< {SMALLEST_P:.1e}" if p <= SMALLEST_P else f"{p:.2g}"
 
 
 def _share(value: float) -> str:
@@ -231,8 +246,8 @@ def limits_tables(limits: Artifact) -> list[RenderableType]:
     yields = make_table(
         "95 % CLs upper limits on signal events after the cut",
         headers,
-        "Expected before the fit to the data, without signal. (toys): observed and expected from pseudo-experiments; few"
-        " counts are possible then, so expected limits may coincide.",
+        "Expected before the fit to the data, without signal. (toys): observed and expected from pseudo-experiments;"
+        " few counts are possible then, so expected limits may coincide.",
     )
     for row in rows_of(limits.groups["tests"]):
         observed = f"{row['observed']:.1f}" + (" (toys)" if row["by_toys"] else "")
@@ -273,15 +288,12 @@ def global_table(result: Artifact) -> Table:
         ["", "p", "Z"],
         f"Worth {float(found['n_effective']):.1f} independent tests.",
     )
-    local = 0.5 * math.erfc(float(found["z_local"]) / math.sqrt(2.0))
-    table.add_row("local", f"{local:.2g}", f"{float(found['z_local']):.2f}")
-    table.add_row(
-        "global",
-        f"{float(found['p_global']):.2g} +- {float(found['p_global_error']):.1g}",
-        f"{float(found['z_global']):.2f}",
-    )
-    table.add_row("global, Gross-Vitells", f"{float(found['p_gross_vitells']):.2g}", "")
-    table.add_row("global, Sidak (independent)", f"{float(found['p_sidak']):.2g}", "")
+    values = {name: float(value) for name, value in found.items()}
+    error = f" +- {values['p_global_error']:.1g}" if values["p_global_error"] > 0.0 else ""
+    table.add_row("local", show_p(0.5 * math.erfc(values["z_local"] / math.sqrt(2.0))), show_z(values["z_local"]))
+    table.add_row("global", f"{show_p(values['p_global'])}{error}", show_z(values["z_global"]))
+    table.add_row("global, Gross-Vitells", show_p(values["p_gross_vitells"]), "")
+    table.add_row("global, Sidak (independent)", show_p(values["p_sidak"]), "")
     return table
 
 

@@ -16,6 +16,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import read_artifact, write_files
+from anomaly_cli.artifacts.unblinding import require_record
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.hs3 import to_hs3
 from anomaly_cli.report.tables import rows_of
@@ -39,7 +40,9 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
     target = output or run.exports
     if target.exists() and any(target.iterdir()) and not overwrite:
         raise ArtifactError(f"{target}: holds files already; pass --overwrite or name another directory with --output")
+    split = read_split(run)
     significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
+    require_record(run, split, significance)
     tables = {"counts": [{key: row[key] for key in COUNTS} for row in rows_of(significance.groups["tests"])]}
     if run.artifact(schema.LIMITS).exists():
         limits = read_artifact(run.artifact(schema.LIMITS), schema.LIMITS)
@@ -50,7 +53,7 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
         tables["limits"] = [_limit_row(row) for row in rows_of(limits.groups["tests"])]
         if "strength" in limits.groups:
             tables["strength"] = [_limit_row(row) for row in rows_of(limits.groups["strength"])]
-    region = read_regions(read_split(run)).sr.text
+    region = read_regions(split).sr.text
     files: dict[Path, bytes] = {}
     for name, rows in tables.items():
         files[target / f"{name}.csv"] = _csv(rows)

@@ -36,7 +36,7 @@ from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import Regions
-from anomaly_cli.stages.blinding import require_unblinded
+from anomaly_cli.stages.blinding import permission, require_unblinded
 from anomaly_cli.stages.counting import loosest_first
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.scoring import Contest, score
@@ -81,7 +81,7 @@ def make_bump_hunt(run: RunDirectory, config: Config, resources: Resources, over
         "toys": TOYS,
         "settings_digest": digest,
     }
-    inputs = {"split": split.digest, "scores": scores.digest}
+    inputs = {"split": split.digest, "scores": scores.digest, **permission(run, split, digest)}
     plan = Plan(STAGE, run.artifact(schema.BUMP), Provenance(STAGE, VERSION, settings, config.seed, inputs))
 
     def make() -> None:

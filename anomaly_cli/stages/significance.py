@@ -17,10 +17,11 @@ from anomaly_cli.artifacts.contents import read_split, read_template
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, encode_artifact, read_artifact, write_files
+from anomaly_cli.artifacts.unblinding import require_record
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.progress import Step
-from anomaly_cli.stages.blinding import require_unblinded
+from anomaly_cli.stages.blinding import permission, require_unblinded
 from anomaly_cli.stages.counting import Cut, build_cuts, fold_heterogeneity, scored_events
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.measurements import Factor, Measurements, find_measurements, settings_digest
@@ -50,7 +51,7 @@ def plan_significance(run: RunDirectory, config: Config, split: Artifact, scores
         "toys": config.significance.toys,
         "settings_digest": digest,
     }
-    inputs = {"split": split.digest, "scores": scores.digest, **measurements.inputs}
+    inputs = {"split": split.digest, "scores": scores.digest, **measurements.inputs, **permission(run, split, digest)}
     provenance = Provenance(STAGE, VERSION, settings, config.seed, inputs)
     return Plan(STAGE, run.artifact(schema.SIGNIFICANCE), provenance)
 
@@ -220,10 +221,11 @@ def read_significance(run: RunDirectory) -> Artifact:
     """Return the significance artifact of a run, checked to belong to its scores.
 
     Raises:
-        ArtifactError: where it was made from other scores.
+        ArtifactError: where it was made from other scores, or the unblinding that it needed is not recorded.
     """
     significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
     scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES, groups=())
     if significance.provenance.inputs["scores"] != scores.digest:
         raise ArtifactError(f"{significance.path}: was made from other scores; run 'anomaly significance --overwrite'")
+    require_record(run, read_split(run), significance)
     return significance

@@ -15,8 +15,10 @@ from conftest import FAST, invoke
 from toys import shipped_rows, write_official
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
+from anomaly_cli.artifacts.unblinding import append_record
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.stages.experiments import divide_records
@@ -32,7 +34,7 @@ def run_ok(*arguments):
 def measured(finished, tmp_path_factory):
     """A run with over-dispersion and closure measured; not to be changed."""
     directory = Path(shutil.copytree(finished, tmp_path_factory.mktemp("measured") / "run"))
-    run_ok("significance", "permute", "--run", directory, "--permutations", "3", "--processes", "1")
+    run_ok("significance", "permute", "--run", directory, "--permutations", "5", "--processes", "1")
     run_ok("significance", "closure", "--run", directory, "--set", "significance.windows=3", "--processes", "1")
     return directory
 
@@ -78,7 +80,7 @@ def test_measurements_serve_other_runs_of_the_same_settings_only(measured, finis
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_processes(measured, finished, tmp_path):
     again = Path(shutil.copytree(finished, tmp_path / "again"))
-    run_ok("significance", "permute", "--run", again, "--permutations", "3", "--processes", "2")
+    run_ok("significance", "permute", "--run", again, "--permutations", "5", "--processes", "2")
     assert (again / "permutation.h5").read_bytes() == (measured / "permutation.h5").read_bytes()
 
 
@@ -159,12 +161,17 @@ def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(fresh):
     assert list((fresh / "workspaces").glob("bump_*.json"))
 
 
-def test_the_global_significance_of_one_run_counts_its_cuts(fresh):
-    output = run_ok("significance", "global", "--run", fresh)
+def test_the_global_significance_of_one_run_counts_its_cuts(fresh, copied):
+    output = " ".join(run_ok("significance", "global", "--run", copied).split())
     assert "Largest of 2 tests" in output
+    assert "WITHOUT closure uncertainty and k-fold over-dispersion" in output
+    statistical = read_artifact(copied / "global.h5", schema.GLOBAL).groups["correlation"]["matrix"][0, 1]
+    assert statistical == pytest.approx(0.46, abs=0.1)  # (0.05 - 0.01) / sqrt(0.16 x 0.0475), of data and template
+    output = " ".join(run_ok("significance", "global", "--run", fresh).split())
+    assert "all uncertainties included" in output
     found = read_artifact(fresh / "global.h5", schema.GLOBAL).groups
     assert 1.0 <= found["result"]["n_effective"] <= 2.0
-    assert found["correlation"]["matrix"][0, 1] == pytest.approx(0.5, abs=0.15)  # sqrt(5 % / 20 %)
+    assert 0.0 < found["correlation"]["matrix"][0, 1] < statistical  # closure is each cut's own
 
 
 @pytest.mark.slow
@@ -279,8 +286,9 @@ def test_observed_data_are_blinded_until_said_otherwise(observed, tmp_path):
     for command in (("significance",), ("significance", "bump")):
         refused = invoke(*command, "--run", run)
         assert refused.exit_code == 2
-        assert "pass --unblind" in refused.output.replace("\n", " ")
-    permuted = run_ok("significance", "permute", "--run", run, "--permutations", "2", "--processes", "1")
+        advice = f"'anomaly significance --unblind --run {run}' looks at it"
+        assert advice.replace(" ", "") in "".join(refused.output.split())
+    permuted = run_ok("significance", "permute", "--run", run, "--permutations", "5", "--processes", "1")
     tests = read_artifact(run / "permutation.h5", schema.PERMUTATION).groups["tests"]
     assert np.isnan(tests["z_observed"]).all()
     assert np.isnan(tests["p_permutation"]).all()
@@ -294,7 +302,7 @@ def test_no_command_tells_the_number_of_blinded_events(observed, tmp_path):
     run = Path(shutil.copytree(observed, tmp_path / "run"))
     (run / "template.h5").unlink()
     printed = run_ok("run", "--run", run) + run_ok("closure", "--run", run, "--overwrite")
-    printed += run_ok("significance", "permute", "--run", run, "--permutations", "2", "--processes", "1")
+    printed += run_ok("significance", "permute", "--run", run, "--permutations", "5", "--processes", "1")
     run_ok("base", "--run", run, "--without", "3.3-3.7", *("--set", "methods.curtains_f4f_efficient.base_epochs=1"))
     printed += (
         run_ok("split", "--run", run)
@@ -349,6 +357,64 @@ def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):
     assert "may only grow" in refused.output.replace("\n", " ")
 
 
+@pytest.fixture(scope="module")
+def unblinded(observed, tmp_path_factory):
+    """A blinded run that was looked at, with permission; not to be changed."""
+    run = Path(shutil.copytree(observed, tmp_path_factory.mktemp("unblinded") / "run"))
+    run_ok("significance", "--unblind", "--run", run)
+    return run
+
+
+def delete_record(path):
+    path.unlink()
+
+
+def edit_record(path):
+    (record,) = json.loads(path.read_text())
+    path.write_text(json.dumps([{**record, "user": "nobody"}]))
+
+
+def forge_record(path):
+    """Another record in its place, with a hash that fits."""
+    (record,) = json.loads(path.read_text())
+    path.unlink()
+    content = {key: value for key, value in record.items() if key not in ("hash", "previous")}
+    split = read_any(path.parent / "split.h5")
+    (path.parent / "significance.h5").rename(path.parent / "aside")
+    append_record(RunDirectory(path.parent), split, {**content, "user": "nobody"})
+    (path.parent / "aside").rename(path.parent / "significance.h5")
+
+
+@pytest.mark.parametrize("tamper", [delete_record, edit_record, forge_record])
+def test_what_was_counted_needs_its_record_untouched(unblinded, tmp_path, tamper):
+    run = Path(shutil.copytree(unblinded, tmp_path / "run"))
+    tamper(run / "unblinding.json")
+    commands = (("summary",), *(("significance", name) for name in ("export", "limits", "global")))
+    for command in commands:
+        refused = invoke(*command, "--run", run)
+        assert refused.exit_code == 4, (command, refused.output)
+        assert "it may only grow" in " ".join(refused.output.split())
+    if tamper is delete_record:  # nor does a new unblinding make the old one disappear
+        refused = invoke("significance", "--unblind", "--run", run)
+        assert refused.exit_code == 4
+        assert not (run / "unblinding.json").exists()
+
+
+def test_nothing_is_recorded_where_nothing_can_be_looked_at(observed, tmp_path):
+    run = Path(shutil.copytree(observed, tmp_path / "run"))
+    (run / "scores.h5").rename(run / "aside")
+    assert invoke("significance", "--unblind", "--run", run).exit_code == 4
+    assert invoke("significance", "bump", "--unblind", "--run", run).exit_code == 4
+    (run / "aside").rename(run / "scores.h5")
+    refused = invoke("significance", "--unblind", "--run", run, "--measurements", "nowhere")
+    assert refused.exit_code == 2
+    other = ("--set", "template.oversampling=3")
+    refused = invoke("significance", "permute", "--unblind", "--run", run, *other)
+    assert refused.exit_code == 4
+    assert "under the wrong ones" in " ".join(refused.output.split())
+    assert not (run / "unblinding.json").exists()
+
+
 def test_pseudo_data_are_not_blinded_and_it_is_said(finished):
     assert "not blinded" in run_ok("summary", "--run", finished)
     assert not (finished / "unblinding.json").exists()
@@ -369,7 +435,7 @@ BAD = [
     (("significance", "calibrate", "--run", "RUN", "--experiments", "3", "--index", "3"), 2, "jobs 0 to 2"),
     (("significance", "inject-scan", "--run", "RUN", "--injected", "many"), 2, "not a list of whole numbers"),
     (("significance", "inject-scan", "--run", "RUN", "--injected", "-5"), 2, "yields of 0 or more"),
-    (("significance", "permute", "--run", "RUN", "--permutations", "1"), 2, "permutations >= 2"),
+    (("significance", "permute", "--run", "RUN", "--permutations", "4"), 2, "permutations >= 5"),
     (("significance", "--run", "RUN", "--set", "significance.toys=10"), 2, "toys >= 1000"),
     (("significance", "--run", "RUN", "--background-efficiencies", "0.1,0.1"), 2, "named twice"),
     (
@@ -377,7 +443,7 @@ BAD = [
         5,
         "drop that efficiency",
     ),
-    (("significance", "closure", "--run", "RUN", "--set", "significance.windows=1"), 2, "windows >= 2"),
+    (("significance", "closure", "--run", "RUN", "--set", "significance.windows=2"), 2, "windows >= 3"),
 ]
 
 

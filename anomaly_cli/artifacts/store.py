@@ -149,7 +149,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     except OSError as error:
         raise ArtifactError(
             f"{current}: cannot be written ({error.strerror or error}); earlier files are untouched:"
-            " free some space or choose another directory with --run, then run the command again"
+            " free some space or choose another directory with --run or --output, then run the command again"
         ) from error
     finally:
         for scratch in scratches.values():

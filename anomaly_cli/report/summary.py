@@ -16,7 +16,8 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.artifacts.unblinding import require_record
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.report.significance import read_calibration, significance_tables
+from anomaly_cli.report.contents import find_results
+from anomaly_cli.report.significance import result_tables, significance_tables
 from anomaly_cli.report.tables import make_table, rows_of
 
 REGION_NAMES = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
@@ -38,7 +39,13 @@ def summarise_run(run: RunDirectory) -> RenderableType:
         significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
         links.append((significance, scores))
         require_record(run, split, significance)
-        parts += significance_tables(significance, read_calibration(run, significance))
+        parts += significance_tables(significance)
+        results, others = find_results(run, split, significance)
+        for result in results.values():
+            parts += result_tables(result)
+        if others:
+            names = ", ".join(run.artifact(kind).name for kind in others)
+            parts.append(Text(f"Not shown, since it belongs to another count or to other settings: {names}."))
     _check_chain(links)
     blank = Text("")
     return Group(*(line for part in (*parts, closure_table(closure)) for line in (part, blank)))

@@ -57,7 +57,7 @@ def build_cuts(
         if efficiency >= settings.pass_fail_from:
             model = model_by_fail(name, selection, known)
         else:
-            refuse_poor_fit(fit)
+            refuse_poor_fit(fit, settings.least_fit_p)
             model = model_by_template(name, selection, fit, known)
         cuts.append(Cut(selection, model, known))
     return cuts

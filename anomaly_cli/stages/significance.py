@@ -48,6 +48,7 @@ def plan_significance(run: RunDirectory, config: Config, split: Artifact, scores
     settings = {
         "background_efficiencies": list(config.significance.background_efficiencies),
         "pass_fail_from": config.significance.pass_fail_from,
+        "least_fit_p": config.significance.least_fit_p,
         "toys": config.significance.toys,
         "settings_digest": digest,
     }

@@ -174,6 +174,33 @@ def test_an_injected_signal_is_found_as_large_as_it_is(s, b, m, d, is_pass_fail)
     assert 0.8 < found.std() < 1.2
 
 
+@pytest.mark.parametrize("is_pass_fail", [False, True])
+def test_the_fit_of_pyhf_finds_an_injected_signal_as_large_as_it_is(is_pass_fail):
+    """Counts, control counts and the pass rate fluctuate; signal yield and Z are those of minuit's fit."""
+    rng, s, b, d, n_experiments = np.random.default_rng(14), 60.0, 121.0, 0.03, 100
+    m = 4.0 * b
+    width = CountingModel("SR", 0, m, m / b, {"d": d}, is_pass_fail).width
+    results = [
+        compute_significance(
+            CountingModel(
+                "SR",
+                int(rng.poisson(s + b * np.exp(width * rng.standard_normal()))),
+                float(rng.poisson(m)),
+                m / b,
+                {"d": d},
+                is_pass_fail,
+            )
+        )
+        for _ in range(n_experiments)
+    ]
+    yields, z = (np.array([getattr(r, name) for r in results]) for name in ("signal_yield", "z"))
+    assert abs(yields.mean() - s) < 3 * yields.std() / math.sqrt(n_experiments)
+    assert yields.std() < 25.0
+    asimov = float(signed_root(Experiments(*(np.asarray(x) for x in (s + b, m, m / b, 0.0, width)))))
+    assert z.mean() == pytest.approx(asimov, abs=0.35)
+    assert 0.75 < z.std() < 1.25
+
+
 def test_a_tight_constraint_is_not_stopped_by_default_bounds():
     assert compute_significance(model(450, 121.0, 480.0, 0.0023, 0.05)).z == pytest.approx(15.856, abs=0.01)
     assert compute_significance(model(120, 50.0, (50 / 7) ** 2)).z == pytest.approx(5.481, abs=0.01)

@@ -8,12 +8,16 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pyhf
 import pytest
 import yaml
+from click.testing import CliRunner
 from conftest import FAST, invoke
+from pyhf.cli import cli as pyhf_cli
+from scipy.stats import norm
 from toys import shipped_rows, write_official
 
+from anomaly_cli.analysis.limits import asymptotic_cls
+from anomaly_cli.analysis.profile import Experiments
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
@@ -21,7 +25,10 @@ from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.artifacts.unblinding import append_record
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.report.contents import factor_text
+from anomaly_cli.report.significance import show_p, show_z
 from anomaly_cli.stages.experiments import divide_records
+from anomaly_cli.stages.limits import experiments_of
 
 
 def run_ok(*arguments):
@@ -187,31 +194,137 @@ def test_runs_of_other_events_are_not_combined(fresh, tmp_path, data_file):
     assert "holds other events" in refused.output
 
 
-def test_exports_are_readable_by_their_programs(fresh):
-    run_ok("significance", "limits", "--run", fresh)
-    run_ok("significance", "export", "--run", fresh)
-    folder = fresh / "exports"
+@pytest.fixture(scope="module")
+def complete(measured, tmp_path_factory):
+    """A measured run with everything that is quick to make; not to be changed."""
+    run = Path(shutil.copytree(measured, tmp_path_factory.mktemp("complete") / "run"))
+    for command in ("bump", "limits", "global", "export"):
+        run_ok("significance", command, "--run", run, *(("--processes", "1") if command == "bump" else ()))
+    return run
+
+
+def test_exports_are_readable_by_their_programs(complete):
+    folder = complete / "exports"
     counts = (folder / "counts.csv").read_text().splitlines()
     assert counts[0].startswith("background_efficiency,n_observed,n_expected")
     assert len(counts) == 3
-    assert r"\begin{tabular}" in (folder / "counts.tex").read_text()
     submission = list(yaml.safe_load_all((folder / "hepdata" / "submission.yaml").read_text()))
+    assert [document["name"] for document in submission[1:]] == ["counts", "bump", "limits", "global"]
     for document in submission[1:]:
+        name = document["name"]
         table = yaml.safe_load((folder / "hepdata" / document["data_file"]).read_text())
-        lengths = [len(item["values"]) for part in table.values() for item in part]
-        assert set(lengths) == {2}
-    for path in (folder / "histfactory").glob("*.json"):
-        pyhf.Workspace(json.loads(path.read_text()))
-    refused = invoke("significance", "export", "--run", fresh)
+        lengths = {len(item["values"]) for part in table.values() for item in part}
+        assert lengths == {len((folder / f"{name}.csv").read_text().splitlines()) - 1}
+        assert r"\begin{tabular}" in (folder / f"{name}.tex").read_text()
+    refused = invoke("significance", "export", "--run", complete)
     assert refused.exit_code == 4
     assert "pass --overwrite" in refused.output
 
 
-def test_hepdata_and_hs3_are_valid_where_their_readers_are_installed(fresh):
+def test_every_export_says_which_uncertainties_its_numbers_contain(complete, copied):
+    run_ok("significance", "limits", "--run", copied)
+    run_ok("significance", "export", "--run", copied)
+    without = "WITHOUT closure uncertainty and k-fold over-dispersion"
+    said = {(complete, name): "all uncertainties included" for name in ("counts", "limits", "global")}
+    said |= {(copied, name): without for name in ("counts", "limits")}
+    for (run, name), contents in (said | {(complete, "bump"): "WITHOUT k-fold over-dispersion"}).items():
+        folder = run / "exports"
+        assert all(line.endswith(f",{contents}") for line in (folder / f"{name}.csv").read_text().splitlines()[1:])
+        assert contents in (folder / f"{name}.tex").read_text()
+        submission = yaml.safe_load_all((folder / "hepdata" / "submission.yaml").read_text())
+        assert contents in {document.get("name"): document for document in submission}[name]["description"]
+        table = yaml.safe_load((folder / "hepdata" / f"{name}.yaml").read_text())
+        assert {item["qualifiers"][0]["value"] for item in table["dependent_variables"]} == {contents}
+
+
+def pyhf_command(*arguments):
+    done = CliRunner().invoke(pyhf_cli, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_pyhf_finds_our_numbers_in_every_exported_workspace(complete):
+    folder = complete / "exports" / "histfactory"
+    significance = read_any(complete / "significance.h5").groups["tests"]
+    bump = read_any(complete / "bump.h5").groups["tests"]
+    n_exported = sum(1 for text in bump["workspace"] if text) + len(significance["z"])
+    assert len(list(folder.glob("*.json"))) == n_exported > 2
+    data = experiments_of(significance)
+    for path in folder.glob("*.json"):
+        efficiency = float(path.stem.split("eff")[1].replace("p", "."))
+        tests = bump if path.stem.startswith("bump_") else significance
+        row = tests["background_efficiency"].tolist().index(efficiency)
+        workspace = json.loads(path.read_text())
+        is_bump = tests is bump
+        nominal = bump["signal_error"][row] if is_bump else workspace["channels"][0]["samples"][0]["data"][0]
+        fitted = pyhf_command("fit", path, "--optimizer", "minuit")["mle_parameters"]["mu"][0] * nominal
+        # the bump's workspace is linear in the modes of the background, our fit of it is not
+        error = 0.5 * bump["signal_error"][row] if is_bump else 0.01 * significance["uncertainty"][row]
+        assert fitted == pytest.approx(max(tests["signal_yield"][row], 0.0), abs=error + 0.1)
+        cls = pyhf_command("cls", path, "--optimizer", "minuit")["CLs_obs"]
+        assert 0.0 <= cls <= 1.0
+        if tests is significance:
+            one = Experiments(*(np.asarray(getattr(data, name)[row]) for name in ("n", "m", "tau", "theta0", "width")))
+            assert cls == pytest.approx(float(asymptotic_cls(one, np.full((6, 1), nominal))[0, 0]), abs=2e-3)
+
+
+def test_the_summary_shows_all_that_is_known_and_offers_nothing_twice(complete, copied):
+    output = run_ok("summary", "--run", complete)
+    titles = ("Counting experiment", "Bump hunt at", "upper limits on signal events", "Largest of 2 tests")
+    titles += ("Label permutation", "Validation windows", "Closure uncertainty", "Closure of the template")
+    found = [output.index(title) for title in titles]
+    assert found == sorted(found)
+    following = output.split("Next:")[1]
+    for command in ("permute", "closure", "limits", "bump"):
+        assert f"anomaly significance {command} " not in following
+        assert f"anomaly significance {command} " in run_ok("summary", "--run", copied).split("Next:")[1]
+    shutil.copy(complete / "limits.h5", copied / "limits.h5")
+    other = run_ok("summary", "--run", copied)
+    assert "belongs to another count or to other settings: limits.h5" in " ".join(other.split())
+    assert "upper limits on signal events" not in other
+
+
+def test_a_factor_is_shown_with_its_error_and_from_how_few_permutations(complete):
+    tests = read_any(complete / "significance.h5").groups["tests"]
+    output = " ".join(run_ok("summary", "--run", complete).split())
+    for value, error in zip(tests["overdispersion_measured"], tests["overdispersion_error"], strict=True):
+        shown = f"{value:.2f} +- {error:.2f}"
+        assert (f"1 ({shown}) (few)" if value < 1.0 else f"{shown} (few)") in output
+    row = {"overdispersion": 1.0, "overdispersion_measured": 0.9, "overdispersion_error": 0.2, "n_permutations": 20}
+    assert factor_text(row) == "1 (0.90 +- 0.20)"
+    assert factor_text({**row, "overdispersion": 1.3, "overdispersion_measured": 1.3}) == "1.30 +- 0.20"
+    assert factor_text({**row, "overdispersion": np.nan}) == "not measured"
+
+
+def test_what_no_float_holds_is_shown_as_a_bound():
+    assert show_z(float(norm.isf(np.finfo(float).tiny))) == "> 37.5"
+    assert (show_z(37.4), show_z(41.0), show_z(-1.0)) == ("37.40", "41.00", "-1.00")
+    assert (show_p(0.0), show_p(0.012)) == ("< 2.2e-308", "0.012")
+
+
+@pytest.mark.parametrize("place", ["file", "below"])
+def test_an_output_that_cannot_be_made_is_a_sentence(complete, tmp_path, place):
+    file = tmp_path / "file"
+    file.write_text("")
+    for output in (file if place == "file" else file / "below", Path("/proc/nothing")):
+        refused = invoke("significance", "export", "--run", complete, "--output", output)
+        assert refused.exit_code == 4, refused.output
+        assert "--output" in refused.output
+        assert "Traceback" not in refused.output
+
+
+def test_hepdata_is_valid(complete):
     validator = pytest.importorskip("hepdata_validator.full_submission_validator")
-    run_ok("significance", "export", "--run", fresh)
     checker = validator.FullSubmissionValidator()
-    assert checker.validate(directory=str(fresh / "exports" / "hepdata")), checker.get_messages()
+    assert checker.validate(directory=str(complete / "exports" / "hepdata")), checker.get_messages()
+
+
+def test_cabinetry_finds_our_significance_in_every_exported_count(complete):
+    cabinetry = pytest.importorskip("cabinetry")
+    tests = read_any(complete / "significance.h5").groups["tests"]
+    for z, text in zip(tests["z_asymptotic"], tests["workspace"], strict=True):
+        pdf, data = cabinetry.model_utils.model_and_data(json.loads(str(text)))
+        assert cabinetry.fit.significance(pdf, data).observed_significance == pytest.approx(z, abs=0.02)
 
 
 @pytest.mark.slow
@@ -243,10 +356,9 @@ def test_a_calibration_of_other_settings_is_not_quoted(fresh):
     assert "background-only" not in run_ok("summary", "--run", fresh)
 
 
-def test_hs3_is_parsed_by_its_reader(fresh):
+def test_hs3_is_parsed_by_its_reader(complete):
     pyhs3 = pytest.importorskip("pyhs3")
-    run_ok("significance", "export", "--run", fresh)
-    for path in (fresh / "exports" / "hs3-experimental").glob("*.json"):
+    for path in (complete / "exports" / "hs3-experimental").glob("*.json"):
         workspace = pyhs3.Workspace(**json.loads(path.read_text()))
         assert workspace.analyses
 

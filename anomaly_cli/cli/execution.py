@@ -108,7 +108,7 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
         )
         if kind.name not in done
     ]
-    if not steps:
+    if not steps and not run.exports.exists():
         steps = [(f"anomaly significance export --run {run.path}", "tables and likelihoods for others")]
     return [*steps, *evaluate, (f"anomaly inspect {path}", "what the file holds")]
 

@@ -195,7 +195,8 @@ def permutation_table(permutation: Artifact) -> Table:
         f"Label permutation: {n} permutations{'' if is_blinded else size}",
         ["cut", "std of Z", "mean Z", "Z with true labels", "permutation p"],
         "The std of Z is the k-fold factor; below 1 it is used as 1. Each source is used once, so Z differs from the"
-        " counting experiment's." + (f" Fewer than {FEWEST_PERMUTATIONS}: TOO FEW." if n < FEWEST_PERMUTATIONS else ""),
+        " counting experiment's."
+        + (f" Fewer than {FEWEST_PERMUTATIONS} permutations are TOO FEW." if n < FEWEST_PERMUTATIONS else ""),
     )
     for row in rows:
         table.add_row(

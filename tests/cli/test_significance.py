@@ -16,8 +16,10 @@ from pyhf.cli import cli as pyhf_cli
 from scipy.stats import norm
 from toys import shipped_rows, write_official
 
+from anomaly_cli.analysis.counting import CountingModel, compute_significance
 from anomaly_cli.analysis.limits import asymptotic_cls
 from anomaly_cli.analysis.profile import Experiments
+from anomaly_cli.analysis.toys import toy_p_value
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
@@ -136,6 +138,34 @@ def test_a_limit_on_the_strength_needs_the_injection_study_of_these_settings(fre
     refused = invoke("significance", "limits", "--run", fresh, "--overwrite")
     assert refused.exit_code == 5
     assert "at least 2 pseudo-experiments of each strength" in " ".join(refused.output.split())
+
+
+def test_a_count_of_nothing_has_limits_global_significance_and_exports(copied):
+    """n = 0, and in the second cut m = 0 as well."""
+    made = read_any(copied / "significance.h5")
+    groups = {name: dict(columns) for name, columns in made.groups.items()}
+    tests = groups["tests"]
+    for row, m in enumerate((5.0, 0.0)):
+        nothing = CountingModel(f"SR_{row}", 0, m, 4.0, {"norm": 0.01})
+        found = compute_significance(nothing)
+        toys = toy_p_value(nothing.experiment(), 2000, np.random.default_rng(1))
+        assert toys.p0 > 0.5
+        values = {"test": "template", "n_observed": 0, "n_expected": m / 4, "n_control": m, "transfer": 4.0}
+        values |= {"width": nothing.width, "z": toys.z, "p0": toys.p0, "z_asymptotic": found.z}
+        values |= {"workspace": json.dumps(found.workspace), "signal_yield": found.signal_yield}
+        for name, value in values.items():
+            tests[name] = np.array(tests[name], dtype=object if name in ("test", "workspace") else None)
+            tests[name][row] = value
+    write_artifact(copied / "significance.h5", schema.SIGNIFICANCE, groups, made.provenance)
+    output = run_ok("significance", "limits", "--run", copied)
+    assert "3.0 (toys)" in output
+    limits = read_any(copied / "limits.h5").groups["tests"]
+    assert limits["observed"] == pytest.approx(-np.log(0.05), abs=0.01)
+    assert limits["expected"][1] == pytest.approx(-np.log(0.05), abs=0.01)
+    assert read_any(copied / "limits.h5").groups["tests"]["by_toys"].all()
+    run_ok("significance", "global", "--run", copied)
+    run_ok("significance", "export", "--run", copied)
+    assert "0.0 +- " in run_ok("summary", "--run", copied)
 
 
 def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, tmp_path, data_file):
@@ -275,6 +305,7 @@ def test_the_summary_shows_all_that_is_known_and_offers_nothing_twice(complete, 
     found = [output.index(title) for title in titles]
     assert found == sorted(found)
     following = output.split("Next:")[1]
+    assert "anomaly significance export" not in following
     for command in ("permute", "closure", "limits", "bump"):
         assert f"anomaly significance {command} " not in following
         assert f"anomaly significance {command} " in run_ok("summary", "--run", copied).split("Next:")[1]

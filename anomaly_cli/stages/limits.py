@@ -9,6 +9,7 @@ import numpy as np
 
 from anomaly_cli.analysis.limits import Limits, asymptotic_limits, expected_toy_limits, toy_limit
 from anomaly_cli.analysis.profile import Experiments
+from anomaly_cli.analysis.selection import BoolArray
 from anomaly_cli.analysis.strength import measure_response, strength_limits
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_split, read_template
@@ -72,13 +73,8 @@ def make_limits(
         tests = significance.groups["tests"]
         data = experiments_of(tests)
         asymptotic = asymptotic_limits(data)
-        found = Limits(asymptotic.observed.copy(), asymptotic.expected.copy())
         is_small = (data.n < FEW_OBSERVED) | (data.expected < FEW_EXPECTED) | (data.m < FEW_CONTROL)
-        for index in np.flatnonzero(is_small):
-            resources.progress(Step("limits by toys", int(index), len(is_small)))
-            streams, one = resources.streams("limits"), _one(data, int(index))
-            found.observed[index] = toy_limit(one, TOYS, streams.generator(f"toys/{index}"))
-            found.expected[:, index] = expected_toy_limits(one, TOYS, streams.generator(f"expected/{index}"))
+        found = _by_toys(data, is_small, asymptotic, resources)
         groups: dict[str, dict[str, Any]] = {
             "tests": {
                 "background_efficiency": tests["background_efficiency"],
@@ -98,6 +94,17 @@ def make_limits(
         write_artifact(plan.output, schema.LIMITS, groups, plan.provenance)
 
     return execute(plan, overwrite, make)
+
+
+def _by_toys(data: Experiments, is_small: BoolArray, asymptotic: Limits, resources: Resources) -> Limits:
+    """Return the limits with those of few events by toys."""
+    found, streams = Limits(asymptotic.observed.copy(), asymptotic.expected.copy()), resources.streams("limits")
+    for index in np.flatnonzero(is_small):
+        resources.progress(Step("limits by toys", int(index), len(is_small)))
+        one = _one(data, int(index))
+        found.observed[index] = toy_limit(one, TOYS, streams.generator(f"toys/{index}"))
+        found.expected[:, index] = expected_toy_limits(one, TOYS, streams.generator(f"expected/{index}"))
+    return found
 
 
 def _read_injection(run: RunDirectory, digest: str) -> Artifact | None:

@@ -198,7 +198,8 @@ def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(fresh):
     assert list((fresh / "workspaces").glob("bump_*.json"))
 
 
-def test_the_global_significance_of_one_run_counts_its_cuts(fresh, copied):
+def test_the_global_significance_of_one_run_counts_its_cuts(fresh, finished, tmp_path):
+    copied = Path(shutil.copytree(finished, tmp_path / "bare"))
     output = " ".join(run_ok("significance", "global", "--run", copied).split())
     assert "Largest of 2 tests" in output
     assert "WITHOUT closure uncertainty and k-fold over-dispersion" in output

@@ -112,17 +112,20 @@ class SignificanceSettings:
         background_efficiencies: fractions of the template that the cuts keep.
         pass_fail_from: from this background efficiency on, the data that fail the cut normalise the
             background; below it, the side-band fit.
+        least_fit_p: cuts that the side-band fit normalises are refused where its goodness of fit has a smaller
+            p-value; 0 accepts it, with its uncertainty scaled up.
         toys: pseudo-experiments per p-value.
         measurements: another run directory of the same settings, whose validation windows and permutations
             are used; empty for the run's own.
-        windows: signal-free windows in which closure is validated.
+        windows: signal-free windows in which closure is validated, at least 3.
         window_width: their width in units of the signal region's.
-        permutations: permutations of the labels.
+        permutations: permutations of the labels, at least 5; fewer than 10 are marked as too few.
         resonance_width: relative width of the resonance of the bump hunt.
     """
 
     background_efficiencies: tuple[float, ...] = (0.2, 0.05, 0.01, 0.001)
     pass_fail_from: float = 0.05
+    least_fit_p: float = 0.001
     toys: int = 100_000
     measurements: str = ""
     windows: int = 8
@@ -137,8 +140,10 @@ class SignificanceSettings:
             )
         if len(set(self.background_efficiencies)) < len(self.background_efficiencies):
             raise ConfigError("significance: a background efficiency is named twice; name each once")
-        if self.toys < 1000 or self.windows < 2 or self.permutations < 2:
-            raise ConfigError("significance: needs toys >= 1000, windows >= 2 and permutations >= 2")
+        if self.toys < 1000 or self.windows < 3 or self.permutations < 5:
+            raise ConfigError("significance: needs toys >= 1000, windows >= 3 and permutations >= 5")
+        if not 0.0 <= self.least_fit_p < 1.0:
+            raise ConfigError("significance: needs least_fit_p in [0, 1); 0 accepts every side-band fit")
         if not (0.0 < self.window_width <= 1.0 and 0.0 < self.resonance_width < 0.5 and self.pass_fail_from > 0.0):
             raise ConfigError(
                 "significance: needs window_width in (0, 1], resonance_width in (0, 0.5) and pass_fail_from above 0"

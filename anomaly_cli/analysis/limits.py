@@ -7,13 +7,13 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import norm, poisson, qmc
 
 from anomaly_cli.analysis.profile import Experiments, Profile, fit_background, q_tilde
-from anomaly_cli.analysis.toys import EQUAL, draw
+from anomaly_cli.analysis.toys import EQUAL
 from anomaly_cli.core.folds import FloatArray
 
 LEVEL = 0.05
@@ -22,8 +22,13 @@ BANDS = (2.0, 1.0, 0.0, -1.0, -2.0)
 """Standard deviations of the expected limits, the strongest limit first."""
 STEPS = 45
 """Bisections of an asymptotic limit."""
-TOY_STEPS = 14
+TOY_STEPS = 11
 """Bisections of a limit by toys."""
+N_PREDICTED = 100_000
+"""Draws of the count that is expected before it is known."""
+SMALLEST_TAIL = 1e-300
+LARGEST_RATE = 1e12
+"""Larger expected counts are drawn as this."""
 
 
 @dataclass(frozen=True)
@@ -98,37 +103,63 @@ def _cls(data: Experiments, fitted: Experiments, before: Experiments, signal: Fl
     return np.concatenate([observed[None], expected])
 
 
-def toy_limit(data: Experiments, n_toys: int, generator: np.random.Generator) -> float:
+def toy_limit(data: Experiments, n_draws: int, generator: np.random.Generator) -> float:
     """Return the observed CLs limit of one experiment by toys, the same random numbers at every signal.
 
     Nuisance parameters are fitted to the data at the tested signal for signal + background, and without
-    signal for background alone.
+    signal for background alone. Control counts and constraint terms are drawn (evenly, by Sobol's sequence); over
+    the count, the probability is summed exactly, so that the limit is as good for a rare downward fluctuation as
+    for a usual count.
     """
-    seed = int(generator.integers(2**31))
+    uniform = np.clip(qmc.Sobol(2, seed=generator).random(n_draws), SMALLEST_TAIL, 1.0 - np.finfo(np.float64).eps)
     low, high = 0.0, float(asymptotic_limits(data).observed) * 2.0 + 5.0
-    while _toy_cls(data, high, n_toys, seed) > LEVEL:
+    while _toy_cls(data, high, uniform) > LEVEL:
         high *= 2.0
     for _ in range(TOY_STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if _toy_cls(data, middle, n_toys, seed) > LEVEL else (low, middle)
+        low, high = (middle, high) if _toy_cls(data, middle, uniform) > LEVEL else (low, middle)
     return (low + high) / 2
 
 
-def _toy_cls(data: Experiments, signal: float, n_toys: int, seed: int) -> float:
+def expected_toy_limits(data: Experiments, n_draws: int, generator: np.random.Generator) -> FloatArray:
+    """Return the expected CLs limits of one experiment by toys `(5,)`, strongest first.
+
+    Before the count is known, it scatters about its expectation with Poisson's fluctuation, the control sample's
+    (gamma, given m, as Gamma(m)) and the constraint's. At the quantiles of that distribution that belong to -2 to
+    +2 standard deviations the limit is what `toy_limit` would give for that count, with the same random numbers.
+    """
+    rate = generator.standard_gamma(float(data.m), N_PREDICTED) / float(data.tau)
+    shift = float(data.theta0) + float(data.width) * generator.standard_normal(N_PREDICTED)
+    predicted = generator.poisson(np.minimum(rate * np.exp(shift), LARGEST_RATE))
+    counts = np.quantile(predicted, norm.cdf(-np.array(BANDS)), method="inverted_cdf")
+    seed = int(generator.integers(2**31))
+    limits = {n: toy_limit(replace(data, n=np.asarray(n)), n_draws, np.random.default_rng(seed)) for n in set(counts)}
+    return np.array([limits[n] for n in counts])
+
+
+def _toy_cls(data: Experiments, signal: float, uniform: FloatArray) -> float:
     best = float(data.n - data.expected)
     if best >= signal:
         return 1.0
     q = float(q_tilde(data, np.asarray(signal)))
     tails = []
     for added, fit in ((signal, fit_background(data, signal)), (0.0, fit_background(data))):
-        toys = draw(
-            added + float(fit.background),
-            float(fit.control),
-            float(fit.theta),
-            float(data.width),
-            n_toys,
-            np.random.default_rng(seed),
-        )
-        drawn = Experiments(toys[0], toys[1], data.tau, toys[2], data.width)
-        tails.append(float((q_tilde(drawn, np.asarray(signal)) >= q - EQUAL).mean()))
-    return tails[0] / max(tails[1], 1.0 / n_toys)
+        m = poisson.ppf(uniform[:, 0], float(fit.control)) if fit.control > 0.0 else np.zeros(len(uniform))
+        theta0 = float(fit.theta) + float(data.width) * norm.ppf(uniform[:, 1])
+        largest = _largest_count(Experiments(np.zeros(len(m)), m, data.tau, theta0, data.width), signal, q)
+        tails.append(float(poisson.cdf(largest, added + float(fit.background)).mean()))
+    return tails[0] / max(tails[1], SMALLEST_TAIL)
+
+
+def _largest_count(drawn: Experiments, signal: float, q: float) -> FloatArray:
+    """Return the largest count of each experiment at which the statistic, which falls with the count, is at least q.
+
+    It is -1 where there is none.
+    """
+    low, high = np.full(len(drawn.m), -1.0), np.ceil(drawn.expected + signal)  # there, the statistic is 0
+    while (high - low > 1.0).any():
+        middle = np.floor((low + high) / 2)
+        is_reached = q_tilde(replace(drawn, n=np.maximum(middle, 0.0)), np.asarray(signal)) >= q - EQUAL
+        is_reached |= middle < 0.0
+        low, high = np.where(is_reached, middle, low), np.where(is_reached, high, middle)
+    return low

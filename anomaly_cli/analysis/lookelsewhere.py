@@ -12,15 +12,17 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 from scipy.special import ndtri_exp
 from scipy.stats import norm
 
 from anomaly_cli.core.folds import FloatArray, IntArray
 
+NO_EVENTS = np.zeros(0, dtype=np.int64)
 REFERENCE_LEVEL = 0.5
 """Level at which up-crossings are counted."""
 
@@ -33,11 +35,21 @@ class SelectedEvents:
         observed: ids of observed events that pass.
         template: keys of template events that pass; equal keys mean the same event.
         transfer: template events per expected background event.
+        statistical_share: variance of the excess from counts over all of it; the rest (closure, k-fold, side-band
+            fit) is taken as independent between tests.
+        fail_weight: where the events that fail are the control sample, background events expected to pass for each
+            of them; else 0, and the next two are not used.
+        observed_all: ids of observed events before the cut.
+        template_all: keys of template events before the cut.
     """
 
     observed: npt.NDArray[np.int64]
     template: npt.NDArray[np.int64]
     transfer: float
+    statistical_share: float = 1.0
+    fail_weight: float = 0.0
+    observed_all: npt.NDArray[np.int64] = field(default_factory=lambda: NO_EVENTS)
+    template_all: npt.NDArray[np.int64] = field(default_factory=lambda: NO_EVENTS)
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,9 @@ class GlobalResult:
         z_local: its local significance.
         index: which test.
         p_global: from the copula.
-        error: its statistical error.
+        error: its statistical error; 0 where no draw had two tests above the threshold, so that the bound of
+            Bonferroni is reached.
+        z_global: its significance, also where p_global is too small for a float.
         gross_vitells: from up-crossings, summed over cuts.
         sidak: for independent tests.
         n_effective: independent tests that would give p_global.
@@ -58,24 +72,53 @@ class GlobalResult:
     index: int
     p_global: float
     error: float
+    z_global: float
     gross_vitells: float
     sidak: float
     n_effective: float
 
 
 def overlap_correlation(selections: Sequence[SelectedEvents]) -> FloatArray:
-    """Return the correlation `(t, t)` of the excesses n - m/tau from shared observed and template events."""
-    t = len(selections)
-    covariance = np.zeros((t, t))
-    for i, first in enumerate(selections):
-        for j, second in enumerate(selections[: i + 1]):
-            observed = len(np.intersect1d(first.observed, second.observed, assume_unique=True))
-            template = len(np.intersect1d(first.template, second.template, assume_unique=True))
-            covariance[i, j] = covariance[j, i] = observed + template / (first.transfer * second.transfer)
+    """Return the correlation `(t, t)` of the excesses from shared observed and template events.
+
+    An excess is a sum over events: 1 for one that passes, -1/transfer for a template event that does. Where failing
+    events are the control sample, they enter with -w, w the fail weight, and template events that fail with
+    w/transfer. Covariances are sums over shared events, and total variances hold what is not shared besides.
+    """
+    observed = _covariance(selections, [s.observed for s in selections], [s.observed_all for s in selections])
+    template = _covariance(selections, [s.template for s in selections], [s.template_all for s in selections])
+    transfer = np.array([s.transfer for s in selections])
+    covariance = observed + template / np.outer(transfer, transfer)
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
-    correlation: FloatArray = covariance / np.outer(scale, scale)
+    share = np.sqrt([s.statistical_share for s in selections])
+    correlation: FloatArray = covariance / np.outer(scale, scale) * np.outer(share, share)
     np.fill_diagonal(correlation, 1.0)
     return correlation
+
+
+def _covariance(
+    selections: Sequence[SelectedEvents],
+    passing: Sequence[npt.NDArray[np.int64]],
+    everything: Sequence[npt.NDArray[np.int64]],
+) -> FloatArray:
+    """Return the covariance `(t, t)` of the weighted sums over events: weight 1 if passing, -w if failing."""
+    weight = np.array([s.fail_weight for s in selections])
+    shared = _overlaps([*passing, *(ids if w else NO_EVENTS for ids, w in zip(everything, weight, strict=True))])
+    t = len(selections)
+    pass_pass, pass_all, all_all = shared[:t, :t], shared[:t, t:], shared[t:, t:]
+    # 1 if passing and -w if failing is (1 + w) if passing, and -w for all
+    mixed = np.outer(1.0 + weight, weight) * pass_all
+    covariance: FloatArray = np.outer(1.0 + weight, 1.0 + weight) * pass_pass - mixed - mixed.T
+    return covariance + np.outer(weight, weight) * all_all
+
+
+def _overlaps(sets: Sequence[npt.NDArray[np.int64]]) -> FloatArray:
+    """Return how many ids each pair of sets shares `(k, k)`; the ids of a set differ."""
+    ids, columns = np.unique(np.concatenate(sets), return_inverse=True)
+    rows = np.repeat(np.arange(len(sets)), [len(item) for item in sets])
+    incidence = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(sets), len(ids)))
+    shared: FloatArray = (incidence @ incidence.T).toarray()
+    return shared
 
 
 def global_p_value(
@@ -96,21 +139,31 @@ def global_p_value(
     t, best = len(z), int(np.argmax(z))
     z_max = float(z[best])
     p_local = float(norm.sf(z_max))
-    field = _draw(correlation, n_draws, generator)
+    drawn = _draw(correlation, n_draws, generator)
     forced = generator.integers(t, size=n_draws)
     rows = np.arange(n_draws)
     log_p = norm.logsf(z_max)
     above = -ndtri_exp(log_p + np.log(1.0 - generator.random(n_draws)))
-    shifted = field + (above - field[rows, forced])[:, None] * correlation[forced]
+    shifted = drawn + (above - drawn[rows, forced])[:, None] * correlation[forced]
     shifted[rows, forced] = above
     weight = 1.0 / np.maximum((shifted >= z_max).sum(axis=1), 1)
-    p_global = min(t * p_local * float(weight.mean()), 1.0)
+    log_global = min(float(log_p) + np.log(t * weight.mean()), 0.0)
+    p_global = float(np.exp(log_global))
     error = t * p_local * float(weight.std()) / np.sqrt(n_draws)
     sidak = -np.expm1(t * np.log1p(-p_local)) if p_local < 1.0 else 1.0
-    crossings = sum(_up_crossings(field[:, cuts == cut]) for cut in np.unique(cuts))
+    crossings = sum(_up_crossings(drawn[:, cuts == cut]) for cut in np.unique(cuts))
     vitells = len(np.unique(cuts)) * p_local + crossings * np.exp(-(z_max**2 - REFERENCE_LEVEL**2) / 2)
     n_effective = np.log1p(-min(p_global, 1 - 1e-12)) / np.log1p(-p_local) if 0.0 < p_local < 1.0 else 1.0
-    return GlobalResult(z_max, best, p_global, float(error), min(float(vitells), 1.0), float(sidak), float(n_effective))
+    return GlobalResult(
+        z_local=z_max,
+        index=best,
+        p_global=p_global,
+        error=float(error),
+        z_global=float(-ndtri_exp(log_global)),
+        gross_vitells=min(float(vitells), 1.0),
+        sidak=float(sidak),
+        n_effective=float(n_effective),
+    )
 
 
 def _draw(correlation: FloatArray, n: int, generator: np.random.Generator) -> FloatArray:
@@ -120,7 +173,7 @@ def _draw(correlation: FloatArray, n: int, generator: np.random.Generator) -> Fl
     return drawn
 
 
-def _up_crossings(field: FloatArray) -> float:
+def _up_crossings(values: FloatArray) -> float:
     """Return the mean number of up-crossings of the reference level along the tests."""
-    is_above = field > REFERENCE_LEVEL
+    is_above = values > REFERENCE_LEVEL
     return float((~is_above[:, :-1] & is_above[:, 1:]).sum(axis=1).mean())

@@ -141,12 +141,18 @@ def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window]
     return fit
 
 
-def refuse_poor_fit(fit: MassFit) -> None:
+def refuse_poor_fit(fit: MassFit, least_p: float = 0.0) -> None:
     """Refuse a fit that does not describe its side-bands.
 
     Raises:
-        PhysicsError: where chi2 per degree of freedom exceeds 10.
+        PhysicsError: where chi2 per degree of freedom exceeds 10, or the goodness of fit falls below `least_p`.
     """
+    if fit.p_value < least_p and fit.chi2 <= WORST_FIT * fit.ndf:
+        raise PhysicsError(
+            f"the side-band mass fit is poor (p = {fit.p_value:.1e}, below {least_p:g}); narrow the side-bands with"
+            " --side-bands, count only cuts that need no fit with --background-efficiencies 0.2,0.05, or accept it with"
+            " its uncertainty scaled up: --set significance.least_fit_p=0"
+        )
     if fit.chi2 > WORST_FIT * fit.ndf > 0:
         raise PhysicsError(
             f"the side-band mass fit is poor (chi2 of {fit.chi2:.0f} for {fit.ndf} degrees of freedom), so its yield in"

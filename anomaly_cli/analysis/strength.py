@@ -71,7 +71,7 @@ def measure_response(injected: IntArray, selected: IntArray) -> Response:
     )
 
 
-def strength_limits(data: Experiments, response: Response, toy_ratio: float = 1.0) -> FloatArray:
+def strength_limits(data: Experiments, response: Response, toy_ratio: FloatArray | float = 1.0) -> FloatArray:
     """Return 95 % CLs limits on the strength of one experiment `(6,)`: observed, five expected, strongest first.
 
     Infinite where the largest strength of the study is not excluded.
@@ -79,12 +79,11 @@ def strength_limits(data: Experiments, response: Response, toy_ratio: float = 1.
     Args:
         data: the experiment (arrays of shape ()).
         response: what a strength yields.
-        toy_ratio: the observed limit on the yield by toys over the asymptotic one; the observed CLs is taken at
-            yields divided by it.
+        toy_ratio: limits on the yield by toys over the asymptotic ones `(6,)`; CLs is taken at yields divided by it.
     """
     grid = np.linspace(0.0, response.strength[-1], STEPS + 1)[1:]
     yields = np.broadcast_to(response.yields(grid)[:, None, :], (len(_NODES), 6, STEPS)).copy()
-    yields[:, 0] /= toy_ratio
+    yields /= np.broadcast_to(toy_ratio, 6)[:, None]
     weight = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
     cls = sum(w * asymptotic_cls(data, y) for w, y in zip(weight, yields, strict=True))
     return np.array([_last_crossing(grid, row) for row in np.asarray(cls)])

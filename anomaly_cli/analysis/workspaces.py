@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LEAST_BOUND = 30.0
 """pyhf's default bound of 5 standard deviations binds where a tight uncertainty absorbs an excess."""
+SMALLEST_RATE = 1e-10
+"""pyhf's default lower bound of a template rate."""
 
 
 def build_workspace(model: CountingModel) -> dict[str, Any]:
@@ -37,7 +39,10 @@ def _one_channel(model: CountingModel) -> dict[str, Any]:
     nuisances = _nuisances(model, model.name, 1.0)
     background = {"name": "background", "data": [model.n_expected], "modifiers": [statistics, *nuisances]}
     channels = {model.name: ([_signal(model), background], float(model.n_observed))}
-    return assemble("counting", channels, [_poi(model), *_alphas(model, nuisances)])
+    # the null fit has gamma = (m + n - b) / m; pyhf's default bound of 10 would bind where n is large beside m
+    largest = 10.0 + 2.0 * (model.n_observed + model.n_control) / model.n_control
+    template = {"name": statistics["name"], "inits": [1.0], "bounds": [[SMALLEST_RATE, largest]]}
+    return assemble("counting", channels, [_poi(model), template, *_alphas(model, nuisances)])
 
 
 def _on_off(model: CountingModel) -> dict[str, Any]:
@@ -65,7 +70,8 @@ def _pass_fail(model: CountingModel) -> dict[str, Any]:
         model.name: ([_signal(model), passing], float(model.n_observed)),
         f"{model.name}_fail": ([failing], float(model.n_control)),
     }
-    norm_range = {"name": norm["name"], "inits": [1.0], "bounds": [[0.0, 10.0]]}
+    largest = 10.0 + 2.0 * model.n_observed / max(model.n_control, 1.0)
+    norm_range = {"name": norm["name"], "inits": [1.0], "bounds": [[0.0, largest]]}
     return assemble("counting", channels, [_poi(model), norm_range, *_alphas(model, nuisances)])
 
 

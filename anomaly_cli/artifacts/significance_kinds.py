@@ -19,6 +19,11 @@ MASS_FIT = {
 }
 
 
+MEASURED = {
+    "closure_uncertainty": Column("f8", "t", "", "relative, of the count; NaN where not measured"),
+    "overdispersion": Column("f8", "t", "", "k-fold factor of the count; NaN where not measured"),
+}
+"""What a table needs to say which uncertainties its numbers contain."""
 EFFICIENCY = Column("f8", "t", "", "fraction of the template that the cut keeps, as asked")
 
 
@@ -29,7 +34,7 @@ def per_test(**columns: Column) -> dict[str, Column]:
 
 SIGNIFICANCE = Kind(
     "significance",
-    2,
+    3,
     "counts after each cut, their expectation and their significance",
     "anomaly significance",
     {
@@ -53,8 +58,11 @@ SIGNIFICANCE = Kind(
                 "closure_uncertainty": Column("f8", "t", "", "relative; NaN where not measured"),
                 "is_closure_transferred": Column("b1", "t", "", "whether it was taken from looser cuts"),
                 "overdispersion": Column(
-                    "f8", "t", "", "k-fold factor on the standard deviation; NaN where not measured"
+                    "f8", "t", "", "k-fold factor on the standard deviation, at least 1; NaN where not measured"
                 ),
+                "overdispersion_measured": Column("f8", "t", "", "the factor as measured; may be below 1"),
+                "overdispersion_error": Column("f8", "t", "", "its statistical error"),
+                "n_permutations": Column("i8", "t", "", "permutations that it comes from; 0 where not measured"),
                 "signal_yield": Column("f8", "t", "", "fitted signal events after the cut"),
                 "z": Column("f8", "t", "", "local one-sided significance from toys; negative for a deficit"),
                 "p0": Column("f8", "t", "", "local one-sided p-value from toys"),
@@ -225,7 +233,7 @@ BUMP = Kind(
 
 LIMITS = Kind(
     "limits",
-    1,
+    2,
     "95 % CLs upper limits on signal events after each cut",
     "anomaly significance limits",
     {
@@ -233,8 +241,10 @@ LIMITS = Kind(
             per_test(
                 observed=Column("f8", "t", "", "observed limit on signal events after the cut; quoted"),
                 observed_asymptotic=Column("f8", "t", "", "the same, asymptotic"),
-                by_toys=Column("b1", "t", "", "whether `observed` comes from toys"),
+                by_toys=Column("b1", "t", "", "whether `observed` and `expected` come from toys"),
                 expected=Column("f8", "t,b", "", "pre-fit expected limits at -2, -1, 0, +1, +2 standard deviations"),
+                expected_asymptotic=Column("f8", "t,b", "", "the same, asymptotic"),
+                **MEASURED,
             ),
             "one row per cut",
         ),
@@ -252,7 +262,7 @@ LIMITS = Kind(
 
 GLOBAL = Kind(
     "global",
-    1,
+    2,
     "global significance of the largest excess of a scan",
     "anomaly significance global",
     {
@@ -261,10 +271,13 @@ GLOBAL = Kind(
                 low=Column("f8", "t", "GeV", "lower edge of the signal region"),
                 high=Column("f8", "t", "GeV", "upper edge"),
                 z=Column("f8", "t", "", "local significance"),
+                **MEASURED,
             ),
             "all tests",
         ),
-        "correlation": Group({"matrix": Column("f8", "t,t", "", "from shared events")}, "between the tests"),
+        "correlation": Group(
+            {"matrix": Column("f8", "t,t", "", "shared statistical variance over total variance")}, "between the tests"
+        ),
         "result": Group(
             {
                 "test": Column("i8", "", "", "row of the largest excess"),

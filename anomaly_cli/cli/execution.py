@@ -11,11 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import read_split
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
+from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.summary import summarise_run
 from anomaly_cli.stages.frame import Outcome, Resources, State, append_log, save_config
 
@@ -90,18 +93,24 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     path = run.artifact(schema.SIGNIFICANCE)
     has_truth = run.artifact(schema.TRUTH).exists()
     evaluate = [(f"anomaly evaluate --run {run.path}", "significance improvement (uses truth)")] if has_truth else []
+    if run.artifact(schema.EVALUATION).exists():
+        evaluate = []
     if not path.exists():
         return [(f"anomaly run --run {run.path} --unblind", "looks at the signal region, and records that"), *evaluate]
-    measure = [
-        (f"anomaly significance {command} --run {run.path}", f"measures {what}: minutes")
+    done, _ = find_results(run, read_split(run), read_artifact(path, schema.SIGNIFICANCE))
+    steps = [
+        (f"anomaly significance {command} --run {run.path}", what)
         for kind, command, what in (
-            (schema.PERMUTATION, "permute", "over-dispersion"),
-            (schema.VALIDATION, "closure", "the closure uncertainty"),
+            (schema.PERMUTATION, "permute", "measures over-dispersion: minutes"),
+            (schema.VALIDATION, "closure", "measures the closure uncertainty: minutes"),
+            (schema.BUMP, "bump", "a second search, without the template: minutes"),
+            (schema.LIMITS, "limits", "upper limits on the signal after each cut"),
         )
-        if not run.artifact(kind).exists()
+        if kind.name not in done
     ]
-    limits = (f"anomaly significance limits --run {run.path}", "upper limits on the signal after each cut")
-    return [*measure, limits, *evaluate, (f"anomaly inspect {path}", "what the file holds")]
+    if not steps and not run.exports.exists():
+        steps = [(f"anomaly significance export --run {run.path}", "tables and likelihoods for others")]
+    return [*steps, *evaluate, (f"anomaly inspect {path}", "what the file holds")]
 
 
 def run_stages(directory: Path, config: Config, makers: list[Maker], overwrite: bool, quiet: bool) -> RunDirectory:

@@ -19,9 +19,12 @@ Parameters = ParamSpec("Parameters")
 INTERRUPTED = 130
 TERMINATED = "terminated (time limit or cancelled)"
 REFUSED = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE}
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG),
+        *(errno.ESTALE, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+    }
 )
-"""What a file system refuses for reasons that are not ours."""
+"""What a file system refuses for reasons that are not ours, or because an output cannot lie where it is to be."""
 _interrupts: list[str] = []
 """Why this process is to stop."""
 

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from rich.text import Text
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_split
+from anomaly_cli.artifacts.contents import read_split, read_template
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import read_artifact
+from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.cli.execution import Maker, run_stages, show
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
@@ -33,9 +33,9 @@ from anomaly_cli.stages.experiments import Job
 from anomaly_cli.stages.frame import Resources, append_log
 from anomaly_cli.stages.limits import make_limits
 from anomaly_cli.stages.measurements import configured_digest
-from anomaly_cli.stages.permutation import make_permutation
+from anomaly_cli.stages.permutation import make_permutation, plan_permutation
 from anomaly_cli.stages.scan_significance import make_global
-from anomaly_cli.stages.significance import make_significance
+from anomaly_cli.stages.significance import make_significance, plan_significance, read_scores, run_digest
 from anomaly_cli.stages.validation import make_validation
 
 Number = TypeVar("Number", int, float)
@@ -45,19 +45,39 @@ FAST_METHOD = {"base_epochs": 2, "transport_epochs": 1}
 
 def count(directory: Path, config: Config, overwrite: bool, quiet: bool, look: bool) -> None:
     """Count and print the tables."""
-    _look(directory, config, look)
+    _look(directory, look, lambda run, split: _count_digest(run, split, config))
     run = run_stages(directory, config, [make_significance], overwrite, quiet)
     _show_counts(run)
 
 
-def _look(directory: Path, config: Config, look: bool) -> None:
-    """Unblind, if asked, and say whose data are looked at."""
+def _look(directory: Path, look: bool, find_digest: Callable[[RunDirectory, Artifact], str]) -> None:
+    """Unblind, if asked, and say whose data are looked at; nothing is recorded before the artifacts are known to fit.
+
+    Args:
+        directory: of the run.
+        look: whether to unblind.
+        find_digest: returns the settings digest that is looked at, from artifacts that it has checked.
+    """
     run = RunDirectory(directory)
     split = read_split(run)
     if look:
-        unblind(run, split, configured_digest(split, config))
+        unblind(run, split, find_digest(run, split))
     if split.groups["origin"]["has_truth"]:
         show(Text("Pseudo-data with truth labels: not blinded."))
+
+
+def _count_digest(run: RunDirectory, split: Artifact, config: Config) -> str:
+    plan = plan_significance(run, config, split, read_scores(run, split))
+    return str(plan.provenance.settings["settings_digest"])
+
+
+def _hunt_digest(run: RunDirectory, split: Artifact) -> str:
+    return run_digest(split, read_template(run, split), read_scores(run, split))
+
+
+def _permutation_digest(run: RunDirectory, split: Artifact, config: Config) -> str:
+    plan = plan_permutation(run, config, split, read_template(run, split))
+    return str(plan.provenance.settings["settings_digest"])
 
 
 def _show_counts(run: RunDirectory) -> None:
@@ -76,7 +96,7 @@ def measure_closure(directory: Path, config: Config, overwrite: bool, quiet: boo
 
 def measure_overdispersion(directory: Path, config: Config, overwrite: bool, quiet: bool, look: bool) -> None:
     """Permute labels, print the result, and count again where that is allowed."""
-    _look(directory, config, look)
+    _look(directory, look, lambda run, split: _permutation_digest(run, split, config))
     run = run_stages(directory, config, [make_permutation], overwrite, quiet)
     show(report.permutation_table(read_artifact(run.artifact(schema.PERMUTATION), schema.PERMUTATION)))
     _recount(run, config, quiet)
@@ -93,7 +113,7 @@ def _recount(run: RunDirectory, config: Config, quiet: bool) -> None:
 
 def hunt(directory: Path, config: Config, overwrite: bool, quiet: bool, look: bool) -> None:
     """Run the bump hunt and print it."""
-    _look(directory, config, look)
+    _look(directory, look, _hunt_digest)
     run = run_stages(directory, config, [make_bump_hunt], overwrite, quiet)
     for part in report.bump_tables(read_artifact(run.artifact(schema.BUMP), schema.BUMP)):
         show(part)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import RenderableType
@@ -12,12 +14,23 @@ from rich.text import Text
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.report.contents import (
+    FEWEST_PERMUTATIONS,
+    NOT_MEASURED,
+    contents_of,
+    describe,
+    factor_text,
+    missing_uncertainties,
+)
 from anomaly_cli.report.tables import make_table, percent, rows_of
 
-NOT_MEASURED = "not measured"
 DOUBTFUL_FIT = 0.01
 """A side-band fit with a smaller p-value is pointed out."""
 
+SMALLEST_P = sys.float_info.min
+"""The smallest probability that a float holds in full precision."""
+LARGEST_Z = 37.5194
+"""Its one-sided significance."""
 SMALLEST_SHOWN = 0.01
 """Smaller probabilities are shown as smaller than this."""
 
@@ -26,14 +39,9 @@ def significance_tables(significance: Artifact, calibration: Artifact | None = N
     """Return the side-band expectation, one row per cut, and what is known about the calibration."""
     fit = significance.groups["mass_fit"]
     rows = rows_of(significance.groups["tests"])
-    missing = [
-        name
-        for name, key in (("closure uncertainty", "closure_uncertainty"), ("k-fold over-dispersion", "overdispersion"))
-        if any(math.isnan(row[key]) for row in rows)
-    ]
-    contents = f"WITHOUT {' and '.join(missing)}" if missing else "all uncertainties included"
+    missing = missing_uncertainties(significance.groups["tests"])
     table = make_table(
-        f"Counting experiment; local, {contents}",
+        f"Counting experiment; local, {describe(missing)}",
         ["cut", "expected", "observed", "Z", "p0", "Z (pyhf)", "Z_Bi"],
         "Z and p0 from pseudo-experiments, Z (pyhf) asymptotic, Z_Bi conservative.",
     )
@@ -42,10 +50,10 @@ def significance_tables(significance: Artifact, calibration: Artifact | None = N
             percent(row["background_efficiency"]),
             f"{row['n_expected']:.1f} +- {row['uncertainty']:.1f}",
             str(row["n_observed"]),
-            f"{row['z']:.2f}",
-            f"{row['p0']:.2g}",
-            f"{row['z_asymptotic']:.2f}",
-            "" if math.isinf(row["z_binomial"]) else f"{row['z_binomial']:.2f}",
+            show_z(row["z"]),
+            show_p(row["p0"]),
+            show_z(row["z_asymptotic"]),
+            "" if math.isinf(row["z_binomial"]) else show_z(row["z_binomial"]),
         )
     expectation = Text(
         f"Side-band fit: {float(fit['n_expected']):.0f} +- {float(fit['uncertainty']):.0f} background events expected"
@@ -70,20 +78,32 @@ def uncertainty_table(rows: list[dict[str, Any]]) -> Table:
         "Relative uncertainties of the expectation",
         ["cut", "template", "side-bands", "closure", "k-fold factor", "folds alike"],
         "side-bands: of their fit; 'fail' where the events that fail the cut normalise instead. (t): transferred from"
-        " looser cuts. folds alike: probability that folds of one pass rate scatter as much.",
+        " looser cuts. k-fold factor: one measured below 1 is used as 1; (few): from fewer than"
+        f" {FEWEST_PERMUTATIONS} permutations, too few. folds alike: probability that folds of one pass rate scatter as"
+        " much.",
     )
     for row in rows:
-        closure, factor = row["closure_uncertainty"], row["overdispersion"]
+        closure = row["closure_uncertainty"]
         mark = " (t)" if row["is_closure_transferred"] else ""
         table.add_row(
             percent(row["background_efficiency"]),
             _share(row["template_uncertainty"]),
             "fail" if row["test"] == "pass/fail" else _share(row["norm_uncertainty"]),
             NOT_MEASURED if math.isnan(closure) else _share(closure) + mark,
-            NOT_MEASURED if math.isnan(factor) else f"{factor:.2f}",
+            factor_text(row),
             f"{row['fold_p']:.2f}" if row["fold_p"] >= SMALLEST_SHOWN else f"<{SMALLEST_SHOWN}",
         )
     return table
+
+
+def show_z(z: float) -> str:
+    """Return a significance as text; at the smallest probability that a float holds it is only a bound."""
+    return "> 37.5" if abs(z - LARGEST_Z) < 1e-3 else f"{z:.2f}"
+
+
+def show_p(p: float) -> str:
+    """Return a probability as text."""
+    return f"< {SMALLEST_P:.1e}" if p <= SMALLEST_P else f"{p:.2g}"
 
 
 def _share(value: float) -> str:
@@ -174,7 +194,9 @@ def permutation_table(permutation: Artifact) -> Table:
     table = make_table(
         f"Label permutation: {n} permutations{'' if is_blinded else size}",
         ["cut", "std of Z", "mean Z", "Z with true labels", "permutation p"],
-        "Each source is used once, so Z differs from the counting experiment's.",
+        "The std of Z is the k-fold factor; below 1 it is used as 1. Each source is used once, so Z differs from the"
+        " counting experiment's."
+        + (f" Fewer than {FEWEST_PERMUTATIONS} permutations are TOO FEW." if n < FEWEST_PERMUTATIONS else ""),
     )
     for row in rows:
         table.add_row(
@@ -191,9 +213,11 @@ def bump_tables(bump: Artifact) -> list[RenderableType]:
     """Return the bump hunt and what may fake a bump, one row per cut."""
     resonance = bump.groups["resonance"]
     found = make_table(
-        f"Bump hunt at {float(resonance['mass']) / 1000:.3g} TeV, width {float(resonance['width']):.0f} GeV; local",
+        f"Bump hunt at {float(resonance['mass']) / 1000:.3g} TeV, width {float(resonance['width']):.0f} GeV; local,"
+        f" {contents_of(bump)}",
         ["cut", "events", "signal", "Z", "p0 (toys)", "parameters", "fit p"],
-        "parameters: of the smooth part. fit p: goodness of fit without signal.",
+        "parameters: of the smooth part. fit p: goodness of fit without signal. Signal-region events take part in the"
+        " training and scatter more for it (k-fold factor), side-band events do not; the fit leaves that out.",
     )
     checks = make_table(
         "Sculpting",
@@ -229,9 +253,10 @@ def limits_tables(limits: Artifact) -> list[RenderableType]:
     """Return the upper limits, one row per cut: on events after the cut, and on the strength where it is known."""
     headers = ["cut", "observed", "expected", "68 % of cases", "95 % of cases"]
     yields = make_table(
-        "95 % CLs upper limits on signal events after the cut",
+        f"95 % CLs upper limits on signal events after the cut, {contents_of(limits)}",
         headers,
-        "Expected before the fit to the data, without signal. (toys): from pseudo-experiments.",
+        "Expected before the fit to the data, without signal. (toys): observed and expected from pseudo-experiments;"
+        " few counts are possible then, so expected limits may coincide.",
     )
     for row in rows_of(limits.groups["tests"]):
         observed = f"{row['observed']:.1f}" + (" (toys)" if row["by_toys"] else "")
@@ -240,7 +265,7 @@ def limits_tables(limits: Artifact) -> list[RenderableType]:
         missing = "A limit on the strength of the signal needs the efficiency as a function of the strength"
         return [yields, Text(f"{missing}: 'anomaly significance inject-scan' measures it.")]
     strengths = make_table(
-        "95 % CLs upper limits on signal events over the whole spectrum, before any cut",
+        f"95 % CLs upper limits on signal events over the whole spectrum, before any cut, {contents_of(limits)}",
         headers,
         "The yield of each strength and its spread over trainings are from the injection study."
         if limits.provenance.settings["signal_efficiencies"] == []
@@ -268,26 +293,23 @@ def global_table(result: Artifact) -> Table:
     best = tests[int(found["test"])]
     table = make_table(
         f"Largest of {len(tests)} tests: {best['low'] / 1000:.4g}-{best['high'] / 1000:.4g} TeV,"
-        f" {percent(best['background_efficiency'])}",
+        f" {percent(best['background_efficiency'])}; {contents_of(result)}",
         ["", "p", "Z"],
         f"Worth {float(found['n_effective']):.1f} independent tests.",
     )
-    local = 0.5 * math.erfc(float(found["z_local"]) / math.sqrt(2.0))
-    table.add_row("local", f"{local:.2g}", f"{float(found['z_local']):.2f}")
-    table.add_row(
-        "global",
-        f"{float(found['p_global']):.2g} +- {float(found['p_global_error']):.1g}",
-        f"{float(found['z_global']):.2f}",
-    )
-    table.add_row("global, Gross-Vitells", f"{float(found['p_gross_vitells']):.2g}", "")
-    table.add_row("global, Sidak (independent)", f"{float(found['p_sidak']):.2g}", "")
+    values = {name: float(value) for name, value in found.items()}
+    error = f" +- {values['p_global_error']:.1g}" if values["p_global_error"] > 0.0 else ""
+    table.add_row("local", show_p(0.5 * math.erfc(values["z_local"] / math.sqrt(2.0))), show_z(values["z_local"]))
+    table.add_row("global", f"{show_p(values['p_global'])}{error}", show_z(values["z_global"]))
+    table.add_row("global, Gross-Vitells", show_p(values["p_gross_vitells"]), "")
+    table.add_row("global, Sidak (independent)", show_p(values["p_sidak"]), "")
     return table
 
 
 def injection_table(injection: Artifact) -> Table:
     """Return found significance and limits against the injected signal."""
     table = make_table(
-        "Injection study: mean (spread) over pseudo-experiments",
+        f"Injection study: mean (spread) over pseudo-experiments, {contents_of(injection)}",
         ["injected", "cut", "runs", "Z", "limit", "selected"],
         "Limit: on signal events after the cut. Selected: share of all injected events that passes; its change with"
         " the strength is why a constant efficiency gives no limit on the signal.",
@@ -307,3 +329,18 @@ def injection_table(injection: Artifact) -> Table:
             share,
         )
     return table
+
+
+def result_tables(result: Artifact) -> list[RenderableType]:
+    """Return the tables of a further result of a run that has been counted."""
+    tables: dict[str, Callable[[Artifact], RenderableType | list[RenderableType]]] = {
+        schema.BUMP.name: bump_tables,
+        schema.LIMITS.name: limits_tables,
+        schema.GLOBAL.name: global_table,
+        schema.PERMUTATION.name: permutation_table,
+        schema.VALIDATION.name: validation_tables,
+        schema.CALIBRATION.name: calibration_tables,
+        schema.INJECTION.name: injection_table,
+    }
+    made = tables[result.kind.name](result)
+    return made if isinstance(made, list) else [made]

@@ -14,8 +14,10 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.artifacts.unblinding import require_record
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.report.significance import read_calibration, significance_tables
+from anomaly_cli.report.contents import find_results
+from anomaly_cli.report.significance import result_tables, significance_tables
 from anomaly_cli.report.tables import make_table, rows_of
 
 REGION_NAMES = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
@@ -31,11 +33,19 @@ def summarise_run(run: RunDirectory) -> RenderableType:
     is_blinded = not run.artifact(schema.SIGNIFICANCE).exists()
     parts: list[RenderableType] = [_title(split, template), region_table(run, split, is_blinded)]
     if is_blinded:
-        parts.append(Text("The signal region is blinded: pass --unblind to count, which is recorded.", style="bold"))
+        counting = f"'anomaly significance --unblind --run {run.path}' counts, and that is recorded."
+        parts.append(Text(f"The signal region is blinded: {counting}", style="bold"))
     else:
         significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
         links.append((significance, scores))
-        parts += significance_tables(significance, read_calibration(run, significance))
+        require_record(run, split, significance)
+        parts += significance_tables(significance)
+        results, others = find_results(run, split, significance)
+        for result in results.values():
+            parts += result_tables(result)
+        if others:
+            names = ", ".join(run.artifact(kind).name for kind in others)
+            parts.append(Text(f"Not shown, since it belongs to another count or to other settings: {names}."))
     _check_chain(links)
     blank = Text("")
     return Group(*(line for part in (*parts, closure_table(closure)) for line in (part, blank)))

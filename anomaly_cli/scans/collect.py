@@ -19,6 +19,7 @@ from anomaly_cli.core.windows import parse_window
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory
 from anomaly_cli.scans.parts import Point
 from anomaly_cli.scans.results import read_result
+from anomaly_cli.stages.scan_significance import statistical_share
 
 STAGE, VERSION = "scan", 2
 MOST_TEMPLATE_EVENTS = 10**10
@@ -176,6 +177,7 @@ def _selected(position: int, point: Point, result: Artifact, n_rows: int) -> _Se
             groups[name]["event_id"][groups[name]["test"] == test] for name in ("selected", "selected_template")
         )
         transfer = float(tests["n_template"][test] / max(tests["n_expected"][test], 1e-9))
-        selections.append(SelectedEvents(observed, template + position * MOST_TEMPLATE_EVENTS, transfer))
+        keys, share = template + position * MOST_TEMPLATE_EVENTS, statistical_share(tests, test)
+        selections.append(SelectedEvents(observed, keys, transfer, share))
     rows = range(n_rows, n_rows + len(selections))
     return _Selected(point, position, str(groups["events"]["identity"]), tests, selections, rows)

@@ -1,35 +1,34 @@
 """Blinding: nobody reads scores or counts of the signal region of real data before saying so.
 
 Observed data without truth labels are blinded until `--unblind` is given; pseudo-data with labels are
-not. Every unblinding is recorded beside the artifacts: who, when, which events, which windows, which
-settings. Each record carries the hash of those before it, so a record cannot be taken away unnoticed.
+not. Every unblinding is recorded beside the artifacts (`artifacts/unblinding.py`): who, when, which events, which
+windows, which settings.
 """
 
 from __future__ import annotations
 
 import datetime
 import getpass
-import hashlib
-import json
 import platform
-from typing import Any
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split, read_template
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import canonical_json
-from anomaly_cli.artifacts.store import Artifact, write_files
-from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, append_record, find_record, read_records
+from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.stages.measurements import settings_digest
 
 
 def is_blinded(run: RunDirectory, split: Artifact, digest: str) -> bool:
     """Return whether the signal region may not be looked at yet, with these settings."""
-    if split.groups["origin"]["has_truth"]:
-        return False
-    return not any(
-        record["split"] == split.digest and record["settings_digest"] == digest for record in read_records(run)
-    )
+    return not split.groups["origin"]["has_truth"] and find_record(run, split, digest) is None
+
+
+def permission(run: RunDirectory, split: Artifact, digest: str) -> dict[str, str]:
+    """Return the record that allows to look, as an input of what is made by looking."""
+    found = None if split.groups["origin"]["has_truth"] else find_record(run, split, digest)
+    return {INPUT: found or NOT_NEEDED}
 
 
 def hides_region(run: RunDirectory, artifact: Artifact) -> bool:
@@ -63,49 +62,27 @@ def require_unblinded(run: RunDirectory, split: Artifact, digest: str) -> None:
     if is_blinded(run, split, digest):
         raise ConfigError(
             f"the signal region {read_regions(split).sr.text} TeV of {split.path} is blinded for these settings;"
-            " pass --unblind to look at it, which is recorded in unblinding.json"
+            f" 'anomaly significance --unblind --run {run.path}' looks at it, which is recorded in unblinding.json"
         )
 
 
 def unblind(run: RunDirectory, split: Artifact, digest: str) -> None:
-    """Record that the signal region is looked at, unless that is recorded or the data are pseudo-data."""
-    if not is_blinded(run, split, digest):
-        return
-    records = read_records(run)
-    records.append(
-        {
-            "user": _user(),
-            "host": platform.node(),
-            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "windows_tev": {name: window.text for name, window in read_regions(split).named().items()},
-            "split": split.digest,
-            "settings_digest": digest,
-            "previous": _hash(records),
-        }
-    )
-    write_files({run.unblinding: json.dumps(records, indent=1).encode()})
-
-
-def read_records(run: RunDirectory) -> list[dict[str, Any]]:
-    """Return all unblindings so far.
+    """Record that the signal region is looked at, unless that is recorded or the data are pseudo-data.
 
     Raises:
-        ArtifactError: where the record was changed.
+        ArtifactError: where earlier records were changed or taken away.
     """
-    if not run.unblinding.exists():
-        return []
-    try:
-        records: list[dict[str, Any]] = json.loads(run.unblinding.read_text(encoding="utf-8"))
-        is_whole = all(record["previous"] == _hash(records[:index]) for index, record in enumerate(records))
-    except (OSError, ValueError, KeyError, TypeError):
-        is_whole = False
-    if not is_whole:
-        raise ArtifactError(f"{run.unblinding}: was changed by hand; restore it, it may only grow")
-    return records
-
-
-def _hash(records: list[dict[str, Any]]) -> str:
-    return hashlib.sha256(canonical_json(records).encode()).hexdigest()
+    if not is_blinded(run, split, digest):
+        return
+    content = {
+        "user": _user(),
+        "host": platform.node(),
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "windows_tev": {name: window.text for name, window in read_regions(split).named().items()},
+        "split": split.digest,
+        "settings_digest": digest,
+    }
+    append_record(run, split, content)
 
 
 def _user() -> str:

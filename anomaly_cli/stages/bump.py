@@ -36,7 +36,7 @@ from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import Regions
-from anomaly_cli.stages.blinding import require_unblinded
+from anomaly_cli.stages.blinding import permission, require_unblinded
 from anomaly_cli.stages.counting import loosest_first
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.scoring import Contest, score
@@ -49,7 +49,11 @@ TOYS = 1000
 FEWEST_EXCEEDANCES = 25
 """With fewer pseudo-experiments above the observed value, only the asymptotic p-value is quoted."""
 LARGEST_DISAGREEMENT = 0.1
-"""Largest difference in z between pyhf and the fit; a likelihood that differs more is not exported."""
+"""Largest difference in z between pyhf and the fit; a likelihood that differs more is not exported.
+
+The workspace is linear in the modes of the background, the fit exponential: with thousands of events both agree to
+0.02 to 0.05, with a few hundred, as after tight cuts, to 0.1, which is a tenth of what the data fluctuate by.
+"""
 PASS_RATE_BINS = 8
 """Mass bins in the signal region in which the template's pass rate should be flat."""
 
@@ -81,7 +85,7 @@ def make_bump_hunt(run: RunDirectory, config: Config, resources: Resources, over
         "toys": TOYS,
         "settings_digest": digest,
     }
-    inputs = {"split": split.digest, "scores": scores.digest}
+    inputs = {"split": split.digest, "scores": scores.digest, **permission(run, split, digest)}
     plan = Plan(STAGE, run.artifact(schema.BUMP), Provenance(STAGE, VERSION, settings, config.seed, inputs))
 
     def make() -> None:

@@ -54,7 +54,7 @@ def build_cuts(
     for efficiency in settings.background_efficiencies:
         selection = select(observed, template, efficiency)
         if efficiency < settings.pass_fail_from:
-            refuse_poor_fit(fit)
+            refuse_poor_fit(fit, settings.least_fit_p)
         known = measured.get(efficiency, Measured())
         cuts.append(Cut(selection, build_model(selection, fit, fit.window, settings.pass_fail_from, known), known))
     return cuts

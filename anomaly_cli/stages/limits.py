@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.limits import Limits, asymptotic_limits, toy_limit
+from anomaly_cli.analysis.limits import Limits, asymptotic_limits, expected_toy_limits, toy_limit
 from anomaly_cli.analysis.profile import Experiments
+from anomaly_cli.analysis.selection import BoolArray
 from anomaly_cli.analysis.strength import measure_response, strength_limits
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_split, read_template
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.significance_kinds import MEASURED
 from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact, write_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
@@ -26,11 +28,11 @@ from anomaly_cli.stages.counting import loosest_first
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.significance import columns_of, read_significance
 
-STAGE, VERSION = "limits", 1
-TOYS = 20_000
-"""Pseudo-experiments per tested signal."""
+STAGE, VERSION = "limits", 2
+TOYS = 1024
+"""Control counts and constraint terms drawn per tested signal; over the count the probability is summed."""
 FEW_OBSERVED, FEW_EXPECTED, FEW_CONTROL = 5, 10.0, 30.0
-"""Below any of these, the asymptotic limit is off by up to 40 %, and toys are used."""
+"""Below any of these, asymptotic limits are off by up to 40 %, and toys are used, for expected ones too."""
 
 
 def make_limits(
@@ -70,29 +72,39 @@ def make_limits(
     def make() -> None:
         tests = significance.groups["tests"]
         data = experiments_of(tests)
-        found = asymptotic_limits(data)
-        observed = found.observed.copy()
+        asymptotic = asymptotic_limits(data)
         is_small = (data.n < FEW_OBSERVED) | (data.expected < FEW_EXPECTED) | (data.m < FEW_CONTROL)
-        for index in np.flatnonzero(is_small):
-            resources.progress(Step("limits by toys", int(index), len(observed)))
-            generator = resources.streams("limits").generator(f"toys/{index}")
-            observed[index] = toy_limit(_one(data, int(index)), TOYS, generator)
+        found = _by_toys(data, is_small, asymptotic, resources)
         groups: dict[str, dict[str, Any]] = {
             "tests": {
                 "background_efficiency": tests["background_efficiency"],
-                "observed": observed,
-                "observed_asymptotic": found.observed,
+                "observed": found.observed,
+                "observed_asymptotic": asymptotic.observed,
                 "by_toys": is_small,
                 "expected": found.expected.T,
+                "expected_asymptotic": asymptotic.expected.T,
+                **{name: tests[name] for name in MEASURED},
             }
         }
         if signal_efficiencies:
-            groups["strength"] = _fixed_strengths(tests, observed, found, np.array(signal_efficiencies))
+            groups["strength"] = _fixed_strengths(tests, found, np.array(signal_efficiencies))
         elif injection is not None:
-            groups["strength"] = _studied_strengths(tests, data, observed / found.observed, injection)
+            ratio = np.vstack([found.observed / asymptotic.observed, found.expected / asymptotic.expected])
+            groups["strength"] = _studied_strengths(tests, data, ratio, injection)
         write_artifact(plan.output, schema.LIMITS, groups, plan.provenance)
 
     return execute(plan, overwrite, make)
+
+
+def _by_toys(data: Experiments, is_small: BoolArray, asymptotic: Limits, resources: Resources) -> Limits:
+    """Return the limits with those of few events by toys."""
+    found, streams = Limits(asymptotic.observed.copy(), asymptotic.expected.copy()), resources.streams("limits")
+    for index in np.flatnonzero(is_small):
+        resources.progress(Step("limits by toys", int(index), len(is_small)))
+        one = _one(data, int(index))
+        found.observed[index] = toy_limit(one, TOYS, streams.generator(f"toys/{index}"))
+        found.expected[:, index] = expected_toy_limits(one, TOYS, streams.generator(f"expected/{index}"))
+    return found
 
 
 def _read_injection(run: RunDirectory, digest: str) -> Artifact | None:
@@ -116,17 +128,17 @@ def _check_efficiencies(efficiencies: Sequence[float], significance: Artifact, t
         raise ConfigError(f"--signal-efficiencies: name {n_tests} numbers in (0, 1], one for each cut of the count")
 
 
-def _fixed_strengths(tests: Arrays, observed: FloatArray, found: Limits, efficiencies: FloatArray) -> dict[str, Any]:
+def _fixed_strengths(tests: Arrays, found: Limits, efficiencies: FloatArray) -> dict[str, Any]:
     return {
         "background_efficiency": tests["background_efficiency"],
-        "observed": observed / efficiencies,
+        "observed": found.observed / efficiencies,
         "expected": (found.expected / efficiencies).T,
-        "largest": np.full(len(observed), np.inf),
+        "largest": np.full(len(efficiencies), np.inf),
     }
 
 
 def _studied_strengths(tests: Arrays, data: Experiments, ratio: FloatArray, injection: Artifact) -> dict[str, Any]:
-    """Return limits on the strength of the cuts that were studied, the ratio being that of toys to asymptotics."""
+    """Return limits on the strength of the cuts that were studied; ratio `(6, t)`: toys over asymptotics."""
     studied = loosest_first(np.unique(injection.groups["tests"]["background_efficiency"]).tolist())
     experiments = injection.groups["experiments"]
     rows = []
@@ -135,7 +147,7 @@ def _studied_strengths(tests: Arrays, data: Experiments, ratio: FloatArray, inje
             response = measure_response(
                 experiments["n_injected"], experiments["n_signal"][:, studied.index(efficiency)]
             )
-            limits = strength_limits(_one(data, index), response, float(ratio[index]))
+            limits = strength_limits(_one(data, index), response, ratio[:, index])
             rows.append(
                 {
                     "background_efficiency": efficiency,

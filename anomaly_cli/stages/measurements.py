@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,21 @@ def configured_digest(split: Artifact, config: Config) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
+class Factor:
+    """A k-fold factor as it was measured.
+
+    Attributes:
+        value: standard deviation of Z over permutations; may be below 1, which is used as 1.
+        error: its statistical error.
+        n_permutations: how many permutations it comes from.
+    """
+
+    value: float = math.nan
+    error: float = math.nan
+    n_permutations: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Measurements:
     """What has been measured for a configuration.
 
@@ -66,11 +82,13 @@ class Measurements:
         closure: closure uncertainty by background efficiency.
         overdispersion: k-fold factor by background efficiency, at least 1.
         inputs: digests of the artifacts that it comes from.
+        factors: the k-fold factors as they were measured.
     """
 
     closure: Mapping[float, Nonclosure]
     overdispersion: Mapping[float, float]
     inputs: Mapping[str, str]
+    factors: Mapping[float, Factor] = dataclasses.field(default_factory=dict)
 
     def of(self, efficiency: float) -> Measured:
         """Return what is known for a cut; NaN for what is not."""
@@ -93,18 +111,18 @@ def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measure
             f"--measurements {named}: holds no validation.h5 or permutation.h5 of these settings; measure there with"
             " 'anomaly significance closure' and 'anomaly significance permute'"
         )
-    overdispersion: dict[float, float] = {}
-    if permutation is not None:
-        tests = permutation.groups["tests"]
-        overdispersion = {
-            float(efficiency): max(1.0, float(value))
-            for efficiency, value in zip(tests["background_efficiency"], tests["overdispersion"], strict=True)
-        }
+    factors = _factors(permutation) if permutation is not None else {}
+    overdispersion = {efficiency: max(1.0, factor.value) for efficiency, factor in factors.items()}
     closure = closure_by_efficiency(validation.groups["counts"], overdispersion) if validation else {}
     found = {"validation": validation, "permutation": permutation}
-    return Measurements(
-        closure, overdispersion, {name: item.digest if item else "none" for name, item in found.items()}
-    )
+    inputs = {name: item.digest if item else "none" for name, item in found.items()}
+    return Measurements(closure, overdispersion, inputs, factors)
+
+
+def _factors(permutation: Artifact) -> dict[float, Factor]:
+    tests, n = permutation.groups["tests"], len(permutation.groups["permutations"]["z"])
+    columns = (tests[name].tolist() for name in ("background_efficiency", "overdispersion", "overdispersion_error"))
+    return {efficiency: Factor(value, error, n) for efficiency, value, error in zip(*columns, strict=True)}
 
 
 def _read_matching(run: RunDirectory, kind: Kind, digest: str) -> Artifact | None:

@@ -10,7 +10,7 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -25,16 +25,16 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, write_artifact
 from anomaly_cli.classifiers import kfold
 from anomaly_cli.config import Config
-from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods.base import Training
-from anomaly_cli.stages.blinding import is_blinded
+from anomaly_cli.stages.blinding import is_blinded, permission
 from anomaly_cli.stages.counting import loosest_first
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.measurements import configured_digest
+from anomaly_cli.stages.measurements import configured_digest, settings_digest
 from anomaly_cli.stages.search import scored
 from anomaly_cli.stages.template import configured_method
 
@@ -42,15 +42,25 @@ STAGE, VERSION = "permutation", 2
 
 
 def plan_permutation(run: RunDirectory, config: Config, split: Artifact, template: Artifact) -> Plan:
-    """Return the plan of the label permutation."""
+    """Return the plan of the label permutation.
+
+    Raises:
+        ArtifactError: where the template has other settings than the configuration.
+    """
     digest = configured_digest(split, config)
+    classifier = {**asdict(config.classifier), "threads": config.threads}
+    if settings_digest(split, template.provenance.settings, classifier) != digest:
+        raise ArtifactError(
+            f"{template.path}: was made with other settings than the configuration's, so its over-dispersion would be"
+            " filed under the wrong ones; run 'anomaly template --overwrite' first"
+        )
     settings = {
         "background_efficiencies": loosest_first(config.significance.background_efficiencies),
         "permutations": config.significance.permutations,
         "is_blinded": is_blinded(run, split, digest),
         "settings_digest": digest,
     }
-    inputs = {"split": split.digest, "template": template.digest}
+    inputs = {"split": split.digest, "template": template.digest, **permission(run, split, digest)}
     provenance = Provenance(STAGE, VERSION, settings, config.seed, inputs)
     return Plan(STAGE, run.artifact(schema.PERMUTATION), provenance)
 

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from anomaly_cli.analysis.lookelsewhere import SelectedEvents, global_p_value, overlap_correlation
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import Artifact, write_artifact
+from anomaly_cli.artifacts.significance_kinds import MEASURED
+from anomaly_cli.artifacts.store import Arrays, Artifact, write_artifact
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.windows import Window
 from anomaly_cli.stages.blinding import require_unblinded
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.significance import read_significance
+from anomaly_cli.stages.significance import read_scores, read_significance
 
-STAGE, VERSION = "global", 1
+STAGE, VERSION = "global", 2
 EVENT_SETTINGS = ("inject", "reserve")
 """Settings of the split that decide which events there are."""
 
@@ -31,6 +31,7 @@ EVENT_SETTINGS = ("inject", "reserve")
 class _Searched:
     window: Window
     significance: Artifact
+    scores: Artifact
 
 
 def make_global(directories: Sequence[Path], seed: int, resources: Resources, overwrite: bool, output: Path) -> Outcome:
@@ -65,6 +66,7 @@ def make_global(directories: Sequence[Path], seed: int, resources: Resources, ov
                 "low": [run.window.low for run, _ in tests],
                 "high": [run.window.high for run, _ in tests],
                 "z": z,
+                **{name: np.concatenate([run.significance.groups["tests"][name] for run in runs]) for name in MEASURED},
             },
             "correlation": {"matrix": correlation},
             "result": {
@@ -72,7 +74,7 @@ def make_global(directories: Sequence[Path], seed: int, resources: Resources, ov
                 "z_local": found.z_local,
                 "p_global": found.p_global,
                 "p_global_error": found.error,
-                "z_global": float(norm.isf(found.p_global)),
+                "z_global": found.z_global,
                 "p_gross_vitells": found.gross_vitells,
                 "p_sidak": found.sidak,
                 "n_effective": found.n_effective,
@@ -87,7 +89,7 @@ def _read(run: RunDirectory) -> _Searched:
     split = read_split(run)
     significance = read_significance(run)
     require_unblinded(run, split, str(significance.provenance.settings["settings_digest"]))
-    return _Searched(read_regions(split).sr, significance)
+    return _Searched(read_regions(split).sr, significance, read_scores(run, split))
 
 
 def _check_same_events(runs: Sequence[RunDirectory]) -> None:
@@ -111,6 +113,25 @@ def _selection(position: int, run: _Searched, index: int) -> SelectedEvents:
     if not len(observed) and not len(template):
         raise ArtifactError(f"{run.significance.path}: test {position} selects nothing; leave its cut out")
     # template events are shared between the cuts of one run only: their key holds the window
-    key = template + round(run.window.low) * 10**10
-    transfer = float(groups["tests"]["n_template"][index] / max(groups["tests"]["n_expected"][index], 1e-9))
-    return SelectedEvents(observed, key, transfer)
+    shift = round(run.window.low) * 10**10
+    tests = groups["tests"]
+    transfer = float(tests["n_template"][index] / max(tests["n_expected"][index], 1e-9))
+    share = statistical_share(tests, index)
+    if tests["test"][index] != "pass/fail":
+        return SelectedEvents(observed, template + shift, transfer, share)
+    observed_all, template_all = (run.scores.groups[name]["event_id"] for name in ("observed", "template"))
+    fail_weight = 1.0 / float(tests["transfer"][index])
+    return SelectedEvents(observed, template + shift, transfer, share, fail_weight, observed_all, template_all + shift)
+
+
+def statistical_share(tests: Arrays, index: int) -> float:
+    """Return which share of the variance of a test's excess is from counting events; the rest is in its model only.
+
+    Where the statistics of a pass/fail cut's template are not kept, they count among the rest.
+    """
+    b, uncertainty, transfer = (float(tests[name][index]) for name in ("n_expected", "uncertainty", "transfer"))
+    counted = b + b / transfer
+    if "test" in tests and tests["test"][index] == "pass/fail":
+        counted += (b * (1.0 + 1.0 / transfer) * float(tests["template_uncertainty"][index])) ** 2
+    total = b + uncertainty**2
+    return min(counted / total, 1.0) if total > 0.0 else 1.0

@@ -17,13 +17,14 @@ from anomaly_cli.artifacts.contents import read_split, read_template
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, encode_artifact, read_artifact, write_files
+from anomaly_cli.artifacts.unblinding import require_record
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.progress import Step
-from anomaly_cli.stages.blinding import require_unblinded
+from anomaly_cli.stages.blinding import permission, require_unblinded
 from anomaly_cli.stages.counting import Cut, build_cuts, fold_heterogeneity, scored_events
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.measurements import Measurements, find_measurements, settings_digest
+from anomaly_cli.stages.measurements import Factor, Measurements, find_measurements, settings_digest
 from anomaly_cli.stages.template import fit_side_bands, mass_fit_columns
 
 STAGE, VERSION = "significance", 3
@@ -37,6 +38,7 @@ class _Test:
     z_binomial: float
     fold_p: float
     is_transferred: bool
+    factor: Factor
 
 
 def plan_significance(run: RunDirectory, config: Config, split: Artifact, scores: Artifact) -> Plan:
@@ -46,10 +48,11 @@ def plan_significance(run: RunDirectory, config: Config, split: Artifact, scores
     settings = {
         "background_efficiencies": list(config.significance.background_efficiencies),
         "pass_fail_from": config.significance.pass_fail_from,
+        "least_fit_p": config.significance.least_fit_p,
         "toys": config.significance.toys,
         "settings_digest": digest,
     }
-    inputs = {"split": split.digest, "scores": scores.digest, **measurements.inputs}
+    inputs = {"split": split.digest, "scores": scores.digest, **measurements.inputs, **permission(run, split, digest)}
     provenance = Provenance(STAGE, VERSION, settings, config.seed, inputs)
     return Plan(STAGE, run.artifact(schema.SIGNIFICANCE), provenance)
 
@@ -128,6 +131,7 @@ def _run_tests(
                 float(binomial_significance(experiment)),
                 fold_heterogeneity(cut.selection, observed),
                 bool(closure and closure.is_transferred),
+                measurements.factors.get(efficiency, Factor()),
             )
         )
         resources.progress(Step("significance: pyhf and toys", done + 1, len(cuts)))
@@ -172,6 +176,9 @@ def _row(test: _Test) -> dict[str, Any]:
         "closure_uncertainty": test.cut.measured.closure,
         "is_closure_transferred": test.is_transferred,
         "overdispersion": test.cut.measured.overdispersion,
+        "overdispersion_measured": test.factor.value,
+        "overdispersion_error": test.factor.error,
+        "n_permutations": test.factor.n_permutations,
         "signal_yield": result.signal_yield,
         "z": test.toys.z,
         "p0": test.toys.p0,
@@ -215,10 +222,11 @@ def read_significance(run: RunDirectory) -> Artifact:
     """Return the significance artifact of a run, checked to belong to its scores.
 
     Raises:
-        ArtifactError: where it was made from other scores.
+        ArtifactError: where it was made from other scores, or the unblinding that it needed is not recorded.
     """
     significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
     scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES, groups=())
     if significance.provenance.inputs["scores"] != scores.digest:
         raise ArtifactError(f"{significance.path}: was made from other scores; run 'anomaly significance --overwrite'")
+    require_record(run, read_split(run), significance)
     return significance

@@ -143,7 +143,7 @@ def test_absurd_numbers_are_refused_in_a_sentence(n, m, tau, relative, sentence)
 @given(st.integers(0, 5000), st.floats(0.5, 3000.0), st.floats(2.0, 1e5), st.floats(0.0005, 0.2), st.floats(0.0, 0.2))
 @settings(max_examples=40, deadline=None)
 def test_pyhf_and_the_closed_form_agree(n, b, m, d_norm, d_closure):
-    n = min(n, round(3 * b + 10))
+    n = min(n, round(30 * b + 100))
     result = compute_significance(model(n, b, m, d_norm, d_closure))
     assert result.z == pytest.approx(max(result.z_closed_form, 0.0), abs=0.01)
 
@@ -174,9 +174,52 @@ def test_an_injected_signal_is_found_as_large_as_it_is(s, b, m, d, is_pass_fail)
     assert 0.8 < found.std() < 1.2
 
 
+@pytest.mark.parametrize("is_pass_fail", [False, True])
+def test_the_fit_of_pyhf_finds_an_injected_signal_as_large_as_it_is(is_pass_fail):
+    """Counts, control counts and the pass rate fluctuate; signal yield and Z are those of minuit's fit."""
+    rng, s, b, d, n_experiments = np.random.default_rng(14), 60.0, 121.0, 0.03, 100
+    m = 4.0 * b
+    width = CountingModel("SR", 0, m, m / b, {"d": d}, is_pass_fail).width
+    results = [
+        compute_significance(
+            CountingModel(
+                "SR",
+                int(rng.poisson(s + b * np.exp(width * rng.standard_normal()))),
+                float(rng.poisson(m)),
+                m / b,
+                {"d": d},
+                is_pass_fail,
+            )
+        )
+        for _ in range(n_experiments)
+    ]
+    yields, z = (np.array([getattr(r, name) for r in results]) for name in ("signal_yield", "z"))
+    assert abs(yields.mean() - s) < 3 * yields.std() / math.sqrt(n_experiments)
+    assert yields.std() < 25.0
+    asimov = float(signed_root(Experiments(*(np.asarray(x) for x in (s + b, m, m / b, 0.0, width)))))
+    assert z.mean() == pytest.approx(asimov, abs=0.35)
+    assert 0.75 < z.std() < 1.25
+
+
 def test_a_tight_constraint_is_not_stopped_by_default_bounds():
     assert compute_significance(model(450, 121.0, 480.0, 0.0023, 0.05)).z == pytest.approx(15.856, abs=0.01)
     assert compute_significance(model(120, 50.0, (50 / 7) ** 2)).z == pytest.approx(5.481, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("n", "b", "m"), [(15, 0.25, 1.0), (60, 1.0, 4.0), (100, 1.0, 4.0), (2000, 1.0, 0.5), (300, 0.1, 40.0)]
+)
+@pytest.mark.parametrize("d_closure", [0.0, 0.2])
+def test_far_more_events_than_the_template_expects_are_counted(n, b, m, d_closure):
+    """The template's rate then rises by more than pyhf's default bound of 10 allows."""
+    result = compute_significance(model(n, b, m, 0.01, d_closure))
+    assert result.z == pytest.approx(result.z_closed_form, abs=0.01)
+
+
+def test_nearly_all_events_may_pass():
+    test = CountingModel("SR", 3000, 90.0, 4.0, {"closure": 0.1}, is_pass_fail=True)
+    result = compute_significance(test)
+    assert result.z == pytest.approx(result.z_closed_form, abs=0.01)
 
 
 def test_a_deficit_has_no_significance_but_keeps_its_sign_in_closed_form():

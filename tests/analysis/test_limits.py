@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyhf
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from anomaly_cli.analysis.counting import CountingModel
-from anomaly_cli.analysis.limits import asymptotic_limits, toy_limit
+from anomaly_cli.analysis.limits import asymptotic_limits, expected_toy_limits, toy_limit
 from anomaly_cli.analysis.profile import Experiments, fit_background, q_tilde
 from anomaly_cli.analysis.workspaces import build_workspace
 
@@ -46,13 +49,36 @@ def test_expected_limits_are_those_before_the_fit():
 @pytest.mark.parametrize(("n", "b", "factor"), [(0, 1.2, 1.28), (0, 0.25, 1.42), (3, 1.2, 1.0), (40, 40.0, 1.0)])
 def test_toys_correct_the_asymptotic_limit_where_nothing_is_seen(n, b, factor):
     data = CountingModel("SR", n, 4 * b, 4.0, {"norm": 0.01}).experiment()
-    ratio = toy_limit(data, 20_000, np.random.default_rng(1)) / float(asymptotic_limits(data).observed)
+    ratio = toy_limit(data, 1024, np.random.default_rng(1)) / float(asymptotic_limits(data).observed)
     assert ratio == pytest.approx(factor, abs=0.05)
+
+
+@pytest.mark.parametrize("b", [0.25, 1.2, 3.5])
+def test_expected_limits_by_toys_are_those_of_pseudo_experiments_without_signal(b):
+    """Quantiles over many counts drawn, each count's limit from other random numbers."""
+    m, d = 40 * b, 0.05
+    data = CountingModel("SR", 0, m, 40.0, {"norm": d}).experiment()
+    rng = np.random.default_rng(3)
+    counts = rng.poisson(b * np.exp(d * rng.standard_normal(400_000)) * rng.gamma(m, size=400_000) / m)
+    quantiles = [
+        toy_limit(replace(data, n=np.asarray(float(n))), 1024, np.random.default_rng(100 + int(n)))
+        for n in np.quantile(counts, norm.cdf([-2, -1, 0, 1, 2]), method="inverted_cdf")
+    ]
+    found = expected_toy_limits(data, 1024, np.random.default_rng(1))
+    assert found == pytest.approx(quantiles, rel=0.02)
+    assert found[0] > 2.99  # nothing seen excludes three events, whatever was expected
+    assert asymptotic_limits(data).expected[0] < 2.6
+
+
+def test_the_limit_hardly_depends_on_the_random_numbers():
+    data = CountingModel("SR", 90, 25.0, 0.25, {"norm": 0.1}).experiment()
+    limits = [toy_limit(data, 1024, np.random.default_rng(seed)) for seed in range(4)]
+    assert np.ptp(limits) < 0.02 * np.mean(limits)
 
 
 def test_nothing_seen_excludes_three_events():
     data = CountingModel("SR", 0, 5.0, 4.0, {}).experiment()
-    assert toy_limit(data, 20_000, np.random.default_rng(1)) == pytest.approx(3.0, abs=0.15)
+    assert toy_limit(data, 1024, np.random.default_rng(1)) == pytest.approx(-np.log(0.05), abs=0.01)
 
 
 @given(st.integers(0, 300), st.floats(0.0, 400.0), st.floats(0.3, 10.0), st.floats(0.0, 0.3))

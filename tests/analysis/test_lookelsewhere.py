@@ -27,6 +27,46 @@ def test_nested_selections_have_the_root_of_their_ratio_as_correlation():
     assert found[0, 1] == pytest.approx(0.1)
 
 
+def test_cuts_whose_control_sample_fails_are_less_correlated():
+    """Binomial: (e2 - e1 e2) / sqrt(e1 (1 - e1) e2 (1 - e2)), for data and template alike."""
+    everything = np.arange(100_000)
+    loose, tight = everything[:20_000], everything[:5000]
+    found = overlap_correlation(
+        [
+            SelectedEvents(loose, loose, 1.0, 1.0, 0.2 / 0.8, everything, everything),
+            SelectedEvents(tight, tight, 1.0, 1.0, 0.05 / 0.95, everything, everything),
+            SelectedEvents(everything[:1000], everything[:1000], 1.0),
+        ]
+    )
+    assert found[0, 1] == pytest.approx((0.05 - 0.01) / np.sqrt(0.16 * 0.0475))
+    # n2 - B2 is independent of what fails the loose cut: covariance 0.01 of variances 0.2 / 0.8 and 0.01
+    assert found[0, 2] == pytest.approx(0.01 / np.sqrt(0.25 * 0.01))
+
+
+def test_closure_of_its_own_makes_tests_more_independent():
+    """Against pseudo-experiments: pass rates off by an independent factor in each of two nested cuts."""
+    rng, n, closure = np.random.default_rng(2), 100_000, 0.05
+    tight, rest = rng.poisson(900, n), rng.poisson(2100, n)
+    b = np.array([3000.0, 900.0])
+    counts = np.stack([tight + rest, tight], axis=1) + closure * b * rng.standard_normal((n, 2))
+    total = b + (closure * b) ** 2
+    z_max = ((counts - b) / np.sqrt(total)).max(axis=1)
+    ids = np.arange(3000)
+    pairs = zip((ids, ids[:900]), b / total, strict=True)
+    correlation = overlap_correlation([SelectedEvents(selected, NONE, 1.0, share) for selected, share in pairs])
+    assert correlation[0, 1] < 0.25  # it would be 0.55 without closure
+    for z in (2.0, 2.5):
+        toys = np.mean(z_max >= z)
+        found = global_p_value(np.full(2, z), correlation, np.array([0, 1]), rng)
+        assert found.p_global == pytest.approx(toys, rel=0.05)
+
+
+def test_a_probability_below_any_float_has_a_significance():
+    found = global_p_value(np.array([45.0, 1.0]), np.eye(2), np.zeros(2, dtype=int), np.random.default_rng(1))
+    assert found.p_global == 0.0
+    assert 44.9 < found.z_global < 45.0
+
+
 def test_the_copula_agrees_with_pseudo_experiments():
     """Sliding windows and nested cuts: Poisson counts in cells of mass and score, summed to tests."""
     rng = np.random.default_rng(1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from iminuit import Minuit
@@ -8,8 +10,11 @@ from toys import REGIONS
 
 from anomaly_cli.analysis import mass_fit
 from anomaly_cli.analysis.mass_fit import fit_mass_spectrum, refuse_poor_fit
+from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.config import SignificanceSettings
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.windows import Window
+from anomaly_cli.stages.counting import build_cuts
 
 
 def dijet_masses(n: int, seed: int) -> np.ndarray:
@@ -105,6 +110,22 @@ def test_the_uncertainty_of_a_poor_fit_is_scaled_up():
         found.misfit_scale * np.hypot(found.uncertainty_statistical, found.uncertainty_function)
     )
     assert fit(dijet_masses(60_000, 1)).misfit_scale == 1.0
+    refuse_poor_fit(found)
+    with pytest.raises(PhysicsError, match=r"significance\.least_fit_p=0"):
+        refuse_poor_fit(found, 0.001)
+
+
+def test_only_cuts_that_the_side_bands_normalise_need_a_good_fit():
+    rng = np.random.default_rng(1)
+    poor = fit(np.repeat(dijet_masses(60_000, 1), 5))
+    observed = ScoredEvents(*(np.arange(1000),) * 2, np.ones(1000), np.zeros(1000, dtype=int), rng.random(1000))
+    template = replace(observed, score=rng.random(1000))
+    settings = SignificanceSettings(background_efficiencies=(0.2,))
+    assert len(build_cuts(observed, template, poor, settings, {})) == 1
+    tight = replace(settings, background_efficiencies=(0.2, 0.01))
+    with pytest.raises(PhysicsError, match="the side-band mass fit is poor"):
+        build_cuts(observed, template, poor, tight, {})
+    assert len(build_cuts(observed, template, poor, replace(tight, least_fit_p=0.0), {})) == 2
 
 
 def test_a_poor_fit_is_refused_where_its_yield_is_used():

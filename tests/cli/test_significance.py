@@ -8,16 +8,27 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pyhf
 import pytest
 import yaml
+from click.testing import CliRunner
 from conftest import FAST, invoke
+from pyhf.cli import cli as pyhf_cli
+from scipy.stats import norm
 from toys import shipped_rows, write_official
 
+from anomaly_cli.analysis.counting import CountingModel, compute_significance
+from anomaly_cli.analysis.limits import asymptotic_cls
+from anomaly_cli.analysis.profile import Experiments
+from anomaly_cli.analysis.toys import toy_p_value
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
+from anomaly_cli.artifacts.unblinding import append_record
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.report.contents import factor_text
+from anomaly_cli.report.significance import show_p, show_z
+from anomaly_cli.stages.limits import experiments_of
 
 
 def run_ok(*arguments):
@@ -30,7 +41,7 @@ def run_ok(*arguments):
 def measured(finished, tmp_path_factory):
     """A run with over-dispersion and closure measured; not to be changed."""
     directory = Path(shutil.copytree(finished, tmp_path_factory.mktemp("measured") / "run"))
-    run_ok("significance", "permute", "--run", directory, "--permutations", "3", "--processes", "1")
+    run_ok("significance", "permute", "--run", directory, "--permutations", "5", "--processes", "1")
     run_ok("significance", "closure", "--run", directory, "--set", "significance.windows=3", "--processes", "1")
     return directory
 
@@ -76,7 +87,7 @@ def test_measurements_serve_other_runs_of_the_same_settings_only(measured, finis
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_processes(measured, finished, tmp_path):
     again = Path(shutil.copytree(finished, tmp_path / "again"))
-    run_ok("significance", "permute", "--run", again, "--permutations", "3", "--processes", "2")
+    run_ok("significance", "permute", "--run", again, "--permutations", "5", "--processes", "2")
     assert (again / "permutation.h5").read_bytes() == (measured / "permutation.h5").read_bytes()
 
 
@@ -128,6 +139,34 @@ def test_a_limit_on_the_strength_needs_the_injection_study_of_these_settings(fre
     assert "at least 2 pseudo-experiments of each strength" in " ".join(refused.output.split())
 
 
+def test_a_count_of_nothing_has_limits_global_significance_and_exports(copied):
+    """n = 0, and in the second cut m = 0 as well."""
+    made = read_any(copied / "significance.h5")
+    groups = {name: dict(columns) for name, columns in made.groups.items()}
+    tests = groups["tests"]
+    for row, m in enumerate((5.0, 0.0)):
+        nothing = CountingModel(f"SR_{row}", 0, m, 4.0, {"norm": 0.01})
+        found = compute_significance(nothing)
+        toys = toy_p_value(nothing.experiment(), 2000, np.random.default_rng(1))
+        assert toys.p0 > 0.5
+        values = {"test": "template", "n_observed": 0, "n_expected": m / 4, "n_control": m, "transfer": 4.0}
+        values |= {"width": nothing.width, "z": toys.z, "p0": toys.p0, "z_asymptotic": found.z}
+        values |= {"workspace": json.dumps(found.workspace), "signal_yield": found.signal_yield}
+        for name, value in values.items():
+            tests[name] = np.array(tests[name], dtype=object if name in ("test", "workspace") else None)
+            tests[name][row] = value
+    write_artifact(copied / "significance.h5", schema.SIGNIFICANCE, groups, made.provenance)
+    output = run_ok("significance", "limits", "--run", copied)
+    assert "3.0 (toys)" in output
+    limits = read_any(copied / "limits.h5").groups["tests"]
+    assert limits["observed"] == pytest.approx(-np.log(0.05), abs=0.01)
+    assert limits["expected"][1] == pytest.approx(-np.log(0.05), abs=0.01)
+    assert read_any(copied / "limits.h5").groups["tests"]["by_toys"].all()
+    run_ok("significance", "global", "--run", copied)
+    run_ok("significance", "export", "--run", copied)
+    assert "0.0 +- " in run_ok("summary", "--run", copied)
+
+
 def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, tmp_path, data_file):
     refused = invoke("significance", "limits", "--run", fresh, "--signal-efficiencies", "0.3,0.2", "--overwrite")
     assert refused.exit_code == 2
@@ -158,12 +197,18 @@ def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(fresh):
     assert list((fresh / "workspaces").glob("bump_*.json"))
 
 
-def test_the_global_significance_of_one_run_counts_its_cuts(fresh):
-    output = run_ok("significance", "global", "--run", fresh)
+def test_the_global_significance_of_one_run_counts_its_cuts(fresh, finished, tmp_path):
+    copied = Path(shutil.copytree(finished, tmp_path / "bare"))
+    output = " ".join(run_ok("significance", "global", "--run", copied).split())
     assert "Largest of 2 tests" in output
+    assert "WITHOUT closure uncertainty and k-fold over-dispersion" in output
+    statistical = read_artifact(copied / "global.h5", schema.GLOBAL).groups["correlation"]["matrix"][0, 1]
+    assert statistical == pytest.approx(0.46, abs=0.1)  # (0.05 - 0.01) / sqrt(0.16 x 0.0475), of data and template
+    output = " ".join(run_ok("significance", "global", "--run", fresh).split())
+    assert "all uncertainties included" in output
     found = read_artifact(fresh / "global.h5", schema.GLOBAL).groups
     assert 1.0 <= found["result"]["n_effective"] <= 2.0
-    assert found["correlation"]["matrix"][0, 1] == pytest.approx(0.5, abs=0.15)  # sqrt(5 % / 20 %)
+    assert 0.0 < found["correlation"]["matrix"][0, 1] < statistical  # closure is each cut's own
 
 
 @pytest.mark.slow
@@ -179,31 +224,138 @@ def test_runs_of_other_events_are_not_combined(fresh, tmp_path, data_file):
     assert "holds other events" in refused.output
 
 
-def test_exports_are_readable_by_their_programs(fresh):
-    run_ok("significance", "limits", "--run", fresh)
-    run_ok("significance", "export", "--run", fresh)
-    folder = fresh / "exports"
+@pytest.fixture(scope="module")
+def complete(measured, tmp_path_factory):
+    """A measured run with everything that is quick to make; not to be changed."""
+    run = Path(shutil.copytree(measured, tmp_path_factory.mktemp("complete") / "run"))
+    for command in ("bump", "limits", "global", "export"):
+        run_ok("significance", command, "--run", run, *(("--processes", "1") if command == "bump" else ()))
+    return run
+
+
+def test_exports_are_readable_by_their_programs(complete):
+    folder = complete / "exports"
     counts = (folder / "counts.csv").read_text().splitlines()
     assert counts[0].startswith("background_efficiency,n_observed,n_expected")
     assert len(counts) == 3
-    assert r"\begin{tabular}" in (folder / "counts.tex").read_text()
     submission = list(yaml.safe_load_all((folder / "hepdata" / "submission.yaml").read_text()))
+    assert [document["name"] for document in submission[1:]] == ["counts", "bump", "limits", "global"]
     for document in submission[1:]:
+        name = document["name"]
         table = yaml.safe_load((folder / "hepdata" / document["data_file"]).read_text())
-        lengths = [len(item["values"]) for part in table.values() for item in part]
-        assert set(lengths) == {2}
-    for path in (folder / "histfactory").glob("*.json"):
-        pyhf.Workspace(json.loads(path.read_text()))
-    refused = invoke("significance", "export", "--run", fresh)
+        lengths = {len(item["values"]) for part in table.values() for item in part}
+        assert lengths == {len((folder / f"{name}.csv").read_text().splitlines()) - 1}
+        assert r"\begin{tabular}" in (folder / f"{name}.tex").read_text()
+    refused = invoke("significance", "export", "--run", complete)
     assert refused.exit_code == 4
     assert "pass --overwrite" in refused.output
 
 
-def test_hepdata_and_hs3_are_valid_where_their_readers_are_installed(fresh):
+def test_every_export_says_which_uncertainties_its_numbers_contain(complete, copied):
+    run_ok("significance", "limits", "--run", copied)
+    run_ok("significance", "export", "--run", copied)
+    without = "WITHOUT closure uncertainty and k-fold over-dispersion"
+    said = {(complete, name): "all uncertainties included" for name in ("counts", "limits", "global")}
+    said |= {(copied, name): without for name in ("counts", "limits")}
+    for (run, name), contents in (said | {(complete, "bump"): "WITHOUT k-fold over-dispersion"}).items():
+        folder = run / "exports"
+        assert all(line.endswith(f",{contents}") for line in (folder / f"{name}.csv").read_text().splitlines()[1:])
+        assert contents in (folder / f"{name}.tex").read_text()
+        submission = yaml.safe_load_all((folder / "hepdata" / "submission.yaml").read_text())
+        assert contents in {document.get("name"): document for document in submission}[name]["description"]
+        table = yaml.safe_load((folder / "hepdata" / f"{name}.yaml").read_text())
+        assert {item["qualifiers"][0]["value"] for item in table["dependent_variables"]} == {contents}
+
+
+def pyhf_command(*arguments):
+    done = CliRunner().invoke(pyhf_cli, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_pyhf_finds_our_numbers_in_every_exported_workspace(complete):
+    folder = complete / "exports" / "histfactory"
+    significance = read_any(complete / "significance.h5").groups["tests"]
+    bump = read_any(complete / "bump.h5").groups["tests"]
+    n_exported = sum(1 for text in bump["workspace"] if text) + len(significance["z"])
+    assert len(list(folder.glob("*.json"))) == n_exported > 2
+    data = experiments_of(significance)
+    for path in folder.glob("*.json"):
+        efficiency = float(path.stem.split("eff")[1].replace("p", "."))
+        tests = bump if path.stem.startswith("bump_") else significance
+        row = tests["background_efficiency"].tolist().index(efficiency)
+        workspace = json.loads(path.read_text())
+        is_bump = tests is bump
+        nominal = bump["signal_error"][row] if is_bump else workspace["channels"][0]["samples"][0]["data"][0]
+        fitted = pyhf_command("fit", path, "--optimizer", "minuit")["mle_parameters"]["mu"][0] * nominal
+        # the bump's workspace is linear in the modes of the background, our fit of it is not
+        error = 0.5 * bump["signal_error"][row] if is_bump else 0.01 * significance["uncertainty"][row]
+        assert fitted == pytest.approx(max(tests["signal_yield"][row], 0.0), abs=error + 0.1)
+        cls = pyhf_command("cls", path, "--optimizer", "minuit")["CLs_obs"]
+        assert 0.0 <= cls <= 1.0
+        if tests is significance:
+            one = Experiments(*(np.asarray(getattr(data, name)[row]) for name in ("n", "m", "tau", "theta0", "width")))
+            assert cls == pytest.approx(float(asymptotic_cls(one, np.full((6, 1), nominal))[0, 0]), abs=2e-3)
+
+
+def test_the_summary_shows_all_that_is_known_and_offers_nothing_twice(complete, copied):
+    output = run_ok("summary", "--run", complete)
+    titles = ("Counting experiment", "Bump hunt at", "upper limits on signal events", "Largest of 2 tests")
+    titles += ("Label permutation", "Validation windows", "Closure uncertainty", "Closure of the template")
+    found = [output.index(title) for title in titles]
+    assert found == sorted(found)
+    following = output.split("Next:")[1]
+    assert "anomaly significance export" not in following
+    for command in ("permute", "closure", "limits", "bump"):
+        assert f"anomaly significance {command} " not in following
+        assert f"anomaly significance {command} " in run_ok("summary", "--run", copied).split("Next:")[1]
+    shutil.copy(complete / "limits.h5", copied / "limits.h5")
+    other = run_ok("summary", "--run", copied)
+    assert "belongs to another count or to other settings: limits.h5" in " ".join(other.split())
+    assert "upper limits on signal events" not in other
+
+
+def test_a_factor_is_shown_with_its_error_and_from_how_few_permutations(complete):
+    tests = read_any(complete / "significance.h5").groups["tests"]
+    output = " ".join(run_ok("summary", "--run", complete).split())
+    for value, error in zip(tests["overdispersion_measured"], tests["overdispersion_error"], strict=True):
+        shown = f"{value:.2f} +- {error:.2f}"
+        assert (f"1 ({shown}) (few)" if value < 1.0 else f"{shown} (few)") in output
+    row = {"overdispersion": 1.0, "overdispersion_measured": 0.9, "overdispersion_error": 0.2, "n_permutations": 20}
+    assert factor_text(row) == "1 (0.90 +- 0.20)"
+    assert factor_text({**row, "overdispersion": 1.3, "overdispersion_measured": 1.3}) == "1.30 +- 0.20"
+    assert factor_text({**row, "overdispersion": np.nan}) == "not measured"
+
+
+def test_what_no_float_holds_is_shown_as_a_bound():
+    assert show_z(float(norm.isf(np.finfo(float).tiny))) == "> 37.5"
+    assert (show_z(37.4), show_z(41.0), show_z(-1.0)) == ("37.40", "41.00", "-1.00")
+    assert (show_p(0.0), show_p(0.012)) == ("< 2.2e-308", "0.012")
+
+
+@pytest.mark.parametrize("place", ["file", "below"])
+def test_an_output_that_cannot_be_made_is_a_sentence(complete, tmp_path, place):
+    file = tmp_path / "file"
+    file.write_text("")
+    for output in (file if place == "file" else file / "below", Path("/proc/nothing")):
+        refused = invoke("significance", "export", "--run", complete, "--output", output)
+        assert refused.exit_code == 4, refused.output
+        assert "--output" in refused.output
+        assert "Traceback" not in refused.output
+
+
+def test_hepdata_is_valid(complete):
     validator = pytest.importorskip("hepdata_validator.full_submission_validator")
-    run_ok("significance", "export", "--run", fresh)
     checker = validator.FullSubmissionValidator()
-    assert checker.validate(directory=str(fresh / "exports" / "hepdata")), checker.get_messages()
+    assert checker.validate(directory=str(complete / "exports" / "hepdata")), checker.get_messages()
+
+
+def test_cabinetry_finds_our_significance_in_every_exported_count(complete):
+    cabinetry = pytest.importorskip("cabinetry")
+    tests = read_any(complete / "significance.h5").groups["tests"]
+    for z, text in zip(tests["z_asymptotic"], tests["workspace"], strict=True):
+        pdf, data = cabinetry.model_utils.model_and_data(json.loads(str(text)))
+        assert cabinetry.fit.significance(pdf, data).observed_significance == pytest.approx(z, abs=0.02)
 
 
 @pytest.mark.slow
@@ -257,10 +409,9 @@ def test_a_calibration_of_other_settings_is_not_quoted_and_leaves_the_records_of
     assert record.read_bytes() == before
 
 
-def test_hs3_is_parsed_by_its_reader(fresh):
+def test_hs3_is_parsed_by_its_reader(complete):
     pyhs3 = pytest.importorskip("pyhs3")
-    run_ok("significance", "export", "--run", fresh)
-    for path in (fresh / "exports" / "hs3-experimental").glob("*.json"):
+    for path in (complete / "exports" / "hs3-experimental").glob("*.json"):
         workspace = pyhs3.Workspace(**json.loads(path.read_text()))
         assert workspace.analyses
 
@@ -300,8 +451,9 @@ def test_observed_data_are_blinded_until_said_otherwise(observed, tmp_path):
     for command in (("significance",), ("significance", "bump")):
         refused = invoke(*command, "--run", run)
         assert refused.exit_code == 2
-        assert "pass --unblind" in refused.output.replace("\n", " ")
-    permuted = run_ok("significance", "permute", "--run", run, "--permutations", "2", "--processes", "1")
+        advice = f"'anomaly significance --unblind --run {run}' looks at it"
+        assert advice.replace(" ", "") in "".join(refused.output.split())
+    permuted = run_ok("significance", "permute", "--run", run, "--permutations", "5", "--processes", "1")
     tests = read_artifact(run / "permutation.h5", schema.PERMUTATION).groups["tests"]
     assert np.isnan(tests["z_observed"]).all()
     assert np.isnan(tests["p_permutation"]).all()
@@ -315,7 +467,7 @@ def test_no_command_tells_the_number_of_blinded_events(observed, tmp_path):
     run = Path(shutil.copytree(observed, tmp_path / "run"))
     (run / "template.h5").unlink()
     printed = run_ok("run", "--run", run) + run_ok("closure", "--run", run, "--overwrite")
-    printed += run_ok("significance", "permute", "--run", run, "--permutations", "2", "--processes", "1")
+    printed += run_ok("significance", "permute", "--run", run, "--permutations", "5", "--processes", "1")
     run_ok("base", "--run", run, "--without", "3.3-3.7", *("--set", "methods.curtains_f4f_efficient.base_epochs=1"))
     printed += (
         run_ok("split", "--run", run)
@@ -370,6 +522,64 @@ def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):
     assert "may only grow" in refused.output.replace("\n", " ")
 
 
+@pytest.fixture(scope="module")
+def unblinded(observed, tmp_path_factory):
+    """A blinded run that was looked at, with permission; not to be changed."""
+    run = Path(shutil.copytree(observed, tmp_path_factory.mktemp("unblinded") / "run"))
+    run_ok("significance", "--unblind", "--run", run)
+    return run
+
+
+def delete_record(path):
+    path.unlink()
+
+
+def edit_record(path):
+    (record,) = json.loads(path.read_text())
+    path.write_text(json.dumps([{**record, "user": "nobody"}]))
+
+
+def forge_record(path):
+    """Another record in its place, with a hash that fits."""
+    (record,) = json.loads(path.read_text())
+    path.unlink()
+    content = {key: value for key, value in record.items() if key not in ("hash", "previous")}
+    split = read_any(path.parent / "split.h5")
+    (path.parent / "significance.h5").rename(path.parent / "aside")
+    append_record(RunDirectory(path.parent), split, {**content, "user": "nobody"})
+    (path.parent / "aside").rename(path.parent / "significance.h5")
+
+
+@pytest.mark.parametrize("tamper", [delete_record, edit_record, forge_record])
+def test_what_was_counted_needs_its_record_untouched(unblinded, tmp_path, tamper):
+    run = Path(shutil.copytree(unblinded, tmp_path / "run"))
+    tamper(run / "unblinding.json")
+    commands = (("summary",), *(("significance", name) for name in ("export", "limits", "global")))
+    for command in commands:
+        refused = invoke(*command, "--run", run)
+        assert refused.exit_code == 4, (command, refused.output)
+        assert "it may only grow" in " ".join(refused.output.split())
+    if tamper is delete_record:  # nor does a new unblinding make the old one disappear
+        refused = invoke("significance", "--unblind", "--run", run)
+        assert refused.exit_code == 4
+        assert not (run / "unblinding.json").exists()
+
+
+def test_nothing_is_recorded_where_nothing_can_be_looked_at(observed, tmp_path):
+    run = Path(shutil.copytree(observed, tmp_path / "run"))
+    (run / "scores.h5").rename(run / "aside")
+    assert invoke("significance", "--unblind", "--run", run).exit_code == 4
+    assert invoke("significance", "bump", "--unblind", "--run", run).exit_code == 4
+    (run / "aside").rename(run / "scores.h5")
+    refused = invoke("significance", "--unblind", "--run", run, "--measurements", "nowhere")
+    assert refused.exit_code == 2
+    other = ("--set", "template.oversampling=3")
+    refused = invoke("significance", "permute", "--unblind", "--run", run, *other)
+    assert refused.exit_code == 4
+    assert "under the wrong ones" in " ".join(refused.output.split())
+    assert not (run / "unblinding.json").exists()
+
+
 def test_pseudo_data_are_not_blinded_and_it_is_said(finished):
     assert "not blinded" in run_ok("summary", "--run", finished)
     assert not (finished / "unblinding.json").exists()
@@ -393,7 +603,7 @@ BAD = [
     (("significance", "inject-scan", "--run", "RUN", "--injected", "0,0"), 2, "each number of signal events once"),
     (("significance", "inject-scan", "--run", "RUN", "--injected", "0,9999999"), 2, "signal events; ask for fewer"),
     (("significance", "inject-scan", "--run", "RUN", "--experiments", "1"), 2, "at least 2 of each yield"),
-    (("significance", "permute", "--run", "RUN", "--permutations", "1"), 2, "permutations >= 2"),
+    (("significance", "permute", "--run", "RUN", "--permutations", "4"), 2, "permutations >= 5"),
     (("significance", "--run", "RUN", "--set", "significance.toys=10"), 2, "toys >= 1000"),
     (("significance", "--run", "RUN", "--background-efficiencies", "0.1,0.1"), 2, "named twice"),
     (
@@ -401,7 +611,7 @@ BAD = [
         5,
         "drop that efficiency",
     ),
-    (("significance", "closure", "--run", "RUN", "--set", "significance.windows=1"), 2, "windows >= 2"),
+    (("significance", "closure", "--run", "RUN", "--set", "significance.windows=2"), 2, "windows >= 3"),
 ]
 
 

@@ -350,7 +350,7 @@ def measured(tmp_path_factory, data_file, half_done):
     shutil.copytree(half_done / "bases", folder / "scan" / "bases")
     grid = GRID.format(windows='"3.3-3.7"', seeds=2, data=data_file, ensemble=1)
     grid = grid.replace("closure = false", 'closure = false\nmeasure = ["windows", "permutations"]')
-    grid = grid.replace("toys = 1000", "toys = 1000\nwindows = 3\nwindow_width = 0.5\npermutations = 2")
+    grid = grid.replace("toys = 1000", "toys = 1000\nwindows = 3\nwindow_width = 0.5\npermutations = 5")
     (folder / "scan.toml").write_text(grid)
     planned = invoke("scan", "plan", folder / "scan.toml", "--output", folder / "scan")
     assert planned.exit_code == 0, planned.output

@@ -1,0 +1,92 @@
+"""Which uncertainties the numbers of the significance suite contain, and which results belong together.
+
+Every table and every export says it with these words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Kind
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
+
+CLOSURE, KFOLD = "closure uncertainty", "k-fold over-dispersion"
+NOT_MEASURED = "not measured"
+FEWEST_PERMUTATIONS = 10
+"""A k-fold factor from fewer permutations is marked."""
+RESULTS = (
+    *(schema.BUMP, schema.LIMITS, schema.GLOBAL, schema.PERMUTATION, schema.VALIDATION),
+    *(schema.CALIBRATION, schema.INJECTION),
+)
+"""What else may be known of a run that has been counted, in the order in which it is shown."""
+
+
+def missing_uncertainties(columns: Mapping[str, Any]) -> list[str]:
+    """Return which uncertainties are not measured for some test of a count, or of what was made from it."""
+    named = {"closure_uncertainty": CLOSURE, "overdispersion": KFOLD}
+    return [name for key, name in named.items() if np.isnan(columns[key]).any()]
+
+
+def describe(missing: list[str]) -> str:
+    """Return what a number contains, in words."""
+    return f"WITHOUT {' and '.join(missing)}" if missing else "all uncertainties included"
+
+
+def contents_of(artifact: Artifact) -> str:
+    """Return which uncertainties the numbers of an artifact contain."""
+    if artifact.kind is schema.BUMP:  # it needs no template; folds are trained on each other's events all the same
+        return describe([KFOLD])
+    settings = artifact.provenance.settings
+    if artifact.kind in (schema.CALIBRATION, schema.INJECTION):
+        named = {"closure": CLOSURE, "overdispersion": KFOLD}
+        return describe([name for key, name in named.items() if not settings.get(key, False)])
+    return describe(missing_uncertainties(artifact.groups["tests"]))
+
+
+def factor_text(row: Mapping[str, Any]) -> str:
+    """Return the k-fold factor of a cut with its error; (few) where it comes from too few permutations."""
+    if math.isnan(row["overdispersion"]):
+        return NOT_MEASURED
+    measured = f"{row['overdispersion_measured']:.2f} +- {row['overdispersion_error']:.2f}"
+    used = f"1 ({measured})" if row["overdispersion_measured"] < 1.0 else measured
+    return used + (" (few)" if row["n_permutations"] < FEWEST_PERMUTATIONS else "")
+
+
+def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> tuple[dict[str, Artifact], list[Kind]]:
+    """Return the further results that belong to a count, and the kinds of those that do not.
+
+    Raises:
+        ArtifactError: where one cannot be read, or needed an unblinding that is not recorded.
+    """
+    found, others = {}, []
+    for kind in RESULTS:
+        if not run.artifact(kind).exists():
+            continue
+        result = read_artifact(run.artifact(kind), kind)
+        if _belongs(result, significance):
+            if result.provenance.inputs.get(INPUT, NOT_NEEDED) != NOT_NEEDED:
+                require_record(run, split, result)
+            found[kind.name] = result
+        else:
+            others.append(kind)
+    return found, others
+
+
+def _belongs(result: Artifact, significance: Artifact) -> bool:
+    """Return whether a result was made from a count, from the same scores, or, for a study, with its settings."""
+    inputs = result.provenance.inputs
+    if result.kind is schema.GLOBAL:
+        return significance.digest in inputs.values()
+    if result.kind is schema.LIMITS:
+        return inputs["significance"] == significance.digest
+    if result.kind is schema.BUMP:
+        return inputs["scores"] == significance.provenance.inputs["scores"]
+    key = "settings_digest"
+    return bool(result.provenance.settings[key] == significance.provenance.settings[key])

@@ -11,8 +11,9 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -177,3 +178,16 @@ def _up_crossings(values: FloatArray) -> float:
     """Return the mean number of up-crossings of the reference level along the tests."""
     is_above = values > REFERENCE_LEVEL
     return float((~is_above[:, :-1] & is_above[:, 1:]).sum(axis=1).mean())
+
+
+def statistical_share(tests: Mapping[str, npt.NDArray[Any]], index: int) -> float:
+    """Return which share of the variance of a test's excess is from counting events; the rest is in its model only.
+
+    Where the statistics of a pass/fail cut's template are not kept, they count among the rest.
+    """
+    b, uncertainty, transfer = (float(tests[name][index]) for name in ("n_expected", "uncertainty", "transfer"))
+    counted = b + b / transfer
+    if "test" in tests and tests["test"][index] == "pass/fail":
+        counted += (b * (1.0 + 1.0 / transfer) * float(tests["template_uncertainty"][index])) ** 2
+    total = b + uncertainty**2
+    return min(counted / total, 1.0) if total > 0.0 else 1.0

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from anomaly_cli.analysis.lookelsewhere import SelectedEvents, global_p_value, overlap_correlation
+from anomaly_cli.analysis.lookelsewhere import (
+    SelectedEvents,
+    global_p_value,
+    overlap_correlation,
+    statistical_share,
+)
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.store import Arrays, Artifact, write_artifact
@@ -19,7 +24,6 @@ from anomaly_cli.core.windows import parse_window
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory
 from anomaly_cli.scans.parts import Point
 from anomaly_cli.scans.results import read_result
-from anomaly_cli.stages.scan_significance import statistical_share
 
 STAGE, VERSION = "scan", 2
 MOST_TEMPLATE_EVENTS = 10**10

@@ -9,13 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.lookelsewhere import SelectedEvents, global_p_value, overlap_correlation
+from anomaly_cli.analysis.lookelsewhere import (
+    SelectedEvents,
+    global_p_value,
+    overlap_correlation,
+    statistical_share,
+)
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.significance_kinds import MEASURED
-from anomaly_cli.artifacts.store import Arrays, Artifact, write_artifact
+from anomaly_cli.artifacts.store import Artifact, write_artifact
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.windows import Window
 from anomaly_cli.stages.blinding import require_unblinded
@@ -122,16 +127,3 @@ def _selection(position: int, run: _Searched, index: int) -> SelectedEvents:
     observed_all, template_all = (run.scores.groups[name]["event_id"] for name in ("observed", "template"))
     fail_weight = 1.0 / float(tests["transfer"][index])
     return SelectedEvents(observed, template + shift, transfer, share, fail_weight, observed_all, template_all + shift)
-
-
-def statistical_share(tests: Arrays, index: int) -> float:
-    """Return which share of the variance of a test's excess is from counting events; the rest is in its model only.
-
-    Where the statistics of a pass/fail cut's template are not kept, they count among the rest.
-    """
-    b, uncertainty, transfer = (float(tests[name][index]) for name in ("n_expected", "uncertainty", "transfer"))
-    counted = b + b / transfer
-    if "test" in tests and tests["test"][index] == "pass/fail":
-        counted += (b * (1.0 + 1.0 / transfer) * float(tests["template_uncertainty"][index])) ** 2
-    total = b + uncertainty**2
-    return min(counted / total, 1.0) if total > 0.0 else 1.0

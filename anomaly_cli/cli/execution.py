@@ -50,15 +50,21 @@ def print_plan(directory: Path, config: Config) -> None:
     show(table)
 
 
-def run_and_summarise(directory: Path, config: Config, overwrite: bool, quiet: bool, unblind: bool) -> None:
-    """Run all stages and print the result."""
-    from anomaly_cli.stages.run import run_chain  # every stage, and so torch and scikit-learn
+def run_and_summarise(
+    directory: Path, config: Config, overwrite: bool, quiet: bool, unblind: bool, measure: bool
+) -> None:
+    """Run all stages, measure the uncertainties that take minutes where that is asked for, and print the result."""
+    # every stage, and so torch and scikit-learn
+    from anomaly_cli.stages.run import measure_uncertainties, refuse_unmeasurable, run_chain
 
     run = RunDirectory(directory)
+    if measure:
+        refuse_unmeasurable(config)
     with show_progress(quiet) as progress:
-        outcomes = run_chain(
-            run, config, Resources(config.seed, config.threads, config.n_processes, progress), overwrite, unblind
-        )
+        resources = Resources(config.seed, config.threads, config.n_processes, progress)
+        outcomes = run_chain(run, config, resources, overwrite, unblind)
+        if measure:
+            outcomes += measure_uncertainties(run, config, resources, overwrite)
     kept = [outcome.stage for outcome in outcomes if not outcome.was_made]
     if kept:
         show(Text(f"Up to date, not run again: {', '.join(kept)}."))

@@ -20,9 +20,12 @@ from anomaly_cli.stages.closure import make_closure, plan_closure
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, State, append_log, inspect_plan, save_config
 from anomaly_cli.stages.inputs import simulation_digests
 from anomaly_cli.stages.measurements import configured_digest
+from anomaly_cli.stages.permutation import make_permutation
+from anomaly_cli.stages.search import require_side_bands_only
 from anomaly_cli.stages.significance import make_significance, plan_significance
 from anomaly_cli.stages.split import make_split, plan_split
 from anomaly_cli.stages.template import configured_method, make_model, make_template, plan_model, plan_sample
+from anomaly_cli.stages.validation import make_validation
 
 Planner = Callable[[RunDirectory, Config], Plan]
 Maker = Callable[[RunDirectory, Config, Resources, bool], Outcome]
@@ -150,6 +153,34 @@ def run_chain(
             if stage is SPLIT:
                 save_config(run, config)
     finally:
+        append_log(run, outcomes)
+    return outcomes
+
+
+def refuse_unmeasurable(config: Config) -> None:
+    """Refuse a method whose uncertainties cannot be measured, before anything is trained.
+
+    Raises:
+        ConfigError: where the method needs more than side-bands.
+    """
+    require_side_bands_only(config, "--measure", also={Need.SHARED_BASE})
+
+
+def measure_uncertainties(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> list[Outcome]:
+    """Measure over-dispersion and closure uncertainty of a finished run; count again with them where that is allowed.
+
+    Over-dispersion comes first: the scatter that it explains in the windows is no non-closure.
+
+    Raises:
+        AnomalyError: where one cannot be measured; what was measured before is kept.
+    """
+    outcomes: list[Outcome] = []
+    try:
+        outcomes.append(make_permutation(run, config, resources, overwrite))
+        outcomes.append(make_validation(run, config, resources, overwrite))
+    finally:
+        if outcomes and _may_look(run, config, look=False):
+            outcomes.append(make_significance(run, config, resources, overwrite=True))
         append_log(run, outcomes)
     return outcomes
 

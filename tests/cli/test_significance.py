@@ -64,6 +64,22 @@ def test_what_is_measured_is_counted_again_and_weakens_the_claim(measured, finis
     assert "WITHOUT" not in output
 
 
+def test_a_run_that_measures_does_what_the_commands_do(measured, copied):
+    settings = ("--set", "significance.permutations=5", "--set", "significance.windows=3")
+    output = run_ok("run", "--run", copied, "--measure", *settings, "--processes", "2")
+    assert "all uncertainties included" in output
+    for name in ("permutation.h5", "validation.h5", "significance.h5"):
+        assert (copied / name).read_bytes() == (measured / name).read_bytes(), name
+
+
+def test_a_method_that_cannot_be_measured_is_refused_before_anything_is_trained(tmp_path, data_file):
+    options = ("--signal-region", "3.3-3.7", "--data", data_file, "--reserve", "0.3", "--method", "idealised")
+    refused = invoke("run", "--run", tmp_path / "run", *options, "--measure")
+    assert refused.exit_code == 2
+    assert "--measure: method idealised needs more than side-bands" in " ".join(refused.output.split())
+    assert not (tmp_path / "run").exists()
+
+
 def test_validation_windows_leave_the_signal_region_out(measured):
     windows = read_artifact(measured / "validation.h5", schema.VALIDATION).groups["windows"]
     assert len(windows["low"]) == 3

@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import h5py
@@ -376,7 +375,7 @@ def test_an_interrupted_run_leaves_no_half_written_file_and_continues(how, tmp_p
 
 
 def test_an_interrupt_that_a_library_lost_stops_the_next_step(monkeypatch):
-    monkeypatch.setattr("anomaly_cli.cli.failures._interrupted", threading.Event())
+    monkeypatch.setattr("anomaly_cli.cli.failures._interrupts", [])
     with show_progress(quiet=True) as progress:
         progress(Step("work", 0, 2))
         with contextlib.suppress(KeyboardInterrupt):  # as a callback from C code does

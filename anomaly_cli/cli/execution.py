@@ -104,11 +104,12 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     if not path.exists():
         return [(f"anomaly run --run {run.path} --unblind", "looks at the signal region, and records that"), *evaluate]
     done, _ = find_results(run, read_split(run), read_artifact(path, schema.SIGNIFICANCE))
-    steps = [
+    steps = []
+    if not {schema.PERMUTATION.name, schema.VALIDATION.name} <= set(done):
+        steps.append((f"anomaly run --run {run.path} --measure", "closure uncertainty and over-dispersion: minutes"))
+    steps += [
         (f"anomaly significance {command} --run {run.path}", what)
         for kind, command, what in (
-            (schema.PERMUTATION, "permute", "measures over-dispersion: minutes"),
-            (schema.VALIDATION, "closure", "measures the closure uncertainty: minutes"),
             (schema.BUMP, "bump", "a second search, without the template: minutes"),
             (schema.LIMITS, "limits", "upper limits on the signal after each cut"),
         )

@@ -134,10 +134,10 @@ def pyhf_signed_z(model):
 
 @pytest.fixture(scope="module")
 def with_everything():
-    return signed_z(5000, (0.2, 0.05, 0.01), 21, **EVERYTHING)
+    return signed_z(5000, (0.05, 0.01), 21, **EVERYTHING)
 
 
-@pytest.mark.parametrize(("efficiency", "control"), sorted(TESTED))
+@pytest.mark.parametrize(("efficiency", "control"), [(0.05, "fail"), (0.05, "template"), (0.01, "template")])
 def test_five_thousand_with_closure_and_kfold_cover(with_everything, efficiency, control):
     check(f"{efficiency:g} {control}, closure and k-fold", with_everything[efficiency, control])
 

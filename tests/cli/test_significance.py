@@ -322,9 +322,10 @@ def test_the_summary_shows_all_that_is_known_and_offers_nothing_twice(complete, 
     assert found == sorted(found)
     following = output.split("Next:")[1]
     assert "anomaly significance export" not in following
-    for command in ("permute", "closure", "limits", "bump"):
-        assert f"anomaly significance {command} " not in following
-        assert f"anomaly significance {command} " in run_ok("summary", "--run", copied).split("Next:")[1]
+    at_first = run_ok("summary", "--run", copied).split("Next:")[1]
+    for command in ("anomaly run", "anomaly significance limits", "anomaly significance bump"):
+        assert command not in following
+        assert command in at_first
     shutil.copy(complete / "limits.h5", copied / "limits.h5")
     other = run_ok("summary", "--run", copied)
     assert "belongs to another count or to other settings: limits.h5" in " ".join(other.split())
@@ -398,17 +399,15 @@ def test_calibration_is_a_list_of_jobs_that_continues(fresh):
 
 
 @pytest.mark.slow
-def test_what_is_measured_later_is_applied_to_pseudo_experiments_that_are_there(fresh):
+def test_what_is_measured_later_is_applied_to_pseudo_experiments_that_are_there(copied, measured):
     """Only counts are kept of a training; closure and over-dispersion enter when they are known."""
-    options = ("--run", fresh, "--experiments", "2", "--processes", "2")
-    run_ok("significance", "calibrate", *options)
-    before = read_artifact(fresh / "calibration.h5", schema.CALIBRATION).groups["experiments"]
-    records = {path: path.stat().st_mtime_ns for path in (fresh / "calibration").glob("*/*.json")}
-    run_ok("significance", "permute", "--run", fresh, "--permutations", "5", "--processes", "2")
-    output = run_ok("significance", "calibrate", *options, "--overwrite")
-    assert "WITHOUT closure" in output
-    assert "k-fold" not in output.split("WITHOUT closure")[1].split("\n")[0]
-    after = read_artifact(fresh / "calibration.h5", schema.CALIBRATION).groups["experiments"]
+    options = ("--run", copied, "--experiments", "2", "--processes", "2")
+    assert "WITHOUT closure and k-fold" in run_ok("significance", "calibrate", *options)
+    before = read_artifact(copied / "calibration.h5", schema.CALIBRATION).groups["experiments"]
+    records = {path: path.stat().st_mtime_ns for path in (copied / "calibration").glob("*/*.json")}
+    again = ("--overwrite", "--set", f"significance.measurements={measured}")
+    assert "WITHOUT" not in run_ok("significance", "calibrate", *options, *again)
+    after = read_artifact(copied / "calibration.h5", schema.CALIBRATION).groups["experiments"]
     assert (np.abs(after["z"]) <= np.abs(before["z"])).all()
     assert np.array_equal(after["z_statistical"], before["z_statistical"])
     assert {path: path.stat().st_mtime_ns for path in records} == records

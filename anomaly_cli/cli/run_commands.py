@@ -61,7 +61,7 @@ def run(
 
     Chains split, template, classify, significance and closure. A stage whose inputs and settings are
     unchanged is not run again, so an interrupted run continues where it stopped. With --measure, which takes
-    some ten minutes more, the significance contains every uncertainty that it should.
+    some minutes more, the significance contains every uncertainty that it should.
 
     Examples:
       anomaly run --signal-region 3.3-3.7

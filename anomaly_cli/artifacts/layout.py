@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,15 @@ class RunDirectory:
     def workspaces(self) -> Path:
         """HistFactory workspaces."""
         return self.path / "workspaces"
+
+    @property
+    def measurements(self) -> RunDirectory:
+        """The run that the uncertainties of this one come from: itself, or the one that its configuration names."""
+        try:
+            named = tomllib.loads(self.config.read_text(encoding="utf-8"))["significance"]["measurements"]
+        except (OSError, ValueError, KeyError, TypeError):
+            named = ""
+        return RunDirectory(Path(named)) if named else self
 
     def create(self) -> None:
         """Make the directory.

@@ -19,6 +19,7 @@ from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.report import significance as report
+from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.exchange import export_run
 from anomaly_cli.stages.blinding import is_blinded, unblind
 from anomaly_cli.stages.bump import make_bump_hunt
@@ -82,7 +83,8 @@ def _permutation_digest(run: RunDirectory, split: Artifact, config: Config) -> s
 
 def _show_counts(run: RunDirectory) -> None:
     significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
-    for part in report.significance_tables(significance, report.read_calibration(run, significance)):
+    found, _ = find_results(run, read_split(run), significance)
+    for part in report.significance_tables(significance, found.get(schema.CALIBRATION.name)):
         show(part)
 
 

@@ -26,6 +26,8 @@ RESULTS = (
     *(schema.CALIBRATION, schema.INJECTION),
 )
 """What else may be known of a run that has been counted, in the order in which it is shown."""
+OF_SETTINGS = (schema.PERMUTATION, schema.VALIDATION, schema.CALIBRATION)
+"""What is true of all runs with the same settings."""
 
 
 def missing_uncertainties(columns: Mapping[str, Any]) -> list[str]:
@@ -62,19 +64,22 @@ def factor_text(row: Mapping[str, Any]) -> str:
 def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> tuple[dict[str, Artifact], list[Kind]]:
     """Return the further results that belong to a count, and the kinds of those that do not.
 
+    What belongs to the settings, and is not in the run, is taken from where the count's uncertainties come from.
+
     Raises:
         ArtifactError: where one cannot be read, or needed an unblinding that is not recorded.
     """
     found, others = {}, []
     for kind in RESULTS:
-        if not run.artifact(kind).exists():
+        place = run.measurements if kind in OF_SETTINGS and not run.artifact(kind).exists() else run
+        if not place.artifact(kind).exists():
             continue
-        result = read_artifact(run.artifact(kind), kind)
+        result = read_artifact(place.artifact(kind), kind)
         if _belongs(result, significance):
-            if result.provenance.inputs.get(INPUT, NOT_NEEDED) != NOT_NEEDED:
+            if place is run and result.provenance.inputs.get(INPUT, NOT_NEEDED) != NOT_NEEDED:
                 require_record(run, split, result)
             found[kind.name] = result
-        else:
+        elif place is run:
             others.append(kind)
     return found, others
 

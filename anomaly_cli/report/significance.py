@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.contents import (
     FEWEST_PERMUTATIONS,
     NOT_MEASURED,
@@ -108,17 +107,6 @@ def show_p(p: float) -> str:
 
 def _share(value: float) -> str:
     return f"{100 * value:.1f} %"
-
-
-def read_calibration(run: RunDirectory, significance: Artifact) -> Artifact | None:
-    """Return the calibration that belongs to a run's settings, if there is one."""
-    path = run.artifact(schema.CALIBRATION)
-    if not path.exists():
-        return None
-    calibration = read_artifact(path, schema.CALIBRATION)
-    key = "settings_digest"
-    is_same = calibration.provenance.settings[key] == significance.provenance.settings[key]
-    return calibration if is_same else None
 
 
 def calibration_tables(calibration: Artifact) -> list[RenderableType]:

@@ -42,6 +42,8 @@ def summarise_run(run: RunDirectory) -> RenderableType:
         parts += significance_tables(significance)
         results, others = find_results(run, split, significance)
         for result in results.values():
+            if result.path.parent != run.path:
+                parts.append(Text(f"From {result.path.parent}, a run with the same settings:", style="bold"))
             parts += result_tables(result)
         if others:
             names = ", ".join(run.artifact(kind).name for kind in others)

@@ -12,17 +12,16 @@ from anomaly_cli.scans.records import read_record
 
 MEASURED: Mapping[str, float] = {
     "start": 6.0,
-    "base": 60.0,
-    "closure": 25.0,
-    "curtains_f4f": 160.0,
-    "curtains_f4f_efficient": 85.0,
+    "base": 42.0,
+    "closure": 14.0,
+    "curtains_f4f": 70.0,
+    "curtains_f4f_efficient": 54.0,
 }
 """CPU time [s] of starting a job, of a base flow, of the closure in a point, of a point with it: default settings,
-shipped data, one process; means of a scan and of benchmarks/results/methods.json (CPU of the main process and
-classification in two processes) on busy machines, so rather too much than too little. Other methods: not measured."""
-MEASURED_ONCE: Mapping[str, float] = {"windows": 50.0, "permutations": 35.0}
-"""CPU time of one signal-free window and of one label permutation [s]: not measured whole, but summed from transport,
-sampling and classification of a point; too much for windows and templates with fewer events."""
+shipped data, one process, two side by side on two cores with nothing else to do (`benchmarks/scan.py nine`; the default
+method from a run); up to twice as much on busy machines. Other methods: not measured."""
+MEASURED_ONCE: Mapping[str, float] = {"windows": 30.0, "permutations": 20.0}
+"""CPU time of one signal-free window and of one label permutation [s], from those of the shipped data."""
 MOST_RECORDS = 20
 """Ended points that are enough for a mean."""
 RUN_MB = 34.0

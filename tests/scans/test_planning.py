@@ -258,7 +258,7 @@ def test_paths_of_variants_are_relative_to_the_file_too(write_grid, tmp_path):
 
 
 def test_costs_follow_what_is_done_at_a_point_and_kept_of_it(write_grid, tmp_path):
-    from anomaly_cli.scans.costs import estimate
+    from anomaly_cli.scans.costs import MEASURED, estimate
 
     def cost(method, closure="false", more=""):
         grid = write_grid(more=more)
@@ -269,7 +269,7 @@ def test_costs_follow_what_is_done_at_a_point_and_kept_of_it(write_grid, tmp_pat
 
     without, whole = cost("curtains_f4f"), cost("curtains_f4f", "true")
     assert (without.n_unknown, whole.n_unknown, cost("cathode").n_unknown) == (0, 0, 2)
-    assert whole.cpu_hours - without.cpu_hours == pytest.approx(2 * 25 / 3600)
+    assert whole.cpu_hours - without.cpu_hours == pytest.approx(2 * MEASURED["closure"] / 3600)
     assert cost("curtains_f4f", more="[jobs]\nkeep_runs = true\n").megabytes > 20 * without.megabytes
 
 

@@ -95,7 +95,7 @@ def plan(
         seeds=seeds[1],
         first_seed=seeds[0],
         measure=", ".join(f'"{name}"' for name in measure),
-        closure="false" if measure else "true",
+        closure="false" if measure or more == SHORT else "true",
     )
     scan.path.mkdir(parents=True, exist_ok=True)
     file = scan.path / "grid.toml"

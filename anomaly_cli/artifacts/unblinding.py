@@ -59,7 +59,10 @@ def append_record(run: RunDirectory, split: Artifact, content: Mapping[str, Any]
     for kind in LOOKING:
         if run.artifact(kind).exists():
             made = read_artifact(run.artifact(kind), kind, groups=())
-            if made.provenance.inputs["split"] == split.digest and made.provenance.inputs[INPUT] != NOT_NEEDED:
+            if (
+                made.provenance.inputs["split"] == split.digest
+                and made.provenance.inputs.get(INPUT, NOT_NEEDED) != NOT_NEEDED
+            ):
                 require_record(run, split, made)
     record = {**content, "previous": records[-1]["hash"] if records else ""}
     records.append({**record, "hash": _hash(record)})
@@ -81,7 +84,7 @@ def require_record(run: RunDirectory, split: Artifact, made: Artifact) -> None:
     if split.groups["origin"]["has_truth"]:
         return
     known = find_record(run, split, str(made.provenance.settings["settings_digest"]))
-    if known is None or made.provenance.inputs[INPUT] != known:
+    if known is None or made.provenance.inputs.get(INPUT, NOT_NEEDED) != known:
         raise ArtifactError(
             f"{made.path}: was made after an unblinding that {run.unblinding} does not hold; restore that file, it may"
             " only grow"

@@ -62,9 +62,11 @@ def run_and_summarise(
         refuse_unmeasurable(config)
     with show_progress(quiet) as progress:
         resources = Resources(config.seed, config.threads, config.n_processes, progress)
-        outcomes = run_chain(run, config, resources, overwrite, unblind)
         if measure:
-            outcomes += measure_uncertainties(run, config, resources, overwrite)
+            outcomes = run_chain(run, config, resources, overwrite, leave_out=(schema.SIGNIFICANCE,))
+            outcomes += measure_uncertainties(run, config, resources, overwrite, unblind)
+        else:
+            outcomes = run_chain(run, config, resources, overwrite, unblind)
     kept = [outcome.stage for outcome in outcomes if not outcome.was_made]
     if kept:
         show(Text(f"Up to date, not run again: {', '.join(kept)}."))

@@ -120,6 +120,7 @@ def open_laboratory(run: RunDirectory, config: Config, folder: str) -> Laborator
         background_efficiencies=tuple(loosest_first(config.significance.background_efficiencies)),
     )
     described = [RECORD_VERSION, digest, artifact.digest, config.seed, settings.background_efficiencies]
+    described += [settings.pass_fail_from, settings.least_fit_p]  # they say which fits are refused
     key = hashlib.sha256(canonical_json(described).encode()).hexdigest()
     return Laboratory(
         model=model,

@@ -11,7 +11,7 @@ from anomaly_cli.artifacts.contents import read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import Config
-from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.methods.base import Need
 from anomaly_cli.stages.base import make_base, plan_base
 from anomaly_cli.stages.blinding import is_blinded, unblind
@@ -143,7 +143,7 @@ def run_chain(
     """
     planned = plan_run(run, config)
     if not overwrite:
-        _refuse_replacing(run, planned)
+        _refuse_replacing(run, [item for item in planned if item.stage.kind not in leave_out])
     outcomes: list[Outcome] = []
     try:
         for stage in chain(config):
@@ -161,26 +161,32 @@ def refuse_unmeasurable(config: Config) -> None:
     """Refuse a method whose uncertainties cannot be measured, before anything is trained.
 
     Raises:
-        ConfigError: where the method needs more than side-bands.
+        ConfigError: where the method needs more than side-bands, or measurements of another run are named.
     """
+    if config.significance.measurements:
+        raise ConfigError("--measure and --measurements contradict each other; leave one of them out")
     require_side_bands_only(config, "--measure", also={Need.SHARED_BASE})
 
 
-def measure_uncertainties(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> list[Outcome]:
-    """Measure over-dispersion and closure uncertainty of a finished run; count again with them where that is allowed.
+def measure_uncertainties(
+    run: RunDirectory, config: Config, resources: Resources, overwrite: bool, look: bool
+) -> list[Outcome]:
+    """Measure over-dispersion and closure of a run, and count with them where that is allowed.
 
-    Over-dispersion comes first: the scatter that it explains in the windows is no non-closure.
+    Over-dispersion comes first: the scatter that it explains in the windows is no non-closure. The count is not made
+    before, so that what was interrupted goes on where it stopped.
 
     Raises:
         AnomalyError: where one cannot be measured; what was measured before is kept.
     """
+    may_look = _may_look(run, config, look)
     outcomes: list[Outcome] = []
     try:
         outcomes.append(make_permutation(run, config, resources, overwrite))
         outcomes.append(make_validation(run, config, resources, overwrite))
-    finally:
-        if outcomes and _may_look(run, config, look=False):
+        if may_look:
             outcomes.append(make_significance(run, config, resources, overwrite=True))
+    finally:
         append_log(run, outcomes)
     return outcomes
 

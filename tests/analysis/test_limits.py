@@ -102,3 +102,10 @@ def test_the_profile_is_a_stationary_point(n, m, tau, theta0, width):
     b, control, theta = (float(x) for x in (fit.background, fit.control, fit.theta))
     assert b == pytest.approx(control / tau * np.exp(theta), rel=1e-6, abs=1e-9)
     assert control == pytest.approx(m + n - b, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n", "m", "width"), [(4, 1500.0, 0.0), (3, 3000.0, 0.02)])
+def test_a_deficit_that_no_toy_shows_has_the_asymptotic_limit_and_not_none(n, m, width):
+    data = Experiments(*(np.asarray(float(x)) for x in (n, m, 1.0, 0.0, width)))
+    found = toy_limit(data, 1024, np.random.default_rng(1))
+    assert found == pytest.approx(float(asymptotic_limits(data).observed), rel=0.05)

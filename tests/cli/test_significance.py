@@ -73,12 +73,25 @@ def test_a_run_that_measures_does_what_the_commands_do(measured, copied):
         assert (copied / name).read_bytes() == (measured / name).read_bytes(), name
 
 
+def test_a_measuring_run_that_was_stopped_before_its_count_goes_on(measured, copied):
+    """What was measured is there, the count is the one without it."""
+    for name in ("permutation.h5", "validation.h5"):
+        shutil.copy(measured / name, copied / name)
+    settings = ("--set", "significance.permutations=5", "--set", "significance.windows=3")
+    output = run_ok("run", "--run", copied, "--measure", *settings, "--processes", "1")
+    assert "all uncertainties included" in output
+    assert (copied / "significance.h5").read_bytes() == (measured / "significance.h5").read_bytes()
+
+
 def test_a_method_that_cannot_be_measured_is_refused_before_anything_is_trained(tmp_path, data_file):
     options = ("--signal-region", "3.3-3.7", "--data", data_file, "--reserve", "0.3", "--method", "idealised")
     refused = invoke("run", "--run", tmp_path / "run", *options, "--measure")
     assert refused.exit_code == 2
     assert "--measure: method idealised needs more than side-bands" in " ".join(refused.output.split())
     assert not (tmp_path / "run").exists()
+    both = ("--set", f"significance.measurements={tmp_path}")
+    refused = invoke("run", "--run", tmp_path / "run", *options[:-2], "--measure", *both)
+    assert (refused.exit_code, "contradict each other" in refused.output) == (2, True)
 
 
 def test_what_was_measured_in_another_run_of_these_settings_is_shown(measured, copied):

@@ -8,14 +8,13 @@ together is not found out.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import canonical_json
+from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import Artifact, read_artifact, write_files
 from anomaly_cli.core.errors import ArtifactError
 
@@ -93,4 +92,4 @@ def require_record(run: RunDirectory, split: Artifact, made: Artifact) -> None:
 
 def _hash(record: Mapping[str, Any]) -> str:
     content = {key: value for key, value in record.items() if key != "hash"}
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+    return hash_json(content)

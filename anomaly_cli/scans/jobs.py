@@ -64,7 +64,7 @@ def run_job(scan: ScanDirectory, manifest: Manifest, job: Job, resources: Resour
     was_made, failures = [], []
     for part in job.points if isinstance(job, Chunk) else (job,):
         try:
-            was_made.append(_run_once(scan, manifest, part, dataclasses.replace(resources, seed=part.seed)))
+            was_made.append(_run_once(scan, manifest, part, resources))
         except Exception as error:
             failures.append(error)
     if failures:
@@ -75,6 +75,7 @@ def run_job(scan: ScanDirectory, manifest: Manifest, job: Job, resources: Resour
 def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base | Measurement, resources: Resources) -> bool:
     if is_made(scan, job):
         return False
+    resources = dataclasses.replace(resources, seed=job.seed)
     with JobRecord.start(scan.path / job.record) as record:
         if isinstance(job, Base):
             outcomes, failure = _run_base(scan, manifest, job, resources)
@@ -115,7 +116,6 @@ def _run_measurement(scan: ScanDirectory, manifest: Manifest, job: Measurement, 
     """Keep what can be measured, and note what cannot."""
     reasons, measured = [], []
     outcomes: list[Outcome] = []
-    resources = dataclasses.replace(resources, seed=job.seed)
     refuse_changed_data(manifest, manifest.config(job))
     with _work_directory(scan, manifest, job) as directory:
         run = RunDirectory(directory)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
-from anomaly_cli.artifacts.provenance import canonical_json
+from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.core.windows import parse_window
 
 KEY_LENGTH = 12
@@ -16,7 +15,7 @@ KEY_LENGTH = 12
 
 def hash_key(parts: Any) -> str:
     """Return a content key: a hash of anything that JSON can say."""
-    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:KEY_LENGTH]
+    return hash_json(parts)[:KEY_LENGTH]
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ def region_name(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Point:
-    """One point of the grid, which has one result.
+class _Search:
+    """A signal region, and what is searched in it with which settings.
 
     Attributes:
         window: signal region as `3.3-3.7` [TeV].
@@ -77,7 +76,6 @@ class Point:
         seed: seed of every random stream; the same in all regions, so that they share their events.
         key: content key.
         base: key of the shared base flow, or empty.
-        measurement: key of the uncertainties measured for it, or empty.
     """
 
     window: str
@@ -87,7 +85,6 @@ class Point:
     seed: int
     key: str
     base: str
-    measurement: str = ""
 
     @property
     def region(self) -> str:
@@ -96,8 +93,19 @@ class Point:
 
     @property
     def name(self) -> str:
-        """The point in words, unique within its region."""
+        """It in words, unique within its region."""
         return f"{self.method}-{self.variant}-inject{self.inject}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Point(_Search):
+    """One point of the grid, which has one result.
+
+    Attributes:
+        measurement: key of the uncertainties measured for it, or empty.
+    """
+
+    measurement: str = ""
 
     @property
     def output(self) -> str:
@@ -111,36 +119,11 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Measurement(_Search):
     """Uncertainties that are measured once for all seeds and injections of one signal region, method and variant.
 
-    Attributes:
-        window: signal region [TeV].
-        method: template method.
-        variant: variant of the settings.
-        inject: signal events in the pseudo-data that it is measured on.
-        seed: seed of these pseudo-data.
-        key: content key.
-        base: key of the shared base flow, or empty.
+    Its injection and seed are those of the pseudo-data that they are measured on.
     """
-
-    window: str
-    method: str
-    variant: str
-    inject: int | str
-    seed: int
-    key: str
-    base: str
-
-    @property
-    def region(self) -> str:
-        """Name of the signal region, in GeV, for files."""
-        return region_name(self.window)
-
-    @property
-    def name(self) -> str:
-        """The measurement in words."""
-        return f"{self.method}-{self.variant}-inject{self.inject}-seed{self.seed}"
 
     @property
     def folder(self) -> str:

@@ -9,7 +9,6 @@ evaluated with what has been measured of closure and over-dispersion, and become
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.analysis.toys import toy_p_value
 from anomaly_cli.artifacts.contents import Truth, read_regions, read_split
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import canonical_json
+from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import Artifact, write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError, PhysicsError, TrainingError
@@ -121,7 +120,7 @@ def open_laboratory(run: RunDirectory, config: Config, folder: str) -> Laborator
     )
     described = [RECORD_VERSION, digest, artifact.digest, config.seed, settings.background_efficiencies]
     described += [settings.pass_fail_from, settings.least_fit_p]  # they say which fits are refused
-    key = hashlib.sha256(canonical_json(described).encode()).hexdigest()
+    key = hash_json(described)
     return Laboratory(
         model=model,
         signal=labelled_signal(split, truth),

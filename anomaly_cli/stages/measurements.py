@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import canonical_json
+from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
@@ -44,7 +43,7 @@ def settings_digest(split: Artifact, template: Mapping[str, Any], classifier: Ma
         "template": {**template, "model": model},
         "classifier": classifier,
     }
-    return hashlib.sha256(canonical_json(relevant).encode()).hexdigest()
+    return hash_json(relevant)
 
 
 def configured_digest(split: Artifact, config: Config) -> str:

@@ -95,7 +95,7 @@ class Morpher:
         """What moves events."""
         if self.settings.variant == "base_transfer":
             return nets.BaseTransfer(self.modules["source_density"], self.modules["target_density"])
-        transport: nets.Transport = self.modules["transport"]
+        transport: nets.Mover = self.modules["transport"]
         return transport
 
     def move(self, source: Table, target_condition: FloatArray) -> FloatArray:
@@ -173,6 +173,9 @@ def train_morpher(
         for name, module in modules.items():
             flow: FlowSettings = settings.density
             if name == "transport":
+                if settings.start == "base_transfer":
+                    densities = (modules[f"{side}_density"] for side in SIDES)
+                    module.load_state_dict(nets.BaseTransfer(*densities).state_dict())
                 task, flow = _transport_task(module, (sides[0], sides[1]), modules, settings), settings.transport
             else:
                 task = nets.density_task(module, sides[name == "target_density"])
@@ -188,9 +191,12 @@ def _make_modules(settings: MorphSettings, d: int, c: int) -> dict[str, nn.Modul
     for name, unused_by in (("source_density", "forward"), ("target_density", "inverse")):
         if settings.trained_direction != unused_by:
             modules[name] = nets.make_density(d, c, _size(settings.density))
-    if settings.variant != "base_transfer":
+    if settings.start == "base_transfer":
+        modules["transport"] = nets.BaseTransfer(*(nets.make_density(d, c, _size(settings.density)) for _ in SIDES))
+    elif settings.variant != "base_transfer":
         context = settings.context if c else "none"
-        modules["transport"] = nets.Transport(d, c, _size(settings.transport), context, settings.starts_at_identity)
+        starts_at_identity = settings.start == "identity"
+        modules["transport"] = nets.Transport(d, c, _size(settings.transport), context, starts_at_identity)
     return modules
 
 

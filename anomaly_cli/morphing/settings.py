@@ -19,6 +19,7 @@ DIRECTIONS = {"base_transfer": (), "unidirectional": ("forward", "inverse"), "fl
 CHOICES = {
     "variant": VARIANTS,
     "direction": ("default", "forward", "inverse", "alternate", "both"),
+    "start": ("identity", "base_transfer", "random"),
     "context": ("difference", "concatenation", "one_per_side", "none"),
     "condition": ("own", "drawn"),
     "penalty": ("none", "l1", "l2"),
@@ -116,7 +117,9 @@ class MorphSettings:
         penalty: on movement of the scaled features: `none`, `l1` or `l2` (squared).
         penalty_weight: against one unit of log-likelihood.
         annealed: whether the weight falls to 0 until the end of the training.
-        starts_at_identity: whether the transport starts as the identity.
+        start: where the training of the transport starts: at the `identity`, at the `base_transfer` (flows for
+            flows only; the transport is then made of copies of both densities, and `transport` sets its training
+            alone), or at `random` weights.
         scaling: features are scaled alike on both sides: `linear`, or by the `quantile` of both sides
             together to a normal, for heavy tails.
         transport: the transport.
@@ -130,7 +133,7 @@ class MorphSettings:
     penalty: str = "none"
     penalty_weight: float = 0.1
     annealed: bool = False
-    starts_at_identity: bool = True
+    start: str = "identity"
     scaling: str = "linear"
     transport: TransportSettings = field(default_factory=TransportSettings)
     density: FlowSettings = field(default_factory=FlowSettings)
@@ -144,6 +147,10 @@ class MorphSettings:
                 f"flows: direction '{self.direction}' does not fit variant {self.variant}, which has"
                 f" {' and '.join(usable) or 'none'}; forward and inverse need one density (unidirectional), alternate"
                 " and both need two (flows_for_flows)"
+            )
+        if self.start == "base_transfer" and self.variant != "flows_for_flows":
+            raise ConfigError(
+                "flows: start base_transfer needs the densities of both sides, which variant flows_for_flows trains"
             )
         if not 0.0 < self.penalty_weight < math.inf:
             raise ConfigError("flows: penalty_weight must be above 0; penalty = none switches it off")

@@ -43,6 +43,10 @@ class Mover(Protocol):
         """Move events of the source side to the target side."""
         ...
 
+    def move_back(self, y: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Move events of the target side to the source side: the inverse of `move`."""
+        ...
+
 
 @dataclass(frozen=True)
 class Size:
@@ -59,7 +63,11 @@ def make_density(n_features: int, n_conditions: int, size: Size) -> Any:
 
 
 class BaseTransfer(nn.Module):
-    """Data to latent with the density of the source, latent to data with that of the target."""
+    """Data to latent with the density of the source, latent to data with that of the target.
+
+    Each density sees the condition of its side. With copies of the densities it is also a transport to be
+    trained further, which then starts where it already reaches the target.
+    """
 
     def __init__(self, source_density: nn.Module, target_density: nn.Module) -> None:
         super().__init__()
@@ -68,9 +76,20 @@ class BaseTransfer(nn.Module):
 
     def move(self, x: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Move events of the source side to the target side."""
-        latent, down = condition_on(self.source_density, source).transform.call_and_ladj(x)
-        moved, up = condition_on(self.target_density, target).transform.inv.call_and_ladj(latent)
-        return moved, down + up
+        return _through_latent((self.source_density, self.target_density), x, (source, target))
+
+    def move_back(self, y: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Move events of the target side to the source side: the inverse of `move`."""
+        return _through_latent((self.target_density, self.source_density), y, (target, source))
+
+
+def _through_latent(
+    densities: tuple[nn.Module, nn.Module], x: Tensor, conditions: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Map to latent with the first density and from there with the second."""
+    latent, down = condition_on(densities[0], conditions[0]).transform.call_and_ladj(x)
+    moved, up = condition_on(densities[1], conditions[1]).transform.inv.call_and_ladj(latent)
+    return moved, down + up
 
 
 class Transport(nn.Module):
@@ -195,12 +214,15 @@ def density_task(density: nn.Module, side: Side) -> Task:
 
 
 def transport_task(
-    transport: Transport, sides: tuple[Side, Side], densities: tuple[nn.Module | None, nn.Module | None], to: Objective
+    transport: BaseTransfer | Transport,
+    sides: tuple[Side, Side],
+    densities: tuple[nn.Module | None, nn.Module | None],
+    to: Objective,
 ) -> Task:
     """Return the training of a transport.
 
     Args:
-        transport: the transport from the first side to the second.
+        transport: the `Mover` from the first side to the second.
         sides: source and target.
         densities: their densities; only those that the direction moves to are used. They are frozen.
         to: what to train for.
@@ -222,7 +244,7 @@ class _TransportLoss:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: BaseTransfer | Transport,
         sides: tuple[Side, Side],
         densities: tuple[nn.Module | None, nn.Module | None],
         objective: Objective,

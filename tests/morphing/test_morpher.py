@@ -61,6 +61,7 @@ def test_scaling_there_and_back_returns_the_value_and_keeps_the_data_inside_the_
             {"direction": "both", "context": "difference", "condition": "drawn"},
             ["source density", "target density", "transport"],
         ),
+        ({"start": "base_transfer", "penalty": "l1"}, ["source density", "target density", "transport"]),
         ({"context": "one_per_side", "scaling": "quantile"}, ["source density", "target density", "transport"]),
     ],
 )
@@ -73,6 +74,22 @@ def test_a_variant_trains_the_networks_it_needs_moves_every_event_and_survives_b
     assert np.isfinite(moved).all()
     again = Morpher.from_arrays(morpher.settings, morpher.to_arrays())
     assert np.array_equal(again.move(source, aim), moved)
+
+
+def test_a_transport_that_starts_at_the_base_transfer_is_it_until_training_makes_something_better():
+    still = {**TINY, "learning_rate": 1e-12}
+    (source, _), morpher = train(flow=still, start="base_transfer")
+    (_, _), base = train(flow=still, variant="base_transfer")
+    moved = morpher.move(source, source.condition)
+    assert np.allclose(moved, base.move(source, source.condition), rtol=1e-4, atol=1e-4)
+    (_, _), trained = train(flow={**TINY, "learning_rate": 1e-2}, start="base_transfer")
+    rows = [row for row in trained.curve if row.part == "transport"]
+    assert rows[-1].validation_loss < rows[0].validation_loss
+    densities = [trained.modules[f"{side}_density"].state_dict() for side in ("source", "target")]
+    own = trained.modules["transport"].state_dict()
+    assert any(not (own[f"source_density.{name}"] == value).all() for name, value in densities[0].items())
+    again = train(flow={**TINY, "learning_rate": 1e-2}, variant="base_transfer")[1]
+    assert all((again.modules["target_density"].state_dict()[k] == v).all() for k, v in densities[1].items())
 
 
 def test_a_single_setting_leaves_the_other_defaults_of_its_flow():
@@ -111,6 +128,8 @@ def test_a_price_on_movement_shortens_it_and_an_annealed_one_counts_at_first():
         ({"variant": "unidirectional", "direction": "both"}, "forward and inverse need one density"),
         ({"direction": "forward"}, "does not fit variant flows_for_flows"),
         ({"variant": "base_transfer", "direction": "forward"}, "base_transfer, which has none"),
+        ({"variant": "unidirectional", "start": "base_transfer"}, "needs the densities of both sides"),
+        ({"start": "zero"}, "start 'zero' is not known"),
         ({"penalty": "l3"}, "did you mean 'l"),
         ({"penalty_weight": 0.0}, "penalty = none"),
         ({"context": "one_per_side", "transport": {"transforms": 1}}, "2 transforms or more"),

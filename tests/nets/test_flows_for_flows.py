@@ -27,11 +27,14 @@ def side(n, seed, c=1, shift=0.0):
     return nets.Side(x, condition, torch.arange(n // 5, n), torch.arange(n // 5))
 
 
-@given(st.sampled_from(nets.CONTEXTS), st.integers(1, 4), st.integers(0, 2), st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([*nets.CONTEXTS, "base transfer"]), st.integers(1, 4), st.integers(0, 2), st.integers(0, 1000))
+@settings(max_examples=25, deadline=None)
 def test_moving_there_and_back_returns_the_event_and_its_volume(context, d, c, seed):
     with training.seeded(seed, 1):
-        transport = shake(nets.Transport(d, c, SIZE, context if c else "none", starts_at_identity=False))
+        if context == "base transfer":
+            transport = shake(nets.BaseTransfer(*(nets.make_density(d, c, SIZE) for _ in range(2))))
+        else:
+            transport = shake(nets.Transport(d, c, SIZE, context if c else "none", starts_at_identity=False))
         x, source, target = 0.8 * torch.randn(101, d), torch.randn(101, c), torch.randn(101, c)
         with torch.no_grad():
             moved, forward = transport.move(x, source, target)

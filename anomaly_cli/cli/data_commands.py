@@ -87,7 +87,7 @@ def path(name: Name, folder: Folder = None) -> None:
 
 
 def describe(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Event file, or a manifest of your own.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Event file, a manifest of your own, or a data set.")],
 ) -> None:
     """Say what a file is: layout, columns, ranges, NaN, events by region, and which command comes next.
 

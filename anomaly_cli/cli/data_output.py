@@ -17,7 +17,7 @@ from anomaly_cli.core.windows import parse_mass
 from anomaly_cli.datasets.description import Description, describe
 from anomaly_cli.datasets.fetching import LOCK_NAME, MIRROR_VARIABLE, FileState, fetch, inspect_files, store_folder
 from anomaly_cli.datasets.generator import Process
-from anomaly_cli.datasets.manifests import Manifest, load_manifest, manifest_names
+from anomaly_cli.datasets.manifests import SHIPPED, Manifest, load_manifest, manifest_names
 from anomaly_cli.datasets.rawfeatures import RawOptions, make_features
 from anomaly_cli.datasets.simulate import Simulation, simulate
 from anomaly_cli.report.datasets import make_table, size_text
@@ -105,15 +105,22 @@ def print_verification(name: str, folder: Path | None) -> None:
 
 def print_paths(name: str, folder: Path | None) -> None:
     """Print one path a line; fail where a file is not there."""
-    manifest, store = load_manifest(name), store_folder(folder)
-    for state in inspect_files(manifest, store):
-        if state.problem:
-            raise DataError(f"{state.path}: {state.problem}; get it with 'anomaly data fetch {name}'")
+    for state in _whole_files(name, folder):
         typer.echo(str(state.path))
 
 
+def _whole_files(name: str, folder: Path | None) -> Sequence[FileState]:
+    states = inspect_files(load_manifest(name), store_folder(folder))
+    for state in states:
+        if state.problem:
+            raise DataError(f"{state.path}: {state.problem}; get it with 'anomaly data fetch {name}'")
+    return states
+
+
 def print_description(file: Path) -> None:
-    """Print what a file is."""
+    """Print what a file is; the events of a data set where this is the name of one and of no file."""
+    if not file.exists() and str(file) in (SHIPPED, *manifest_names()):
+        file = next(state.path for state in _whole_files(str(file), None) if state.file.holds == "events")
     found: Description = describe(file)
     events = f"{found.n_events} events"
     if found.n_signal >= 0:

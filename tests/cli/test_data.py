@@ -267,6 +267,23 @@ def test_describe_prints_columns_regions_and_the_next_command(tmp_path):
         assert text in result.output
 
 
+@pytest.mark.parametrize("name", ["shipped", "lhco_like_sim"])
+def test_describe_takes_a_data_set_by_name_unless_a_file_is_called_so(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    result = invoke("data", "describe", name)
+    assert result.exit_code == 0
+    assert "238480 events, of these 20000 signal" in result.output
+    write_official(tmp_path / name, shipped_rows(50))
+    assert "238480 events" not in invoke("data", "describe", name).output
+
+
+def test_describe_of_a_data_set_that_is_not_here_names_the_command_that_gets_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("ANOMALY_DATA", str(tmp_path))
+    result = invoke("data", "describe", "lhco_rnd_features")
+    assert result.exit_code == 3
+    assert "get it with 'anomaly data fetch lhco_rnd_features'" in result.output
+
+
 def test_simulated_masses_need_a_unit_that_is_known():
     result = invoke("simulate", "signal", "--events", "10", "--mx", "5furlongs")
     assert result.exit_code == 2

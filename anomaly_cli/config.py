@@ -181,6 +181,9 @@ class Config:
     def __post_init__(self) -> None:
         if self.seed < 0 or self.threads < 1 or self.processes < 0:
             raise ConfigError("configuration: needs seed >= 0, threads >= 1 and processes >= 0")
+        for name, settings in self.methods.items():
+            if not isinstance(settings, Mapping):
+                raise ConfigError(f"methods.{name} = {settings!r}: must be a table of the method's settings")
 
     @property
     def n_processes(self) -> int:

@@ -218,7 +218,8 @@ def spread_of_z(scan: ScanDirectory) -> dict[str, dict[str, float]]:
             "n": int(mine.sum()),
             **{f"{name}_mean": float(values.mean()) for name, values in (("z", z), ("z_without", without))},
             **{f"{name}_std": float(values.std(ddof=1)) for name, values in (("z", z), ("z_without", without))},
-            "closure_mean": float(tests["closure_uncertainty"][mine].mean()),
+            "closure_mean": float(np.nanmean(tests["closure_uncertainty"][mine])),
+            "closure_not_measured": int(np.isnan(tests["closure_uncertainty"][mine]).sum()),
         }
     return found
 

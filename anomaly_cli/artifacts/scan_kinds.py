@@ -6,13 +6,22 @@ from collections.abc import Mapping
 
 from anomaly_cli.artifacts.columns import Column, Group, Kind
 
+ONLY_VARIANT = "default"
+"""Name of the only variant of a scan that has none."""
+EVERYTHING = "all"
+"""In place of a method and of a variant: all of them."""
+
+
+def search_words(method: str, variant: str, inject: int | str) -> str:
+    """Return method, variant and injection for people."""
+    return f"{method if variant in (ONLY_VARIANT, EVERYTHING) else f'{method} {variant}'}, {inject} injected"
+
 
 def _identity(shape: str) -> dict[str, Column]:
     return {
         "low": Column("f8", shape, "GeV", "lower edge of the signal region, included"),
         "high": Column("f8", shape, "GeV", "upper edge, excluded"),
         "method": Column("str", shape, "", "template method"),
-        "variant": Column("str", shape, "", "variant of the settings"),
         "inject": Column("str", shape, "", "signal events put into labelled data, as asked"),
         "seed": Column("i8", shape, "", "seed of every random stream"),
         "key": Column("str", shape, "", "hash of everything that the result depends on"),
@@ -52,7 +61,7 @@ _SELECTED: Mapping[str, Column] = {
 
 SCAN_POINT = Kind(
     "scan_point",
-    3,
+    4,
     "the result of one point of a scan, or why there is none",
     "anomaly scan job",
     {
@@ -100,6 +109,7 @@ SCAN = Kind(
         "points": Group(
             {
                 **_identity("p"),
+                "variant": Column("str", "p", "", "variant of the settings"),
                 "state": Column("str", "p", "", "done, failed, blinded or missing"),
                 "reason": Column("str", "p", "", "why it failed, or why its result cannot be read"),
                 "not_measured": Column("str", "p", "", "why something that was to be measured is not in z, or empty"),

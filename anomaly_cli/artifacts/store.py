@@ -180,6 +180,10 @@ def read_artifact(path: Path, kind: Kind, groups: Iterable[str] | None = None) -
     return Artifact(artifact.path, artifact.kind, wanted, artifact.features, artifact.provenance, artifact.digest)
 
 
+class OtherVersionError(ArtifactError):
+    """A whole artifact that another release wrote."""
+
+
 def read_any(path: Path) -> Artifact:
     """Read an artifact of whatever kind.
 
@@ -211,7 +215,7 @@ def _read_open(path: Path, file: h5py.File) -> Artifact:
     kind = KINDS.get(name)
     if kind is None or kind.version != version:
         known = f"version {kind.version}" if kind else "no such kind"
-        raise ArtifactError(
+        raise OtherVersionError(
             f"{path}: holds kind '{name}' version {version}, this release knows {known};"
             " make it anew with --overwrite or read it with the release that wrote it"
         )

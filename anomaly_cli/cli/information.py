@@ -43,7 +43,7 @@ def methods() -> None:
 
     table = Table(box=box.SIMPLE_HEAD)
     for header in ("method", "needs", "template", "reference"):
-        table.add_column(header, overflow="fold", no_wrap=header == "method")
+        table.add_column(header, overflow="fold", no_wrap=header in ("method", "reference"))
     for name, method in find_methods().items():
         table.add_row(name, ", ".join(sorted(need.value for need in method.needs)), method.summary, method.reference)
     show(table)

@@ -65,6 +65,8 @@ class _PlainLines:
     def __call__(self, step: Step) -> None:
         stop_if_interrupted()
         start = self.started.setdefault(step.task, time.monotonic())
+        if start < 0.0 and step.done < step.total:  # begun anew: the next seed of a job
+            start = self.started[step.task] = time.monotonic()
         if step.done == step.total and start >= 0.0:
             note = f" ({step.note})" if step.note else ""
             seconds = time.monotonic() - start

@@ -108,6 +108,9 @@ def job(
     kind: Annotated[
         str, typer.Option("--kind", metavar="KIND", help="point, or what points share: base, measurement.")
     ] = "point",
+    plan_key: Annotated[
+        str, typer.Option("--plan", metavar="KEY", help="Refuse to run if the scan was planned anew since.")
+    ] = "",
     processes: options.Processes = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -117,7 +120,7 @@ def job(
     """
     from anomaly_cli.cli.scan_execution import run_one
 
-    run_one(directory, (index, key), kind, processes, quiet)
+    run_one(directory, (index, key), kind, plan_key, processes, quiet)
 
 
 def collect(directory: Directory) -> None:
@@ -133,6 +136,9 @@ def collect(directory: Directory) -> None:
 def export(
     directory: Directory,
     to: Annotated[str, typer.Option("--to", help="slurm, condor or reana.")],
+    image: Annotated[
+        str, typer.Option("--image", metavar="NAME", help="Container image that holds this package, for REANA.")
+    ] = "",
 ) -> None:
     """Write submit files for a site without Snakemake.
 
@@ -140,4 +146,4 @@ def export(
     """
     from anomaly_cli.cli.scan_execution import export_submission
 
-    export_submission(directory, to)
+    export_submission(directory, to, image)

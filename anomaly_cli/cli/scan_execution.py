@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import os
+import platform
+import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import typer
 from rich.text import Text
 
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.cli.execution import show, show_next
-from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.report.scan import global_tables, scan_notes, scan_tables, status_tables
+from anomaly_cli.report.tables import plural
 from anomaly_cli.scans.costs import estimate
 from anomaly_cli.scans.engine import (
     find_profile,
+    held,
     mark_finished,
+    note_driver,
     refuse_live_driver,
     refuse_second_driver,
     release,
     replace_process,
     snakemake_command,
 )
-from anomaly_cli.scans.export import export_scan
-from anomaly_cli.scans.manifest import Manifest, ScanDirectory, find_job
-from anomaly_cli.scans.parts import Chunk, Job
+from anomaly_cli.scans.export import SUBMIT, export_scan, stale_exports
+from anomaly_cli.scans.manifest import Manifest, ScanDirectory, find_job, refuse_other_plan
+from anomaly_cli.scans.parts import Base, Chunk, Job, Measurement, Point
 from anomaly_cli.scans.results import is_made
 from anomaly_cli.scans.settings import load_scan
 from anomaly_cli.scans.status import JobState, current_result, job_statuses, missing_points
+
+DRY_RUN = {"--dry-run", "--dryrun", "-n"}
+"""Options of Snakemake that let it only say what it would do."""
 
 
 def plan_into(config: Path, output: Path, windows: str | None) -> None:
@@ -38,45 +51,62 @@ def plan_into(config: Path, output: Path, windows: str | None) -> None:
     refuse_live_driver(scan)
     manifest = plan_scan(load_scan(config, windows.split(",") if windows is not None else ()))
     RunDirectory(output).create()
-    scan.write(manifest)
+    with held(scan):
+        scan.write(manifest)
     missing = missing_points(scan, manifest)
     n_regions = len({point.region for point in manifest.points})
     show(
         Text(
-            f"{scan.manifest}: {len(manifest.points)} points in {n_regions} signal regions,"
-            f" {len(manifest.points) - len(missing)} done already; {len(manifest.chunks)} jobs of up to"
-            f" {manifest.scan.jobs.seeds_per_job} seeds"
+            f"{scan.manifest}: {plural(len(manifest.points), 'point')} in {plural(n_regions, 'signal region')},"
+            f" {len(manifest.points) - len(missing)} done already; {plural(len(manifest.chunks), 'job')} of up to"
+            f" {plural(manifest.scan.jobs.seeds_per_job, 'seed')}"
         )
     )
+    grid = manifest.scan.grid
+    searches = len(grid.methods) * max(len(manifest.scan.variants), 1) * len(grid.inject)
+    n_shared = n_regions * searches * grid.seeds - len(manifest.points)
+    if n_shared:
+        show(Text(f"{plural(n_shared, 'point')} left out: their settings are those of an earlier variant"))
     if manifest.bases:
-        show(Text(f"Shared base flows: {len(manifest.bases)}, each trained once before its jobs"))
+        show(Text(f"{plural(len(manifest.bases), 'shared base flow')}, each trained once before its jobs"))
     if manifest.measurements:
-        measured = " and ".join(manifest.scan.grid.measure)
-        show(Text(f"Uncertainties from {measured}: measured {len(manifest.measurements)} times, for all seeds"))
+        measured, regions = " and ".join(grid.measure), len(manifest.measurements)
+        show(Text(f"Uncertainties from {measured}: {plural(regions, 'measurement')}, each for all seeds of its points"))
+    for name in stale_exports(scan, manifest):
+        show(Text(f"{scan.path / name}: was exported for another plan; export again"))
     cost = estimate(scan, manifest, missing)
-    unknown = f", and {cost.n_unknown} jobs of methods not measured yet" if cost.n_unknown else ""
-    show(Text(f"Still to run: about {_hours(cost.cpu_hours)} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"))
+    unknown = f", and {plural(cost.n_unknown, 'point')} of methods not measured yet" if cost.n_unknown else ""
+    text = f"Still to run: about {_hours(cost.cpu_hours)} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"
+    show(Text(f"{text}{' (jobs of default settings)' if cost.is_from_table else ''}"))
     show_next([(f"anomaly scan run {output}", "--profile slurm, htcondor or lxplus: on a cluster")])
 
 
 def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]) -> None:
     """Become the engine, unless all is done."""
     scan = ScanDirectory(directory)
+    refuse_second_driver(scan)
+    with held(scan) if missing_points(scan, scan.read()) else contextlib.nullcontext():
+        _drive(scan, profile, cores, extra)
+
+
+def _drive(scan: ScanDirectory, profile: str, cores: int | None, extra: Sequence[str]) -> None:
     manifest = scan.read()
     chosen = find_profile(profile)
     command = snakemake_command(scan, manifest, chosen, cores, extra)
     refuse_second_driver(scan)
     if not missing_points(scan, manifest):
-        show(Text(f"All {len(manifest.points)} results are there: nothing to run."))
+        show(Text(f"All {plural(len(manifest.points), 'result')} are there: nothing to run."))
         result = current_result(scan, manifest)
         if result is not None:
-            _show_result(directory, result)
-        elif "--dry-run" not in extra:
-            collect_and_show(directory)
+            _show_result(scan.path, result)
+        elif not DRY_RUN & set(extra):
+            collect_and_show(scan.path)
         return
     _refuse_other_meaning(manifest)
     mark_finished(scan, manifest)
-    replace_process(scan, command, chosen)
+    if not DRY_RUN & set(extra):
+        note_driver(scan, chosen)
+    replace_process(scan, command)
 
 
 def _refuse_other_meaning(manifest: Manifest) -> None:
@@ -87,22 +117,29 @@ def _refuse_other_meaning(manifest: Manifest) -> None:
 
 def resume_scan(directory: Path, profile: str, cores: int | None, is_forced: bool, extra: Sequence[str]) -> None:
     """Clear what a dead driver left, and drive."""
+    if DRY_RUN & set(extra):
+        raise ConfigError(f"resume ends what is left of the last driver; use 'anomaly scan run {directory} --dry-run'")
     scan = ScanDirectory(directory)
     profile = profile or scan.last_profile
     # refuses where the scan could not go on: then nothing is ended either
     snakemake_command(scan, scan.read(), find_profile(profile), cores, extra)
-    for done in release(scan, is_forced):
-        show(Text(done))
-    drive(directory, profile, cores, extra)
+    refuse_live_driver(scan, is_forced)
+    with held(scan):
+        for done in release(scan, is_forced):
+            show(Text(done))
+        _drive(scan, profile, cores, extra)
 
 
 def print_status(directory: Path) -> None:
     """Print what has become of every job."""
     scan = ScanDirectory(directory)
     statuses = job_statuses(scan, scan.read())
-    counts = {state.value: sum(item.state is state for item in statuses) for state in JobState}
+    counts: dict[str, Counter[str]] = {}
+    for sort, name in ((Base, "shared base flow"), (Measurement, "measurement"), (Point, "point")):
+        found = Counter(item.state.value for item in statuses if isinstance(item.job, sort))
+        counts |= {name: found} if found else {}
     noted = [
-        (item.point.window, item.point.name, item.state.value, item.reason, str(item.log))
+        (item.job.words, item.state.value, item.reason, str(item.log) if item.log.exists() else "")
         for item in statuses
         if item.reason or item.state not in (JobState.DONE, JobState.WAITING)
     ]
@@ -111,11 +148,17 @@ def print_status(directory: Path) -> None:
 
 
 def run_one(
-    directory: Path, named: tuple[int | None, str | None], kind: str, processes: int | None, quiet: bool
+    directory: Path,
+    named: tuple[int | None, str | None],
+    kind: str,
+    plan_key: str,
+    processes: int | None,
+    quiet: bool,
 ) -> None:
     """Run one job and name its results."""
     scan = ScanDirectory(directory)
     manifest = scan.read()
+    refuse_other_plan(manifest, plan_key)
     job = find_job(manifest, *named, kind)
     parts = job.points if isinstance(job, Chunk) else (job,)
     if all(is_made(scan, part) for part in parts):
@@ -133,6 +176,9 @@ def _make(scan: ScanDirectory, manifest: Manifest, job: Job, processes: int | No
     from anomaly_cli.stages.frame import Resources
 
     config = manifest.config(job.points[0] if isinstance(job, Chunk) else job)
+    if not quiet:  # logs hold several tries
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        typer.echo(f"{now} {platform.node()}, process {os.getpid()}", err=True)
     with show_progress(quiet) as progress:
         resources = Resources(config.seed, config.threads, processes or config.n_processes, progress)
         return run_job(scan, manifest, job, resources)
@@ -155,7 +201,8 @@ def collect_and_show(directory: Path) -> None:
 
 
 def _show_result(directory: Path, result: Artifact) -> None:
-    for table in (*scan_tables(result), *global_tables(result)):
+    for number, table in enumerate((*scan_tables(result), *global_tables(result))):
+        show(Text("")) if number else None
         show(table)
     for note in scan_notes(result):
         show(note)
@@ -169,11 +216,18 @@ def _show_result(directory: Path, result: Artifact) -> None:
         )
 
 
-def export_submission(directory: Path, to: str) -> None:
+def export_submission(directory: Path, to: str, image: str) -> None:
     """Write submit files and say what to do with them."""
     scan = ScanDirectory(directory)
-    for path in export_scan(scan, scan.read(), to):
+    for path in export_scan(scan, scan.read(), to, image):
         show(Text(f"{path}: written"))
+    quoted = shlex.quote(str(directory))
+    show_next(
+        [
+            (SUBMIT[to].format(quoted), "submits it"),
+            (f"anomaly scan collect {quoted}", "when all have ended: table and picture"),
+        ]
+    )
 
 
 def _hours(hours: float) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from anomaly_cli.artifacts.scan_kinds import search_words
 from anomaly_cli.artifacts.store import Artifact
-from anomaly_cli.report.tables import make_table, percent, rows_of
+from anomaly_cli.report.tables import make_table, percent, plural, rows_of
 
 MOST_ROWS = 40
 """Rows of a table on the terminal; the artifact has them all."""
@@ -23,18 +24,19 @@ MOST_NOTES = 8
 """Points named for each thing that can go wrong with them."""
 
 
-def status_tables(counts: Mapping[str, int], noted: Sequence[tuple[str, ...]]) -> list[RenderableType]:
-    """Return how many jobs are in which state, and those that are not simply done or waiting.
+def status_tables(counts: Mapping[str, Mapping[str, int]], noted: Sequence[tuple[str, ...]]) -> list[RenderableType]:
+    """Return how many jobs of each sort are in which state, and those that are not simply done or waiting.
 
     Args:
-        counts: jobs by state.
-        noted: window, point, state, reason and log of each job to be shown.
+        counts: by sort, jobs by state.
+        noted: what, state, reason and log (may be empty) of each job to be shown.
     """
-    total = sum(counts.values())
-    summary = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-    parts: list[RenderableType] = [Text(f"{total} points: {summary}")]
-    for window, point, state, reason, log in noted[:MOST_ROWS]:
-        parts.append(Text(f"{state}: {window} TeV {point}\n    {reason}\n    {log}"))
+    parts: list[RenderableType] = []
+    for sort, states in counts.items():
+        summary = ", ".join(f"{number} {state}" for state, number in states.items())
+        parts.append(Text(f"{plural(sum(states.values()), sort)}: {summary}"))
+    for what, state, *more in noted[:MOST_ROWS]:
+        parts.append(Text("\n    ".join([f"{state}: {what}", *filter(None, more)])))
     if len(noted) > MOST_ROWS:
         parts.append(Text(f"... and {len(noted) - MOST_ROWS} more"))
     return parts
@@ -54,44 +56,69 @@ def scan_tables(scan: Artifact) -> list[Table]:
     for index, point in enumerate(points):
         region = (float(point["low"]), float(point["high"]))
         searches.setdefault(_search_name(point), {}).setdefault(region, []).append(index)
-    n_seeds = len({int(point["seed"]) for point in points})
+    n_seeds = len({int(points[index]["seed"]) for index in counted})
+    is_measured, has_closure = _is_measured(tests), not all(math.isnan(float(p["closure_auc"])) for p in points)
+    columns = [column for column in _COLUMNS if is_measured or column.name != "z_without"]
+    heads = ["TeV", "done", "cut", *(column.head for column in columns), *(["AUC"] if has_closure else [])]
     tables = []
     for name, regions in list(searches.items())[:MOST_TABLES]:
-        table = make_table(f"Signal regions: {name}", ("TeV", "done", *_HEADS))
+        table = make_table(f"Signal regions: {name}{'' if is_measured else WITHOUT}", heads)
         for (low, high), members in sorted(regions.items())[:MOST_ROWS]:
             n_done = sum(str(points[index]["state"]) in ("done", "blinded") for index in members)
             table.add_row(
                 f"{low / 1000:.4g}-{high / 1000:.4g}",
                 f"{n_done}/{len(members)}",
-                *_at_best_cut([test for index in members for test in counted.get(index, [])]),
-                _number([float(points[index]["closure_auc"]) for index in members], ".4f"),
+                *_at_best_cut([test for index in members for test in counted.get(index, [])], columns),
+                *([_number([float(points[index]["closure_auc"]) for index in members], ".4f")] if has_closure else []),
             )
         tables.append(_finish(table, len(regions)))
     if tables:
         last = f" Medians over {n_seeds} seeds, at one cut for all seeds of a row." if n_seeds > 1 else ""
         more = f" {len(searches) - MOST_TABLES} more tables are in the file." if len(searches) > MOST_TABLES else ""
-        tables[-1].caption = (
-            f"{tables[-1].caption or ''}Each region with its most significant cut; Z is local. {_contents(tests)}"
-            " Limit: on signal events after the cut, 95 % CLs. AUC: closure on held-out side-bands, 0.5 is perfect."
-            f"{last}{more}"
-        )
+        closure = " AUC: closure on held-out side-bands, 0.5 is perfect." if has_closure else ""
+        if tests:
+            tables[-1].caption = (
+                f"{tables[-1].caption or ''}Each region with its most significant cut; Z is local. {_contents(tests)}"
+                f" Limit: on signal events after the cut, 95 % CLs.{closure}{last}{more}"
+            )
     return tables
 
 
-def _at_best_cut(tests: Sequence[Mapping[str, Any]]) -> list[str]:
+class _Column(NamedTuple):
+    """A column of tests in the table of signal regions."""
+
+    name: str
+    digits: str
+    head: str
+
+
+_COLUMNS = (
+    _Column("n_observed", ".0f", "observed"),
+    _Column("n_expected", ".1f", "expected"),
+    _Column("z_without", ".2f", "Z\nwithout"),
+    _Column("z", ".2f", "Z"),
+    _Column("limit", ".1f", "limit"),
+)
+WITHOUT = "; WITHOUT closure uncertainty and k-fold over-dispersion"
+"""What a title says where neither was measured."""
+
+
+def _is_measured(tests: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether any test contains a measured uncertainty."""
+    return any(
+        not math.isnan(float(test[name])) for test in tests for name in ("closure_uncertainty", "overdispersion")
+    )
+
+
+def _at_best_cut(tests: Sequence[Mapping[str, Any]], columns: Sequence[_Column]) -> list[str]:
     """Return a cut and the medians over seeds at that cut, of all tests in one signal region."""
     if not tests:
-        return ["-"] * (1 + len(_COLUMNS))
+        return ["-"] * (1 + len(columns))
     cuts: dict[float, list[Mapping[str, Any]]] = {}
     for test in tests:
         cuts.setdefault(float(test["background_efficiency"]), []).append(test)
     best = max(cuts, key=lambda cut: float(np.median([float(test["z"]) for test in cuts[cut]])))
-    shown = [_number([float(test[name]) for test in cuts[best]], digits) for name, digits in _COLUMNS]
-    return [percent(best), *shown]
-
-
-_COLUMNS = (("n_observed", ".0f"), ("n_expected", ".1f"), ("z_without", ".2f"), ("z", ".2f"), ("limit", ".1f"))
-_HEADS = ("cut", "observed", "expected", "Z\nwithout", "Z", "limit", "AUC")
+    return [percent(best), *(_number([float(test[c.name]) for test in cuts[best]], c.digits) for c in columns)]
 
 
 def _finish(table: Table, n_rows: int) -> Table:
@@ -110,12 +137,11 @@ def _contents(tests: Sequence[Mapping[str, Any]]) -> str:
     n_closure, n_folds = (
         sum(not math.isnan(float(test[name])) for test in tests) for name in ("closure_uncertainty", "overdispersion")
     )
-    text = "'Z without' contains statistics and normalisation"
     if not n_closure + n_folds:
-        return f"{text}; closure uncertainty and k-fold over-dispersion were not measured, so Z is the same."
+        return "It contains statistics and normalisation only: an excess may be a flaw of the template (grid.measure)."
     return (
-        f"{text}, Z also the closure uncertainty in {n_closure} of {n} tests and the k-fold over-dispersion in"
-        f" {n_folds} of {n}."
+        "'Z without' contains statistics and normalisation, Z also the closure uncertainty in"
+        f" {n_closure} of {n} tests and the k-fold over-dispersion in {n_folds} of {n}."
     )
 
 
@@ -130,10 +156,12 @@ def global_tables(scan: Artifact) -> list[Table]:
     searches: dict[str, list[dict[str, Any]]] = {}
     for row in rows_of(scan.groups["global"]):
         searches.setdefault(_search_name(row), []).append(row)
+    order = {_search_name(point): number for number, point in reversed(list(enumerate(rows_of(points))))}
+    warning = "" if _is_measured(rows_of(tests)) else WITHOUT
     tables = []
-    for name, rows in list(searches.items())[:MOST_TABLES]:
+    for name, rows in sorted(searches.items(), key=lambda item: order.get(item[0], len(order)))[:MOST_TABLES]:
         heads = ("seed", "tests", "at TeV", "cut", "Z local", "p global", "Z global")
-        table = make_table(f"Largest excess: {name}", heads)
+        table = make_table(f"Largest excess: {name}{warning}", heads)
         for row in rows[:MOST_ROWS]:
             point = int(tests["point"][int(row["test"])])
             table.add_row(
@@ -159,8 +187,13 @@ def scan_notes(scan: Artifact) -> list[Text]:
     """Return what failed, what is missing and what was not measured, each with its reasons."""
     points = rows_of(scan.groups["points"])
     parts = []
+    n_blinded = sum(point["state"] == "blinded" for point in points)
+    if n_blinded:
+        parts.append(
+            Text(f"{plural(n_blinded, 'point')} blinded: scored, not counted; to look, plan with grid.unblind = true")
+        )
     for reason, number in Counter(str(p["not_measured"]) for p in points if p["not_measured"]).most_common(MOST_NOTES):
-        parts.append(Text(f"Not measured at {number} points: {reason}"))
+        parts.append(Text(f"Not measured at {plural(number, 'point')}: {reason}"))
     for state in ("failed", "missing"):
         found = [point for point in points if point["state"] == state]
         for point in found[:MOST_NOTES]:
@@ -173,5 +206,4 @@ def scan_notes(scan: Artifact) -> list[Text]:
 
 
 def _search_name(row: Mapping[str, Any]) -> str:
-    method, variant = str(row["method"]), str(row["variant"])
-    return f"{method if variant in ('plain', 'all') else f'{method} {variant}'}, {row['inject']} injected"
+    return search_words(str(row["method"]), str(row["variant"]), str(row["inject"]))

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from anomaly_cli.artifacts.scan_kinds import search_words
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.tables import percent
@@ -34,13 +35,20 @@ def draw_scan(scan: Artifact, figure: Path) -> Path:
         ArtifactError: where it cannot be written.
     """
     points = scan.groups["points"]
-    searches = sorted({_search(points, index) for index in np.unique(scan.groups["tests"]["point"])})[:MOST_PANELS]
-    picture = Figure(figsize=(7.0, 3.6 * len(searches)), layout="constrained")
+    tests = scan.groups["tests"]
+    searches = list(dict.fromkeys(_search(points, index) for index in np.unique(tests["point"])))
+    shown = searches[:MOST_PANELS]
+    picture = Figure(figsize=(8.0, 3.2 * len(shown) + 0.5), layout="constrained")
     FigureCanvasAgg(picture)
-    axes = picture.subplots(len(searches), 1, squeeze=False, sharex=True)[:, 0]
-    for panel, search in zip(axes, searches, strict=True):
+    axes = picture.subplots(len(shown), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
+    for panel, search in zip(axes, shown, strict=True):
         draw_p_values(panel, scan, search)
     axes[-1].set_xlabel("centre of the signal region [TeV]")
+    is_measured = not (np.isnan(tests["closure_uncertainty"]) & np.isnan(tests["overdispersion"])).all()
+    notes = [] if is_measured else ["WITHOUT closure uncertainty and k-fold over-dispersion"]
+    notes += [f"{len(shown)} of {len(searches)} searches"] if len(searches) > len(shown) else []
+    if notes:
+        picture.suptitle("; ".join(notes), fontsize=10)
     try:
         picture.savefig(figure, dpi=120, metadata={"Software": None})
     except OSError as error:
@@ -59,7 +67,7 @@ def draw_p_values(axes: Axes, scan: Artifact, search: tuple[str, str, str]) -> N
     points, tests = scan.groups["points"], scan.groups["tests"]
     mine = np.array([_search(points, index) == search for index in tests["point"]])
     low, high = (points[name][tests["point"]] / 1000.0 for name in ("low", "high"))
-    centre, width = (low + high) / 2.0, np.round(high - low, 6)
+    width = np.round(high - low, 6)
     widths = np.unique(width[mine])
     efficiencies = np.unique(tests["background_efficiency"][mine])[::-1]
     for (number, efficiency), (style, wide) in itertools.product(enumerate(efficiencies), enumerate(widths)):
@@ -70,18 +78,19 @@ def draw_p_values(axes: Axes, scan: Artifact, search: tuple[str, str, str]) -> N
         text = f"cut {percent(float(efficiency))}" + (f", {wide:g} TeV wide" if len(widths) > 1 else "")
         line = f"{LINES[style % len(LINES)]}{MARKERS[style % len(MARKERS)]}"
         axes.plot(regions.mean(axis=1), np.maximum(p0, 1e-30), line, color=f"C{number}", markersize=4, label=text)
-    lowest, highest = axes.get_ylim()[0], float(centre[mine].max())
+    axes.set_yscale("log")
     for sigma in SIGMAS:
         level = 0.5 * math.erfc(sigma / math.sqrt(2.0))
         axes.axhline(level, color="0.7", linewidth=0.8, linestyle=":")
-        axes.annotate(f"{sigma} s.d.", (highest, level), fontsize=7, color="0.4", va="bottom", ha="right")
-    axes.set_yscale("log")
-    axes.set_ylim(min(lowest, 1e-3) if lowest > 0 else None, 1.0)
+        axes.annotate(
+            f" {sigma} s.d.", (1.0, level), xycoords=("axes fraction", "data"), fontsize=7, color="0.4", va="center"
+        )
+    axes.set_ylim(min(float(axes.dataLim.y0) / 3.0, 1e-4), 2.0)
     axes.set_ylabel("local p-value")
     n_seeds = len(np.unique(points["seed"][tests["point"][mine]]))
     seeds = f", median of {n_seeds} seeds" if n_seeds > 1 else ""
-    axes.set_title(f"{search[0]} ({search[1]}), injected: {search[2]}{seeds}", fontsize=9)
-    axes.legend(fontsize=7, loc="lower left")
+    axes.set_title(f"{search_words(*search)}{seeds}", fontsize=9)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.06, 1.0), borderaxespad=0.0)
 
 
 def _search(points: Mapping[str, Any], index: int) -> tuple[str, str, str]:

@@ -25,6 +25,11 @@ def rows_of(columns: Any) -> list[dict[str, Any]]:
     return [dict(zip(names, values, strict=True)) for values in zip(*(columns[n] for n in names), strict=True)]
 
 
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun, as `1 point` and `2 points`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(efficiency: float) -> str:
     """Return a background efficiency as text."""
     return f"{100 * efficiency:g} %"

@@ -16,7 +16,7 @@ from anomaly_cli.analysis.lookelsewhere import (
     statistical_share,
 )
 from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
+from anomaly_cli.artifacts.scan_kinds import EVERYTHING, SCAN, SCAN_POINT
 from anomaly_cli.artifacts.store import Arrays, Artifact, write_artifact
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.streams import Streams
@@ -28,7 +28,6 @@ from anomaly_cli.scans.results import read_result
 STAGE, VERSION = "scan", 2
 MOST_TEMPLATE_EVENTS = 10**10
 """More template events than one point ever has: keys of different points never meet."""
-EVERYTHING = "all"
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def collect_scan(scan: ScanDirectory, manifest: Manifest) -> Artifact | None:
         members = []
         for position in positions:
             point = manifest.points[position]
-            result, points[position]["reason"] = read_result(scan.path / point.output)
+            result, points[position]["reason"] = read_result(scan.path / point.output, puts_aside=True)
             if result is None:
                 continue
             inputs[point.output] = result.digest
@@ -75,6 +74,9 @@ def collect_scan(scan: ScanDirectory, manifest: Manifest) -> Artifact | None:
                 tests.append((position, found.tests))
         searches += _global(members, inject, seed, len(_searches(manifest)))
     if not inputs:
+        unreadable = [row["reason"] for row in points if row["reason"]]
+        if unreadable:
+            raise ArtifactError(f"no result can be read: {unreadable[0]}")
         return None
     searches.sort(key=lambda row: (row["method"], row["variant"], row["inject"], row["seed"]))
     provenance = Provenance(STAGE, VERSION, {}, manifest.scan.grid.first_seed, inputs)

@@ -40,23 +40,27 @@ class Estimate:
         cpu_hours: CPU time, where it can be said [h].
         n_unknown: jobs of methods that nobody has measured yet.
         megabytes: disk for results and base flows.
+        is_from_table: whether a point's cost is from the table, which was measured with default settings.
     """
 
     cpu_hours: float
     n_unknown: int
     megabytes: float
+    is_from_table: bool
 
 
 def estimate(scan: ScanDirectory, manifest: Manifest, missing: Iterable[Point]) -> Estimate:
     """Return what the missing jobs will cost, by jobs of the same method that have ended here, else by the table."""
     seconds: dict[str, float] = {}
-    n_unknown = 0
+    n_unknown, is_from_table = 0, False
     total, n_points, shared = 0.0, 0, set()
     for point in missing:
         n_points += 1
         shared |= {point.base, point.measurement}
         if point.method not in seconds:
-            seconds[point.method] = _measured(scan, manifest, point)
+            own = _measured(scan, manifest, point)
+            seconds[point.method] = own or _tabled(manifest, point)
+            is_from_table |= not own and seconds[point.method] > 0.0
         n_unknown += seconds[point.method] == 0.0
         total += seconds[point.method]
     total += MEASURED["start"] * -(-n_points // manifest.scan.jobs.seeds_per_job)
@@ -68,19 +72,26 @@ def estimate(scan: ScanDirectory, manifest: Manifest, missing: Iterable[Point]) 
         if job.key in shared and not (scan.path / job.verdict).exists()
     )
     megabytes = RESULT_MB + (RUN_MB if manifest.scan.jobs.keep_runs else 0.0)
-    return Estimate(total / 3600.0, n_unknown, megabytes * n_points + BASE_MB * len(left))
+    return Estimate(total / 3600.0, n_unknown, megabytes * n_points + BASE_MB * len(left), is_from_table)
 
 
 def _measured(scan: ScanDirectory, manifest: Manifest, like: Point) -> float:
-    """Return the mean CPU time of up to twenty ended points of a method [s], else the table's, 0 where unknown."""
+    """Return the mean CPU time of up to twenty ended points of a method [s], 0 where there is none."""
     found: list[float] = []
     for point in manifest.points:
-        if point.method == like.method and (record := read_record(scan.path / point.record)).get("state") == "ended":
-            found.append(float(record["cpu_seconds"]))
+        if point.method == like.method:
+            record = read_record(scan.path / point.record)
+            if record.get("state") == "ended" and not record.get("failure"):
+                found.append(float(record["cpu_seconds"]))
         if len(found) == MOST_RECORDS:
-            return mean(found)
-    if found or like.method not in MEASURED:
-        return mean(found or [0.0])
+            break
+    return mean(found or [0.0])
+
+
+def _tabled(manifest: Manifest, like: Point) -> float:
+    """Return the CPU time of a point by the table [s], 0 where its method is not in it."""
+    if like.method not in MEASURED:
+        return 0.0
     return MEASURED[like.method] - (0.0 if manifest.scan.grid.closure else MEASURED["closure"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import json
@@ -11,7 +12,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from anomaly_cli.scans.status import files_in
 
 PREFIX = "anomaly"
 """Start of the names of a scan's jobs on a cluster."""
+PROFILE_FILES = ("config.v9+.yaml", "config.v8+.yaml", "config.yaml")
+"""The files of a profile that Snakemake 9 looks for, in its order."""
 EXECUTOR = re.compile(r"^executor: *['\"]?([\w-]+)", flags=re.MULTILINE)
 
 
@@ -64,7 +67,8 @@ def snakemake_command(
     require_answer(profile.name, profile.executor)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(package_folder("workflows") / "Snakefile")]
     command += ["--directory", str(scan.path.absolute()), "--profile", str(profile.path)]
-    command += ["--retries", str(manifest.scan.jobs.retries)]
+    # marks and keys say what is done: a file of metadata for every job would be as many files in one folder
+    command += ["--retries", str(manifest.scan.jobs.retries), "--drop-metadata"]
     if cores is not None:
         command += ["--cores" if profile.executor in ("", "local") else "--jobs", str(cores)]
     if profile.executor == "slurm":
@@ -81,9 +85,10 @@ def find_profile(name: str) -> Profile:
     bundled = package_folder("workflows") / "profiles"
     own = Path(os.environ.get("XDG_CONFIG_HOME", "~/.config")).expanduser() / "snakemake"
     for folder in (bundled / name, Path(name).expanduser(), own / name):
-        if (folder / "config.yaml").is_file():
-            found = EXECUTOR.search((folder / "config.yaml").read_text(encoding="utf-8"))
-            return Profile(name, folder.absolute(), found[1] if found else "")
+        for config in (folder / file for file in PROFILE_FILES):
+            if config.is_file():
+                found = EXECUTOR.search(config.read_text(encoding="utf-8"))
+                return Profile(name, folder.absolute(), found[1] if found else "")
     known = [path.name for path in bundled.iterdir() if path.is_dir()]
     raise ConfigError(f"--profile {name}: there is no such profile; {nearest(name, known)}, or a directory of your own")
 
@@ -93,14 +98,20 @@ def job_prefix(scan: ScanDirectory) -> str:
     return f"{PREFIX}-{hashlib.sha256(str(scan.path.resolve()).encode()).hexdigest()[:8]}"
 
 
-def refuse_live_driver(scan: ScanDirectory) -> None:
+def refuse_live_driver(scan: ScanDirectory, is_forced: bool = False) -> None:
     """Refuse to change a scan that is driven, or that may be driven from another host.
+
+    Args:
+        scan: the scan.
+        is_forced: whether a driver on another host, of which only its lock is seen here, counts as dead.
 
     Raises:
         EngineError: where that is so.
     """
     record = read_record(scan.driver)
     alive = is_engine(record)
+    if alive is None and is_forced:
+        return
     if alive:
         raise EngineError(
             f"{scan.path}: is driven by process {record['pid']} on this machine; wait for it, or end it with"
@@ -127,8 +138,39 @@ def refuse_second_driver(scan: ScanDirectory) -> None:
         )
 
 
-def replace_process(scan: ScanDirectory, command: Sequence[str], profile: Profile) -> None:
-    """Become Snakemake: signals reach it, and its exit code is ours.
+@contextlib.contextmanager
+def held(scan: ScanDirectory) -> Iterator[None]:
+    """Keep others from planning or driving the scan inside the block; an engine that this process becomes holds on.
+
+    Raises:
+        EngineError: where somebody else holds it.
+    """
+    try:
+        handle = os.open(scan.guard, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:  # a directory that cannot be written: said where something is written
+        yield
+        return
+    try:
+        os.set_inheritable(handle, True)
+        _lock(handle, scan)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, scan: ScanDirectory) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise EngineError(
+            f"{scan.path}: is being planned or driven by another process; wait for it, or end it there"
+        ) from None
+    except OSError:  # a file system without locks: the records of drivers have to do
+        return
+
+
+def note_driver(scan: ScanDirectory, profile: Profile) -> None:
+    """Write down that this process, or the engine that it becomes, drives the scan.
 
     Raises:
         ArtifactError: where the scan directory cannot be written.
@@ -136,6 +178,10 @@ def replace_process(scan: ScanDirectory, command: Sequence[str], profile: Profil
     record = {"host": platform.node(), "pid": os.getpid(), "profile": str(profile.path), "executor": profile.executor}
     record["job_prefix"] = job_prefix(scan)
     write_files({scan.driver: json.dumps(record, indent=1).encode()})
+
+
+def replace_process(scan: ScanDirectory, command: Sequence[str]) -> None:
+    """Become Snakemake: signals reach it, and its exit code is ours."""
     # the plugin of HTCondor complains where there is none
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:htcondor2")
     sys.stdout.flush()
@@ -173,9 +219,8 @@ def release(scan: ScanDirectory, is_forced: bool) -> list[str]:
     Raises:
         EngineError: where a driver lives on this machine, or may live on another.
     """
+    refuse_live_driver(scan, is_forced)
     record = read_record(scan.driver)
-    if is_engine(record) is not None or not is_forced:
-        refuse_live_driver(scan)
     done = cancel_jobs(str(record.get("executor", "")), scan.path, job_prefix(scan))
     done += _end_orphans(scan)
     if scan.is_locked:
@@ -198,7 +243,9 @@ def _end_orphans(scan: ScanDirectory) -> list[str]:
                 process = psutil.Process(int(record["pid"]))
                 is_ours = "scan" in process.cmdline() and Path(process.cwd()) == scan.path.resolve()
                 orphans += [process] if is_ours else []
-        elif alive is None:
+                if is_ours:
+                    continue
+        if alive is not False:
             living.add(path.stem.rsplit("-", 1)[-1])
     for process in orphans:
         process.terminate()

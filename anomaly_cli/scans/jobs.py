@@ -25,6 +25,7 @@ from anomaly_cli.artifacts.scan_kinds import SCAN_POINT
 from anomaly_cli.artifacts.store import read_artifact, write_artifact, write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError, TrainingError
+from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.scans.events import base_regions, refuse_changed_data
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory
@@ -76,6 +77,7 @@ def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base | Measu
     if is_made(scan, job):
         return False
     resources = dataclasses.replace(resources, seed=job.seed)
+    resources.progress(Step(job.words, 0, 1))
     with JobRecord.start(scan.path / job.record) as record:
         if isinstance(job, Base):
             outcomes, failure = _run_base(scan, manifest, job, resources)
@@ -84,6 +86,7 @@ def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base | Measu
         else:
             outcomes, failure = _run_point(scan, manifest, job, resources)
         record.finish(outcomes, failure)
+    resources.progress(Step(job.words, 1, 1, f"failed: {failure}" if failure else ""))
     return True
 
 
@@ -151,9 +154,10 @@ def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
             outcomes, found = _analyse(run, config, resources, manifest.scan.grid, measured)
             groups |= found
             groups["events"]["not_measured"] = missing
-            _keep_unblinding(scan, point, run)
         except PHYSICS as error:
             reason = str(error)
+        finally:
+            _keep_unblinding(scan, point, run)
         groups["outcome"] = {"is_done": not reason, "reason": reason}
         write_artifact(scan.path / point.output, SCAN_POINT, groups, provenance)
     return outcomes, reason
@@ -224,7 +228,7 @@ def _keep_unblinding(scan: ScanDirectory, point: Point, run: RunDirectory) -> No
 def _work_directory(scan: ScanDirectory, manifest: Manifest, job: Point | Base | Measurement) -> Iterator[Path]:
     """Yield a fresh directory; it is removed at the end, or kept in `runs/` where that is asked for."""
     named = manifest.scan.jobs.scratch
-    scratch = Path(os.path.expandvars(named)) if named else scan.path / "work"
+    scratch = Path(os.path.expandvars(named)).expanduser() if named else scan.path / "work"
     if named and "$" in str(scratch):
         raise ArtifactError(
             f"jobs.scratch = {named}: has no value on {platform.node()}; set the variable there, or name another place"
@@ -248,7 +252,7 @@ def _work_directory(scan: ScanDirectory, manifest: Manifest, job: Point | Base |
 
 def _identity(point: Point) -> dict[str, Any]:
     window = parse_window(point.window)
-    values = {name: getattr(point, name) for name in ("method", "variant", "seed", "key")}
+    values = {name: getattr(point, name) for name in ("method", "seed", "key")}
     return {"low": window.low, "high": window.high, "inject": str(point.inject), **values}
 
 

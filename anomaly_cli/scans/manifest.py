@@ -15,14 +15,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.records import build_record, nearest
-from anomaly_cli.scans.parts import Base, Chunk, Job, Measurement, Point
+from anomaly_cli.scans.parts import Base, Chunk, Job, Measurement, Point, hash_key, needed_keys
 from anomaly_cli.scans.settings import ScanConfig
 
-FORMAT, VERSION = "anomaly scan", 4
+FORMAT, VERSION = "anomaly scan", 5
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Manifest:
         )
 
     @cached_property
+    def jobs_key(self) -> str:
+        """Hash of all jobs in their order: what the numbers of jobs mean."""
+        return hash_key([[job.key for job in jobs] for jobs in (self.bases, self.measurements, self.chunks)])
+
+    @cached_property
     def base_by_key(self) -> dict[str, Base]:
         """Base flows by their key."""
         return {base.key: base for base in self.bases}
@@ -81,25 +87,21 @@ class Manifest:
         jobs = {
             "bases": [{**vars(b), "output": b.verdict, "log": b.log} for b in self.bases],
             "measurements": [
-                {**vars(m), "output": m.verdict, "log": m.log, "needs": [verdicts[m.base]] if m.base else []}
+                {**vars(m), "output": m.verdict, "log": m.log, "needs": [verdicts[key] for key in needed_keys(m)]}
                 for m in self.measurements
             ],
             "points": [vars(p) for p in self.points],
             "chunks": [
                 {
                     **{name: getattr(chunk, name) for name in ("key", "output", "log")},
-                    "needs": [
-                        verdicts[key]
-                        for key in dict.fromkeys(key for p in chunk.points for key in (p.base, p.measurement))
-                        if key
-                    ],
+                    "needs": [verdicts[key] for key in needed_keys(chunk)],
                 }
                 for chunk in self.chunks
             ],
         }
         head = {"format": FORMAT, "version": VERSION, "release": self.release, "meaning": self.meaning}
         body = {"scan": dataclasses.asdict(self.scan), "digests": dict(self.digests), **jobs}
-        return json.dumps({**head, **body}, indent=1).encode()
+        return json.dumps({**head, "digest": hash_json({**head, **body}), **body}, indent=1).encode()
 
 
 def point_config(scan: ScanConfig, job: Point | Base | Measurement) -> Config:
@@ -139,6 +141,11 @@ class ScanDirectory:
     def driver(self) -> Path:
         """Which process drives the scan, or drove it last."""
         return self.path / "driver.json"
+
+    @property
+    def guard(self) -> Path:
+        """An empty file that whoever plans or drives the scan holds locked."""
+        return self.path / "driver.lock"
 
     @property
     def locks(self) -> Path:
@@ -188,6 +195,11 @@ class ScanDirectory:
                 f"{self.manifest}: has version {tree.get('version')}, this release knows {VERSION}; plan the scan"
                 " again with this release (results that mean the same are kept)"
             )
+        if tree.pop("digest", "") != hash_json(tree):
+            raise ArtifactError(
+                f"{self.manifest}: was changed by hand, so that its keys promise other results; change the grid and"
+                " plan the scan again"
+            )
         try:
             return _from_tree(tree)
         except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
@@ -208,6 +220,19 @@ def _from_tree(tree: Mapping[str, Any]) -> Manifest:
         release=tree["release"],
         meaning=tree["meaning"],
     )
+
+
+def refuse_other_plan(manifest: Manifest, key: str) -> None:
+    """Refuse numbers of jobs that were exported for another plan.
+
+    Raises:
+        ArtifactError: where that is so.
+    """
+    if key not in ("", manifest.jobs_key):
+        raise ArtifactError(
+            "the scan was planned anew since these submit files were exported, and the numbers of jobs mean others now;"
+            " export again with 'anomaly scan export'"
+        )
 
 
 def find_job(manifest: Manifest, index: int | None, key: str | None, kind: str) -> Job:

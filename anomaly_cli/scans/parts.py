@@ -7,6 +7,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from anomaly_cli.artifacts.provenance import hash_json
+from anomaly_cli.artifacts.scan_kinds import search_words
 from anomaly_cli.core.windows import parse_window
 
 KEY_LENGTH = 12
@@ -35,6 +36,11 @@ class Base:
     inject: int | str
     seed: int
     key: str
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"shared base flow, {self.inject} injected, seed {self.seed}"
 
     @property
     def output(self) -> str:
@@ -93,8 +99,13 @@ class _Search:
 
     @property
     def name(self) -> str:
-        """It in words, unique within its region."""
-        return f"{self.method}-{self.variant}-inject{self.inject}-seed{self.seed}"
+        """Start of its file names, which its key makes unique: variants of the same settings share their files."""
+        return f"{self.method}-inject{self.inject}-seed{self.seed}"
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"{self.window} TeV, {search_words(self.method, self.variant, self.inject)}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,11 @@ class Measurement(_Search):
 
     Its injection and seed are those of the pseudo-data that they are measured on.
     """
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"measurement, {super().words}"
 
     @property
     def folder(self) -> str:
@@ -176,3 +192,11 @@ class Chunk:
 
 Job = Base | Measurement | Chunk
 """What is run as one."""
+
+
+def needed_keys(job: Job) -> list[str]:
+    """Return the keys of the shared base flows and measurements that a job waits for."""
+    if isinstance(job, Base):
+        return []
+    keys = [job.base] if isinstance(job, Measurement) else [key for p in job.points for key in (p.base, p.measurement)]
+    return [key for key in dict.fromkeys(keys) if key]

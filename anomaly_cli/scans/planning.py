@@ -11,6 +11,7 @@ from typing import Any
 
 import anomaly_cli
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.scan_kinds import ONLY_VARIANT
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.windows import Window, parse_side_bands
@@ -20,8 +21,8 @@ from anomaly_cli.scans.events import background_masses, input_digests, load_even
 from anomaly_cli.scans.manifest import Manifest, point_config
 from anomaly_cli.scans.meaning import BASE_MEANING, MEASURED_MEANING, POINT_MEANING, SEARCH_MEANING, meaning
 from anomaly_cli.scans.parts import Base, Measurement, Point, hash_key
-from anomaly_cli.scans.settings import PLAIN, GridSettings, ScanConfig
-from anomaly_cli.scans.windows import find_windows
+from anomaly_cli.scans.settings import AUTO, GridSettings, ScanConfig
+from anomaly_cli.scans.windows import find_windows, named_windows
 from anomaly_cli.stages import split
 from anomaly_cli.stages.base import SHAPING
 from anomaly_cli.stages.inputs import event_settings, simulation_digests
@@ -109,8 +110,9 @@ def plan_scan(scan: ScanConfig) -> Manifest:
         if len(windows) > 1:
             raise ConfigError("analysis: regions.side_bands names the bands of one window; a scan has default ones")
     bases: dict[str, Base] = {}
-    measurements: dict[tuple[str, str, str], Measurement] = {}
-    points = []
+    measurements: dict[str, Measurement] = {}
+    measured: dict[tuple[str, str, str], str] = {}
+    points: dict[str, Point] = {}
     digests: dict[str, str] = {}
     for series, variant in _all_series(scan):
         method, inject = series.method.name, series.config.data.inject
@@ -120,20 +122,20 @@ def plan_scan(scan: ScanConfig) -> Manifest:
             if base_key:
                 bases.setdefault(base_key, Base(method, variant, inject, seed, base_key))
             for window in windows:
-                names, measured = (window.text, method, variant), ""
-                if scan.grid.measure:
-                    if names not in measurements:  # on the first seed and injection of the grid, for all of them
-                        key = series.measurement_key(seed, window)
-                        measurements[names] = Measurement(*names, inject, seed, key, base_key)
-                    measured = measurements[names].key
-                key = series.point_key(seed, window, measured)
-                points.append(Point(*names, inject, seed, key, base_key, measured))
+                names = (window.text, method, variant)
+                if scan.grid.measure and names not in measured:  # on the first seed and injection, for all of them
+                    measured[names] = series.measurement_key(seed, window)
+                    job = Measurement(*names, inject, seed, measured[names], base_key)
+                    measurements.setdefault(job.key, job)
+                key = series.point_key(seed, window, measured.get(names, ""))
+                # a variant that changes nothing for this method has the results of an earlier one
+                points.setdefault(key, Point(*names, inject, seed, key, base_key, measured.get(names, "")))
     shared = tuple(bases.values()), tuple(measurements.values())
-    return Manifest(scan, *shared, tuple(points), digests, anomaly_cli.__version__, meaning())
+    return Manifest(scan, *shared, tuple(points.values()), digests, anomaly_cli.__version__, meaning())
 
 
 def _variants(scan: ScanConfig) -> Sequence[str]:
-    return tuple(scan.variants) or (PLAIN,)
+    return tuple(scan.variants) or (ONLY_VARIANT,)
 
 
 def _all_series(scan: ScanConfig) -> list[tuple[_Series, str]]:
@@ -148,7 +150,8 @@ def _all_series(scan: ScanConfig) -> list[tuple[_Series, str]]:
 
 def _any_config(scan: ScanConfig, method: str, variant: str, inject: int | str) -> Config:
     """Return the configuration of some window of the first seed."""
-    return point_config(scan, Point("3.3-3.7", method, variant, inject, scan.grid.first_seed, "", ""))
+    window = named_windows(scan.grid)[0] if scan.grid.windows != (AUTO,) else Window(3300.0, 3700.0)
+    return point_config(scan, Point(window.text, method, variant, inject, scan.grid.first_seed, "", ""))
 
 
 def _series(scan: ScanConfig, method: str, variant: str, inject: int | str) -> _Series:

@@ -11,7 +11,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.scan_kinds import SCAN_POINT
-from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.artifacts.store import Artifact, OtherVersionError, read_artifact
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.scans.manifest import ScanDirectory
 from anomaly_cli.scans.parts import Base, Measurement, Point
@@ -61,18 +61,24 @@ def is_usable(output: Path, kind: Kind) -> bool:
     return True
 
 
-def read_result(path: Path) -> tuple[Artifact | None, str]:
+def read_result(path: Path, puts_aside: bool) -> tuple[Artifact | None, str]:
     """Return a result, or why there is none.
 
-    The engine looks at names only: a result that cannot be read is put aside, so that the next run makes it.
+    Args:
+        path: its file.
+        puts_aside: whether a damaged one is renamed: the engine looks at names only, so the next run then makes it.
     """
     if not path.exists():
         return None, ""
     try:
         return read_artifact(path, SCAN_POINT), ""
+    except OtherVersionError as error:
+        return None, str(error)
     except ArtifactError as error:
         if not os.access(path, os.R_OK):
             return None, str(error)
+        if not puts_aside:
+            return None, f"{error} ('anomaly scan collect' puts it aside, and the next run makes it again)"
         with contextlib.suppress(OSError):
             path.replace(path.with_name(f"{path.name}.damaged"))
         return None, f"put aside, the next run makes it again: {error}"

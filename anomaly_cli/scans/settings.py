@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from anomaly_cli.artifacts.scan_kinds import EVERYTHING, ONLY_VARIANT
 from anomaly_cli.config import Config, merge, read_toml
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.records import build_record, nearest
@@ -15,14 +17,13 @@ from anomaly_cli.datasets.manifests import SHIPPED
 
 AUTO = "auto"
 """What `windows` says for overlapping windows that cover the falling spectrum."""
-PLAIN = "plain"
-"""Name of the only variant of a scan that names none."""
 GRID_KEYS = {
     "seed": "grid.seeds and grid.first_seed",
     "regions.signal_region": "grid.windows, or grid.centres and grid.widths",
     "template.method": "grid.methods",
     "template.base": "nothing: a scan trains the base flows that it needs",
     "data.inject": "grid.inject",
+    "processes": "jobs.processes",
     "significance.measurements": "nothing: they belong to one signal region",
 }
 """Settings of an analysis that a scan sets for every point, and where they are given instead."""
@@ -31,6 +32,8 @@ PATHS = (
     ("template", "simulation"),
 )
 """Settings of an analysis that name files."""
+LARGEST_SEED = 2**63 - 1
+"""Artifacts keep seeds as 64-bit integers."""
 VARIED = ("classifier", "significance", "methods", "template")
 """Tables of an analysis that a variant may change; the events are the same in all variants."""
 MEASUREMENTS = ("windows", "permutations")
@@ -67,7 +70,8 @@ class GridSettings:
     unblind: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("methods", "inject", *(("centres", "widths") if not self.windows else ())):
+        needed = () if self.windows and self.windows != (AUTO,) else ("widths",)
+        for name in ("methods", "inject", *needed, *(() if self.windows else ("centres",))):
             if not getattr(self, name):
                 raise ConfigError(f"grid: {name} is empty; name at least one")
         for name in ("centres", "widths", "windows", "methods", "inject", "measure"):
@@ -75,8 +79,10 @@ class GridSettings:
             twice = [value for value in values if values.count(value) > 1]
             if twice:
                 raise ConfigError(f"grid: {name} has {twice[0]} twice; name each once")
-        if self.seeds < 1 or self.first_seed < 0:
-            raise ConfigError("grid: needs seeds >= 1 and first_seed >= 0")
+        if self.seeds < 1 or not 0 <= self.first_seed <= LARGEST_SEED - self.seeds:
+            raise ConfigError(f"grid: needs seeds >= 1 and first_seed >= 0, and no seed above {LARGEST_SEED}")
+        if not all(0.0 < value < math.inf for value in (*self.centres, *self.widths)):
+            raise ConfigError("grid: centres and widths must be above 0; give them in TeV")
         for name in self.measure:
             if name not in MEASUREMENTS:
                 raise ConfigError(f"grid: cannot measure '{name}'; {nearest(name, MEASUREMENTS)}")
@@ -129,6 +135,10 @@ class ScanConfig:
 
     def __post_init__(self) -> None:
         _refuse_grid_settings(self.analysis, "analysis")
+        if EVERYTHING in self.variants:
+            raise ConfigError(
+                f"variants: '{EVERYTHING}' means all of them together in the results; choose another name"
+            )
         for name, changes in self.variants.items():
             if not name.replace("_", "").isalnum():
                 raise ConfigError(f"variant '{name}': use letters, digits and _ only; it becomes part of file names")
@@ -157,7 +167,7 @@ def load_scan(file: Path, windows: Sequence[str] = ()) -> ScanConfig:
         ConfigError: where the file cannot be read, or a name or value is wrong.
     """
     config = build_record(ScanConfig, read_toml(file), "scan")
-    for variant in config.variants or (PLAIN,):
+    for variant in config.variants or (ONLY_VARIANT,):
         build_record(Config, config.settings(variant), "analysis")
     grid = replace(config.grid, windows=tuple(windows)) if windows else config.grid
     variants = {name: _with_absolute_paths(file, changes) for name, changes in config.variants.items()}

@@ -15,7 +15,7 @@ from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.scans.batch import queued_jobs
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory
-from anomaly_cli.scans.parts import Base, Point
+from anomaly_cli.scans.parts import Base, Measurement, Point
 from anomaly_cli.scans.records import is_alive, is_engine, read_record
 from anomaly_cli.scans.results import read_result
 
@@ -33,26 +33,32 @@ class JobState(Enum):
 
 @dataclass(frozen=True)
 class JobStatus:
-    """One point and what has become of it.
+    """One point, base flow or measurement, and what has become of it.
 
     Attributes:
-        point: the point.
+        job: the point, or what points share.
         state: what has become of it.
         reason: why it failed or died, or who runs it.
         log: the log of its job.
     """
 
-    point: Point
+    job: Point | Base | Measurement
     state: JobState
     reason: str
     log: Path
 
 
 def job_statuses(scan: ScanDirectory, manifest: Manifest) -> list[JobStatus]:
-    """Return the status of every point, job by job."""
+    """Return the status of every base flow, every measurement, and every point, job by job."""
     present = files_in(scan.path / "results")
     may_be_driven = bool(is_engine(read_record(scan.driver))) or scan.is_locked
     queue = cache(queued_jobs)
+
+    @cache
+    def state_of_shared(job: Base | Measurement) -> tuple[JobState, str]:
+        if (scan.path / job.verdict).exists():
+            return JobState.DONE, ""
+        return _without_result(read_record(scan.path / job.record), queue, may_be_driven)
 
     def state_of(point: Point) -> tuple[JobState, str]:
         if Path(point.output).name in present:
@@ -62,18 +68,17 @@ def job_statuses(scan: ScanDirectory, manifest: Manifest) -> list[JobStatus]:
             return state, next(filter(None, map(death_of, (point.base, point.measurement))), "")
         return state, reason
 
-    @cache
     def death_of(key: str) -> str:
         """Say how what a point waits for has died, if so."""
         job = manifest.base_by_key.get(key) or manifest.measurement_by_key.get(key)
-        if job is None or (scan.path / job.verdict).exists():
-            return ""
-        state, reason = _without_result(read_record(scan.path / job.record), queue, may_be_driven)
+        state, reason = state_of_shared(job) if job is not None else (JobState.DONE, "")
         what = "shared base flow" if isinstance(job, Base) else "measurement"
-        return f"its {what} died: {reason} ({scan.path / job.log})" if state is JobState.DIED else ""
+        return f"its {what} died: {reason}" if state is JobState.DIED else ""
 
-    return [
-        JobStatus(point, *state_of(point), scan.path / chunk.log) for chunk in manifest.chunks for point in chunk.points
+    shared: tuple[Base | Measurement, ...] = (*manifest.bases, *manifest.measurements)
+    points = ((point, chunk.log) for chunk in manifest.chunks for point in chunk.points)
+    return [JobStatus(job, *state_of_shared(job), scan.path / job.log) for job in shared] + [
+        JobStatus(point, *state_of(point), scan.path / log) for point, log in points
     ]
 
 
@@ -110,7 +115,7 @@ def _with_result(scan: ScanDirectory, point: Point) -> tuple[JobState, str]:
     record = read_record(scan.path / point.record)
     reason = str(record.get("failure", ""))
     if "failure" not in record:
-        result, damage = read_result(scan.path / point.output)
+        result, damage = read_result(scan.path / point.output, puts_aside=False)
         if result is None:
             return JobState.DIED, damage
         outcome = result.groups["outcome"]

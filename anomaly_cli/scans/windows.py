@@ -33,9 +33,7 @@ def find_windows(grid: GridSettings, mjj: FloatArray, share: float) -> list[Wind
     """
     if grid.windows == (AUTO,):
         return cover_spectrum(mjj, [width * 1000.0 for width in grid.widths], FEWEST_EVENTS / share)
-    windows = [parse_window(text) for text in grid.windows] or [
-        _centred(centre * 1000.0, width * 1000.0) for centre in grid.centres for width in grid.widths
-    ]
+    windows = named_windows(grid)
     windows.sort(key=lambda window: (window.low, window.high))
     for first, second in pairwise(windows):
         if first == second:
@@ -44,6 +42,13 @@ def find_windows(grid: GridSettings, mjj: FloatArray, share: float) -> list[Wind
     for window in windows:
         default_side_bands(window, lowest, highest)  # refuses what has no data
     return windows
+
+
+def named_windows(grid: GridSettings) -> list[Window]:
+    """Return the windows of a grid that names them, or their centres and widths, in its order."""
+    return [parse_window(text) for text in grid.windows] or [
+        _centred(centre * 1000.0, width * 1000.0) for centre in grid.centres for width in grid.widths
+    ]
 
 
 def cover_spectrum(mjj: FloatArray, widths: Iterable[float], fewest: float) -> list[Window]:

@@ -16,7 +16,7 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import IntArray
+from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import Regions, Window, default_side_bands, parse_side_bands, parse_window
 from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest
@@ -33,7 +33,7 @@ from anomaly_cli.stages.loading import (
     source_digests,
 )
 
-STAGE, VERSION = "split", 3
+STAGE, VERSION = "split", 4
 
 
 def plan_split(run: RunDirectory, config: Config) -> Plan:
@@ -97,7 +97,7 @@ def _make(run: RunDirectory, config: Config, resources: Resources, provenance: P
     cutflow.add("observed (of labelled data, the rest is held back)", len(observed_index))
     observed = _renumber(loaded.events, observed_index, 0)
     refuse_constant(observed, "event")
-    regions = _choose_regions(config, observed)
+    regions = _choose_regions(config, observed, loaded.events.mjj)
     groups = _divide_into_regions(observed, regions, cutflow, loaded.is_labelled)
     run.create()
     files = {}
@@ -166,11 +166,12 @@ def _renumber(events: Events, index: IntArray, first_id: int) -> Events:
     return replace(events.take(index), event_id=ids, source_id=ids)
 
 
-def _choose_regions(config: Config, observed: Events) -> Regions:
+def _choose_regions(config: Config, observed: Events, masses: FloatArray) -> Regions:
+    """Return the windows; default side-bands end where the file does, whatever the pseudo-data hold of it."""
     if not len(observed):
         raise PhysicsError("no usable events are left; 'anomaly inspect' on an earlier split shows where they went")
     sr = parse_window(config.regions.signal_region)
-    lowest, highest = float(observed.mjj.min()), float(observed.mjj.max())
+    lowest, highest = float(masses.min()), float(masses.max())
     if config.regions.side_bands == "default":
         lower, upper = default_side_bands(sr, lowest, highest)
     else:

@@ -46,7 +46,7 @@ def scan(half_done, tmp_path):
 
 def test_a_job_leaves_its_result_and_log_and_nothing_else(half_done):
     files = sorted(path.relative_to(half_done).parts[0] for path in half_done.rglob("*") if path.is_file())
-    assert files == ["bases", "bases", "logs", "logs", "logs", "results", "results", "scan.json"]
+    assert files == ["bases", "bases", "driver.lock", "logs", "logs", "logs", "results", "results", "scan.json"]
 
 
 def test_a_result_holds_what_the_scan_needs(half_done):
@@ -99,7 +99,8 @@ def test_a_job_that_fails_for_physics_is_recorded_with_its_sentence(half_done):
     assert not outcome["is_done"]
     assert "training a template needs at least" in str(outcome["reason"])
     output = words(invoke("scan", "status", half_done))
-    assert "3 points: 1 done, 1 failed, 1 waiting" in output
+    assert "1 shared base flow: 1 done" in output
+    assert re.search(r"3 points: 1 done, 1 (failed|waiting), 1 (failed|waiting)", output)
     assert "training a template needs at least" in output
 
 
@@ -109,7 +110,7 @@ def test_a_plan_says_what_is_left_and_what_it_costs(scan, write_grid):
     assert "3 points in 3 signal regions, 2 done already" in output
     assert re.search(r"Still to run: about 0\.\d+ CPU h; 1 MB on disk", output)  # by what its own jobs took
     grid.write_text(grid.read_text().replace('["curtains_f4f_efficient"]', '["cathode", "curtains_f4f_efficient"]'))
-    assert "3 jobs of methods not measured yet" in words(invoke("scan", "plan", grid, "--output", scan))
+    assert "3 points of methods not measured yet" in words(invoke("scan", "plan", grid, "--output", scan))
 
 
 def test_collect_takes_what_is_there_and_names_what_is_missing(scan):
@@ -218,8 +219,8 @@ def test_reana_is_offered_only_what_lies_in_the_scan(scan):
     ):
         changed = replace(manifest, scan=replace(manifest.scan, analysis=settings, variants=variants))
         with pytest.raises(ConfigError, match="shipped data only"):
-            export_scan(directory, changed, "reana")
-    export_scan(directory, replace(manifest, scan=replace(manifest.scan, analysis=shipped)), "reana")
+            export_scan(directory, changed, "reana", "image")
+    export_scan(directory, replace(manifest, scan=replace(manifest.scan, analysis=shipped)), "reana", "image")
 
 
 def test_more_base_flows_than_one_array_holds_are_several_arrays(scan):
@@ -229,8 +230,8 @@ def test_more_base_flows_than_one_array_holds_are_several_arrays(scan):
     from anomaly_cli.scans.parts import Base
 
     directory = ScanDirectory(scan)
-    many = tuple(Base("curtains_f4f_efficient", "plain", 150, seed, f"{seed:012d}") for seed in range(1500))
-    export_scan(directory, replace(directory.read(), bases=many), "slurm")
+    many = tuple(Base("curtains_f4f_efficient", "default", 150, seed, f"{seed:012d}") for seed in range(1500))
+    export_scan(directory, replace(directory.read(), bases=many), "slurm", "")
     text = (scan / "submit_slurm.sh").read_text()
     assert text.count(" base'") == 2
     assert ("--array=0-999 " in text, "--array=0-499 " in text, "$((1000 + SLURM_ARRAY_TASK_ID))" in text) == (
@@ -243,12 +244,14 @@ def test_exported_arrays_name_every_job_once(half_done):
     for target, name in (("slurm", "submit_slurm.sh"), ("condor", "point.sub"), ("reana", "reana.yaml")):
         if target == "reana":
             result = invoke("scan", "export", half_done, "--to", target)
+            assert (result.exit_code, "with --image" in words(result)) == (2, True)
+            result = invoke("scan", "export", half_done, "--to", target, "--image", "image")
             assert (result.exit_code, "shipped data only" in words(result)) == (2, True)
             continue
         result = invoke("scan", "export", half_done, "--to", target)
         assert result.exit_code == 0, result.output
         text = (half_done / name).read_text()
-        assert ("--array=0-2 " in text) if target == "slurm" else ("queue 3\n" in text)
+        assert ("--array=0-2 " in text) if target == "slurm" else ("queue\n" in text)
     subprocess.run(["sh", "-n", str(half_done / "submit_slurm.sh")], check=True)
     assert "did you mean 'slurm'?" in words(invoke("scan", "export", half_done, "--to", "slrum"))
 
@@ -298,7 +301,7 @@ def test_a_seed_that_dies_does_not_take_the_others_with_it(seeds, monkeypatch):
     first.unlink()
     assert invoke("scan", "job", seeds, "--index", "0").exit_code == 1
     assert (first.exists(), second.exists()) == (False, True)
-    assert "died: 3.3-3.7 TeV curtains_f4f_efficient-plain-inject150-seed1 no memory left" in words(
+    assert "died: 3.3-3.7 TeV, curtains_f4f_efficient, 150 injected, seed 1 no memory left" in words(
         invoke("scan", "status", seeds)
     )
     monkeypatch.setattr(jobs, "run_chain", chain)
@@ -398,7 +401,7 @@ def test_a_measurement_that_was_lost_is_made_again_for_the_next_point(measured, 
 
 
 def test_where_nothing_was_measured_the_table_says_so(scan):
-    assert "over-dispersion were not measured, so Z is the same" in words(invoke("scan", "collect", scan))
+    assert "WITHOUT closure uncertainty and k-fold over-dispersion" in words(invoke("scan", "collect", scan))
 
 
 def test_a_point_whose_windows_cannot_be_measured_keeps_its_result_and_says_why(scan, write_grid):
@@ -407,7 +410,7 @@ def test_a_point_whose_windows_cannot_be_measured_keeps_its_result_and_says_why(
     assert invoke("scan", "plan", grid, "--output", scan).exit_code == 0
     assert invoke("scan", "job", scan, "--index", "0").exit_code == 0
     output = words(invoke("scan", "collect", scan))
-    assert "Not measured at 1 points: validation windows: the data leave" in output
+    assert "Not measured at 1 point: validation windows: the data leave" in output
     assert read_artifact(scan / "scan_result.h5", SCAN).groups["points"]["state"].tolist() == ["done"]
 
 
@@ -451,8 +454,10 @@ def test_data_that_have_changed_since_the_plan_are_not_analysed(write_grid, tmp_
 
 
 def test_a_plan_of_another_release_is_not_run(scan):
-    path = scan / "scan.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "meaning": "other", "release": "0.0.1"}))
+    from dataclasses import replace
+
+    directory = ScanDirectory(scan)
+    directory.write(replace(directory.read(), meaning="other", release="0.0.1"))
     for command in (("job", scan, "--index", "1"), ("run", scan)):
         if command[0] == "run":
             pytest.importorskip("snakemake")
@@ -474,6 +479,105 @@ def test_a_damaged_result_is_put_aside_so_that_the_next_run_makes_it(scan):
         p.key for p in manifest.points[:2]
     ]
     assert "1 died" in words(invoke("scan", "status", scan))
+
+
+def test_status_renames_nothing_and_a_whole_result_of_another_release_is_left_alone(scan, monkeypatch):
+    from anomaly_cli.artifacts import schema
+
+    path = scan / ScanDirectory(scan).read().points[0].output
+    with monkeypatch.context() as patch:
+        patch.setitem(schema.KINDS, "scan_point", replace_version(SCAN_POINT, 99))
+        result = invoke("scan", "collect", scan)
+        assert "version 4, this release knows version 99" in words(result)
+        assert path.exists()
+    path.write_bytes(path.read_bytes()[:-100])
+    (scan / ScanDirectory(scan).read().points[0].record).unlink()
+    assert "'anomaly scan collect' puts it aside" in words(invoke("scan", "status", scan))
+    assert path.exists()
+
+
+def replace_version(kind, version):
+    from dataclasses import replace
+
+    return replace(kind, version=version)
+
+
+def test_who_looked_is_kept_also_where_counting_fails_afterwards(scan, monkeypatch):
+    from anomaly_cli.core.errors import PhysicsError
+    from anomaly_cli.scans import jobs
+
+    def look_and_fail(run, *_):
+        run.create()
+        run.unblinding.write_text('{"who": "me"}')
+        raise PhysicsError("the side-band fit is poor")
+
+    monkeypatch.setattr(jobs, "_analyse", look_and_fail)
+    assert invoke("scan", "job", scan, "--index", "1").exit_code == 0
+    (kept,) = (scan / "unblinding").rglob("*.json")
+    assert kept.read_text() == '{"who": "me"}'
+    assert "the side-band fit is poor" in words(invoke("scan", "status", scan))
+
+
+def test_a_manifest_that_was_edited_is_refused(scan):
+    path = scan / "scan.json"
+    path.write_text(path.read_text().replace('"toys": 1000', '"toys": 2000'))
+    for command in (("status", scan), ("job", scan, "--index", "1"), ("collect", scan)):
+        result = invoke("scan", *command)
+        assert (result.exit_code, "was changed by hand" in words(result)) == (4, True)
+
+
+def test_numbers_of_jobs_count_for_the_plan_that_was_exported_only(scan, write_grid):
+    assert "Next: sh" in words(invoke("scan", "export", scan, "--to", "slurm"))
+    first = (scan / "job.sh").read_text()
+    result = invoke("scan", "plan", write_grid(windows=("3.2-3.6", "3.3-3.7", EMPTY)), "--output", scan)
+    assert "submit_slurm.sh: was exported for another plan; export again" in words(result)
+    done = subprocess.run(["sh", "job.sh", "0", "point"], cwd=scan, capture_output=True, text=True, check=False)
+    assert (done.returncode, "export again with 'anomaly scan export'" in " ".join(done.stderr.split())) == (4, True)
+    invoke("scan", "export", scan, "--to", "slurm")
+    assert (scan / "job.sh").read_text() != first
+
+
+def test_a_dag_has_a_node_for_each_job_that_waits_for_what_it_needs_alone(measured):
+    assert invoke("scan", "export", measured, "--to", "condor").exit_code == 0
+    manifest = ScanDirectory(measured).read()
+    lines = (measured / "scan.dag").read_text().splitlines()
+    nodes = [line.split()[1] for line in lines if line.startswith("JOB")]
+    assert nodes == [
+        *(f"base{i}" for i in range(len(manifest.bases))),
+        *(f"measurement{i}" for i in range(len(manifest.measurements))),
+        *(f"point{i}" for i in range(len(manifest.chunks))),
+    ]
+    assert "PARENT base0 CHILD measurement0" in lines
+    parents = next(line.split()[1:-2] for line in lines if line.endswith(" CHILD point0"))
+    assert {"base0", "measurement0"} <= set(parents)
+    assert 'VARS point0 index="0" try="$(RETRY)"' in lines
+    assert "request_memory = 3000 * (1 + $(try))" in (measured / "point.sub").read_text()
+
+
+def test_two_processes_cannot_hold_one_scan(scan):
+    from anomaly_cli.scans.engine import EngineError, held
+
+    with held(ScanDirectory(scan)):
+        code = f"from pathlib import Path; from anomaly_cli.scans.engine import held, EngineError\nfrom anomaly_cli.scans.manifest import ScanDirectory\ntry:\n    with held(ScanDirectory(Path({str(scan)!r}))): print('held')\nexcept EngineError as error: print(error)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert "is being planned or driven by another process" in done.stdout
+        with pytest.raises(EngineError), held(ScanDirectory(scan)):
+            pass
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "held\n"
+
+
+def test_resume_leaves_the_work_of_jobs_that_live_here_alone(scan):
+    pytest.importorskip("psutil")
+    from anomaly_cli.scans.engine import release
+    from anomaly_cli.scans.records import JobRecord
+
+    point = ScanDirectory(scan).read().points[1]
+    mine, dead = (scan / "work" / f"{key}-abc" for key in (point.key, "0123456789ab"))
+    for directory in (mine, dead):
+        directory.mkdir(parents=True)
+    with JobRecord.start(scan / point.record):  # by hand: this process, elsewhere
+        assert release(ScanDirectory(scan), False) == []
+        assert (mine.exists(), dead.exists()) == (True, False)
 
 
 def test_a_damaged_measurement_is_made_again(measured, tmp_path):

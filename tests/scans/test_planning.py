@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from conftest import invoke
 
+from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.scans.manifest import ScanDirectory
 
 
@@ -60,6 +61,55 @@ def test_planning_twice_gives_the_same_bytes(write_grid, tmp_path):
     plan(write_grid(), tmp_path / "a")
     plan(write_grid(), tmp_path / "b")
     assert (tmp_path / "a" / "scan.json").read_bytes() == (tmp_path / "b" / "scan.json").read_bytes()
+
+
+def test_a_variant_that_changes_nothing_shares_the_results_of_the_earlier_one(write_grid, tmp_path):
+    more = "[variants.a]\n[variants.b]\nclassifier = { ensemble = 1 }\n[variants.c]\nclassifier = { leaves = 15 }\n"
+    result = invoke("scan", "plan", write_grid(more=more), "--output", tmp_path / "scan")
+    assert "4 points in 2 signal regions" in result.output
+    assert "2 points left out: their settings are those of an earlier variant" in result.output
+    manifest = ScanDirectory(tmp_path / "scan").read()
+    assert sorted({point.variant for point in manifest.points}) == ["a", "c"]
+    jobs = [job.key for job in (*manifest.bases, *manifest.measurements, *manifest.chunks)]
+    assert len(set(jobs)) == len(jobs)
+
+
+def test_variants_that_are_measured_alike_share_the_measurement(write_grid, tmp_path):
+    grid = write_grid(more="[variants.a]\n[variants.b]\nsignificance = { toys = 2000 }\n")
+    grid.write_text(grid.read_text().replace("closure = false", 'closure = false\nmeasure = ["permutations"]'))
+    manifest = plan(grid, tmp_path / "scan")
+    assert (len(manifest.points), len(manifest.measurements)) == (4, 2)
+    assert {point.measurement for point in manifest.points} == {job.key for job in manifest.measurements}
+
+
+def test_the_name_of_a_variant_is_in_no_file_name(write_grid, tmp_path):
+    outputs = [
+        [point.output for point in plan(write_grid(more=more), tmp_path / "scan").points]
+        for more in ("", "[variants.default]\n", "[variants.other]\n")
+    ]
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_side_bands_may_be_named_for_a_window_anywhere(write_grid, tmp_path):
+    more = "[analysis.regions]\nside_bands = '3.0-3.4,3.8-4.7'\n"
+    manifest = plan(write_grid(windows=("3.4-3.8",), more=more), tmp_path / "scan")
+    assert manifest.config(manifest.points[0]).regions.side_bands == "3.0-3.4,3.8-4.7"
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("widths = [0.0]", "must be above 0"),
+        ("widths = [nan]", "must be above 0"),
+        ("widths = []", "widths is empty"),
+        ("first_seed = 99999999999999999999", "no seed above"),
+    ],
+)
+def test_impossible_numbers_of_a_grid_are_refused(write_grid, tmp_path, line, advice):
+    grid = write_grid(windows=("auto",))
+    grid.write_text(grid.read_text().replace("closure = false", f"closure = false\n{line}"))
+    result = invoke("scan", "plan", grid, "--output", tmp_path / "scan")
+    assert (result.exit_code, advice in " ".join(result.output.split())) == (2, True), result.output
 
 
 def test_a_grown_grid_keeps_the_keys_of_its_old_points(write_grid, tmp_path):
@@ -128,6 +178,9 @@ def test_automatic_windows_overlap_and_hold_enough_events(write_grid, tmp_path):
         ("[grid2]\n", "did you mean 'grid'?"),
         ("[jobs]\nprocess = 1\n", "did you mean 'processes'?"),
         ("[jobs]\nprocesses = 0\n", "needs processes"),
+        ("[variants.all]\n", "choose another name"),
+        ("[analysis]\nprocesses = 4\n", "use jobs.processes"),
+        ("[variants.other.methods]\ncathode = 3\n", "methods.cathode"),
         ("[jobs]\nseeds_per_job = 0\n", "seeds_per_job >= 1"),
         ("[variants.'a b']\n", "letters, digits"),
         ("[variants.other]\ndata = { inject = 3 }\n", "cannot change 'data'"),
@@ -244,7 +297,8 @@ def test_a_manifest_with_other_things_than_jobs_is_called_damaged(write_grid, tm
     path = tmp_path / "scan" / "scan.json"
     tree = json.loads(path.read_text())
     for change in ({"bases": [1]}, {"points": 3}, {"digests": 3}):
-        path.write_text(json.dumps({**tree, **change}))
+        body = {key: value for key, value in {**tree, **change}.items() if key != "digest"}
+        path.write_text(json.dumps({**body, "digest": hash_json(body)}))
         result = invoke("scan", "status", tmp_path / "scan")
         assert (result.exit_code, "is damaged" in " ".join(result.output.split())) == (4, True)
 
@@ -252,7 +306,7 @@ def test_a_manifest_with_other_things_than_jobs_is_called_damaged(write_grid, tm
 def test_paths_of_variants_are_relative_to_the_file_too(write_grid, tmp_path):
     from anomaly_cli.scans.settings import load_scan
 
-    more = "[variants.simulated.template]\nsimulation = 'mc.h5'\n[variants.plain]\n"
+    more = "[variants.simulated.template]\nsimulation = 'mc.h5'\n[variants.default]\n"
     scan = load_scan(write_grid(more=more))
     assert scan.variants["simulated"]["template"]["simulation"] == str(tmp_path / "mc.h5")
 

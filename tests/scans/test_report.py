@@ -31,7 +31,7 @@ def make_scan(points, tests, searches=()):
     """
     names = ("low", "high", "method", "seed", "state")
     rows = [dict(zip(names, row, strict=True)) for row in points]
-    defaults = {"variant": "plain", "inject": "420", "key": "", "events": "", "reason": "", "not_measured": ""}
+    defaults = {"variant": "default", "inject": "420", "key": "", "events": "", "reason": "", "not_measured": ""}
     defaults |= {"n_observed": 1, "n_expected": 1.0, "closure_auc": 0.5123, "closure_auc_error": 0.01}
     rows = [{**defaults, **row, "reason": "too few" if row["state"] == "failed" else ""} for row in rows]
     counted = []
@@ -41,7 +41,7 @@ def make_scan(points, tests, searches=()):
             {**row, **NUMBERS, "point": point, "background_efficiency": cut, "z": z, "n_observed": n_observed}
         )
     found = [
-        {**dict.fromkeys(SCAN.groups["global"].columns, 1.0), "variant": "plain", "inject": "420"}
+        {**dict.fromkeys(SCAN.groups["global"].columns, 1.0), "variant": "default", "inject": "420"}
         | {"method": method, "seed": seed, "test": test}
         for method, seed, test in searches
     ]
@@ -68,7 +68,43 @@ TWO_SEEDS = make_scan(
 def test_a_row_shows_one_cut_for_all_seeds_and_medians_at_that_cut():
     (table,) = scan_tables(TWO_SEEDS)
     cells = [next(iter(column.cells)) for column in table.columns]
-    assert cells == ["3.3-3.7", "2/2", "20 %", "105", "100.0", "0.00", "2.05", "30.0", "0.5123"]
+    assert cells == ["3.3-3.7", "2/2", "20 %", "105", "100.0", "2.05", "30.0", "0.5123"]
+
+
+def test_tables_and_picture_say_what_z_leaves_out_and_show_both_where_something_was_measured(tmp_path):
+    point, rows = [(3300.0, 3700.0, "cathode", 1, "done")], [(0, 0.2, 3.0, 100)]
+    searches = [("cathode", 1, 0)]
+    without, with_both = make_scan(point, rows, searches), make_scan(point, rows, searches)
+    with_both.groups["tests"]["closure_uncertainty"][:] = 0.1
+    for tables in (scan_tables, global_tables):
+        assert "WITHOUT closure uncertainty and k-fold over-dispersion" in str(tables(without)[0].title)
+        assert "WITHOUT" not in str(tables(with_both)[0].title)
+    assert "an excess may be a flaw of the template" in str(scan_tables(without)[0].caption)
+    assert "closure uncertainty in 1 of 1 tests" in str(scan_tables(with_both)[0].caption)
+    headers = [[str(column.header) for column in scan_tables(scan)[0].columns] for scan in (without, with_both)]
+    assert ["Z\nwithout" in row for row in headers] == [False, True]
+
+
+def test_a_blinded_scan_says_that_and_nothing_of_significances():
+    scan = make_scan([(3300.0, 3700.0, "cathode", seed, "blinded") for seed in (1, 2)], [])
+    text = rendered([*scan_tables(scan), *scan_notes(scan)], 120)
+    assert "2 points blinded: scored, not counted; to look, plan with grid.unblind = true" in text
+    assert "measured" not in text
+
+
+def test_points_without_closure_have_no_column_and_no_word_of_it():
+    scan = make_scan([(3300.0, 3700.0, "cathode", 1, "done")], [(0, 0.2, 3.0, 100)])
+    scan.groups["points"]["closure_auc"][:] = np.nan
+    assert "AUC" not in rendered(scan_tables(scan), 120)
+    assert "AUC" in rendered(scan_tables(TWO_SEEDS), 120)
+
+
+def test_medians_are_said_to_be_over_the_seeds_that_have_results():
+    scan = make_scan(
+        [(3300.0, 3700.0, "cathode", seed, "done" if seed < 3 else "failed") for seed in (1, 2, 3)],
+        [(0, 0.2, 3.0, 100), (1, 0.2, 2.0, 100)],
+    )
+    assert "Medians over 2 seeds" in " ".join(rendered(scan_tables(scan), 120).split())
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -84,7 +120,7 @@ def test_every_row_is_one_line_whatever_is_scanned(width):
     lines = rendered(tables, width).splitlines()
     rows = [line.split() for line in lines if line.lstrip().startswith(("3.1-3.5", "3.3-3.7"))]
     assert len(rows) == 4
-    assert all(row[1:] == ["1/1", "20", "%", "12345", "100.0", "0.00", "-1.25", "30.0", "0.5123"] for row in rows)
+    assert all(row[1:] == ["1/1", "20", "%", "12345", "100.0", "-1.25", "30.0", "0.5123"] for row in rows)
     assert len(global_tables(scan)) == 3
     assert max(len(line) for line in rendered(global_tables(scan), width).splitlines()) <= width
 
@@ -105,7 +141,7 @@ def test_the_picture_has_one_line_for_each_cut_and_width_at_the_median_z():
         [(0, 0.2, 0.0, 9), (1, 0.2, 2.0, 9), (2, 0.2, 3.0, 9), (3, 0.2, 5.0, 9)],
     )
     axes = Figure().subplots()
-    draw_p_values(axes, scan, ("cathode", "plain", "420"))
+    draw_p_values(axes, scan, ("cathode", "default", "420"))
     lines = {str(line.get_label()): line for line in axes.get_lines() if str(line.get_label()).startswith("cut")}
     assert sorted(lines) == ["cut 20 %, 0.2 TeV wide", "cut 20 %, 0.4 TeV wide"]
     assert lines["cut 20 %, 0.4 TeV wide"].get_ydata() == pytest.approx(
@@ -119,7 +155,7 @@ def test_a_point_that_observes_nothing_is_in_the_family_as_a_cut_that_observes_n
     from anomaly_cli.analysis.lookelsewhere import SelectedEvents
 
     def member(position, observed):
-        point = Point(f"3.{position}-3.9", "cathode", "plain", 0, 1, "", "")
+        point = Point(f"3.{position}-3.9", "cathode", "default", 0, 1, "", "")
         template = np.arange(20) + 100 * position
         tests = {"z": np.array([-1.0]), "background_efficiency": np.array([0.01])}
         selection = SelectedEvents(np.arange(observed), template, 4.0)

@@ -558,7 +558,16 @@ def test_two_processes_cannot_hold_one_scan(scan):
     from anomaly_cli.scans.engine import EngineError, held
 
     with held(ScanDirectory(scan)):
-        code = f"from pathlib import Path; from anomaly_cli.scans.engine import held, EngineError\nfrom anomaly_cli.scans.manifest import ScanDirectory\ntry:\n    with held(ScanDirectory(Path({str(scan)!r}))): print('held')\nexcept EngineError as error: print(error)"
+        code = f"""
+from pathlib import Path
+from anomaly_cli.scans.engine import EngineError, held
+from anomaly_cli.scans.manifest import ScanDirectory
+try:
+    with held(ScanDirectory(Path({str(scan)!r}))):
+        print('held')
+except EngineError as error:
+    print(error)
+"""
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert "is being planned or driven by another process" in done.stdout
         with pytest.raises(EngineError), held(ScanDirectory(scan)):

@@ -181,7 +181,7 @@ def measure_kills(scan: ScanDirectory, options: argparse.Namespace) -> dict[str,
     chance, done = random.Random(1), []
     for _ in range(KILLS):
         driver = subprocess.Popen([*COMMAND, "resume", str(scan.path), "--cores", str(options.cores)])
-        time.sleep(chance.uniform(4.0, 20.0))
+        time.sleep(chance.uniform(4.0, 30.0))
         was_alive = driver.poll() is None
         driver.send_signal(signal.SIGKILL)
         driver.wait()
@@ -208,11 +208,12 @@ def measure_null(scan: ScanDirectory, options: argparse.Namespace) -> dict[str, 
 
 
 def spread_of_z(scan: ScanDirectory) -> dict[str, dict[str, float]]:
-    """Return mean and standard deviation of local Z by cut, with and without what was measured."""
-    tests = read_artifact(scan.result, SCAN).groups["tests"]
+    """Return mean and spread of local Z by cut with nothing injected, with and without what was measured."""
+    groups = read_artifact(scan.result, SCAN).groups
+    tests, is_null = groups["tests"], groups["points"]["inject"][groups["tests"]["point"]] == "0"
     found = {}
     for efficiency in np.unique(tests["background_efficiency"]):
-        mine = tests["background_efficiency"] == efficiency
+        mine = is_null & (tests["background_efficiency"] == efficiency)
         z, without = tests["z"][mine], tests["z_without"][mine]
         found[f"{efficiency:g}"] = {
             "n": int(mine.sum()),

@@ -34,7 +34,7 @@ from anomaly_cli.stages.search import Search, Searched, require_side_bands_only,
 from anomaly_cli.stages.significance import columns_of
 from anomaly_cli.stages.template import configured_method
 
-STAGE, VERSION = "validation", 2
+STAGE, VERSION = "validation", 3
 FEWEST_WINDOW_EVENTS = 500
 """A window with fewer events validates nothing."""
 FEWEST_WINDOWS = 3
@@ -72,7 +72,10 @@ def make_validation(run: RunDirectory, config: Config, resources: Resources, ove
         counts: list[dict[str, Any]] = []
         for index, (search, searched) in enumerate(zip(searches, _run_all(searches, config, resources), strict=True)):
             windows.append(_window_row(search, searched))
-            counts += [_count_row(index, searched, efficiency) for efficiency in efficiencies]
+            for efficiency in efficiencies:
+                # a window whose template is too small for a cut expects less than an event and says nothing of it
+                with contextlib.suppress(PhysicsError):
+                    counts.append(_count_row(index, searched, efficiency))
         count_columns = {name: np.asarray(values) for name, values in columns_of(counts).items()}
         groups = {
             "windows": columns_of(windows),

@@ -113,6 +113,31 @@ def test_validation_windows_leave_the_signal_region_out(measured):
         assert ((masses >= low) & (masses < high)).sum() == n
 
 
+def test_a_window_whose_template_is_too_small_for_a_cut_counts_for_the_looser_ones(fresh, monkeypatch):
+    from anomaly_cli.analysis.selection import select
+    from anomaly_cli.core.errors import PhysicsError
+    from anomaly_cli.stages import validation
+
+    efficiencies = np.unique(read_any(fresh / "validation.h5").groups["counts"]["background_efficiency"])
+    refused = []
+
+    def select_or_refuse(observed, template, efficiency):
+        if efficiency == efficiencies[0] and not refused:
+            refused.append(efficiency)
+            raise PhysicsError("template events are too few")
+        return select(observed, template, efficiency)
+
+    monkeypatch.setattr(validation, "select", select_or_refuse)
+    run_ok(
+        *("significance", "closure", "--run", fresh, "--set", "significance.windows=3", "--processes", "1"),
+        "--overwrite",
+    )
+    groups = read_any(fresh / "validation.h5").groups
+    counted = [int((groups["counts"]["background_efficiency"] == e).sum()) for e in efficiencies]
+    assert counted == [2, *[3] * (len(efficiencies) - 1)]
+    assert (read_any(fresh / "significance.h5").groups["tests"]["closure_uncertainty"] > 0.0).all()
+
+
 def test_measurements_serve_other_runs_of_the_same_settings_only(measured, finished, tmp_path):
     other = Path(shutil.copytree(finished, tmp_path / "other"))
     run_ok("significance", "--run", other, "--measurements", measured, "--overwrite")

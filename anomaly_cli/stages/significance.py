@@ -27,7 +27,7 @@ from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.measurements import Factor, Measurements, find_measurements, settings_digest
 from anomaly_cli.stages.template import fit_side_bands, mass_fit_columns
 
-STAGE, VERSION = "significance", 3
+STAGE, VERSION = "significance", 4
 
 
 @dataclass(frozen=True)

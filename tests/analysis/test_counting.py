@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pyhf
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anomaly_cli.analysis.counting import (
@@ -142,6 +142,7 @@ def test_absurd_numbers_are_refused_in_a_sentence(n, m, tau, relative, sentence)
 
 @given(st.integers(0, 5000), st.floats(0.5, 3000.0), st.floats(2.0, 1e5), st.floats(0.0005, 0.2), st.floats(0.0, 0.2))
 @settings(max_examples=40, deadline=None)
+@example(20, 477.0, 2.0, 0.0625, 0.015625)
 def test_pyhf_and_the_closed_form_agree(n, b, m, d_norm, d_closure):
     n = min(n, round(30 * b + 100))
     result = compute_significance(model(n, b, m, d_norm, d_closure))

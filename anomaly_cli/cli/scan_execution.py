@@ -53,6 +53,11 @@ def plan_into(config: Path, output: Path, windows: str | None) -> None:
     RunDirectory(output).create()
     with held(scan):
         scan.write(manifest)
+    _show_plan(scan, manifest)
+    show_next([(f"anomaly scan run {shlex.quote(str(output))}", "--profile slurm, htcondor or lxplus: on a cluster")])
+
+
+def _show_plan(scan: ScanDirectory, manifest: Manifest) -> None:
     missing = missing_points(scan, manifest)
     n_regions = len({point.region for point in manifest.points})
     show(
@@ -78,7 +83,6 @@ def plan_into(config: Path, output: Path, windows: str | None) -> None:
     unknown = f", and {plural(cost.n_unknown, 'point')} of methods not measured yet" if cost.n_unknown else ""
     text = f"Still to run: about {_hours(cost.cpu_hours)} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"
     show(Text(f"{text}{' (jobs of default settings)' if cost.is_from_table else ''}"))
-    show_next([(f"anomaly scan run {output}", "--profile slurm, htcondor or lxplus: on a cluster")])
 
 
 def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]) -> None:

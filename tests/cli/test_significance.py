@@ -128,10 +128,8 @@ def test_a_window_whose_template_is_too_small_for_a_cut_counts_for_the_looser_on
         return select(observed, template, efficiency)
 
     monkeypatch.setattr(validation, "select", select_or_refuse)
-    run_ok(
-        *("significance", "closure", "--run", fresh, "--set", "significance.windows=3", "--processes", "1"),
-        "--overwrite",
-    )
+    (fresh / "validation.h5").unlink()
+    run_ok("significance", "closure", "--run", fresh, "--set", "significance.windows=3", "--processes", "1")
     groups = read_any(fresh / "validation.h5").groups
     counted = [int((groups["counts"]["background_efficiency"] == e).sum()) for e in efficiencies]
     assert counted == [2, *[3] * (len(efficiencies) - 1)]

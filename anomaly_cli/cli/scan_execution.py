@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import os
 import platform
@@ -22,6 +21,7 @@ from anomaly_cli.report.scan import global_tables, scan_notes, scan_tables, stat
 from anomaly_cli.report.tables import plural
 from anomaly_cli.scans.costs import estimate
 from anomaly_cli.scans.engine import (
+    Profile,
     find_profile,
     held,
     mark_finished,
@@ -88,28 +88,32 @@ def _show_plan(scan: ScanDirectory, manifest: Manifest) -> None:
 def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]) -> None:
     """Become the engine, unless all is done."""
     scan = ScanDirectory(directory)
-    refuse_second_driver(scan)
-    with held(scan) if missing_points(scan, scan.read()) else contextlib.nullcontext():
-        _drive(scan, profile, cores, extra)
-
-
-def _drive(scan: ScanDirectory, profile: str, cores: int | None, extra: Sequence[str]) -> None:
-    manifest = scan.read()
-    chosen = find_profile(profile)
+    manifest, chosen = scan.read(), find_profile(profile)
     command = snakemake_command(scan, manifest, chosen, cores, extra)
     refuse_second_driver(scan)
+    is_dry = bool(DRY_RUN & set(extra))
     if not missing_points(scan, manifest):
-        show(Text(f"All {plural(len(manifest.points), 'result')} are there: nothing to run."))
-        result = current_result(scan, manifest)
-        if result is not None:
-            _show_result(scan.path, result)
-        elif not DRY_RUN & set(extra):
-            collect_and_show(scan.path)
+        _show_finished(scan, manifest, is_dry)
         return
+    with held(scan):
+        _become_engine(scan, manifest, command, None if is_dry else chosen)
+
+
+def _show_finished(scan: ScanDirectory, manifest: Manifest, is_dry: bool) -> None:
+    show(Text(f"All {plural(len(manifest.points), 'result')} are there: nothing to run."))
+    result = current_result(scan, manifest)
+    if result is not None:
+        _show_result(scan.path, result)
+    elif not is_dry:
+        collect_and_show(scan.path)
+
+
+def _become_engine(scan: ScanDirectory, manifest: Manifest, command: Sequence[str], driver: Profile | None) -> None:
+    """Become the engine; `driver` is the profile to note as that of the driver, or nothing for a dry run."""
     _refuse_other_meaning(manifest)
     mark_finished(scan, manifest)
-    if not DRY_RUN & set(extra):
-        note_driver(scan, chosen)
+    if driver is not None:
+        note_driver(scan, driver)
     replace_process(scan, command)
 
 
@@ -124,14 +128,17 @@ def resume_scan(directory: Path, profile: str, cores: int | None, is_forced: boo
     if DRY_RUN & set(extra):
         raise ConfigError(f"resume ends what is left of the last driver; use 'anomaly scan run {directory} --dry-run'")
     scan = ScanDirectory(directory)
-    profile = profile or scan.last_profile
+    manifest, chosen = scan.read(), find_profile(profile or scan.last_profile)
     # refuses where the scan could not go on: then nothing is ended either
-    snakemake_command(scan, scan.read(), find_profile(profile), cores, extra)
+    command = snakemake_command(scan, manifest, chosen, cores, extra)
     refuse_live_driver(scan, is_forced)
     with held(scan):
-        for done in release(scan, is_forced):
+        for done in release(scan):
             show(Text(done))
-        _drive(scan, profile, cores, extra)
+        if missing_points(scan, manifest):
+            _become_engine(scan, manifest, command, chosen)
+        else:
+            _show_finished(scan, manifest, is_dry=False)
 
 
 def print_status(directory: Path) -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from anomaly_cli.artifacts.scan_kinds import search_words
 from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.report.contents import CLOSURE, KFOLD, describe
 from anomaly_cli.report.tables import make_table, percent, plural, rows_of
 
 MOST_ROWS = 40
@@ -57,12 +58,12 @@ def scan_tables(scan: Artifact) -> list[Table]:
         region = (float(point["low"]), float(point["high"]))
         searches.setdefault(_search_name(point), {}).setdefault(region, []).append(index)
     n_seeds = len({int(points[index]["seed"]) for index in counted})
-    is_measured, has_closure = _is_measured(tests), not all(math.isnan(float(p["closure_auc"])) for p in points)
+    is_measured, has_closure = is_measured_in(scan), not all(math.isnan(float(p["closure_auc"])) for p in points)
     columns = [column for column in _COLUMNS if is_measured or column.name != "z_without"]
     heads = ["TeV", "done", "cut", *(column.head for column in columns), *(["AUC"] if has_closure else [])]
     tables = []
     for name, regions in list(searches.items())[:MOST_TABLES]:
-        table = make_table(f"Signal regions: {name}{'' if is_measured else WITHOUT}", heads)
+        table = make_table(f"Signal regions: {name}{'' if is_measured else f'; {WITHOUT}'}", heads)
         for (low, high), members in sorted(regions.items())[:MOST_ROWS]:
             n_done = sum(str(points[index]["state"]) in ("done", "blinded") for index in members)
             table.add_row(
@@ -99,15 +100,14 @@ _COLUMNS = (
     _Column("z", ".2f", "Z"),
     _Column("limit", ".1f", "limit"),
 )
-WITHOUT = "; WITHOUT closure uncertainty and k-fold over-dispersion"
+WITHOUT = describe([CLOSURE, KFOLD])
 """What a title says where neither was measured."""
 
 
-def _is_measured(tests: Iterable[Mapping[str, Any]]) -> bool:
+def is_measured_in(scan: Artifact) -> bool:
     """Return whether any test contains a measured uncertainty."""
-    return any(
-        not math.isnan(float(test[name])) for test in tests for name in ("closure_uncertainty", "overdispersion")
-    )
+    tests = scan.groups["tests"]
+    return not (np.isnan(tests["closure_uncertainty"]) & np.isnan(tests["overdispersion"])).all()
 
 
 def _at_best_cut(tests: Sequence[Mapping[str, Any]], columns: Sequence[_Column]) -> list[str]:
@@ -157,7 +157,7 @@ def global_tables(scan: Artifact) -> list[Table]:
     for row in rows_of(scan.groups["global"]):
         searches.setdefault(_search_name(row), []).append(row)
     order = {_search_name(point): number for number, point in reversed(list(enumerate(rows_of(points))))}
-    warning = "" if _is_measured(rows_of(tests)) else WITHOUT
+    warning = "" if is_measured_in(scan) else f"; {WITHOUT}"
     tables = []
     for name, rows in sorted(searches.items(), key=lambda item: order.get(item[0], len(order)))[:MOST_TABLES]:
         heads = ("seed", "tests", "at TeV", "cut", "Z local", "p global", "Z global")

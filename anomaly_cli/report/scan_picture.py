@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from anomaly_cli.artifacts.scan_kinds import search_words
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.report.scan import WITHOUT, is_measured_in
 from anomaly_cli.report.tables import percent
 
 MOST_PANELS = 8
@@ -44,8 +45,7 @@ def draw_scan(scan: Artifact, figure: Path) -> Path:
     for panel, search in zip(axes, shown, strict=True):
         draw_p_values(panel, scan, search)
     axes[-1].set_xlabel("centre of the signal region [TeV]")
-    is_measured = not (np.isnan(tests["closure_uncertainty"]) & np.isnan(tests["overdispersion"])).all()
-    notes = [] if is_measured else ["WITHOUT closure uncertainty and k-fold over-dispersion"]
+    notes = [] if is_measured_in(scan) else [WITHOUT]
     notes += [f"{len(shown)} of {len(searches)} searches"] if len(searches) > len(shown) else []
     if notes:
         picture.suptitle("; ".join(notes), fontsize=10)

@@ -206,20 +206,14 @@ def mark_finished(scan: ScanDirectory, manifest: Manifest) -> None:
             mark.unlink(missing_ok=True)
 
 
-def release(scan: ScanDirectory, is_forced: bool) -> list[str]:
+def release(scan: ScanDirectory) -> list[str]:
     """End what a dead driver left behind: its jobs here and on a cluster, their work directories, its lock.
 
-    Args:
-        scan: the scan.
-        is_forced: whether a driver on another host, of which only its lock is seen here, counts as dead.
+    That it is dead has been checked (`refuse_live_driver`).
 
     Returns:
         What was done, in words.
-
-    Raises:
-        EngineError: where a driver lives on this machine, or may live on another.
     """
-    refuse_live_driver(scan, is_forced)
     record = read_record(scan.driver)
     done = cancel_jobs(str(record.get("executor", "")), scan.path, job_prefix(scan))
     done += _end_orphans(scan)

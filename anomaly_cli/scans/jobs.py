@@ -220,7 +220,7 @@ def _read_tests(run: RunDirectory) -> Mapping[str, Any]:
 def _keep_unblinding(scan: ScanDirectory, point: Point, run: RunDirectory) -> None:
     """Keep the record of who looked at a signal region; the run directory does not last."""
     if run.unblinding.exists():
-        kept = scan.path / "unblinding" / point.region / f"{point.name}-{point.key}.json"
+        kept = scan.path / "unblinding" / point.region / f"{point.stem}.json"
         write_files({kept: run.unblinding.read_bytes()})
 
 
@@ -244,7 +244,7 @@ def _work_directory(scan: ScanDirectory, manifest: Manifest, job: Point | Base |
     try:
         yield directory
         if manifest.scan.jobs.keep_runs and isinstance(job, Point):
-            kept = scan.path / "runs" / job.region / f"{job.name}-{job.key}"
+            kept = scan.path / "runs" / job.region / job.stem
             shutil.copytree(directory, kept, dirs_exist_ok=True)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -43,24 +43,29 @@ class Base:
         return f"shared base flow, {self.inject} injected, seed {self.seed}"
 
     @property
+    def stem(self) -> str:
+        """Its file names without their endings."""
+        return f"inject{self.inject}-seed{self.seed}-{self.key}"
+
+    @property
     def output(self) -> str:
         """Its file, relative to the scan directory."""
-        return f"bases/inject{self.inject}-seed{self.seed}-{self.key}.h5"
+        return f"bases/{self.stem}.h5"
 
     @property
     def verdict(self) -> str:
         """A small file that says whether the base flow could be trained; points wait for it."""
-        return f"bases/inject{self.inject}-seed{self.seed}-{self.key}.json"
+        return f"bases/{self.stem}.json"
 
     @property
     def log(self) -> str:
         """Its log."""
-        return f"logs/bases/inject{self.inject}-seed{self.seed}-{self.key}.log"
+        return f"logs/bases/{self.stem}.log"
 
     @property
     def record(self) -> str:
         """Who runs it, since when, at what cost."""
-        return f"logs/bases/inject{self.inject}-seed{self.seed}-{self.key}.json"
+        return f"logs/bases/{self.stem}.json"
 
 
 @cache
@@ -103,6 +108,11 @@ class _Search:
         return f"{self.method}-inject{self.inject}-seed{self.seed}"
 
     @property
+    def stem(self) -> str:
+        """Its file names without their endings."""
+        return f"{self.name}-{self.key}"
+
+    @property
     def words(self) -> str:
         """What it is, for people."""
         return f"{self.window} TeV, {search_words(self.method, self.variant, self.inject)}, seed {self.seed}"
@@ -121,12 +131,12 @@ class Point(_Search):
     @property
     def output(self) -> str:
         """Its result, relative to the scan directory."""
-        return f"results/{self.region}/{self.name}-{self.key}.h5"
+        return f"results/{self.region}/{self.stem}.h5"
 
     @property
     def record(self) -> str:
         """Who runs it, since when, at what cost."""
-        return f"logs/{self.region}/{self.name}-{self.key}.json"
+        return f"logs/{self.region}/{self.stem}.json"
 
 
 @dataclass(frozen=True)
@@ -144,7 +154,7 @@ class Measurement(_Search):
     @property
     def folder(self) -> str:
         """Directory of what was measured, relative to the scan directory."""
-        return f"measurements/{self.region}/{self.name}-{self.key}"
+        return f"measurements/{self.region}/{self.stem}"
 
     @property
     def verdict(self) -> str:
@@ -154,12 +164,12 @@ class Measurement(_Search):
     @property
     def log(self) -> str:
         """Its log."""
-        return f"logs/{self.region}/measurement-{self.name}-{self.key}.log"
+        return f"logs/{self.region}/measurement-{self.stem}.log"
 
     @property
     def record(self) -> str:
         """Who runs it, since when, at what cost."""
-        return f"logs/{self.region}/measurement-{self.name}-{self.key}.json"
+        return f"logs/{self.region}/measurement-{self.stem}.json"
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class ScanConfig:
             )
         for name, changes in self.variants.items():
             if not name.replace("_", "").isalnum():
-                raise ConfigError(f"variant '{name}': use letters, digits and _ only; it becomes part of file names")
+                raise ConfigError(f"variant '{name}': use letters, digits and _ only")
             if not isinstance(changes, Mapping):
                 raise ConfigError(f"variants: '{name}' must be a table of settings, not {changes!r}")
             for key in changes:

@@ -197,7 +197,7 @@ def test_a_copied_profile_is_driven_and_cancelled_as_its_executor_says(write_gri
     record = json.loads((scan / "driver.json").read_text())
     (scan / "driver.json").write_text(json.dumps({**record, "pid": 2**22 + 1}))
     (commands / "answer").write_text(f"77 {prefix}-base\n78 another\n")
-    assert engine.release(ScanDirectory(scan), False) == ["cancelled 1 Slurm jobs: 77"]
+    assert engine.release(ScanDirectory(scan)) == ["cancelled 1 Slurm jobs: 77"]
     assert (commands / "scancel.txt").read_text() == "77\n"
 
 
@@ -213,7 +213,7 @@ def test_resume_does_not_take_a_scan_from_a_driver_on_another_host(write_grid, t
     text = " ".join(result.output.split())
     assert (result.exit_code, "driven from elsewhere" in text, "--force" in text) == (4, True, True)
     assert lock.exists()
-    assert release(ScanDirectory(scan), True) == ["released the lock of the last driver"]
+    assert release(ScanDirectory(scan)) == ["released the lock of the last driver"]
 
 
 def test_resume_without_snakemake_ends_nothing(write_grid, tmp_path, monkeypatch):

@@ -585,7 +585,7 @@ def test_resume_leaves_the_work_of_jobs_that_live_here_alone(scan):
     for directory in (mine, dead):
         directory.mkdir(parents=True)
     with JobRecord.start(scan / point.record):  # by hand: this process, elsewhere
-        assert release(ScanDirectory(scan), False) == []
+        assert release(ScanDirectory(scan)) == []
         assert (mine.exists(), dead.exists()) == (True, False)
 
 

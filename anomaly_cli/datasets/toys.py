@@ -34,6 +34,12 @@ def _circle(n: int, generator: Generator, radius: FloatArray | float) -> FloatAr
 
 
 def _ring(n: int, generator: Generator) -> FloatArray:
+    """One broad ring, radii 1.5 to 3, with edges 10 % wide."""
+    radius = generator.uniform(1.5, 3.0, n)
+    return _circle(n, generator, radius) + 0.1 * radius[:, None] * generator.standard_normal((n, 2))
+
+
+def _concentric_rings(n: int, generator: Generator) -> FloatArray:
     """Four concentric rings, radii 0.8 to 3.2, 5 % wide."""
     radius = 0.8 * generator.integers(1, 5, n).astype(np.float64)
     return _circle(n, generator, radius) + 0.04 * radius[:, None] * generator.standard_normal((n, 2))
@@ -72,6 +78,7 @@ def _spirals(n: int, generator: Generator) -> FloatArray:
 SHAPES: Mapping[str, Callable[[int, Generator], FloatArray]] = {
     "checkerboard": _checkerboard,
     "ring": _ring,
+    "concentric_rings": _concentric_rings,
     "star": _star,
     "four_circles": _four_circles,
     "moons": _moons,

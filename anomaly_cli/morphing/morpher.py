@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,11 @@ N_POINTS = 200
 """Quantiles of a quantile scaling."""
 REACH = 4.0
 """Linear scaling puts the pooled data into about [-4, 4], inside the splines' [-5, 5]."""
-MODULES = ("source_density", "target_density", "transport")
+TRANSPORT = "transport"
+MOST_UNLIKE = 0.5
+"""Cost of the identity per event [log-likelihood] up to which a training is left to start there."""
+FROM_BASE_TRANSFER = 0.2
+"""Learning rate of a transport that starts at the base transfer, in units of the one that is set."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class Morpher:
         """What moves events."""
         if self.settings.variant == "base_transfer":
             return nets.BaseTransfer(self.modules["source_density"], self.modules["target_density"])
-        transport: nets.Mover = self.modules["transport"]
+        transport: nets.Mover = self.modules[TRANSPORT]
         return transport
 
     def move(self, source: Table, target_condition: FloatArray) -> FloatArray:
@@ -130,7 +135,13 @@ class Morpher:
             for name in ("features", "conditions")
         ]
         d, c = (len(scaling.points) for scaling in scalings)
-        modules = _make_modules(settings, d, c)
+        modules = _make_densities(settings, d, c)
+        if settings.variant != "base_transfer":
+            start = settings.start
+            if start == "auto":  # only a base transfer is made of densities
+                is_made_of_densities = any(name.startswith(f"{TRANSPORT}.source_density.") for name in arrays)
+                start = "base_transfer" if is_made_of_densities else "identity"
+            modules[TRANSPORT] = _make_transport(settings, start, d, c)
         for name, module in modules.items():
             load_module(module, arrays, name)
         return Morpher(settings, (scalings[0], scalings[1]), modules)
@@ -169,35 +180,72 @@ def train_morpher(
     sides = tuple(_side(table, split, scalings) for table, split in zip(tables, splits, strict=True))
     rows = []
     with training.seeded(streams.integer("training"), threads) as generator:
-        modules = _make_modules(settings, pooled.shape[1], pooled_condition.shape[1])
+        modules = _make_densities(settings, pooled.shape[1], pooled_condition.shape[1])
         for name, module in modules.items():
-            flow: FlowSettings = settings.density
-            if name == "transport":
-                if settings.start == "base_transfer":
-                    densities = (modules[f"{side}_density"] for side in SIDES)
-                    module.load_state_dict(nets.BaseTransfer(*densities).state_dict())
-                task, flow = _transport_task(module, (sides[0], sides[1]), modules, settings), settings.transport
-            else:
-                task = nets.density_task(module, sides[name == "target_density"])
-            rows += _train(task, name.replace("_", " "), flow, generator, progress)
+            task = nets.density_task(module, sides[name == "target_density"])
+            rows += _train(task, name.replace("_", " "), _schedule(settings.density), (generator, progress))
+        if settings.variant != "base_transfer":
+            tasks = _transport_tasks(modules, (sides[0], sides[1]), settings)
+            losses = {start: training.validate(task, settings.transport.batch_size) for start, task in tasks.items()}
+            start = next(iter(losses))
+            if start == "identity" and losses[start] - losses.get("base_transfer", math.inf) > MOST_UNLIKE:
+                start = "base_transfer"
+            if len(losses) > 1:
+                for name, loss in losses.items():
+                    rows.append(TrainingRow(f"start {name}".replace("_", " "), 0, math.nan, loss, 0.0))
+            modules[TRANSPORT] = tasks[start].module
+            rows += _train(tasks[start], TRANSPORT, _transport_schedule(settings, start), (generator, progress))
     morpher = Morpher(settings, scalings, modules)
     morpher.curve = rows
     return morpher
 
 
-def _make_modules(settings: MorphSettings, d: int, c: int) -> dict[str, nn.Module]:
-    """Return the networks that the variant needs, in the order of their training."""
-    modules: dict[str, nn.Module] = {}
-    for name, unused_by in (("source_density", "forward"), ("target_density", "inverse")):
-        if settings.trained_direction != unused_by:
-            modules[name] = nets.make_density(d, c, _size(settings.density))
-    if settings.start == "base_transfer":
-        modules["transport"] = nets.BaseTransfer(*(nets.make_density(d, c, _size(settings.density)) for _ in SIDES))
-    elif settings.variant != "base_transfer":
-        context = settings.context if c else "none"
-        starts_at_identity = settings.start == "identity"
-        modules["transport"] = nets.Transport(d, c, _size(settings.transport), context, starts_at_identity)
-    return modules
+def _make_densities(settings: MorphSettings, d: int, c: int) -> dict[str, nn.Module]:
+    """Return the densities that the variant needs, in the order of their training."""
+    return {
+        name: nets.make_density(d, c, _size(settings.density))
+        for name, unused_by in (("source_density", "forward"), ("target_density", "inverse"))
+        if settings.trained_direction != unused_by
+    }
+
+
+def _make_transport(settings: MorphSettings, start: str, d: int, c: int) -> nets.BaseTransfer | nets.Transport:
+    """Return an untrained transport; one that starts at the base transfer has the densities' weights to come."""
+    if start == "base_transfer":
+        return nets.BaseTransfer(*(nets.make_density(d, c, _size(settings.density)) for _ in SIDES))
+    context = settings.context if c else "none"
+    return nets.Transport(d, c, _size(settings.transport), context, start == "identity")
+
+
+def _transport_tasks(
+    densities: Mapping[str, nn.Module], sides: tuple[nets.Side, nets.Side], settings: MorphSettings
+) -> dict[str, training.Task]:
+    """Return the training of the transport from each start that competes."""
+    starts = [settings.start]
+    if settings.start == "auto":
+        starts = ["identity", "base_transfer"] if settings.variant == "flows_for_flows" else ["identity"]
+    tasks = {}
+    for start in starts:
+        transport = _make_transport(settings, start, sides[0].x.shape[1], sides[0].condition.shape[1])
+        if start == "base_transfer":
+            transport.load_state_dict(nets.BaseTransfer(*densities.values()).state_dict())
+        tasks[start] = _transport_task(transport, sides, densities, settings)
+    return tasks
+
+
+def _schedule(flow: FlowSettings) -> training.Schedule:
+    return training.Schedule(flow.epochs, flow.batch_size, flow.learning_rate, flow.patience)
+
+
+def _transport_schedule(settings: MorphSettings, start: str) -> training.Schedule:
+    """Return how a transport is trained: at a lower rate where it starts at the base transfer.
+
+    A penalty that falls is a loss that changes: states of the way there do not compare with the last one.
+    """
+    schedule = _schedule(settings.transport)
+    factor = FROM_BASE_TRANSFER if start == "base_transfer" else 1.0
+    keeps_last = settings.annealed and settings.penalty != "none"
+    return replace(schedule, learning_rate=schedule.learning_rate * factor, keeps_last=keeps_last)
 
 
 def _size(flow: FlowSettings) -> nets.Size:
@@ -214,16 +262,16 @@ def _transport_task(
 
 
 def _train(
-    task: training.Task, part: str, flow: FlowSettings, generator: torch.Generator, progress: Progress
+    task: training.Task, part: str, schedule: training.Schedule, how: tuple[torch.Generator, Progress]
 ) -> list[TrainingRow]:
-    schedule = training.Schedule(flow.epochs, flow.batch_size, flow.learning_rate, flow.patience)
+    generator, progress = how
     try:
         curve = training.train(task, schedule, generator, lambda *step: progress(Step(f"morph: {part}", *step)))
     except training.Diverged:
-        setting = f"flows.{'transport' if part == 'transport' else 'density'}.learning_rate"
+        setting = f"flows.{TRANSPORT if part == TRANSPORT else 'density'}.learning_rate"
         raise TrainingError(
             f"morph: the training of the {part} diverged twice; lower its learning rate, for instance --set"
-            f" {setting}={flow.learning_rate / 20:g}, or use --set flows.scaling=quantile"
+            f" {setting}={schedule.learning_rate / 20:g}, or use --set flows.scaling=quantile"
         ) from None
     return [TrainingRow(part, *vars(epoch).values()) for epoch in curve]
 

@@ -14,12 +14,12 @@ from anomaly_cli.core.records import nearest
 MORPH_CONFIG_NAME = "morph.toml"
 """The resolved configuration beside the artifacts of a morph."""
 VARIANTS = ("base_transfer", "unidirectional", "flows_for_flows")
-DIRECTIONS = {"base_transfer": (), "unidirectional": ("forward", "inverse"), "flows_for_flows": ("alternate", "both")}
+DIRECTIONS = {"base_transfer": (), "unidirectional": ("inverse", "forward"), "flows_for_flows": ("both", "alternate")}
 """Training directions of each variant; the first is the default."""
 CHOICES = {
     "variant": VARIANTS,
     "direction": ("default", "forward", "inverse", "alternate", "both"),
-    "start": ("identity", "base_transfer", "random"),
+    "start": ("auto", "identity", "base_transfer", "random"),
     "context": ("difference", "concatenation", "one_per_side", "none"),
     "condition": ("own", "drawn"),
     "penalty": ("none", "l1", "l2"),
@@ -119,7 +119,9 @@ class MorphSettings:
         annealed: whether the weight falls to 0 until the end of the training.
         start: where the training of the transport starts: at the `identity`, at the `base_transfer` (flows for
             flows only; the transport is then made of copies of both densities, and `transport` sets its training
-            alone), or at `random` weights.
+            alone, at a fifth of the learning rate), or at `random` weights. `auto` is the identity for sides that
+            are alike, and the base transfer of flows for flows where leaving the events as they are costs more
+            than half a unit of log-likelihood per event.
         scaling: features are scaled alike on both sides: `linear`, or by the `quantile` of both sides
             together to a normal, for heavy tails.
         transport: the transport.
@@ -133,7 +135,7 @@ class MorphSettings:
     penalty: str = "none"
     penalty_weight: float = 0.1
     annealed: bool = False
-    start: str = "identity"
+    start: str = "auto"
     scaling: str = "linear"
     transport: TransportSettings = field(default_factory=TransportSettings)
     density: FlowSettings = field(default_factory=FlowSettings)

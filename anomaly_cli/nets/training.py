@@ -38,6 +38,7 @@ class Schedule:
         gradient_clip: largest norm of the gradient.
         averaging: decay per step of an exponential moving average of the weights, which is what is
             validated and kept; 0 keeps the weights themselves.
+        keeps_last: whether the last state is kept instead of the best, for a loss that changes on the way.
     """
 
     epochs: int
@@ -46,6 +47,7 @@ class Schedule:
     patience: int
     gradient_clip: float = 5.0
     averaging: float = 0.0
+    keeps_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Task:
 
 
 def train(task: Task, schedule: Schedule, generator: torch.Generator, report: Report) -> list[Epoch]:
-    """Train a module in place and leave it in its best state by validation loss.
+    """Train a module in place and leave it in its best state by validation loss, or in its last one.
 
     The state before training competes too: a network that starts at the identity stays there where
     training does not help. A non-finite loss is answered by going back to the best state and trying
@@ -125,10 +127,10 @@ def _train_once(task: Task, schedule: Schedule, generator: torch.Generator, repo
         mean = optimisation.train_epoch(generator) if epoch > 0 else math.nan
         task.begin(1.0)
         with optimisation.averaged_weights():
-            value = _validate(task, schedule.batch_size)
+            value = validate(task, schedule.batch_size)
             if not math.isfinite(value) or (epoch > 0 and not math.isfinite(mean)):
                 break
-            if value < best_loss:
+            if value < best_loss or schedule.keeps_last:
                 best, best_loss, best_epoch = copy.deepcopy(task.module.state_dict()), value, epoch
         curve.append(Epoch(epoch, mean, value, optimisation.learning_rate))
         report(epoch, schedule.epochs, f"loss {value:.4f}")
@@ -207,7 +209,7 @@ def _copy(values: Sequence[Tensor], weights: Sequence[nn.Parameter]) -> None:
             weight.copy_(value)
 
 
-def _validate(task: Task, batch_size: int) -> float:
+def validate(task: Task, batch_size: int) -> float:
     """Return the mean loss with the same random numbers every time, so that epochs compare."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -30,8 +30,8 @@ from anomaly_cli.morphing.settings import MorphConfig, MorphSettings
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.training_curves import training_columns
 
-MODEL_STAGE, MODEL_VERSION = "morph model", 1
-MOVE_STAGE, MOVE_VERSION = "morph", 1
+MODEL_STAGE, MODEL_VERSION = "morph model", 2
+MOVE_STAGE, MOVE_VERSION = "morph", 2
 TOY = "toy:"
 VALIDATION_FRACTION = 0.1
 PART_SALT, CHOICE_SALT = (Streams(0).integer(f"morph/{name}") for name in ("parts", "choice"))

@@ -51,7 +51,8 @@ def test_a_morph_moves_every_event_of_a_toy_and_says_how_well(finished):
     for text in ("source as it is", "moved", "AUC", "Wasserstein", "anomaly morph plot"):
         assert text in output
     model = read_artifact(directory / "morph_model.h5", MORPH_MODEL)
-    assert set(model.groups["training"]["part"].tolist()) == {"source density", "target density", "transport"}
+    parts = {"source density", "target density", "start identity", "start base transfer", "transport"}
+    assert set(model.groups["training"]["part"].tolist()) == parts
     quality = morph.groups["quality"]
     assert quality["distance_moved"][1] > 0.0
     assert quality["sliced_wasserstein"][1] < quality["sliced_wasserstein"][0]

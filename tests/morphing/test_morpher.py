@@ -14,6 +14,7 @@ from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.tables import Table
 from anomaly_cli.morphing.morpher import Morpher, Scaling, Split, train_morpher
 from anomaly_cli.morphing.settings import FlowSettings, MorphSettings, TransportSettings
+from anomaly_cli.nets.flows_for_flows import BaseTransfer
 
 TINY = {"transforms": 2, "hidden": (8,), "bins": 4, "epochs": 2, "batch_size": 64}
 
@@ -26,7 +27,7 @@ def shifted(n, seed, shift):
 
 
 def train(seed=1, **changes):
-    tables = shifted(1009, 1, 0.0), shifted(997, 2, 1.0)
+    tables = shifted(1009, 1, 0.0), shifted(997, 2, changes.pop("shift", 1.0))
     splits = tuple(Split(np.arange(100, len(table)), np.arange(100)) for table in tables)
     flow = changes.pop("flow", TINY)
     how = MorphSettings(transport=TransportSettings(**flow), density=FlowSettings(**flow), **changes)
@@ -54,15 +55,18 @@ def test_scaling_there_and_back_returns_the_value_and_keeps_the_data_inside_the_
     ("changes", "parts"),
     [
         ({"variant": "base_transfer"}, ["source density", "target density"]),
-        ({"variant": "unidirectional"}, ["target density", "transport"]),
-        ({"variant": "unidirectional", "direction": "inverse"}, ["source density", "transport"]),
-        ({}, ["source density", "target density", "transport"]),
+        ({"variant": "unidirectional"}, ["source density", "transport"]),
+        ({"variant": "unidirectional", "direction": "forward"}, ["target density", "transport"]),
+        ({}, ["source density", "target density", "start identity", "start base transfer", "transport"]),
         (
-            {"direction": "both", "context": "difference", "condition": "drawn"},
+            {"direction": "alternate", "context": "difference", "condition": "drawn", "start": "identity"},
             ["source density", "target density", "transport"],
         ),
         ({"start": "base_transfer", "penalty": "l1"}, ["source density", "target density", "transport"]),
-        ({"context": "one_per_side", "scaling": "quantile"}, ["source density", "target density", "transport"]),
+        (
+            {"context": "one_per_side", "scaling": "quantile", "start": "random"},
+            ["source density", "target density", "transport"],
+        ),
     ],
 )
 def test_a_variant_trains_the_networks_it_needs_moves_every_event_and_survives_being_stored(changes, parts):
@@ -90,6 +94,19 @@ def test_a_transport_that_starts_at_the_base_transfer_is_it_until_training_makes
     assert any(not (own[f"source_density.{name}"] == value).all() for name, value in densities[0].items())
     again = train(flow={**TINY, "learning_rate": 1e-2}, variant="base_transfer")[1]
     assert all((again.modules["target_density"].state_dict()[k] == v).all() for k, v in densities[1].items())
+
+
+@pytest.mark.parametrize(("shift", "chosen"), [(0.0, "identity"), (4.0, "base_transfer")])
+def test_a_transport_starts_at_the_identity_where_the_sides_are_alike(shift, chosen):
+    flow = {**TINY, "epochs": 20, "learning_rate": 1e-2}
+    (source, _), morpher = train(flow=flow, shift=shift)
+    loss = {row.part: row.validation_loss for row in morpher.curve if row.part.startswith("start")}
+    assert (loss["start identity"] - loss["start base transfer"] > 0.5) == (chosen == "base_transfer")
+    assert isinstance(morpher.modules["transport"], BaseTransfer) == (chosen == "base_transfer")
+    first = next(row for row in morpher.curve if row.part == "transport")
+    assert first.validation_loss == loss[f"start {chosen}".replace("_", " ")]
+    again = Morpher.from_arrays(morpher.settings, morpher.to_arrays())
+    assert np.array_equal(again.move(source, source.condition), morpher.move(source, source.condition))
 
 
 def test_a_single_setting_leaves_the_other_defaults_of_its_flow():

@@ -147,6 +147,16 @@ def test_training_stops_when_patience_ends_and_keeps_the_best_state():
     assert len(curve) == 5
 
 
+def test_for_a_loss_that_changes_on_the_way_the_last_state_is_kept_although_it_is_worse():
+    module = Line()
+    task, _ = line_task(module)
+    module.slope.data.fill_(2.001)  # large steps lead away
+    with training.seeded(1, 1) as generator:
+        schedule = training.Schedule(1, 32, 3.0, patience=4, keeps_last=True)
+        curve = training.train(task, schedule, generator, lambda *_: None)
+    assert training.validate(task, 32) == curve[-1].validation_loss > curve[0].validation_loss
+
+
 def test_divergence_is_tried_once_more_with_a_lower_rate_and_then_refused():
     module = Line()
     task, calls = line_task(module, poison=40)

@@ -20,7 +20,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ DENSITY_SCHEDULE = training.Schedule(epochs=20, batch_size=1024, learning_rate=5
 TRANSPORT = nets.Size(2, (128, 128), 32)
 FROM_IDENTITY = training.Schedule(epochs=12, batch_size=1024, learning_rate=5e-3, patience=12)
 FROM_BASE_TRANSFER = training.Schedule(epochs=6, batch_size=1024, learning_rate=1e-3, patience=6)
-FREE, PRICE = nets.Penalty(), nets.Penalty(1, 0.05)
+FREE = nets.Penalty()
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ class Variant:
 BASE_TRANSFER = "base transfer"
 VARIANTS = {
     "flows for flows": Variant("both", FROM_BASE_TRANSFER),
-    "flows for flows, L1": Variant("both", FROM_BASE_TRANSFER, PRICE),
+    "flows for flows, L1": Variant("both", FROM_BASE_TRANSFER, nets.Penalty(1, 0.1, is_annealed=True)),
     "unidirectional, identity": Variant("inverse", FROM_IDENTITY),
-    "unidirectional, identity, L1": Variant("inverse", FROM_IDENTITY, PRICE),
+    "unidirectional, identity, L1": Variant("inverse", FROM_IDENTITY, nets.Penalty(1, 0.2, is_annealed=True)),
 }
 """Flows for flows starts at the base transfer, and without a price stays there; unidirectional transfer starts at the
-identity."""
+identity. The price falls to 0 until the end of the training."""
 
 
 def tensors(table: Table) -> tuple[torch.Tensor, torch.Tensor]:
@@ -113,7 +113,8 @@ class Toys:
                 transport = nets.Transport(2, n_conditions, TRANSPORT, context, starts_at_identity=True)
             objective = nets.Objective(variant.direction, variant.penalty, keeps_condition=False)
             task = nets.transport_task(transport, sides, densities, objective)
-            seconds = self.train(f"{name} {source} {target}", task, variant.schedule, generator)
+            schedule = replace(variant.schedule, keeps_last=variant.penalty.is_annealed)
+            seconds = self.train(f"{name} {source} {target}", task, schedule, generator)
         return transport, seconds
 
     def train(self, name: str, task: training.Task, schedule: training.Schedule, generator: torch.Generator) -> float:

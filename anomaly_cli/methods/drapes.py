@@ -221,8 +221,9 @@ class FittedDrapes(FittedTemplate):
     def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
         """Return one event per target mass; where the method chooses masses, as many at their own."""
         n, d = len(target_masses), self.side_bands.features.shape[1]
-        if self.starting is None:
-            denoised = self._denoise(np.zeros((n, d)), target_masses, streams)
+        if self.starting is None:  # noised data are as wide as noised normal variables, wider than the noise alone
+            independent = streams.generator("start").standard_normal((n, d))
+            denoised = self._denoise(independent, target_masses, streams)
             return densities.generated_sample(self.scaler, self.side_bands, target_masses, denoised, streams)
         chosen = self.starting.take(densities.draw_sources(self.starting, n, streams.generator("sources")))
         masses = chosen.mjj if self.settings.chooses_mass else target_masses

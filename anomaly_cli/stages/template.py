@@ -27,7 +27,7 @@ from anomaly_cli.stages.inputs import SIMULATION_KEYS, has_seen, input_digests, 
 from anomaly_cli.stages.training_curves import training_columns
 
 MODEL_STAGE, MODEL_VERSION = "template model", 2
-SAMPLE_STAGE, SAMPLE_VERSION = "template", 2
+SAMPLE_STAGE, SAMPLE_VERSION = "template", 3
 
 
 def plan_model(run: RunDirectory, config: Config, split: Artifact) -> Plan:

@@ -44,8 +44,8 @@ DENSITY = nets.Size(2, (128, 128), 32)
 DENSITY_SCHEDULE = training.Schedule(epochs=20, batch_size=1024, learning_rate=5e-3, patience=20)
 TRANSPORT = nets.Size(2, (128, 128), 32)
 FROM_IDENTITY = training.Schedule(epochs=12, batch_size=1024, learning_rate=5e-3, patience=12)
-FROM_BASE_TRANSFER = training.Schedule(epochs=6, batch_size=1024, learning_rate=1e-3, patience=6)
-FREE = nets.Penalty()
+FROM_BASE_TRANSFER = training.Schedule(epochs=10, batch_size=1024, learning_rate=1e-3, patience=10)
+FREE, PRICE = nets.Penalty(), nets.Penalty(1, 0.2, is_annealed=True)
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Variant:
 BASE_TRANSFER = "base transfer"
 VARIANTS = {
     "flows for flows": Variant("both", FROM_BASE_TRANSFER),
-    "flows for flows, L1": Variant("both", FROM_BASE_TRANSFER, nets.Penalty(1, 0.1, is_annealed=True)),
+    "flows for flows, L1": Variant("both", FROM_BASE_TRANSFER, PRICE),
     "unidirectional, identity": Variant("inverse", FROM_IDENTITY),
-    "unidirectional, identity, L1": Variant("inverse", FROM_IDENTITY, nets.Penalty(1, 0.2, is_annealed=True)),
+    "unidirectional, identity, L1": Variant("inverse", FROM_IDENTITY, PRICE),
 }
 """Flows for flows starts at the base transfer, and without a price stays there; unidirectional transfer starts at the
 identity. The price falls to 0 until the end of the training."""

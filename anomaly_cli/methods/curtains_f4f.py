@@ -84,7 +84,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
             base = self.make_base(events.features.shape[1])
             transport = self.make_transport(events.features.shape[1])
             rows = self.train_base(base, data, trainer, generator)
-            rows += self.train_transport(transport, base, data, trainer, generator)
+            rows += self.train_transport(transport, (base, data.mass), data, trainer, generator)
         fitted = FittedCurtainsF4F(scaler, base, transport, events)
         fitted.keep_training(rows, events.names, data.n_clipped)
         return fitted
@@ -103,19 +103,28 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     def train_transport(
         self,
         transport: flows.PairTransport,
-        base: Any,
+        density: tuple[Any, Tensor],
         data: densities.ScaledEvents,
         trainer: densities.Trainer,
         generator: torch.Generator,
     ) -> list[TrainingRow]:
-        """Train a transport in place: each event moves to the mass of another one, within a band or across."""
+        """Train a transport in place: each event moves to the mass of another one, within a band or across.
+
+        Args:
+            transport: what is trained.
+            density: the base density, and each event's mass as the base takes it `(n, 1)`.
+            data: the side-band events.
+            trainer: trains and reports.
+            generator: randomness.
+        """
+        base, base_mass = density
         base.requires_grad_(False)
 
         def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
-            partners = torch.randint(len(data.training), (len(batch),), generator=generator)
-            target = data.mass[data.training[partners]]
-            moved, log_det = transport.move(data.x[batch], data.mass[batch], target)
-            return flows.negative_log_density(base, moved, target) - log_det
+            drawn = torch.randint(len(data.training), (len(batch),), generator=generator)
+            partners = data.training[drawn]
+            moved, log_det = transport.move(data.x[batch], data.mass[batch], data.mass[partners])
+            return flows.negative_log_density(base, moved, base_mass[partners]) - log_det
 
         epochs = densities.limit_epochs(self.transport_epochs, self.transport_events, len(data.training))
         schedule = training.Schedule(epochs, self.transport_batch_size, self.transport_learning_rate, self.patience)

@@ -8,7 +8,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,7 +39,12 @@ class CurtainsF4FEfficient(CurtainsF4F):
     """Settings of the efficient configuration; the base_* and scaling_* ones shape the shared base flow.
 
     The shared base has seen the signal region's events, signal included, unless they were left out of
-    it. It enters nothing but the training of the transport between side-bands.
+    it. It enters nothing but the training of the transport between side-bands: features are scaled by a
+    fit to the side-bands of this signal region, not by that of the base. Both make every feature standard
+    normal at every mass, so that the base is the density of either.
+
+    Attributes:
+        base_scaling_order: largest polynomial order in ln(mjj) of the base's own scaling.
     """
 
     name: ClassVar[str] = "curtains_f4f_efficient"
@@ -47,8 +52,13 @@ class CurtainsF4FEfficient(CurtainsF4F):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SHARED_BASE})
 
     base_epochs: int = 8
-    scaling_order: int = 5
+    base_scaling_order: int = 5
     transport_epochs: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        scaling = replace(self.scaling, max_order=self.base_scaling_order)
+        densities.check_scaling(self.name, scaling)
 
     def fit_base(self, bands: Sequence[Events], is_validation: npt.NDArray[np.bool_], context: Context) -> TrainedBase:
         """Train the base density on mass bands that hold everything it may see.
@@ -61,7 +71,8 @@ class CurtainsF4FEfficient(CurtainsF4F):
         Raises:
             TrainingError: where the training diverges twice.
         """
-        density = self.fit_density(bands, is_validation, self.name, context)
+        whole = replace(self, scaling_order=self.base_scaling_order)
+        density = whole.fit_density(bands, is_validation, self.name, context)
         return TrainedBase(density.to_arrays(), density.rows)
 
     def fit(self, inputs: TemplateInputs, context: Context) -> FittedCurtainsF4F:
@@ -72,13 +83,15 @@ class CurtainsF4FEfficient(CurtainsF4F):
             TrainingError: where the training diverges twice.
         """
         arrays = require(inputs, SharedBaseInputs, self.name).base
-        scaler, events = densities.load_scaler(arrays), inputs.side_bands
+        events = inputs.side_bands
+        scaler = densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling)
         trainer = densities.Trainer(self.name, context)
         with training.seeded(context.streams.integer("training"), context.threads) as generator:
             base, transport = (make(len(events.names)) for make in (self.make_base, self.make_transport))
             densities.load_module(base, arrays, "base")
             data = densities.ScaledEvents.make(scaler, events, inputs.is_validation)
-            rows = self.train_transport(transport, base, data, trainer, generator)
+            base_mass = densities.to_tensor(densities.load_scaler(arrays).mass(events.mjj)[:, None])
+            rows = self.train_transport(transport, (base, base_mass), data, trainer, generator)
         fitted = FittedCurtainsF4F(scaler, base, transport, events)
         fitted.keep_training(rows, events.names, data.n_clipped)
         return fitted

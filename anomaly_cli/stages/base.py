@@ -25,7 +25,7 @@ from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS, base_file, event_
 from anomaly_cli.stages.training_curves import training_columns
 
 STAGE, VERSION = "base flow", 1
-SHAPING = ("base_", "scaling_", "bound", "patience")
+SHAPING = ("base_", "scaling_bin_events", "bound", "patience")
 """Settings of the method that shape the base flow."""
 
 

@@ -26,7 +26,7 @@ from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.inputs import SIMULATION_KEYS, has_seen, input_digests, method_inputs, read_base
 from anomaly_cli.stages.training_curves import training_columns
 
-MODEL_STAGE, MODEL_VERSION = "template model", 2
+MODEL_STAGE, MODEL_VERSION = "template model", 3
 SAMPLE_STAGE, SAMPLE_VERSION = "template", 3
 
 

@@ -1,16 +1,18 @@
-"""The noise level of the partly noised Drapes templates: the scan behind the defaults of sigma_max.
+"""Drapes: noise level of the partly noised templates, and steps of the samplers: the scans behind the defaults.
 
 Nothing here looks at the signal region. In signal-free windows of the shipped background (the search with the
-signal region moved there):
+signal region moved there) one denoiser is trained, and sampled with every setting:
 
 - closure: AUC of fixed trees, template against the events of the window;
 - sensitivity: signal events, their mass moved into the window, are injected at S/sqrt(B) = 2.2; SIC at 1 % of
   the window's events in folds.
 
 For side-band events closure decides. For signal-region events closure is best without any noise, where the
-template is a copy of the data, signal included; there sensitivity decides, and both are shown.
+template is a copy of the data, signal included; there sensitivity decides, and both are shown. Steps are judged
+by the closure of events from noise, and by the time that sampling takes.
 
     python benchmarks/drapes_noise.py --seeds 11 12 13
+    python benchmarks/drapes_noise.py --report
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ import argparse
 import dataclasses
 import json
 import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,104 +36,185 @@ from anomaly_cli.artifacts.contents import Truth, read_split, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.classifiers import kfold
 from anomaly_cli.config import Config, load_config
-from anomaly_cli.core.events import concatenate
+from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.methods.base import Context, TemplateInputs
+from anomaly_cli.methods.drapes import Drapes, DrapesSettings, DrapesSideBands, DrapesSignalRegion, FittedDrapes
 from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.search import Search, make_search_template, scored
+from anomaly_cli.stages.search import Search, scored
 from anomaly_cli.stages.split import make_split
 from anomaly_cli.stages.validation import find_searches
 
 LEVELS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
-METHODS = ("drapes_side_bands", "drapes_signal_region")
+STEPS = {"dpm": (6, 12, 25, 50), "heun": (6, 12, 25, 50)}
+LEVEL_STEPS = 25
+"""Steps of the scan of noise levels."""
 STRENGTH = 2.2
 """S/sqrt(B) of the injected signal in the window."""
 EFFICIENCY = 0.01
+OVERSAMPLING = 4
+Row = dict[str, Any]
 
 
-def inject(search: Search, truth: Truth, seed: int) -> tuple[Search, np.ndarray]:
-    """Return the search with signal in its window, and the mask of signal among the window's events."""
+def inject(events: Events, window: tuple[float, float], truth: Truth, seed: int) -> Events:
+    """Return the events with signal after them, spread evenly over the window."""
     signal = truth.reference.take(truth.reference_is_signal)
     signal = signal.take(np.abs(signal.mjj / 3500.0 - 1.0) < 0.06)
-    n = round(STRENGTH * len(search.sr) ** 0.5)
+    n = round(STRENGTH * len(events) ** 0.5)
     chosen = signal.take(np.random.default_rng(seed).permutation(len(signal))[:n])
-    window = search.regions.sr
-    masses = window.low + (np.arange(n) + 0.5) / n * window.width
-    moved = dataclasses.replace(chosen, mjj=masses)
-    return dataclasses.replace(search, sr=concatenate([search.sr, moved])), np.arange(len(search.sr) + n) >= len(
-        search.sr
-    )
+    masses = window[0] + (np.arange(n) + 0.5) / n * (window[1] - window[0])
+    return concatenate([events, dataclasses.replace(chosen, mjj=masses)])
 
 
-def measure(config: Config, search: Search, truth: Truth, processes: int) -> tuple[float, float]:
-    """Return closure AUC without signal and SIC with it, in one window."""
-    streams, resources = Streams(config.seed), Resources(config.seed, 1, processes, silent)
-    template = make_search_template(search, config, streams, resources).events
-    sets = [Sampled(events.features, events.source_id, events.weight) for events in (template, search.sr)]
-    auc = measure_separation(sets[0], sets[1], config.seed, 1).auc
-    injected, is_signal = inject(search, truth, config.seed)
-    template = make_search_template(injected, config, streams, resources).events
-    workers = kfold.Resources(processes, 1, silent)
-    observed = kfold.score_in_folds([injected.sr, template], config.classifier, streams, workers)[0]
-    found = scored(injected.sr, observed)
-    parts = [ScoredEvents(*(column[mask] for column in vars(found).values())) for mask in (~is_signal, is_signal)]
-    return auc, measure_improvement(parts[0], parts[1], EFFICIENCY).sic
+@dataclass(frozen=True)
+class Scan:
+    """One signal-free window, and the denoiser of its side-bands.
+
+    Attributes:
+        config: configuration.
+        search: the window and its side-bands.
+        injected: the window's events with signal after them.
+        masses: masses of the template [GeV].
+        fitted: the denoiser; what it starts from is not used.
+        processes: worker processes of the classifier.
+    """
+
+    config: Config
+    search: Search
+    injected: Events
+    masses: FloatArray
+    fitted: FittedDrapes
+    processes: int
+
+    @staticmethod
+    def make(config: Config, search: Search, truth: Truth, processes: int) -> Scan:
+        """Train the denoiser."""
+        streams = Streams(config.seed)
+        n = len(search.sb1) + len(search.sb2)
+        inputs = TemplateInputs(search.sb1, search.sb2, search.regions, np.arange(n) % 10 == 0)
+        fitted = Drapes().fit(inputs, Context(streams.child("drapes"), 1, silent))
+        window = search.regions.sr
+        injected = inject(search.sr, (window.low, window.high), truth, config.seed)
+        masses = search.fit_masses().sample(OVERSAMPLING * len(search.sr), streams.generator("masses"))
+        return Scan(config, search, injected, masses, fitted, processes)
+
+    def sample(self, settings: DrapesSettings, starting: Events | None) -> Events:
+        """Return a template made with other settings of the sampling."""
+        own = self.fitted
+        return (
+            FittedDrapes(settings, own.scaler, own.denoiser, own.side_bands, starting)
+            .sample(self.masses, Streams(self.config.seed))
+            .events
+        )
+
+    def closure(self, template: Events) -> float:
+        """Return the AUC of a template against the events of the window."""
+        sets = [Sampled(events.features, events.source_id, events.weight) for events in (template, self.search.sr)]
+        return measure_separation(sets[0], sets[1], self.config.seed, 1).auc
+
+    def sensitivity(self, template: Events) -> float:
+        """Return SIC of the window's events with signal against a template."""
+        workers = kfold.Resources(self.processes, 1, silent)
+        streams = Streams(self.config.seed).child("classify")
+        observed = kfold.score_in_folds([self.injected, template], self.config.classifier, streams, workers)[0]
+        found = scored(self.injected, observed)
+        is_signal = np.arange(len(self.injected)) >= len(self.search.sr)
+        parts = [ScoredEvents(*(column[mask] for column in vars(found).values())) for mask in (~is_signal, is_signal)]
+        return measure_improvement(parts[0], parts[1], EFFICIENCY).sic
+
+    def scan_levels(self, levels: list[float]) -> Iterator[Row]:
+        """Yield closure and sensitivity at each noise level, of both partly noised templates."""
+        for level in levels:
+            template = self.sample(DrapesSideBands(sigma_max=level, steps=LEVEL_STEPS), self.fitted.side_bands)
+            yield {
+                "method": DrapesSideBands.name,
+                "sigma": level,
+                "auc": self.closure(template),
+                "sic": self.sensitivity(template),
+            }
+            method = DrapesSignalRegion(sigma_max=level, steps=LEVEL_STEPS)
+            yield {
+                "method": method.name,
+                "sigma": level,
+                "auc": self.closure(self.sample(method, self.search.sr)),
+                "sic": self.sensitivity(self.sample(method, self.injected)),
+            }
+
+    def scan_steps(self) -> Iterator[Row]:
+        """Yield closure and sampling time for each sampler and number of steps, from noise."""
+        for sampler, numbers in STEPS.items():
+            for steps in numbers:
+                start = time.process_time()
+                template = self.sample(Drapes(sampler=sampler, steps=steps), None)
+                seconds = time.process_time() - start
+                yield {
+                    "method": f"{Drapes.name}, {sampler}",
+                    "steps": steps,
+                    "auc": self.closure(template),
+                    "seconds": seconds,
+                }
 
 
-def null_data(seed: int, folder: Path) -> tuple[Config, RunDirectory]:
-    """Split background-only pseudo-data."""
+def measure_seed(seed: int, arguments: argparse.Namespace) -> Iterator[Row]:
+    """Yield the figures of one seed, window by window."""
     options = {"seed": seed, "regions.signal_region": "3.3-3.7", "data.inject": 0, "classifier.ensemble": 5}
     config = load_config([], [], options)
-    run = RunDirectory(folder)
-    make_split(run, config, Resources(seed, 1, 1, silent), False)
-    return config, run
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunDirectory(Path(folder))
+        make_split(run, config, Resources(seed, 1, 1, silent), False)
+        split = read_split(run)
+        truth = read_truth(run, split)
+        if truth is None:
+            raise SystemExit("the shipped data have truth; install the package again")
+        for search in find_searches(split, config, {})[: arguments.windows]:
+            scan = Scan.make(config, search, truth, arguments.processes)
+            common = {"seed": seed, "window": search.regions.sr.text}
+            for rows in (scan.scan_steps(), scan.scan_levels(arguments.levels)):
+                yield from (common | row for row in rows)
+
+
+def mean(rows: list[Row], key: str, digits: int) -> str:
+    """Return a mean with its error, of all rows."""
+    values = np.array([row[key] for row in rows])
+    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
+    return f"{values.mean():.{digits}f} +- {error:.{digits}f}"
+
+
+def report(rows: list[Row]) -> str:
+    """Return both tables."""
+    lines = []
+    for key, other, digits in (("sigma", "sic", 2), ("steps", "seconds", 1)):
+        own = [row for row in rows if key in row]
+        lines += [f"| method | {key} | closure AUC | {other} | runs |", "|---|---|---|---|---|"]
+        for method in dict.fromkeys(row["method"] for row in own):
+            for level in sorted({row[key] for row in own}):
+                found = [row for row in own if row["method"] == method and row[key] == level]
+                figures = [mean(found, "auc", 4), mean(found, other, digits)]
+                lines.append(f"| {method} | {level:g} | {' | '.join(figures)} | {len(found)} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Scan the noise levels and print the mean over windows and seeds."""
+    """Measure the seeds that are missing, and print the means over windows and seeds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13])
     parser.add_argument("--levels", type=float, nargs="+", default=list(LEVELS))
     parser.add_argument("--windows", type=int, default=2)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/drapes_noise.json"))
+    parser.add_argument("--report", action="store_true", help="print the tables of what was measured")
     arguments = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    for seed in arguments.seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            config, run = null_data(seed, Path(folder))
-            split = read_split(run)
-            truth = read_truth(run, split)
-            if truth is None:
-                raise SystemExit("the shipped data have truth; install the package again")
-            searches = find_searches(split, config)[: arguments.windows]
-            for method in METHODS:
-                for level in arguments.levels:
-                    settings = {method: {"sigma_max": level}}
-                    template = dataclasses.replace(config.template, method=method)
-                    own = dataclasses.replace(config, template=template, methods=settings)
-                    for search in searches:
-                        auc, sic = measure(own, search, truth, arguments.processes)
-                        window = search.regions.sr.text
-                        rows.append(
-                            {"seed": seed, "method": method, "sigma": level, "window": window, "auc": auc, "sic": sic}
-                        )
-                        print(rows[-1], flush=True)
-                        arguments.output.write_text(json.dumps(rows, indent=1))
+    rows = json.loads(arguments.output.read_text()) if arguments.output.exists() else []
+    known = {row["seed"] for row in rows}
+    for seed in [] if arguments.report else [seed for seed in arguments.seeds if seed not in known]:
+        for row in measure_seed(seed, arguments):
+            print(row, flush=True)
+            rows.append(row)
+        arguments.output.write_text(json.dumps(rows, indent=1))
     print(report(rows))
-
-
-def report(rows: list[dict[str, Any]]) -> str:
-    """Return the table of mean figures."""
-    lines = ["| method | sigma_max | closure AUC | SIC at 1 % |", "|---|---|---|---|"]
-    for method in METHODS:
-        for level in sorted({row["sigma"] for row in rows}):
-            found = [row for row in rows if row["method"] == method and row["sigma"] == level]
-            if found:
-                auc, sic = (np.array([row[key] for row in found]) for key in ("auc", "sic"))
-                error = np.std(sic, ddof=1) / len(sic) ** 0.5 if len(sic) > 1 else np.nan
-                lines.append(f"| {method} | {level:g} | {auc.mean():.4f} | {sic.mean():.2f} +- {error:.2f} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from anomaly_cli.core.tables import Table
 from anomaly_cli.datasets.toys import SHAPES, make_toy
 from anomaly_cli.nets import flows_for_flows as nets
 from anomaly_cli.nets import training
+from anomaly_cli.nets.flows import condition_on
 from anomaly_cli.report.morph import draw_movement, draw_points
 
 TARGETS = (*SHAPES, "checkerboard:rotation", "four_circles:radius")
@@ -151,7 +152,8 @@ def sample_density(density: torch.nn.Module, condition: np.ndarray) -> np.ndarra
     with torch.no_grad(), training.seeded(1, 1) as generator:
         given = torch.tensor(condition, dtype=torch.float32)
         latent = torch.randn(len(given), 2, generator=generator)
-        return nets.condition_on(density, given).transform.inv(latent).double().numpy()
+        drawn: np.ndarray = condition_on(density, given).transform.inv(latent).double().numpy()
+        return drawn
 
 
 def measure_target(

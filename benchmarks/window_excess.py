@@ -80,7 +80,7 @@ def measure(seed: int, folder: Path, ensemble: int, processes: int) -> list[dict
     truth = read_truth(run, split)
     if truth is None:
         raise SystemExit("the data have no labels")
-    searches = find_searches(split, config)
+    searches = find_searches(split, config, {})
     templates = [
         make_search_template(search, config, Streams(seed).child(f"validation/{index}"), resources).events
         for index, search in enumerate(searches)
@@ -107,11 +107,11 @@ def measure(seed: int, folder: Path, ensemble: int, processes: int) -> list[dict
             counted = [
                 ("analysis", index, count(found[0], found[1], efficiency)),
                 ("held back", index, count_others(found[2], found[0], found[1], efficiency)),
-                ("true background", index, count(*ideal, efficiency)),
+                ("true background", index, count(ideal[0], ideal[1], efficiency)),
             ]
             for position, other in enumerate(others):
                 parts = found[3 + 2 * position], found[4 + 2 * position]
-                counted.append(("other window", other, count(*parts, efficiency)))
+                counted.append(("other window", other, count(parts[0], parts[1], efficiency)))
             rows += [
                 {
                     "seed": seed,

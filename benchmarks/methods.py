@@ -3,13 +3,16 @@
 For each method and seed, the division of the data, the injected signal and every training are drawn anew:
 
 - with signal (S/sqrt(B) about 2.2): SIC at background efficiencies 1e-2 and 1e-3 on reference background and unused
-  signal, and its ratio to the idealised classifier of the same seed;
+  signal, its ratio to the idealised classifier of the same seed, and closure AUC of the template, where a method that
+  sees the signal region shows what signal does to it;
 - with nothing injected: closure AUC of the template, and the significance found.
 
 The seeds share one pool of 218,480 background events, so they overlap: the spread over seeds is smaller than that of
 independent data sets. Figures are written after each run; those that are there already are not measured again.
 
     python benchmarks/methods.py --seeds 101 102 103 104 105
+    python benchmarks/methods.py --methods curtains_f4f_efficient --set "template.base_without=['3.3-3.7']" \
+        --set data.inject=950 --output benchmarks/results/base_without_window_950.json
     python benchmarks/methods.py --report
 """
 
@@ -26,12 +29,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.analysis.sic import Improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split, read_template, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import Config, load_config
+from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.progress import silent
 from anomaly_cli.methods.base import Need, Training
 from anomaly_cli.report.tables import rows_of
@@ -69,7 +74,11 @@ def measure_sic(config: Config, directory: Path, processes: int, with_ideal: boo
     background, signal = truth.background(sr), truth.signal(sr)
     contest = Contest.read(split, read_template(run, split), truth, sr)
     ideal = replace(contest, template=background, training=Training.OBSERVED_AGAINST_TEMPLATE)
-    figures = {"sic": by_efficiency(measure_gain("", contest, background, signal, config, resources))}
+    figures: Figures = {"sic": by_efficiency(measure_gain("", contest, background, signal, config, resources))}
+    untouched = contest.observed.take(~truth.is_signal[contest.observed.event_id])
+    sets = (contest.template, concatenate([untouched, background]))
+    points = [Sampled(events.features, events.source_id, events.weight) for events in sets]
+    figures["closure"] = measure_separation(points[0], points[1], config.seed, config.threads).auc
     if with_ideal:
         figures["ideal_sic"] = by_efficiency(measure_gain("", ideal, background, signal, config, resources))
     return figures | {"n_background": len(background), "n_signal": len(signal)}

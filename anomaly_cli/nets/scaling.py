@@ -352,16 +352,16 @@ def _fit_curve(r: FloatArray, points: FloatArray, bins: _MassBins, order: int) -
     for row, part in enumerate(bins.members):
         below = (np.searchsorted(np.sort(r[part]), points, side="right") + 0.5) / (len(part) + 1.0)
         z[row] = ndtri(below)
-        weight[row] = np.exp(-(z[row] ** 2) / 2) * np.sqrt(len(part) / (below * (1.0 - below)))
-    columns = [
-        np.polynomial.polynomial.polyfit(bins.mean_t, z[:, k], order, w=weight[:, k]) for k in range(len(points))
-    ]
-    return np.stack(columns, axis=1)
+        weight[row] = np.exp(-(z[row] ** 2)) * len(part) / (below * (1.0 - below))
+    powers = np.polynomial.polynomial.polyvander(bins.mean_t, order)
+    normal = np.einsum("bi,bk,bj->kij", powers, weight, powers)
+    return np.linalg.solve(normal, np.einsum("bi,bk,bk->ki", powers, weight, z)[..., None])[..., 0].T
 
 
 def _misfit(fit: FeatureScaling, x: FloatArray, bins: _MassBins) -> float:
     """Return the chi2 of the counts in predicted quantile intervals, summed over mass bins."""
-    level = np.concatenate([ndtr(fit.transform(x[p], bins.t[p])) for p in bins.members])
+    members = np.concatenate(bins.members)
+    level = ndtr(fit.transform(x[members], bins.t[members]))
     sizes = np.array([len(part) for part in bins.members])
     cell = np.minimum((level * N_INTERVALS).astype(np.int64), N_INTERVALS - 1)
     row = np.repeat(np.arange(len(sizes)), sizes)

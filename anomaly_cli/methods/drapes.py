@@ -52,6 +52,7 @@ class DrapesSettings(TemplateMethod):
         blocks: residual blocks of the denoiser.
         width: their width.
         epochs: epochs at most.
+        training_events: events that training goes through at most, so that large samples take fewer epochs.
         batch_size: events per step.
         learning_rate: largest learning rate.
         averaging: decay of the moving average of the weights, per step.
@@ -70,6 +71,7 @@ class DrapesSettings(TemplateMethod):
     blocks: int = 3
     width: int = 128
     epochs: int = 80
+    training_events: int = 4_000_000
     batch_size: int = 1024
     learning_rate: float = 4e-3
     averaging: float = 0.999
@@ -83,7 +85,8 @@ class DrapesSettings(TemplateMethod):
     bound: float = 4.5
 
     def __post_init__(self) -> None:
-        counts = [self.blocks, self.width, self.epochs, self.batch_size, self.patience, self.steps - 1]
+        counts = [self.blocks, self.width, self.epochs, self.training_events, self.batch_size, self.patience]
+        counts.append(self.steps - 1)
         densities.check_positive(self.name, counts, [self.learning_rate])
         densities.check_scaling(self.name, self.scaling)
         if self.sampler not in diffusion.SAMPLERS:
@@ -138,8 +141,9 @@ class DrapesSettings(TemplateMethod):
         def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
             return diffusion.denoising_loss(denoiser, data.x[batch], data.mass[batch], generator)
 
+        epochs = densities.limit_epochs(self.epochs, self.training_events, len(data.training))
         schedule = training.Schedule(
-            self.epochs, self.batch_size, self.learning_rate, self.patience, averaging=self.averaging
+            epochs, self.batch_size, self.learning_rate, self.patience, averaging=self.averaging
         )
         validation = data.validation.repeat(NOISE_DRAWS)
         task = training.Task(denoiser, loss, data.training, validation)

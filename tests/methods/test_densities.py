@@ -35,3 +35,6 @@ def test_the_defaults_leave_the_shipped_data_their_epochs():
     method = make_method("curtains_f4f", {})
     assert limit_epochs(method.base_epochs, method.base_events, 50_000) == method.base_epochs
     assert limit_epochs(method.transport_epochs, method.transport_events, 50_000) == method.transport_epochs
+    drapes = make_method("drapes", {})
+    assert limit_epochs(drapes.epochs, drapes.training_events, 50_000) == drapes.epochs
+    assert limit_epochs(drapes.epochs, drapes.training_events, 250_000) < 20

@@ -54,7 +54,6 @@ LEVEL_STEPS = 25
 STRENGTH = 2.2
 """S/sqrt(B) of the injected signal in the window."""
 EFFICIENCY = 0.01
-OVERSAMPLING = 4
 Row = dict[str, Any]
 
 
@@ -97,7 +96,8 @@ class Scan:
         fitted = Drapes().fit(inputs, Context(streams.child("drapes"), 1, silent))
         window = search.regions.sr
         injected = inject(search.sr, (window.low, window.high), truth, config.seed)
-        masses = search.fit_masses().sample(OVERSAMPLING * len(search.sr), streams.generator("masses"))
+        n_template = round(config.template.oversampling * len(search.sr))
+        masses = search.fit_masses().sample(n_template, streams.generator("masses"))
         return Scan(config, search, injected, masses, fitted, processes)
 
     def sample(self, settings: DrapesSettings, starting: Events | None) -> Events:

@@ -36,11 +36,11 @@ from anomaly_cli.artifacts.contents import read_regions, read_split, read_templa
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import Config, load_config
-from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.progress import silent
 from anomaly_cli.methods.base import Need, Training
 from anomaly_cli.report.tables import rows_of
 from anomaly_cli.stages.base import make_base
+from anomaly_cli.stages.closure import true_background
 from anomaly_cli.stages.evaluate import measure_gain
 from anomaly_cli.stages.frame import Resources
 from anomaly_cli.stages.run import run_chain
@@ -72,11 +72,11 @@ def measure_sic(config: Config, directory: Path, processes: int, with_ideal: boo
     assert truth is not None  # the shipped data have labels  # noqa: S101
     sr = read_regions(split).sr
     background, signal = truth.background(sr), truth.signal(sr)
-    contest = Contest.read(split, read_template(run, split), truth, sr)
+    template = read_template(run, split)
+    contest = Contest.read(split, template, truth, sr)
     ideal = replace(contest, template=background, training=Training.OBSERVED_AGAINST_TEMPLATE)
     figures: Figures = {"sic": by_efficiency(measure_gain("", contest, background, signal, config, resources))}
-    untouched = contest.observed.take(~truth.is_signal[contest.observed.event_id])
-    sets = (contest.template, concatenate([untouched, background]))
+    sets = (contest.template, true_background(split, template, truth))
     points = [Sampled(events.features, events.source_id, events.weight) for events in sets]
     figures["closure"] = measure_separation(points[0], points[1], config.seed, config.threads).auc
     if with_ideal:

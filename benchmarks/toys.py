@@ -97,7 +97,9 @@ class Toys:
         side = self.side(toy)
         with training.seeded(self.streams.integer(f"density/{toy}"), 1) as generator:
             density = nets.make_density(2, side.condition.shape[1], DENSITY)
-            seconds = self.train(f"density {toy}", nets.density_task(density, side), DENSITY_SCHEDULE, generator)
+            seconds = self.train(
+                f"density {toy} {DENSITY}", nets.density_task(density, side), DENSITY_SCHEDULE, generator
+            )
         return density, seconds
 
     def transport(self, source: str, target: str, name: str) -> tuple[nets.Mover, float]:
@@ -115,7 +117,7 @@ class Toys:
             objective = nets.Objective(variant.direction, variant.penalty, keeps_condition=False)
             task = nets.transport_task(transport, sides, densities, objective)
             schedule = replace(variant.schedule, keeps_last=variant.penalty.is_annealed)
-            seconds = self.train(f"{name} {source} {target}", task, schedule, generator)
+            seconds = self.train(f"{variant} {TRANSPORT} {source} {target}", task, schedule, generator)
         return transport, seconds
 
     def train(self, name: str, task: training.Task, schedule: training.Schedule, generator: torch.Generator) -> float:

@@ -36,7 +36,9 @@ class TrainedBase:
 
 @dataclass(frozen=True)
 class CurtainsF4FEfficient(CurtainsF4F):
-    """Settings of the efficient configuration; the base_* and scaling_* ones shape the shared base flow.
+    """Settings of the efficient configuration.
+
+    The shared base flow is shaped by the base_* ones, and by `scaling_bin_events`, `bound` and `patience`.
 
     The shared base has seen the signal region's events, signal included, unless they were left out of
     it. It enters nothing but the training of the transport between side-bands: features are scaled by a

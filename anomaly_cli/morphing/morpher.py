@@ -186,13 +186,8 @@ def train_morpher(
             rows += _train(task, name.replace("_", " "), _schedule(settings.density), (generator, progress))
         if settings.variant != "base_transfer":
             tasks = _transport_tasks(modules, (sides[0], sides[1]), settings)
-            losses = {start: training.validate(task, settings.transport.batch_size) for start, task in tasks.items()}
-            start = next(iter(losses))
-            if start == "identity" and losses[start] - losses.get("base_transfer", math.inf) > MOST_UNLIKE:
-                start = "base_transfer"
-            if len(losses) > 1:
-                for name, loss in losses.items():
-                    rows.append(TrainingRow(f"start {name}".replace("_", " "), 0, math.nan, loss, 0.0))
+            start, competed = _choose_start(tasks, settings.transport.batch_size)
+            rows += competed
             modules[TRANSPORT] = tasks[start].module
             rows += _train(tasks[start], TRANSPORT, _transport_schedule(settings, start), (generator, progress))
     morpher = Morpher(settings, scalings, modules)
@@ -231,6 +226,16 @@ def _transport_tasks(
             transport.load_state_dict(nets.BaseTransfer(*densities.values()).state_dict())
         tasks[start] = _transport_task(transport, sides, densities, settings)
     return tasks
+
+
+def _choose_start(tasks: Mapping[str, training.Task], batch_size: int) -> tuple[str, list[TrainingRow]]:
+    """Return where to start, and a row with the loss of each start where several compete."""
+    if len(tasks) == 1:
+        return next(iter(tasks)), []
+    losses = {start: training.validate(task, batch_size) for start, task in tasks.items()}
+    rows = [TrainingRow(f"start {name}".replace("_", " "), 0, math.nan, loss, 0.0) for name, loss in losses.items()]
+    is_unlike = losses["identity"] - losses["base_transfer"] > MOST_UNLIKE
+    return "base_transfer" if is_unlike else "identity", rows
 
 
 def _schedule(flow: FlowSettings) -> training.Schedule:

@@ -201,14 +201,14 @@ def _truth_check(run: RunDirectory, split: Artifact, template: Artifact) -> list
     truth = read_truth(run, split)
     if truth is None:
         return []
-    background = _true_background(split, template, truth)
+    background = true_background(split, template, truth)
     side_bands = concatenate([split.events("sb1"), split.events("sb2")])
     sets = (template.events("events"), side_bands, background)
     points = [Sampled(events.features, events.source_id, events.weight) for events in sets]
     return [_Check(TRUE_BACKGROUND, points[0], points[1], points[2], True)]
 
 
-def _true_background(split: Artifact, template: Artifact, truth: Truth) -> Events:
+def true_background(split: Artifact, template: Artifact, truth: Truth) -> Events:
     """Return true background in the signal region, without events that the template itself consists of."""
     observed = split.events("sr")
     background = observed.take(~truth.is_signal[observed.event_id])

@@ -5,7 +5,9 @@ For each method and seed, the division of the data, the injected signal and ever
 - with signal (S/sqrt(B) about 2.2): SIC at background efficiencies 1e-2 and 1e-3 on reference background and unused
   signal, its ratio to the idealised classifier of the same seed, and closure AUC of the template, where a method that
   sees the signal region shows what signal does to it;
-- with nothing injected: closure AUC of the template, and the significance found.
+- with nothing injected: closure AUC of the template, and the significance found;
+- with `--measure`, with nothing injected only: the significance found before and after closure and over-dispersion
+  have been measured in the method's own validation windows and permutations, as an analysis would.
 
 The seeds share one pool of 218,480 background events, so they overlap: the spread over seeds is smaller than that of
 independent data sets. Figures are written after each run; those that are there already are not measured again.
@@ -13,6 +15,7 @@ independent data sets. Figures are written after each run; those that are there 
     python benchmarks/methods.py --seeds 101 102 103 104 105
     python benchmarks/methods.py --methods curtains_f4f_efficient --set "template.base_without=['3.3-3.7']" \
         --set data.inject=950 --output benchmarks/results/base_without_window_950.json
+    python benchmarks/methods.py --measure --methods drapes cathode --seeds 101 --set classifier.ensemble=5
     python benchmarks/methods.py --report
 """
 
@@ -43,7 +46,7 @@ from anomaly_cli.stages.base import make_base
 from anomaly_cli.stages.closure import true_background
 from anomaly_cli.stages.evaluate import measure_gain
 from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.run import run_chain
+from anomaly_cli.stages.run import measure_uncertainties, run_chain
 from anomaly_cli.stages.scoring import Contest
 from anomaly_cli.stages.split import make_split
 from anomaly_cli.stages.template import configured_method, make_model, make_template
@@ -104,6 +107,49 @@ def measure_null(config: Config, directory: Path, processes: int) -> Figures:
             f"{row['background_efficiency']:g}": float(row["z_closed_form"]) for row in rows_of(tests.groups["tests"])
         },
     }
+
+
+def measure_uncertain(method: str, seed: int, settings: list[str], processes: int) -> Figures:
+    """Return what is found with nothing injected, before and after the uncertainties are measured, by efficiency."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"seed": seed, "regions.signal_region": "3.3-3.7", "template.method": method, "data.inject": 0}
+        config = load_config([], settings, options)
+        run = RunDirectory(Path(folder))
+        resources = Resources(config.seed, config.threads, processes, silent)
+        run_chain(run, config, resources, overwrite=False)
+        before = tests_of(run)
+        start = time.monotonic()
+        measure_uncertainties(run, config, resources, overwrite=False, look=False)
+        wall = time.monotonic() - start
+        return {"before": before, "after": tests_of(run), "wall": wall}
+
+
+def tests_of(run: RunDirectory) -> Figures:
+    """Return significance, excess and uncertainties of each cut, by background efficiency."""
+    tests = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
+    return {
+        f"{row['background_efficiency']:g}": {
+            "z": float(row["z"]),
+            "excess": float(row["n_observed"] / row["n_expected"] - 1.0),
+            "closure": float(row["closure_uncertainty"]),
+            "overdispersion": float(row["overdispersion"]),
+        }
+        for row in rows_of(tests.groups["tests"])
+    }
+
+
+def report_uncertain(results: dict[str, dict[str, Figures]]) -> str:
+    """Return the table of what is found before and after the uncertainties are measured."""
+    head = ["method", "seed", "cut", "excess", "Z before", "closure uncertainty", "over-dispersion", "Z after"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for method, by_seed in results.items():
+        for seed, figures in by_seed.items():
+            for efficiency, after in figures["after"].items():
+                cells = [method, seed, f"{100 * float(efficiency):g} %", f"{100 * after['excess']:+.1f} %"]
+                cells += [f"{figures['before'][efficiency]['z']:.2f}", f"{100 * after['closure']:.1f} %"]
+                cells += [f"{after['overdispersion']:.2f}", f"{after['z']:.2f}"]
+                lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def measure(method: str, seed: int, settings: list[str], processes: int, with_ideal: bool) -> Figures:
@@ -169,6 +215,11 @@ def report(results: dict[str, dict[str, Figures]]) -> str:
     return "\n".join(lines)
 
 
+def read_results(output: Path) -> dict[str, dict[str, Figures]]:
+    """Return what was measured before, by method and seed."""
+    return json.loads(output.read_text()) if output.exists() else {}
+
+
 def main() -> None:
     """Measure what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -177,10 +228,12 @@ def main() -> None:
     parser.add_argument("--simulation", type=Path, help="measure the methods that need a simulation, with this file")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/methods.json"))
+    parser.add_argument("--output", type=Path, help="by default a file in benchmarks/results")
+    parser.add_argument("--measure", action="store_true", help="measure the uncertainties, with nothing injected")
     parser.add_argument("--report", action="store_true", help="print the table of what was measured")
     arguments = parser.parse_args()
-    results = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
+    output = arguments.output or Path(f"benchmarks/results/methods{'_measured' if arguments.measure else ''}.json")
+    results = read_results(output)
     settings = list(arguments.settings)
     methods = list(arguments.methods)
     if arguments.simulation:
@@ -190,13 +243,16 @@ def main() -> None:
         for method in methods:
             if seed in results.setdefault(method, {}):
                 continue
-            with_ideal = not any("ideal_sic" in m[seed]["signal"] for m in results.values() if seed in m)
-            figures = measure(method, int(seed), settings, arguments.processes, with_ideal)
-            results = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
+            if arguments.measure:
+                figures = measure_uncertain(method, int(seed), settings, arguments.processes)
+            else:
+                with_ideal = not any("ideal_sic" in m[seed]["signal"] for m in results.values() if seed in m)
+                figures = measure(method, int(seed), settings, arguments.processes, with_ideal)
+            results = read_results(output)
             results.setdefault(method, {})[seed] = figures
-            arguments.output.write_text(json.dumps(results, indent=1))
-            print(seed, row(method, results, [seed]), flush=True)
-    print(report(results))
+            output.write_text(json.dumps(results, indent=1))
+            print(f"{method}, seed {seed}: done", flush=True)
+    print(report_uncertain(results) if arguments.measure else report(results))
 
 
 if __name__ == "__main__":

@@ -34,18 +34,25 @@ def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artif
 
 
 def methods() -> None:
-    """List the template methods and what each needs."""
+    """List the template methods, and what each needs beside the side-bands."""
     from rich import box
     from rich.table import Table
 
     from anomaly_cli.cli.execution import show
+    from anomaly_cli.methods.base import Need
     from anomaly_cli.methods.registry import find_methods
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for header in ("method", "needs", "template", "reference"):
-        table.add_column(header, overflow="fold", no_wrap=header in ("method", "reference"))
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        caption="Every method is given the side-bands. Events of the signal region are seen by those only that need its"
+        " features, truth or a shared base flow.",
+        caption_justify="left",
+    )
+    for header in ("method", "needs also", "template", "arXiv"):
+        table.add_column(header, overflow="fold", no_wrap=header in ("method", "arXiv"))
     for name, method in find_methods().items():
-        table.add_row(name, ", ".join(sorted(need.value for need in method.needs)), method.summary, method.reference)
+        needs = ", ".join(sorted(need.value for need in method.needs - {Need.SIDE_BANDS}))
+        table.add_row(name, needs, method.summary, method.reference.removeprefix("arXiv:"))
     show(table)
 
 

@@ -10,6 +10,9 @@ import pytest
 from conftest import FAST, invoke
 from toys import shipped_rows, toy_events, write_official
 
+from anomaly_cli.methods.base import Need
+from anomaly_cli.methods.registry import find_methods
+
 EFFICIENT = [
     *("--method", "curtains_f4f_efficient"),
     *("--set", "methods.curtains_f4f_efficient.base_epochs=1"),
@@ -243,3 +246,13 @@ def test_closure_in_signal_free_windows_looks_at_no_event_of_the_signal_region(c
             low, high = map(float, window.split("-"))
             assert high <= 3.3 or low >= 3.7
         assert len(file["distances/fpd"]) == 2 * len(checks)
+
+
+def test_the_list_of_methods_names_each_and_what_it_needs_beside_the_side_bands():
+    result = invoke("methods")
+    assert result.exit_code == 0, result.output
+    lines = {line.split()[0]: line for line in result.output.splitlines() if line.startswith("  ") and line.split()}
+    for name, method in find_methods().items():
+        for need in method.needs - {Need.SIDE_BANDS}:
+            assert need.value.split()[0] in lines[name]
+        assert method.reference.removeprefix("arXiv:") in lines[name]

@@ -42,13 +42,14 @@ from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods.base import Context, TemplateInputs
 from anomaly_cli.methods.drapes import Drapes, DrapesSettings, DrapesSideBands, DrapesSignalRegion, FittedDrapes
+from anomaly_cli.nets.diffusion import SAMPLERS
 from anomaly_cli.stages.frame import Resources
 from anomaly_cli.stages.search import Search, scored
 from anomaly_cli.stages.split import make_split
 from anomaly_cli.stages.validation import find_searches
 
 LEVELS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
-STEPS = {"dpm": (6, 12, 25, 50), "heun": (6, 12, 25, 50)}
+STEPS = (6, 12, 25, 50)
 LEVEL_STEPS = 25
 """Steps of the scan of noise levels."""
 STRENGTH = 2.2
@@ -142,9 +143,9 @@ class Scan:
                 "sic": self.sensitivity(self.sample(method, self.injected)),
             }
 
-    def scan_steps(self) -> Iterator[Row]:
+    def scan_steps(self, numbers: list[int]) -> Iterator[Row]:
         """Yield closure and sampling time for each sampler and number of steps, from noise."""
-        for sampler, numbers in STEPS.items():
+        for sampler in SAMPLERS:
             for steps in numbers:
                 start = time.process_time()
                 template = self.sample(Drapes(sampler=sampler, steps=steps), None)
@@ -171,7 +172,7 @@ def measure_seed(seed: int, arguments: argparse.Namespace) -> Iterator[Row]:
         for search in find_searches(split, config, {})[: arguments.windows]:
             scan = Scan.make(config, search, truth, arguments.processes)
             common = {"seed": seed, "window": search.regions.sr.text}
-            for rows in (scan.scan_steps(), scan.scan_levels(arguments.levels)):
+            for rows in (scan.scan_steps(arguments.steps), scan.scan_levels(arguments.levels)):
                 yield from (common | row for row in rows)
 
 
@@ -202,7 +203,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13])
     parser.add_argument("--levels", type=float, nargs="+", default=list(LEVELS))
-    parser.add_argument("--windows", type=int, default=2)
+    parser.add_argument("--steps", type=int, nargs="+", default=list(STEPS))
+    parser.add_argument("--windows", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/drapes_noise.json"))
     parser.add_argument("--report", action="store_true", help="print the tables of what was measured")

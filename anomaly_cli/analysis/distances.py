@@ -19,9 +19,15 @@ N_QUANTILES = 200
 """Equal quantiles that a sliced distance compares: the Wasserstein distance on a grid."""
 N_SIZES, N_SUBSAMPLES = 10, 10
 """Sample sizes of the extrapolation to endless statistics, and subsamples of each."""
-LARGEST_SIZE = 50_000
+SMALLEST_SHARE, LARGEST_SHARE = 1 / 8, 1 / 2
+"""Sample sizes in shares of the smaller sample.
+
+Subsamples are drawn without replacement, as events would be drawn anew; with replacement the distance of equal
+distributions would go to that of the two samples.
+"""
+LARGEST_SAMPLE = 50_000
 KERNEL_BATCHES, KERNEL_BATCH = 10, 2_000
-"""Batches of the kernel distance, and events of each."""
+"""Batches of the kernel distance, and events of each at most; half of the smaller sample at most."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Distances:
         fpd: Frechet distance of the two Gaussian approximations, extrapolated to endless statistics.
         fpd_error: uncertainty of that extrapolation.
         kpd: squared maximum mean discrepancy of a polynomial kernel, median over batches; may be negative.
-        kpd_error: half of the central 68 % over batches, over the square root of their number.
+        kpd_error: half of the central 68 % over batches, over the square root of how many of them can be independent.
     """
 
     wasserstein: FloatArray
@@ -88,8 +94,8 @@ def sliced_wasserstein(x: FloatArray, y: FloatArray, generator: np.random.Genera
 
 def _frechet(x: FloatArray, y: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
     """Return the Frechet distance at 1/n = 0 of a straight line through its means at several sample sizes."""
-    largest = min(len(x), len(y), LARGEST_SIZE)
-    sizes = (1.0 / np.linspace(4.0 / largest, 1.0 / largest, N_SIZES)).astype(np.int64)
+    n = min(len(x), len(y), LARGEST_SAMPLE)
+    sizes = (n / np.linspace(1.0 / SMALLEST_SHARE, 1.0 / LARGEST_SHARE, N_SIZES)).astype(np.int64)
     means = [
         np.mean([_gaussian_distance(*_subsamples(x, y, int(n), generator)) for _ in range(N_SUBSAMPLES)]) for n in sizes
     ]
@@ -98,7 +104,7 @@ def _frechet(x: FloatArray, y: FloatArray, generator: np.random.Generator) -> tu
 
 
 def _subsamples(x: FloatArray, y: FloatArray, n: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    first, second = (points[generator.integers(len(points), size=n)] for points in (x, y))
+    first, second = (points[generator.permutation(len(points))[:n]] for points in (x, y))
     return first, second
 
 
@@ -111,10 +117,11 @@ def _gaussian_distance(x: FloatArray, y: FloatArray) -> float:
 
 
 def _kernel(x: FloatArray, y: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
-    n = min(len(x), len(y), KERNEL_BATCH)
+    smaller = min(len(x), len(y))
+    n = min(smaller // 2, KERNEL_BATCH)
     values = [_discrepancy(*_subsamples(x, y, n, generator)) for _ in range(KERNEL_BATCHES)]
     low, middle, high = np.quantile(values, [0.16, 0.5, 0.84])
-    return float(middle), float((high - low) / 2 / np.sqrt(KERNEL_BATCHES))
+    return float(middle), float((high - low) / 2 / np.sqrt(min(KERNEL_BATCHES, smaller / n)))
 
 
 def _discrepancy(x: FloatArray, y: FloatArray) -> float:

@@ -28,6 +28,14 @@ def test_samples_of_one_distribution_are_not_apart():
     assert found.correlation < 0.03
 
 
+def test_distances_of_samples_of_one_distribution_scatter_about_0_as_their_errors_say():
+    found = [distances(normal(5_000, 2 * seed), normal(1_300, 2 * seed + 1)) for seed in range(16)]
+    for value, error in (("fpd", "fpd_error"), ("kpd", "kpd_error")):
+        values = np.array([getattr(one, value) for one in found])
+        assert abs(values.mean()) < 3.0 * values.std(ddof=1) / 4.0
+        assert 0.5 < values.std(ddof=1) / np.median([getattr(one, error) for one in found]) < 1.8
+
+
 @pytest.mark.parametrize("shift", [0.2, 0.5])
 def test_a_shift_has_its_own_length(shift):
     found = distances(normal(20_000, 1, shift=shift), normal(20_000, 2))

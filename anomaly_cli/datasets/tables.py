@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ def read_table(path: Path, columns: Sequence[str], conditions: Sequence[str]) ->
             raise DataError(f"{path}: has no column '{name}'; {nearest(name, found)}")
     if not names:
         raise DataError(f"{path}: no column is left to be moved; name the features with --columns")
+    twice = [name for name, number in Counter([*names, *conditions]).items() if number > 1]
+    if twice:
+        raise DataError(f"{path}: column '{twice[0]}' is named twice; name it once, in --columns or in --condition")
     try:
         return Table(_stack(found, names), _stack(found, conditions), names, tuple(conditions))
     except DataError as error:
@@ -75,6 +79,8 @@ def _read_columns(path: Path) -> Columns:
 
 def _stack(found: Columns, names: Sequence[str]) -> FloatArray:
     n = len(next(iter(found.values())))
+    if n == 0:
+        raise DataError("holds no events; give a file with rows")
     stacked = np.empty((n, len(names)))
     for index, name in enumerate(names):
         column = np.asarray(found[name])

@@ -30,8 +30,8 @@ from anomaly_cli.morphing.settings import MorphConfig, MorphSettings
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.training_curves import training_columns
 
-MODEL_STAGE, MODEL_VERSION = "morph model", 2
-MOVE_STAGE, MOVE_VERSION = "morph", 2
+MODEL_STAGE, MODEL_VERSION = "morph model", 3
+MOVE_STAGE, MOVE_VERSION = "morph", 3
 TOY = "toy:"
 VALIDATION_FRACTION = 0.1
 PART_SALT, CHOICE_SALT = (Streams(0).integer(f"morph/{name}") for name in ("parts", "choice"))
@@ -86,6 +86,8 @@ def load_data(config: MorphConfig) -> MorphData:
             digests[side] = file_digest(Path(name))
         divided.append(_divide(len(tables[-1]), config.data.test_fraction))
     source, target = tables
+    if len(digests) == len(SIDES) and len(set(digests.values())) == 1:
+        raise ConfigError(f"{config.data.source}: is the same file for source and target; give two data sets")
     _check_pair(source, target)
     if config.flows.scaling == "linear":
         _check_tails(source, target)
@@ -142,9 +144,9 @@ def _check_pair(source: Table, target: Table) -> None:
 
 
 def _check_tails(source: Table, target: Table) -> None:
-    values = np.concatenate([source.values, target.values])
+    values = np.concatenate([np.hstack([side.values, side.condition]) for side in (source, target)])
     tails = np.abs(values - values.mean(axis=0)).max(axis=0) / values.std(axis=0)
-    for name, tail in zip(source.names, tails, strict=True):
+    for name, tail in zip((*source.names, *source.condition_names), tails, strict=True):
         if tail > LONGEST_TAIL:
             raise DataError(
                 f"column '{name}' has tails of {tail:.0f} standard deviations, which linear scaling cannot hold; use"
@@ -154,7 +156,7 @@ def _check_tails(source: Table, target: Table) -> None:
 
 def plan_morph(directory: Path, config: MorphConfig, data: MorphData) -> Plan:
     """Return the plan of training the flows."""
-    settings = dataclasses.asdict(config)
+    settings = {**dataclasses.asdict(config), "condition_names": data.tables[0].condition_names}
     seed = settings.pop("seed")
     for side in data.digests:
         settings["data"][side] = "file"
@@ -235,12 +237,15 @@ def make_morph(
 def _load_morpher(model: Artifact, source: Table) -> Morpher:
     settings = build_record(MorphSettings, model.provenance.settings["flows"], "flows")
     morpher = Morpher.from_arrays(settings, model.groups["weights"])
-    n_conditions = len(morpher.condition_scaling.points)
-    if model.features != source.names or n_conditions != source.condition.shape[1]:
+    conditions = tuple(model.provenance.settings["condition_names"])
+    if model.features != source.names or conditions != source.condition_names:
+        known, given = (
+            f"{', '.join(x)} given {', '.join(c) or 'nothing'}"
+            for x, c in ((model.features, conditions), (source.names, source.condition_names))
+        )
         raise ArtifactError(
-            f"{model.path}: moves {', '.join(model.features)} given {n_conditions} conditions, the source has"
-            f" {', '.join(source.names)} and {source.condition.shape[1]}; choose them with --columns and --condition,"
-            " or train anew without --from-model"
+            f"{model.path}: moves {known}, the source has {given}; choose them with --columns and --condition, or train"
+            " anew without --from-model"
         )
     return morpher
 

@@ -95,6 +95,30 @@ def test_a_stored_model_moves_other_events_without_training(finished, tmp_path):
     assert not (tmp_path / "wrong").exists()
 
 
+def test_a_stored_model_is_not_used_with_a_condition_of_another_name(tmp_path):
+    source, target = write_tables(tmp_path)
+    files = ("--source", source, "--target", target, "--columns", "pt", *FAST[:4])
+    trained = invoke("morph", *files, "--condition", "mass", "--output", tmp_path / "m")
+    assert trained.exit_code == 0, trained.output
+    model = ("--from-model", tmp_path / "m" / "morph_model.h5")
+    result = invoke("morph", *files, "--condition", "eta", *model, "--output", tmp_path / "other")
+    assert result.exit_code == 4
+    assert "moves pt given mass, the source has pt given eta" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("names", "advice"), [(("data", "data"), "same file"), (("simulation", "data"), "'pt' is named twice")]
+)
+def test_one_file_or_column_cannot_be_two(tmp_path, names, advice):
+    write_tables(tmp_path)
+    files = [tmp_path / f"{name}.csv" for name in names]
+    columns = "pt,pt" if "twice" in advice else "pt"
+    options = ("--source", files[0], "--target", files[1], "--columns", columns)
+    result = invoke("morph", *options, "--output", tmp_path / "m")
+    assert result.exit_code in (2, 3)
+    assert advice in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize("condition", ["own", "drawn"])
 def test_own_files_are_moved_given_a_condition(tmp_path, condition):
     source, target = write_tables(tmp_path)

@@ -64,7 +64,7 @@ def inputs_by_need(inputs, hidden, simulation, background, method):
     base = method.fit_base([concatenate(spectrum)], is_validation, Context(Streams(1), 1, silent))
     return {
         Need.SHARED_BASE: SharedBaseInputs(**blind, base=base.arrays),
-        Need.SIMULATION: SimulationInputs(**blind, simulation=simulation),
+        Need.SIMULATION: SimulationInputs(**blind, simulation=simulation, cutflow=()),
         Need.SR_FEATURES: ObservedInputs(**blind, observed=hidden),
         Need.TRUTH: TruthInputs(**blind, background=background),
         Need.SIDE_BANDS: TemplateInputs(**blind),
@@ -83,10 +83,10 @@ def write_official(path: Path, rows: np.ndarray, names: tuple[str, ...] = (*OFFI
     return path
 
 
-def shipped_rows(every: int) -> np.ndarray:
-    """Return every n-th row of the shipped data, 15 columns."""
+def shipped_rows(every: int, first: int = 0) -> np.ndarray:
+    """Return every n-th row of the shipped data from some row on, 15 columns."""
     with h5py.File(shipped_file()) as file:
-        return np.asarray(file["df/block0_values"][::every], dtype=np.float64)
+        return np.asarray(file["df/block0_values"][first::every], dtype=np.float64)
 
 
 def write_frame(path: Path, blocks: list[tuple[list[str], np.ndarray]]) -> Path:

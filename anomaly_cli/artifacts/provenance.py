@@ -65,7 +65,8 @@ class Provenance:
         if self.seed != other.seed:
             found.append(f"seed was {other.seed}, now {self.seed}")
         mine, theirs = _flatten(self.settings), _flatten(other.settings)
-        for key in sorted(mine.keys() | theirs.keys()):
+        has_other_method = mine.get("method") != theirs.get("method")  # whose settings are others as well
+        for key in ["method"] if has_other_method else sorted(mine.keys() | theirs.keys()):
             if mine.get(key) != theirs.get(key):
                 found.append(f"{key} was {theirs.get(key, 'not set')}, now {mine.get(key, 'not set')}")
         for key in sorted(set(self.inputs) | set(other.inputs)):

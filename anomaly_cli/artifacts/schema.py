@@ -189,6 +189,14 @@ TEMPLATE_MODEL = Kind(
             "how many training events the preprocessing clipped",
             optional=True,
         ),
+        "simulation": Group(
+            {
+                "step": Column("str", "c", "", "step of the selection"),
+                "n_events": Column("i8", "c", "", "events left after the step"),
+            },
+            "how many simulated events each step left",
+            optional=True,
+        ),
     },
 )
 

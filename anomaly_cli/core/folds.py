@@ -7,6 +7,7 @@ training and the scored part, a classifier recognises them and pure background l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,15 @@ def hash_uniform(ids: IntArray, salt: int) -> FloatArray:
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
     return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def hash_rows(columns: Iterable[FloatArray]) -> npt.NDArray[np.uint64]:
+    """Return a hash of every row `(n,)` of columns `(n,)`; equal rows have equal hashes."""
+    mixed = np.zeros((), dtype=np.uint64)
+    for column in columns:
+        mixed = (mixed ^ np.ascontiguousarray(column, dtype=np.float64).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    return mixed
 
 
 def assign_folds(source_id: IntArray, n_folds: int, salt: int) -> IntArray:

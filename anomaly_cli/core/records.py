@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -58,6 +59,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         raise ConfigError(f"{where} must be {' or '.join(_name(item) for item in arguments)}, not {value!r}")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where} must be a finite number, not {value!r}")
     if origin is None and kind in (int, float, str, bool) and type(value) is not kind:
         raise ConfigError(f"{where} must be {_name(kind)}, not {value!r}")
     return value

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import FEATURES
-from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.folds import FloatArray, IntArray, hash_rows
 from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.containers import CATHODE_COLUMNS, RawPlace, Table, read_table, require_file
 from anomaly_cli.datasets.features import (
@@ -234,7 +234,7 @@ def _without_nan(path: Path, table: EventTable, drop: bool) -> EventTable:
         if is_bad.any() and not drop:
             raise DataError(
                 f"{path}: column '{name}' is NaN or infinite in {int(is_bad.sum())} of {len(column)} events; pass"
-                " --drop-nan to leave such events out and have them counted in the cutflow"
+                " --drop-nan to 'anomaly run' or 'anomaly split' to leave such events out and have them counted"
             )
         bad |= is_bad
     if not bad.any():
@@ -298,9 +298,5 @@ def _check_labels_and_weights(path: Path, table: EventTable) -> None:
 
 def count_duplicates(table: EventTable) -> int:
     """Return how many events equal an earlier one in every column (label and weight aside)."""
-    mixed = np.zeros(len(table), dtype=np.uint64)
-    for column in table.columns.values():
-        mixed = (mixed ^ column.view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= mixed >> np.uint64(29)
-    mixed.sort()
-    return int((mixed[1:] == mixed[:-1]).sum())
+    hashes = np.sort(hash_rows(table.columns.values()))
+    return int((hashes[1:] == hashes[:-1]).sum())

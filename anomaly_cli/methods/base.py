@@ -77,9 +77,11 @@ class SimulationInputs(TemplateInputs):
     Attributes:
         simulation: simulated background in the side-bands and the signal region, with its weights; ids
             are negative, so that they never meet those of observed events.
+        cutflow: what was left of the file after each step, as (step, events).
     """
 
     simulation: Events
+    cutflow: Sequence[tuple[str, int]]
 
     def simulated(self, window: Window) -> Events:
         """Return the simulated events of a window.
@@ -207,6 +209,15 @@ class TemplateMethod(ABC):
 
     A new method is one module of this package with one subclass: a frozen dataclass of scalars with real
     defaults. It is found by its name.
+
+    Attributes:
+        name: how users call it.
+        summary: what its template is, in half a sentence.
+        reference: where it was published.
+        needs: what it is given.
+        chooses_mass: whether its events have masses of their own instead of those wanted.
+        claims_closure: whether its template should agree with background.
+        training: what the classifier is trained on.
     """
 
     name: ClassVar[str]
@@ -216,6 +227,14 @@ class TemplateMethod(ABC):
     chooses_mass: ClassVar[bool] = False
     claims_closure: ClassVar[bool] = True
     training: ClassVar[Training] = Training.OBSERVED_AGAINST_TEMPLATE
+
+    @property
+    def mixes_sources(self) -> bool:
+        """Whether a template event is made from several side-band events, of which `source_id` can name only one.
+
+        Then no division into folds keeps all of them from the models that score side-band events.
+        """
+        return False
 
     @abstractmethod
     def fit(self, inputs: TemplateInputs, context: Context) -> FittedTemplate:

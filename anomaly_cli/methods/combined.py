@@ -75,6 +75,11 @@ class Combined(TemplateMethod):
 
         return {name: make_method(name, self.settings.get(name, {})) for name in self.methods}
 
+    @property
+    def mixes_sources(self) -> bool:
+        """Whether one of the methods does."""
+        return any(method.mixes_sources for method in self._made().values())
+
     def fit(self, inputs: TemplateInputs, context: Context) -> FittedCombined:
         """Train every method."""
         fitted = {
@@ -103,7 +108,10 @@ class FittedCombined(FittedTemplate):
             for name, part in parts.items()
             for row in part.training
         ]
-        self.n_clipped_training = next(iter(parts.values())).n_clipped_training
+        names = dict.fromkeys(name for part in parts.values() for name in part.n_clipped_training)
+        self.n_clipped_training = {
+            name: max(part.n_clipped_training.get(name, 0) for part in parts.values()) for name in names
+        }
 
     def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
         """Return one event per target mass, each method in turn; `component` says which."""

@@ -69,6 +69,11 @@ class RadOT(TemplateMethod):
             context.progress(Step("template: optimal transport", done + 1, n_batches))
         return fitted
 
+    @property
+    def mixes_sources(self) -> bool:
+        """True: an event is made from a pair."""
+        return True
+
     def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedRadOT:
         """Rebuild a fitted template from the arrays of its model artifact."""
         quantiles = GlobalQuantiles(arrays["quantiles"])

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray, hash_uniform
 from anomaly_cli.core.streams import Streams
@@ -69,6 +70,8 @@ class Salad(TemplateMethod):
     def __post_init__(self) -> None:
         counts = [self.epochs, self.batch_size, self.patience, min(self.hidden, default=0)]
         densities.check_positive(self.name, counts, [self.learning_rate])
+        if self.largest_weight < 1.0:
+            raise ConfigError(f"method {self.name}: largest_weight, a multiple of the mean weight, must be 1 or more")
 
     def fit(self, inputs: TemplateInputs, context: Context) -> FittedSalad:
         """Train the ratio of observed to simulated side-band events.

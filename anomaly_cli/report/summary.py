@@ -65,7 +65,11 @@ def _check_chain(links: Iterable[tuple[Artifact, Artifact]]) -> None:
 def _title(split: Artifact, template: Artifact) -> Text:
     regions = read_regions(split)
     method, seed = template.provenance.settings["method"], template.provenance.seed
-    title = Text(f"Signal region {regions.sr.text} TeV, template {method}, seed {seed}", style="bold")
+    is_true = "truth" in template.provenance.inputs
+    name = f"{method} (truth)" if is_true else method
+    title = Text(f"Signal region {regions.sr.text} TeV, template {name}, seed {seed}", style="bold")
+    if is_true:
+        title.append("\nThe template is true background: a benchmark, which no analysis has.", style="not bold")
     if split.groups["origin"]["has_truth"]:
         title.append("\nPseudo-data with truth labels: the signal region is not blinded.", style="not bold")
     return title

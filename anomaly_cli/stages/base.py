@@ -16,12 +16,12 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import hash_uniform
-from anomaly_cli.core.windows import Window, parse_window
+from anomaly_cli.core.windows import Window
 from anomaly_cli.methods.base import VALIDATION_FRACTION, Context
 from anomaly_cli.methods.curtains_f4f_efficient import CurtainsF4FEfficient
 from anomaly_cli.methods.registry import make_method
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS, base_file, event_settings
+from anomaly_cli.stages.inputs import FEWEST_SIDE_BAND_EVENTS, base_file, event_settings, left_out
 from anomaly_cli.stages.training_curves import training_columns
 
 STAGE, VERSION = "base flow", 1
@@ -68,11 +68,6 @@ def make_base(run: RunDirectory, config: Config, resources: Resources, overwrite
         write_artifact(plan.output, schema.BASE_FLOW, groups, plan.provenance, split.features)
 
     return execute(plan, overwrite, make)
-
-
-def left_out(config: Config) -> list[Window]:
-    """Return the windows that the base flow must not see, in order of mass."""
-    return sorted((parse_window(text) for text in config.template.base_without), key=lambda window: window.low)
 
 
 def _method(config: Config) -> CurtainsF4FEfficient:

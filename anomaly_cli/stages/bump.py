@@ -31,7 +31,7 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, encode_artifact, write_files
 from anomaly_cli.classifiers import kfold
 from anomaly_cli.config import Config
-from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
@@ -42,6 +42,7 @@ from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.scoring import Contest, score
 from anomaly_cli.stages.search import scored
 from anomaly_cli.stages.significance import columns_of, read_scores, run_digest
+from anomaly_cli.stages.template import configured_method
 
 STAGE, VERSION = "bump", 2
 TOYS = 1000
@@ -71,8 +72,14 @@ def make_bump_hunt(run: RunDirectory, config: Config, resources: Resources, over
     """Hunt for a bump after each cut and write the bump artifact and workspaces.
 
     Raises:
-        AnomalyError: where an artifact is missing, the signal region is blinded, or a fit fails.
+        AnomalyError: where an artifact is missing, the signal region is blinded, the template mixes several side-band
+            events in one, or a fit fails.
     """
+    if configured_method(config).mixes_sources:
+        raise ConfigError(
+            f"bump hunt: method {config.template.method} makes a template event from several side-band events, so"
+            " models have seen the side-band events that they would score; use another method"
+        )
     split = read_split(run)
     template = read_template(run, split)
     scores = read_scores(run, split)

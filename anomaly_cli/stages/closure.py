@@ -34,7 +34,7 @@ from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.inputs import shared_base
 from anomaly_cli.stages.search import make_search_template, require_side_bands_only
-from anomaly_cli.stages.template import configured_method, load_fitted
+from anomaly_cli.stages.template import configured_method, load_fitted, method_of
 from anomaly_cli.stages.validation import find_searches
 
 STAGE, VERSION = "closure", 2
@@ -154,13 +154,19 @@ def _counts(run: RunDirectory, split: Artifact, template: Artifact) -> dict[str,
 def _side_band_check(
     run: RunDirectory, config: Config, split: Artifact, template: Artifact, resources: Resources
 ) -> list[_Check]:
+    """Make the template at side-band masses, to be compared with events that the training has not seen.
+
+    A method that moves events of another place than the side-bands does not do there what it does in use, and of one
+    that mixes several events no part is without held-out ones.
+    """
     model = read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)
     if template.provenance.inputs["template_model"] != model.digest:
         raise ArtifactError(
             f"{model.path}: is not the model that {template.path.name} was sampled from; run 'anomaly template"
             " --overwrite' without --from-model, or put that model in its place"
         )
-    if find_methods()[model.provenance.settings["method"]].chooses_mass:
+    method = method_of(model)
+    if method.chooses_mass or method.mixes_sources or Need.SIMULATION in method.needs:
         return []
     fitted, inputs = load_fitted(run, config, split, model)
     held_out = inputs.side_bands.take(inputs.is_validation)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +11,15 @@ import numpy as np
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.store import Arrays, Artifact, file_digest, read_artifact
 from anomaly_cli.config import Config
+from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ArtifactError, ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate, make_events
 from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.core.windows import Regions, Window
+from anomaly_cli.core.windows import Regions, Window, parse_window
 from anomaly_cli.datasets.own import event_file, is_own_manifest
 from anomaly_cli.datasets.pseudodata import relative_weights
 from anomaly_cli.datasets.readers import read_events
@@ -31,7 +34,7 @@ from anomaly_cli.methods.base import (
     TemplateMethod,
     TruthInputs,
 )
-from anomaly_cli.stages.loading import refuse_constant
+from anomaly_cli.stages.loading import refuse_constant, refuse_copies
 
 SIMULATION_KEYS = ("simulation", "simulation/manifest")
 """Names of the digests of a simulation among those of the inputs."""
@@ -50,7 +53,8 @@ def method_inputs(run: RunDirectory, config: Config, split: Artifact, method: Te
     blind = side_band_inputs(split, config.seed)
     needs, everything = method.needs, vars(blind)
     if Need.SIMULATION in needs:
-        return SimulationInputs(**everything, simulation=read_simulation(config, split, blind.regions))
+        simulation, cutflow = read_simulation(config, split, blind.regions)
+        return SimulationInputs(**everything, simulation=simulation, cutflow=cutflow.steps)
     if Need.SHARED_BASE in needs:
         return SharedBaseInputs(**everything, base=shared_base(run, config, split, method))
     if Need.SR_FEATURES in needs:
@@ -98,7 +102,7 @@ def input_digests(run: RunDirectory, config: Config, split: Artifact, method: Te
         )
     digests |= simulation
     if Need.SHARED_BASE in method.needs:
-        digests["base_flow"] = read_base(run, config, split).digest
+        digests["base_flow"] = read_base(run, config, split, method).digest
     return digests
 
 
@@ -124,15 +128,16 @@ def _simulation_file(config: Config) -> Path:
     return Path(config.template.simulation)
 
 
-def read_simulation(config: Config, split: Artifact, regions: Regions) -> Events:
-    """Return simulated background in the side-bands and the signal region; ids are negative.
+def read_simulation(config: Config, split: Artifact, regions: Regions) -> tuple[Events, Cutflow]:
+    """Return simulated background in the side-bands and the signal region, with its cutflow; ids are negative.
 
     Weights are scaled to a mean of 1: a simulation says how events are distributed, not how many there are.
 
     Events with NaN are left out where the split left them out of the data.
 
     Raises:
-        AnomalyError: where the file is missing, has another layout, lacks a feature or has negative weights.
+        AnomalyError: where the file is missing, has another layout, lacks a feature, has negative weights, or holds
+            the data.
     """
     path, features = _simulation_file(config), split.features
     table = read_events(path, drop_nan=bool(split.provenance.settings["drop_nan"]))
@@ -144,12 +149,22 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> Events
             " others with --features"
         )
     found = table.compute(features)
-    usable = found.is_defined & np.any([window.contains(found.mjj) for window in regions.named().values()], axis=0)
-    if table.is_labelled:
-        usable &= ~table.is_signal
-    rows = np.flatnonzero(usable & (table.weight > 0.0))
+    cutflow = Cutflow([("read", table.n_read), ("no NaN in any column", len(table))])
+    usable = np.ones(len(table), dtype=bool)
+    for step, passed in (
+        ("background", ~table.is_signal if table.is_labelled else usable),
+        ("every feature defined", found.is_defined),
+        ("weight above 0", table.weight > 0.0),
+        ("in side-bands and signal region", np.any([w.contains(found.mjj) for w in regions.named().values()], axis=0)),
+    ):
+        usable = usable & passed
+        cutflow.add(step, int(usable.sum()))
+    rows = np.flatnonzero(usable)
     weight = relative_weights(table.weight[rows])
-    return make_events(found.mjj[rows], found.values[rows], features, -1 - rows, weight=weight)
+    simulation = make_events(found.mjj[rows], found.values[rows], features, -1 - rows, weight=weight)
+    observed = concatenate([split.events(name) for name in regions.named()])
+    refuse_copies(simulation, observed, f"--simulation {path}")
+    return simulation, cutflow
 
 
 def base_file(run: RunDirectory, config: Config) -> Path:
@@ -157,17 +172,22 @@ def base_file(run: RunDirectory, config: Config) -> Path:
     return Path(config.template.base) if config.template.base else run.artifact(schema.BASE_FLOW)
 
 
-def read_base(run: RunDirectory, config: Config, split: Artifact) -> Artifact:
+def read_base(run: RunDirectory, config: Config, split: Artifact, method: TemplateMethod) -> Artifact:
     """Return the shared base flow.
 
     Raises:
         ConfigError: where there is none.
-        ArtifactError: where it was trained on other events.
+        ArtifactError: where it was trained on other events or with other settings.
     """
     path = base_file(run, config)
-    if not path.exists():
-        raise ConfigError(f"{path}: no such file; method {config.template.method} needs {ADVICE[SharedBaseInputs]}")
-    base = read_artifact(path, schema.BASE_FLOW)
+    base = _open_base(path)
+    own = dataclasses.asdict(method)
+    for name, value in base.provenance.settings.items():
+        if name in own and canonical_json(own[name]) != canonical_json(value):
+            raise ArtifactError(
+                f"{path}: was trained with {name} {value}, where this run has {own[name]}; make one from this run with"
+                f" 'anomaly base --run {run.path}', or set methods.{method.name}.{name} to what it was trained with"
+            )
     mine = event_settings(split.provenance)
     theirs = {key: base.provenance.settings["events"].get(key) for key in mine}
     if theirs != mine:
@@ -187,7 +207,7 @@ def shared_base(run: RunDirectory, config: Config, split: Artifact, method: Temp
     """
     if Need.SHARED_BASE not in method.needs:
         return {}
-    return read_base(run, config, split).groups["weights"]
+    return read_base(run, config, split, method).groups["weights"]
 
 
 def event_settings(provenance: Provenance) -> dict[str, object]:
@@ -197,9 +217,35 @@ def event_settings(provenance: Provenance) -> dict[str, object]:
     return {**settings, "seed": provenance.seed, **{f"input {k}": v for k, v in provenance.inputs.items()}}
 
 
-def has_seen(base: Artifact, window: Window) -> bool:
-    """Return whether a base flow has seen events of a window."""
-    left_out = base.groups["left_out"]
-    return not any(
-        low <= window.low and window.high <= high for low, high in zip(left_out["low"], left_out["high"], strict=True)
-    )
+def left_out(config: Config) -> list[Window]:
+    """Return the windows that the base flow must not see, in order of mass; those that meet are one."""
+    merged: list[Window] = []
+    for window in sorted((parse_window(text) for text in config.template.base_without), key=lambda window: window.low):
+        if merged and window.low <= merged[-1].high:
+            merged[-1] = Window(merged[-1].low, max(merged[-1].high, window.high))
+        else:
+            merged.append(window)
+    return merged
+
+
+def base_left_out(config: Config) -> list[list[float]]:
+    """Return the windows that the shared base flow of a run has not seen: of the file named, or of its own.
+
+    Raises:
+        ConfigError: where a file is named that does not exist.
+    """
+    if not config.template.base:
+        return [[window.low, window.high] for window in left_out(config)]
+    columns = _open_base(Path(config.template.base)).groups["left_out"]
+    return [[float(low), float(high)] for low, high in zip(columns["low"], columns["high"], strict=True)]
+
+
+def _open_base(path: Path) -> Artifact:
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file; this template method needs {ADVICE[SharedBaseInputs]}")
+    return read_artifact(path, schema.BASE_FLOW)
+
+
+def has_seen(not_seen: Sequence[Sequence[float]], window: Window) -> bool:
+    """Return whether a base flow that has not seen some windows has seen events of another one."""
+    return not any(low <= window.low and window.high <= high for low, high in not_seen)

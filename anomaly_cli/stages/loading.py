@@ -15,7 +15,7 @@ from anomaly_cli.config import Config, DataSettings
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import AnomalyWarning, ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import FEATURES, Events, concatenate, make_events
-from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.folds import FloatArray, IntArray, hash_rows
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.datasets.features import check_features, expand_features
 from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest, shipped_file
@@ -28,6 +28,8 @@ OPTIONS = {"data": "--data", "inject_from": "--inject-from", "reference": "--ref
 """Where a user names the files of each role."""
 FEW_KEPT = 0.1
 """A share of weighted data left at unit weight below this is warned of."""
+MOST_COPIES = 0.001
+"""Events of another file of which more than this share are analysed events are refused."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,23 @@ def refuse_constant(events: Events, where: str) -> None:
             raise PhysicsError(
                 f"feature '{name}' has the same value ({column[0]:g}) in every {where}; leave it out with --features"
             )
+
+
+def refuse_copies(events: Events, observed: Events, where: str) -> None:
+    """Refuse events of which more than a thousandth are observed events again; `where` begins the sentence.
+
+    Files of other bytes can hold the same events: part of the data, or the data in another order or format.
+
+    Raises:
+        ConfigError: where they are.
+    """
+    mine, theirs = (hash_rows([part.mjj, *part.features.T]) for part in (events, observed))
+    n_copies = int(np.isin(mine, theirs).sum())
+    if n_copies > MOST_COPIES * len(events):
+        raise ConfigError(
+            f"{where}: {n_copies} of its {len(events)} events are among the analysed events, with the same mjj and"
+            " features; give events that are not"
+        )
 
 
 def _tell_lost(path: Path, weight: FloatArray, n_kept: int) -> None:

@@ -35,7 +35,7 @@ def settings_digest(split: Artifact, template: Mapping[str, Any], classifier: Ma
         template: settings of the template stage.
         classifier: settings of the classification.
     """
-    # whether a shared base flow has seen the region is a fact about its file, not a setting
+    # this follows from the windows that the base flow has not seen, which are among the settings
     model = {key: value for key, value in template["model"].items() if key != "base_has_seen_signal_region"}
     relevant = {
         "windows_gev": [[window.low, window.high] for window in read_regions(split).named().values()],

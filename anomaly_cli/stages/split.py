@@ -30,6 +30,7 @@ from anomaly_cli.stages.loading import (
     load_source,
     plan_sources,
     refuse_constant,
+    refuse_copies,
     source_digests,
 )
 
@@ -223,6 +224,7 @@ def _truth_groups(
         extra = load_source(sources[index], index, config, flows[index], resources.streams("split"))
         if not extra.is_labelled:
             raise DataError(f"{config.data.reference}: has no column 'label', which a reference needs")
+        refuse_copies(extra.events, loaded.events.take(observed), f"--reference {config.data.reference}")
         held_back.append(_select(extra, np.arange(len(extra.row)), len(observed) + len(reference)))
     injected = loaded.source[observed][loaded.is_signal[observed]]
     steps = [(index, step, number) for index, flow in flows.items() if index for step, number in flow.steps]

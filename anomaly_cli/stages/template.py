@@ -19,11 +19,11 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, PhysicsError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.progress import Step
-from anomaly_cli.methods.base import Context, FittedTemplate, Need, TemplateInputs, TemplateMethod
+from anomaly_cli.methods.base import Context, FittedTemplate, Need, SimulationInputs, TemplateInputs, TemplateMethod
 from anomaly_cli.methods.densities import draw_by_weight
 from anomaly_cli.methods.registry import make_method
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import SIMULATION_KEYS, has_seen, input_digests, method_inputs, read_base
+from anomaly_cli.stages.inputs import SIMULATION_KEYS, base_left_out, has_seen, input_digests, method_inputs
 from anomaly_cli.stages.training_curves import training_columns
 
 MODEL_STAGE, MODEL_VERSION = "template model", 3
@@ -36,15 +36,15 @@ def plan_model(run: RunDirectory, config: Config, split: Artifact) -> Plan:
     inputs = input_digests(run, config, split, method)
     settings = model_settings(config, method, {key: inputs[key] for key in SIMULATION_KEYS if key in inputs})
     if Need.SHARED_BASE in method.needs:
-        sr = read_regions(split).sr
-        settings["base_has_seen_signal_region"] = has_seen(read_base(run, config, split), sr)
+        settings["base_has_seen_signal_region"] = has_seen(settings["base_left_out"], read_regions(split).sr)
     provenance = Provenance(MODEL_STAGE, MODEL_VERSION, settings, config.seed, inputs)
     return Plan(MODEL_STAGE, run.artifact(schema.TEMPLATE_MODEL), provenance)
 
 
 def model_settings(config: Config, method: TemplateMethod, simulation: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a trained method depends on beside the events: its settings, and the digests of its simulation."""
-    return {"method": method.name, **dataclasses.asdict(method), "threads": config.threads, **simulation}
+    """Return what a trained method depends on beside the events: its settings, its simulation, its shared base."""
+    base = {"base_left_out": base_left_out(config)} if Need.SHARED_BASE in method.needs else {}
+    return {"method": method.name, **dataclasses.asdict(method), "threads": config.threads, **simulation, **base}
 
 
 def plan_sample(run: RunDirectory, config: Config, split: Artifact, model: Artifact) -> Plan:
@@ -55,7 +55,8 @@ def plan_sample(run: RunDirectory, config: Config, split: Artifact, model: Artif
         "oversampling": config.template.oversampling,
         "threads": config.threads,
     }
-    inputs = {"split": split.digest, "template_model": model.digest}
+    truth = {key: model.provenance.inputs[key] for key in ("truth",) if key in model.provenance.inputs}
+    inputs = {"split": split.digest, "template_model": model.digest, **truth}
     provenance = Provenance(SAMPLE_STAGE, SAMPLE_VERSION, settings, config.seed, inputs)
     return Plan(SAMPLE_STAGE, run.artifact(schema.TEMPLATE), provenance)
 
@@ -75,7 +76,9 @@ def make_model(run: RunDirectory, config: Config, resources: Resources, overwrit
         fitted = method.fit(
             inputs, Context(resources.streams(f"template/{method.name}"), resources.threads, resources.progress)
         )
-        write_artifact(plan.output, schema.TEMPLATE_MODEL, _model_groups(fitted), plan.provenance, split.features)
+        write_artifact(
+            plan.output, schema.TEMPLATE_MODEL, _model_groups(fitted, inputs), plan.provenance, split.features
+        )
 
     return execute(plan, overwrite, make)
 
@@ -185,7 +188,7 @@ def mass_fit_columns(fit: MassFit) -> Mapping[str, Any]:
 
 def method_of(model: Artifact) -> TemplateMethod:
     """Return the method that a model artifact was trained by."""
-    no_settings = ("method", "threads", "base_has_seen_signal_region", *SIMULATION_KEYS)
+    no_settings = ("method", "threads", "base_left_out", "base_has_seen_signal_region", *SIMULATION_KEYS)
     settings = {key: value for key, value in model.provenance.settings.items() if key not in no_settings}
     return make_method(str(model.provenance.settings["method"]), settings)
 
@@ -201,11 +204,14 @@ def configured_method(config: Config) -> TemplateMethod:
     return (made[name] if name in made else make_method(name, {})).configure(config.methods)
 
 
-def _model_groups(fitted: FittedTemplate) -> dict[str, Any]:
+def _model_groups(fitted: FittedTemplate, inputs: TemplateInputs) -> dict[str, Any]:
     groups: dict[str, Any] = {"weights": fitted.to_arrays(), "training": training_columns(fitted.training)}
     if fitted.n_clipped_training:
         groups["scaling"] = {
             "feature": list(fitted.n_clipped_training),
             "n_clipped": list(fitted.n_clipped_training.values()),
         }
+    if isinstance(inputs, SimulationInputs):
+        steps = dict(inputs.cutflow)
+        groups["simulation"] = {"step": list(steps), "n_events": list(steps.values())}
     return groups

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -10,8 +11,12 @@ import pytest
 from conftest import FAST, invoke
 from toys import shipped_rows, toy_events, write_official
 
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.store import read_artifact
+from anomaly_cli.config import load_config
 from anomaly_cli.methods.base import Need
 from anomaly_cli.methods.registry import find_methods
+from anomaly_cli.stages.measurements import configured_digest
 
 EFFICIENT = [
     *("--method", "curtains_f4f_efficient"),
@@ -71,6 +76,35 @@ def test_a_window_can_be_left_out_of_the_base_flow(efficient, tmp_path):
     assert "base_has_seen_signal_region was True, now False" in result.output
 
 
+@pytest.mark.parametrize("windows", [("3.0-4.0", "3.3-3.5"), ("3.0-3.6", "3.4-4.0"), ("3.5-4.0", "3.0-3.5")])
+def test_windows_that_meet_are_left_out_of_the_base_flow_as_one(efficient, tmp_path, windows):
+    without = [option for window in windows for option in ("--without", window)]
+    result = invoke("base", "--run", efficient, *without, "--base", tmp_path / "blind.h5", "--quiet")
+    assert result.exit_code == 0, result.output
+    base = read_artifact(tmp_path / "blind.h5", schema.BASE_FLOW).groups
+    with h5py.File(efficient / "split.h5") as split:
+        masses = np.concatenate([split[name]["mjj"][()] for name in ("sb1", "sr", "sb2", "rest")])
+    assert base["counts"]["n_left_out"] == ((masses >= 3000.0) & (masses < 4000.0)).sum()
+    assert (base["left_out"]["low"].tolist(), base["left_out"]["high"].tolist()) == ([3000.0], [4000.0])
+
+
+def test_a_base_flow_of_other_settings_is_refused_by_their_name(efficient):
+    other = ["--set", "methods.curtains_f4f_efficient.base_bins=5", "--overwrite"]
+    result = invoke("template", "--run", efficient, "--base", efficient / "base_flow.h5", *other)
+    assert result.exit_code == 4
+    assert "was trained with base_bins" in " ".join(result.output.split())
+
+
+def test_what_was_measured_with_one_base_flow_is_not_used_with_one_that_has_seen_less(efficient, tmp_path):
+    split = read_artifact(efficient / "split.h5", schema.SPLIT)
+    whole = load_config([], [], {"template.method": "curtains_f4f_efficient"})
+    blind = load_config([], [], {"template.method": "curtains_f4f_efficient", "template.base_without": ["3.3-3.7"]})
+    named = load_config([], [], {"template.method": "curtains_f4f_efficient", "template.base": "base.h5"})
+    invoke("base", "--run", efficient, "--without", "3.3-3.7", "--base", tmp_path / "base.h5", "--quiet")
+    named = replace(named, template=replace(named.template, base=str(tmp_path / "base.h5")))
+    assert configured_digest(split, blind) == configured_digest(split, named) != configured_digest(split, whole)
+
+
 def test_a_base_flow_of_other_events_is_refused(efficient, data_file, tmp_path):
     options = ["--signal-region", "3.3-3.7", "--data", data_file, "--base", efficient / "base_flow.h5", "--seed", "2"]
     result = invoke("run", "--run", tmp_path / "run", *options, *DATA, *FAST, *EFFICIENT)
@@ -88,7 +122,7 @@ def test_a_method_from_simulation_asks_for_it_before_anything_is_made(method, da
 
 
 def test_simulation_is_weighted_to_the_data(copied, data_file, tmp_path):
-    simulation = write_official(tmp_path / "simulation.h5", shipped_rows(7))
+    simulation = write_official(tmp_path / "simulation.h5", shipped_rows(8, first=1))
     options = ["--method", "salad", "--simulation", simulation, "--set", "methods.salad.epochs=2", "--overwrite"]
     result = invoke("run", "--run", copied, *options, "--processes", "1")
     assert result.exit_code == 0, result.output
@@ -140,9 +174,9 @@ unit = "1"
 """
 
 
-def own_events(folder, name, n=6000, column="first", change=None):
+def own_events(folder, name, n=6000, column="first", change=None, seed=1):
     """Write events with two features of their own, and the manifest that names them."""
-    events = toy_events(n, 1)
+    events = toy_events(n, seed)
     columns = {"mass": events.mjj, column: events.features[:, 0].copy(), "second": events.features[:, 1].copy()}
     if change:
         change(columns)
@@ -175,12 +209,48 @@ def make_nan(columns):
 
 @pytest.mark.parametrize(("options", "exit_code"), [((), 3), (("--drop-nan",), 0)])
 def test_a_simulation_with_nan_is_used_where_the_split_dropped_nan(tmp_path, options, exit_code):
-    simulation = own_events(tmp_path, "simulation", change=make_nan)
+    simulation = own_events(tmp_path, "simulation", change=make_nan, seed=2)
     quick = ["--set", "methods.salad.epochs=1"]
     run = split_own(tmp_path, *options)
     result = invoke("template", "--run", run, "--method", "salad", "--simulation", simulation, *quick)
     assert result.exit_code == exit_code, result.output
-    assert exit_code == 0 or "column 'second' is NaN" in " ".join(result.output.split())
+    if exit_code:
+        assert "column 'second' is NaN" in " ".join(result.output.split())
+        return
+    steps = read_artifact(run / "model.h5", schema.TEMPLATE_MODEL).groups["simulation"]
+    left = dict(zip(steps["step"], steps["n_events"].tolist(), strict=True))
+    assert list(left.values())[:2] == [6000, 5850]
+    with np.load(tmp_path / "simulation.npz") as file:
+        inside = (file["mass"] >= 2600.0) & (file["mass"] < 5000.0) & np.isfinite(file["second"])
+        assert left["in side-bands and signal region"] <= inside.sum()
+
+
+def test_the_data_in_another_order_are_refused_as_simulation(tmp_path):
+    run = split_own(tmp_path)
+    simulation = own_events(tmp_path, "simulation")
+    with np.load(tmp_path / "simulation.npz") as file:
+        np.savez(tmp_path / "reversed.npz", **{name: file[name][::-1] for name in file.files})
+    simulation.write_text(simulation.read_text().replace("simulation.npz", "reversed.npz"))
+    result = invoke("template", "--run", run, "--method", "salad", "--simulation", simulation)
+    assert result.exit_code == 2
+    assert "are among the analysed events" in " ".join(result.output.split())
+    assert not (run / "model.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    [
+        ("salad.largest_weight=0", "must be 1 or more"),
+        ("salad.largest_weight=nan", "must be a finite number"),
+        ("drapes.sigma_max=inf", "must be a finite number"),
+        ("drapes.steps=1", "steps must be 2 or more"),
+    ],
+)
+def test_settings_that_no_training_can_use_cost_none(tmp_path, setting, advice):
+    method, _, _ = setting.partition(".")
+    result = invoke("config", "--set", f"methods.{setting}")
+    assert result.exit_code == 2, (method, result.output)
+    assert advice in " ".join(result.output.split())
 
 
 def test_a_feature_that_is_constant_in_the_side_bands_is_refused_by_its_name(tmp_path):
@@ -212,6 +282,14 @@ def test_references_and_bounds_run_to_the_end(method, copied):
     result = invoke("run", "--run", copied, "--method", method, "--overwrite", "--processes", "1", *quick)
     assert result.exit_code == 0, result.output
     assert f"template {method}" in result.output
+    assert ("(truth), seed" in result.output) == (Need.TRUTH in find_methods()[method].needs)
+
+
+def test_the_bump_hunt_refuses_events_that_are_made_from_several(copied):
+    for options in (("rad_ot",), ("combined", "--set", "methods.combined.methods=['rad_ot','cathode']")):
+        result = invoke("significance", "bump", "--run", copied, "--set", f"template.method={options[0]}", *options[1:])
+        assert result.exit_code == 2, result.output
+        assert "from several side-band events" in " ".join(result.output.split())
 
 
 @pytest.mark.slow

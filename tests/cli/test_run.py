@@ -193,7 +193,7 @@ def test_unlabelled_data_are_analysed_whole_and_have_no_truth(tmp_path):
 
 
 def test_a_reference_file_goes_to_the_truth_artifact_only(tmp_path, data_file):
-    reference = write_official(tmp_path / "reference.h5", shipped_rows(50))
+    reference = write_official(tmp_path / "reference.h5", shipped_rows(50, first=1))
     options = ("--signal-region", "3.3-3.7", "--data", data_file, "--inject", "10", "--reference", reference)
     assert invoke("split", "--run", tmp_path / "run", *options).exit_code == 0
     truth = read_any(tmp_path / "run" / "truth.h5")

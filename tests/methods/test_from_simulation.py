@@ -20,7 +20,7 @@ QUICK = {"base_epochs": 1, "transport_epochs": 1}
 def inputs():
     seen, _ = toy_inputs(12_000)
     blind = vars(TemplateInputs(seen.sb1, seen.sb2, seen.regions, seen.is_validation))
-    return SimulationInputs(**blind, simulation=toy_simulation())
+    return SimulationInputs(**blind, simulation=toy_simulation(), cutflow=())
 
 
 def fit(inputs, **settings):

@@ -50,8 +50,6 @@ from anomaly_cli.stages.validation import find_searches
 
 LEVELS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 STEPS = (6, 12, 25, 50)
-LEVEL_STEPS = 25
-"""Steps of the scan of noise levels."""
 STRENGTH = 2.2
 """S/sqrt(B) of the injected signal in the window."""
 EFFICIENCY = 0.01
@@ -128,14 +126,14 @@ class Scan:
     def scan_levels(self, levels: list[float]) -> Iterator[Row]:
         """Yield closure and sensitivity at each noise level, of both partly noised templates."""
         for level in levels:
-            template = self.sample(DrapesSideBands(sigma_max=level, steps=LEVEL_STEPS), self.fitted.side_bands)
+            template = self.sample(DrapesSideBands(sigma_max=level), self.fitted.side_bands)
             yield {
                 "method": DrapesSideBands.name,
                 "sigma": level,
                 "auc": self.closure(template),
                 "sic": self.sensitivity(template),
             }
-            method = DrapesSignalRegion(sigma_max=level, steps=LEVEL_STEPS)
+            method = DrapesSignalRegion(sigma_max=level)
             yield {
                 "method": method.name,
                 "sigma": level,

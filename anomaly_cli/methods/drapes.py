@@ -175,7 +175,6 @@ class DrapesSideBands(DrapesSettings):
     summary: ClassVar[str] = "side-band events, partly noised and denoised at signal-region masses"
 
     sigma_max: float = 0.1
-    steps: int = 12
 
     def starting_events(self, inputs: TemplateInputs) -> Events:
         """Return the side-band events."""
@@ -197,7 +196,6 @@ class DrapesSignalRegion(DrapesSettings):
     chooses_mass: ClassVar[bool] = True
 
     sigma_max: float = 2.0
-    steps: int = 15
 
     def starting_events(self, inputs: TemplateInputs) -> Events:
         """Return the observed events of the signal region.

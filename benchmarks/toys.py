@@ -62,6 +62,7 @@ BASE_TRANSFER = "base transfer"
 VARIANTS = {
     "flows for flows": Variant("both", FROM_BASE_TRANSFER),
     "flows for flows, L1": Variant("both", FROM_BASE_TRANSFER, PRICE),
+    "forward, identity": Variant("forward", FROM_IDENTITY),
     "unidirectional, identity": Variant("inverse", FROM_IDENTITY),
     "unidirectional, identity, L1": Variant("inverse", FROM_IDENTITY, PRICE),
 }

@@ -33,7 +33,6 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
-from anomaly_cli.analysis.sic import Improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split, read_template, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -44,7 +43,7 @@ from anomaly_cli.methods.base import Need, Training
 from anomaly_cli.report.tables import rows_of
 from anomaly_cli.stages.base import make_base
 from anomaly_cli.stages.closure import true_background
-from anomaly_cli.stages.evaluate import measure_gain
+from anomaly_cli.stages.evaluate import Gain, measure_gain
 from anomaly_cli.stages.frame import Resources
 from anomaly_cli.stages.run import measure_uncertainties, run_chain
 from anomaly_cli.stages.scoring import Contest
@@ -58,9 +57,9 @@ EFFICIENCIES = ("0.01", "0.001")
 Figures = dict[str, Any]
 
 
-def by_efficiency(gains: Iterable[Improvement]) -> dict[str, float]:
+def by_efficiency(gains: Iterable[Gain]) -> dict[str, float]:
     """Return SIC by background efficiency."""
-    return {f"{gain.background_efficiency:g}": gain.sic for gain in gains}
+    return {f"{gain.improvement.background_efficiency:g}": gain.improvement.sic for gain in gains}
 
 
 def measure_sic(config: Config, directory: Path, processes: int, with_ideal: bool) -> Figures:

@@ -8,6 +8,7 @@ import numpy as np
 
 from anomaly_cli.analysis.selection import ScoredEvents, number_to_keep
 from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.events import effective_number
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,23 @@ def measure_improvement(background: ScoredEvents, signal: ScoredEvents, backgrou
             )
         passed += signal.weight[(signal.fold == fold) & (signal.score > scores[n_kept - 1])].sum()
     return Improvement(background_efficiency, float(passed / signal.weight.sum()))
+
+
+def improvement_error(background: ScoredEvents, signal: ScoredEvents, background_efficiency: float) -> float:
+    """Return the statistical error of SIC from the finite numbers of test events.
+
+    The cut is set by k = efficiency x n background events, so the efficiency behind it scatters by 1 / sqrt(k); the
+    signal efficiency follows with the slope that it has between half and twice the background efficiency. The binomial
+    error of the signal is added in quadrature. NaN where a fold has too few events.
+    """
+    try:
+        low, middle, high = (
+            measure_improvement(background, signal, background_efficiency * factor).signal_efficiency
+            for factor in (0.5, 1.0, 2.0)
+        )
+    except PhysicsError:
+        return float("nan")
+    scatter = (background_efficiency * len(background.score)) ** -0.5
+    slope = (high - low) / np.log(4.0)
+    binomial = (middle * (1.0 - middle) / effective_number(signal.weight)) ** 0.5
+    return float(np.hypot(slope * scatter, binomial) / np.sqrt(background_efficiency))

@@ -286,7 +286,7 @@ CLOSURE = Kind(
 
 EVALUATION = Kind(
     "evaluation",
-    1,
+    2,
     "performance against truth labels",
     "anomaly evaluate",
     {
@@ -296,6 +296,7 @@ EVALUATION = Kind(
                 "background_efficiency": Column("f8", "s", "", "on reference background in the signal region"),
                 "signal_efficiency": Column("f8", "s", "", "on unused signal in the signal region"),
                 "sic": Column("f8", "s", "", "signal efficiency / sqrt(background efficiency)"),
+                "sic_error": Column("f8", "s", "", "of the numbers of background and signal events; NaN where unknown"),
             },
             "significance improvement at fixed background efficiency",
         ),

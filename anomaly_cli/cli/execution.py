@@ -87,7 +87,8 @@ def print_summary(directory: Path) -> None:
         )
     show(summarise_run(run))
     files = ", ".join(sorted(p.name for p in directory.iterdir() if not p.name.startswith(".") and p.is_file()))
-    show(Text(f"Files in {directory}/: {files}, {run.workspaces.name}/ (HistFactory JSON)"))
+    workspaces = f", {run.workspaces.name}/ (HistFactory JSON)" if run.workspaces.exists() else ""
+    show(Text(f"Files in {directory}/: {files}{workspaces}"))
     show_next(_next_steps(run))
 
 

@@ -97,10 +97,14 @@ def base(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, given)
-    from anomaly_cli.cli.execution import run_stages
+    from anomaly_cli.cli.execution import run_stages, show_next
     from anomaly_cli.stages.base import make_base
+    from anomaly_cli.stages.inputs import base_file
 
-    run_stages(run_directory, resolved, [make_base], overwrite, quiet)
+    run = run_stages(run_directory, resolved, [make_base], overwrite, quiet)
+    made = base_file(run, resolved)
+    command = f"anomaly run --signal-region WINDOW --method curtains_f4f_efficient --base {made}"
+    show_next([(command, "every signal region of these events can use it")])
 
 
 def template(
@@ -192,14 +196,14 @@ def closure(
     from anomaly_cli.artifacts import schema
     from anomaly_cli.artifacts.store import read_artifact
     from anomaly_cli.cli.execution import run_stages, show
-    from anomaly_cli.report.summary import closure_table, distance_table
+    from anomaly_cli.report.summary import closure_table, distance_tables
     from anomaly_cli.stages.blinding import hides_region
     from anomaly_cli.stages.closure import make_closure
 
     run = run_stages(run_directory, resolved, [make_closure], overwrite, quiet)
     artifact = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
     show(closure_table(artifact))
-    show(distance_table(artifact, hides_region(run, artifact)))
+    show(distance_tables(artifact, hides_region(run, artifact)))
 
 
 def evaluate(

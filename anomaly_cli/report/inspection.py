@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import numpy as np
 from rich import box
@@ -11,6 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from anomaly_cli.artifacts.store import Artifact
+
+MOST_ARRAYS = 12
+"""Groups of more arrays than this that no column describes, as the weights of networks, are summed up."""
 
 
 def explain_artifact(artifact: Artifact, is_blinded: bool = False) -> RenderableType:
@@ -42,12 +46,28 @@ def _group_tables(artifact: Artifact, is_blinded: bool) -> list[RenderableType]:
         table = Table(title=f"/{name}: {group.meaning}", box=box.SIMPLE_HEAD, title_justify="left")
         for header in ("data set", "shape", "unit", "meaning", "values"):
             table.add_column(header, overflow="fold", no_wrap=header == "data set")
+        if not group.columns and len(columns) > MOST_ARRAYS:
+            tables.append(_network_table(f"/{name}: {group.meaning}", columns))
+            continue
         for key, array in columns.items():
             column = group.columns.get(key)
             unit, meaning = (column.unit, column.meaning) if column else ("", "")
             table.add_row(key, "x".join(map(str, array.shape)) or "1", unit, meaning, _values(array))
         tables.append(table)
     return tables
+
+
+def _network_table(title: str, columns: Mapping[str, np.ndarray]) -> Table:
+    """Return one row per network, of the arrays whose names begin alike."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for header in ("names begin with", "arrays", "numbers"):
+        table.add_column(header, justify="left" if header.startswith("names") else "right")
+    sizes: dict[str, list[int]] = {}
+    for key, array in columns.items():
+        sizes.setdefault(key.partition(".")[0], []).append(array.size)
+    for beginning, found in sizes.items():
+        table.add_row(beginning, str(len(found)), str(sum(found)))
+    return table
 
 
 def _values(array: np.ndarray) -> str:

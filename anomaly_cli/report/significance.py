@@ -56,7 +56,7 @@ def significance_tables(significance: Artifact, calibration: Artifact | None = N
         )
     expectation = Text(
         f"Side-band fit: {float(fit['n_expected']):.0f} +- {float(fit['uncertainty']):.0f} background events expected"
-        f" in the signal region before any cut (goodness of fit p = {float(fit['p_value']):.2f})"
+        f" in the signal region before any cut (goodness of fit p = {float(fit['p_value']):.2g})"
     )
     if float(fit["p_value"]) < DOUBTFUL_FIT:
         advice = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from anomaly_cli.analysis.selection import effective_sources, number_to_keep
-from anomaly_cli.analysis.sic import Improvement, measure_improvement
+from anomaly_cli.analysis.sic import Improvement, improvement_error, measure_improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import Truth, read_regions, read_split, read_template, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -25,7 +25,7 @@ from anomaly_cli.stages.scoring import Contest, score
 from anomaly_cli.stages.search import scored
 from anomaly_cli.stages.template import at_unit_weight
 
-STAGE, VERSION = "evaluate", 2
+STAGE, VERSION = "evaluate", 3
 EFFICIENCIES = (0.1, 0.01, 0.001)
 """Background efficiencies; those that keep no reference event are left out."""
 FEWEST_REFERENCE = 500
@@ -82,7 +82,7 @@ class _Sets:
 def _make(plan: Plan, config: Config, resources: Resources, sets: _Sets) -> None:
     ideal = replace(sets.contest, template=sets.background, training=Training.OBSERVED_AGAINST_TEMPLATE)
     rows = [
-        {"method": method, **vars(gain), "sic": gain.sic}
+        {"method": method, **vars(gain.improvement), "sic": gain.improvement.sic, "sic_error": gain.error}
         for method, contest in ((sets.method, sets.contest), (IDEALISED, ideal))
         for gain in measure_gain(method, contest, sets.background, sets.signal, config, resources)
     ]
@@ -93,9 +93,17 @@ def _make(plan: Plan, config: Config, resources: Resources, sets: _Sets) -> None
     write_artifact(plan.output, schema.EVALUATION, groups, plan.provenance)
 
 
+@dataclass(frozen=True)
+class Gain:
+    """A significance improvement, and the statistical error of its SIC."""
+
+    improvement: Improvement
+    error: float
+
+
 def measure_gain(
     method: str, contest: Contest, background: Events, signal: Events, config: Config, resources: Resources
-) -> list[Improvement]:
+) -> list[Gain]:
     """Train the run's classifier again and measure SIC on events that it has not seen.
 
     Args:
@@ -120,7 +128,10 @@ def measure_gain(
         effective_sources(source[fold == index], np.ones((fold == index).sum())) for index in np.unique(fold)
     )
     return [
-        measure_improvement(scored_background, scored_signal, efficiency)
+        Gain(
+            measure_improvement(scored_background, scored_signal, efficiency),
+            improvement_error(scored_background, scored_signal, efficiency),
+        )
         for efficiency in EFFICIENCIES
         if number_to_keep(int(smallest), efficiency) >= 1
     ]

@@ -5,7 +5,7 @@ import pytest
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.analysis.selection import ScoredEvents
-from anomaly_cli.analysis.sic import measure_improvement
+from anomaly_cli.analysis.sic import improvement_error, measure_improvement
 from anomaly_cli.core.errors import PhysicsError
 
 
@@ -44,6 +44,21 @@ def test_improvement_is_signal_efficiency_over_root_of_background_efficiency():
     found = measure_improvement(background, signal, 0.01)
     assert found.signal_efficiency == pytest.approx(0.3)
     assert found.sic == pytest.approx(3.0)
+
+
+def test_the_error_of_an_improvement_is_its_scatter_over_test_sets():
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        background = scored(np.arange(5000) % 5, rng.normal(0.0, 1.0, 5000))
+        signal = scored(np.arange(2000) % 5, rng.normal(1.5, 1.0, 2000))
+        efficiency = 0.01
+        found.append(
+            (measure_improvement(background, signal, efficiency).sic, improvement_error(background, signal, efficiency))
+        )
+    values, errors = np.array(found).T
+    assert 0.7 < np.median(errors) / values.std(ddof=1) < 1.4
+    assert np.isnan(improvement_error(background, signal, 0.0001))
 
 
 def test_improvement_counts_weights_of_signal_as_that_many_events():

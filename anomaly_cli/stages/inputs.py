@@ -188,6 +188,11 @@ def read_base(run: RunDirectory, config: Config, split: Artifact, method: Templa
                 f"{path}: was trained with {name} {value}, where this run has {own[name]}; make one from this run with"
                 f" 'anomaly base --run {run.path}', or set methods.{method.name}.{name} to what it was trained with"
             )
+    if base.provenance.settings["without"] != base_left_out(config):
+        raise ArtifactError(
+            f"{path}: leaves out other windows than template.base_without says; make it anew with"
+            f" 'anomaly base --run {run.path} --overwrite'"
+        )
     mine = event_settings(split.provenance)
     theirs = {key: base.provenance.settings["events"].get(key) for key in mine}
     if theirs != mine:

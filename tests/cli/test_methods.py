@@ -95,6 +95,13 @@ def test_a_base_flow_of_other_settings_is_refused_by_their_name(efficient):
     assert "was trained with base_bins" in " ".join(result.output.split())
 
 
+def test_a_base_flow_that_leaves_out_other_windows_than_the_settings_say_is_refused(efficient):
+    other = ["--set", "template.base=''", "--set", "template.base_without=['3.3-3.7']", "--overwrite"]
+    result = invoke("template", "--run", efficient, *other)
+    assert result.exit_code == 4
+    assert "leaves out other windows" in " ".join(result.output.split())
+
+
 def test_what_was_measured_with_one_base_flow_is_not_used_with_one_that_has_seen_less(efficient, tmp_path):
     split = read_artifact(efficient / "split.h5", schema.SPLIT)
     whole = load_config([], [], {"template.method": "curtains_f4f_efficient"})

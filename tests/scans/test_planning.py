@@ -100,7 +100,7 @@ def test_side_bands_may_be_named_for_a_window_anywhere(write_grid, tmp_path):
     ("line", "advice"),
     [
         ("widths = [0.0]", "must be above 0"),
-        ("widths = [nan]", "must be above 0"),
+        ("widths = [nan]", "must be a finite number"),
         ("widths = []", "widths is empty"),
         ("first_seed = 99999999999999999999", "no seed above"),
     ],

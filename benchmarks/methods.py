@@ -13,8 +13,6 @@ The seeds share one pool of 218,480 background events, so they overlap: the spre
 independent data sets. Figures are written after each run; those that are there already are not measured again.
 
     python benchmarks/methods.py --seeds 101 102 103 104 105
-    python benchmarks/methods.py --methods curtains_f4f_efficient --set "template.base_without=['3.3-3.7']" \
-        --set data.inject=950 --output benchmarks/results/base_without_window_950.json
     python benchmarks/methods.py --measure --methods drapes cathode --seeds 101 --set classifier.ensemble=5
     python benchmarks/methods.py --report
 """
@@ -33,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
+from anomaly_cli.analysis.sic import Improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_split, read_template, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -43,7 +42,7 @@ from anomaly_cli.methods.base import Need, Training
 from anomaly_cli.report.tables import rows_of
 from anomaly_cli.stages.base import make_base
 from anomaly_cli.stages.closure import true_background
-from anomaly_cli.stages.evaluate import Gain, measure_gain
+from anomaly_cli.stages.evaluate import measure_gain
 from anomaly_cli.stages.frame import Resources
 from anomaly_cli.stages.run import measure_uncertainties, run_chain
 from anomaly_cli.stages.scoring import Contest
@@ -57,9 +56,9 @@ EFFICIENCIES = ("0.01", "0.001")
 Figures = dict[str, Any]
 
 
-def by_efficiency(gains: Iterable[Gain]) -> dict[str, float]:
+def by_efficiency(gains: Iterable[Improvement]) -> dict[str, float]:
     """Return SIC by background efficiency."""
-    return {f"{gain.improvement.background_efficiency:g}": gain.improvement.sic for gain in gains}
+    return {f"{gain.background_efficiency:g}": gain.sic for gain in gains}
 
 
 def measure_sic(config: Config, directory: Path, processes: int, with_ideal: bool) -> Figures:

@@ -18,10 +18,12 @@ class Improvement:
     Attributes:
         background_efficiency: on true background.
         signal_efficiency: on true signal, mean over folds.
+        sic_error: statistical error of SIC; NaN where it was not measured.
     """
 
     background_efficiency: float
     signal_efficiency: float
+    sic_error: float = float("nan")
 
     @property
     def sic(self) -> float:

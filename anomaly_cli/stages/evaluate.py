@@ -82,7 +82,7 @@ class _Sets:
 def _make(plan: Plan, config: Config, resources: Resources, sets: _Sets) -> None:
     ideal = replace(sets.contest, template=sets.background, training=Training.OBSERVED_AGAINST_TEMPLATE)
     rows = [
-        {"method": method, **vars(gain.improvement), "sic": gain.improvement.sic, "sic_error": gain.error}
+        {"method": method, **vars(gain), "sic": gain.sic}
         for method, contest in ((sets.method, sets.contest), (IDEALISED, ideal))
         for gain in measure_gain(method, contest, sets.background, sets.signal, config, resources)
     ]
@@ -93,17 +93,9 @@ def _make(plan: Plan, config: Config, resources: Resources, sets: _Sets) -> None
     write_artifact(plan.output, schema.EVALUATION, groups, plan.provenance)
 
 
-@dataclass(frozen=True)
-class Gain:
-    """A significance improvement, and the statistical error of its SIC."""
-
-    improvement: Improvement
-    error: float
-
-
 def measure_gain(
     method: str, contest: Contest, background: Events, signal: Events, config: Config, resources: Resources
-) -> list[Gain]:
+) -> list[Improvement]:
     """Train the run's classifier again and measure SIC on events that it has not seen.
 
     Args:
@@ -128,9 +120,9 @@ def measure_gain(
         effective_sources(source[fold == index], np.ones((fold == index).sum())) for index in np.unique(fold)
     )
     return [
-        Gain(
+        replace(
             measure_improvement(scored_background, scored_signal, efficiency),
-            improvement_error(scored_background, scored_signal, efficiency),
+            sic_error=improvement_error(scored_background, scored_signal, efficiency),
         )
         for efficiency in EFFICIENCIES
         if number_to_keep(int(smallest), efficiency) >= 1

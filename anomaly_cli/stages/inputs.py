@@ -188,7 +188,7 @@ def read_base(run: RunDirectory, config: Config, split: Artifact, method: Templa
                 f"{path}: was trained with {name} {value}, where this run has {own[name]}; make one from this run with"
                 f" 'anomaly base --run {run.path}', or set methods.{method.name}.{name} to what it was trained with"
             )
-    if base.provenance.settings["without"] != base_left_out(config):
+    if not config.template.base and base.provenance.settings["without"] != base_left_out(config):
         raise ArtifactError(
             f"{path}: leaves out other windows than template.base_without says; make it anew with"
             f" 'anomaly base --run {run.path} --overwrite'"
@@ -241,8 +241,8 @@ def base_left_out(config: Config) -> list[list[float]]:
     """
     if not config.template.base:
         return [[window.low, window.high] for window in left_out(config)]
-    columns = _open_base(Path(config.template.base)).groups["left_out"]
-    return [[float(low), float(high)] for low, high in zip(columns["low"], columns["high"], strict=True)]
+    named: list[list[float]] = _open_base(Path(config.template.base)).provenance.settings["without"]
+    return named
 
 
 def _open_base(path: Path) -> Artifact:

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.events import Events, concatenate, make_events
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
@@ -64,7 +65,7 @@ def inputs_by_need(inputs, hidden, simulation, background, method):
     base = method.fit_base([concatenate(spectrum)], is_validation, Context(Streams(1), 1, silent))
     return {
         Need.SHARED_BASE: SharedBaseInputs(**blind, base=base.arrays),
-        Need.SIMULATION: SimulationInputs(**blind, simulation=simulation, cutflow=()),
+        Need.SIMULATION: SimulationInputs(**blind, simulation=simulation, cutflow=Cutflow()),
         Need.SR_FEATURES: ObservedInputs(**blind, observed=hidden),
         Need.TRUTH: TruthInputs(**blind, background=background),
         Need.SIDE_BANDS: TemplateInputs(**blind),

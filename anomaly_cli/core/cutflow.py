@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from anomaly_cli.core.errors import DataError
 
@@ -28,6 +29,10 @@ class Cutflow:
                 f"cutflow: step '{name}' leaves {n_left} events of {self.steps[-1][1]}; a cut cannot add any"
             )
         self.steps.append((name, n_left))
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return the steps as the columns of an artifact."""
+        return {"step": [step for step, _ in self.steps], "n_events": [n_left for _, n_left in self.steps]}
 
     def add_events(self, name: str, n_after: int) -> None:
         """Record that events of other files joined, which makes `n_after` in all."""

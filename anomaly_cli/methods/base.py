@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate, effective_number
 from anomaly_cli.core.folds import FloatArray
@@ -77,11 +78,11 @@ class SimulationInputs(TemplateInputs):
     Attributes:
         simulation: simulated background in the side-bands and the signal region, with its weights; ids
             are negative, so that they never meet those of observed events.
-        cutflow: what was left of the file after each step, as (step, events).
+        cutflow: what was left of the file after each step.
     """
 
     simulation: Events
-    cutflow: Sequence[tuple[str, int]]
+    cutflow: Cutflow
 
     def simulated(self, window: Window) -> Events:
         """Return the simulated events of a window.

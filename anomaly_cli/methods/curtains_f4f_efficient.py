@@ -55,7 +55,9 @@ class CurtainsF4FEfficient(CurtainsF4F):
 
     base_epochs: int = 8
     base_scaling_order: int = 5
-    transport_epochs: int = 3
+    transport_epochs: int = 2
+    transport_events: int = 120_000
+    transport_learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()

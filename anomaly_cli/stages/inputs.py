@@ -54,7 +54,7 @@ def method_inputs(run: RunDirectory, config: Config, split: Artifact, method: Te
     needs, everything = method.needs, vars(blind)
     if Need.SIMULATION in needs:
         simulation, cutflow = read_simulation(config, split, blind.regions)
-        return SimulationInputs(**everything, simulation=simulation, cutflow=cutflow.steps)
+        return SimulationInputs(**everything, simulation=simulation, cutflow=cutflow)
     if Need.SHARED_BASE in needs:
         return SharedBaseInputs(**everything, base=shared_base(run, config, split, method))
     if Need.SR_FEATURES in needs:

@@ -204,7 +204,7 @@ def _divide_into_regions(
         "high": [window.high for window in windows.values()],
     }
     groups["origin"] = {"has_truth": has_truth}
-    groups["cutflow"] = {"step": [s for s, _ in cutflow.steps], "n_events": [n for _, n in cutflow.steps]}
+    groups["cutflow"] = cutflow.columns()
     return groups
 
 

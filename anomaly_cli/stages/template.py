@@ -55,8 +55,9 @@ def plan_sample(run: RunDirectory, config: Config, split: Artifact, model: Artif
         "oversampling": config.template.oversampling,
         "threads": config.threads,
     }
-    truth = {key: model.provenance.inputs[key] for key in ("truth",) if key in model.provenance.inputs}
-    inputs = {"split": split.digest, "template_model": model.digest, **truth}
+    inputs = {"split": split.digest, "template_model": model.digest}
+    if "truth" in model.provenance.inputs:
+        inputs["truth"] = model.provenance.inputs["truth"]
     provenance = Provenance(SAMPLE_STAGE, SAMPLE_VERSION, settings, config.seed, inputs)
     return Plan(SAMPLE_STAGE, run.artifact(schema.TEMPLATE), provenance)
 
@@ -212,6 +213,5 @@ def _model_groups(fitted: FittedTemplate, inputs: TemplateInputs) -> dict[str, A
             "n_clipped": list(fitted.n_clipped_training.values()),
         }
     if isinstance(inputs, SimulationInputs):
-        steps = dict(inputs.cutflow)
-        groups["simulation"] = {"step": list(steps), "n_events": list(steps.values())}
+        groups["simulation"] = inputs.cutflow.columns()
     return groups

@@ -7,6 +7,7 @@ import pytest
 from toys import REGIONS, toy_inputs, toy_simulation
 
 from anomaly_cli.analysis.selection import effective_sources
+from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
@@ -20,7 +21,7 @@ QUICK = {"base_epochs": 1, "transport_epochs": 1}
 def inputs():
     seen, _ = toy_inputs(12_000)
     blind = vars(TemplateInputs(seen.sb1, seen.sb2, seen.regions, seen.is_validation))
-    return SimulationInputs(**blind, simulation=toy_simulation(), cutflow=())
+    return SimulationInputs(**blind, simulation=toy_simulation(), cutflow=Cutflow())
 
 
 def fit(inputs, **settings):

@@ -25,6 +25,8 @@ SMALLEST_SHARE, LARGEST_SHARE = 1 / 8, 1 / 2
 Subsamples are drawn without replacement, as events would be drawn anew; with replacement the distance of equal
 distributions would go to that of the two samples.
 """
+FEWEST_PER_FEATURE = 5
+"""With fewer events per feature in the smallest subsamples no straight line leads to endless statistics."""
 LARGEST_SAMPLE = 50_000
 KERNEL_BATCHES, KERNEL_BATCH = 10, 2_000
 """Batches of the kernel distance, and events of each at most; half of the smaller sample at most."""
@@ -38,7 +40,8 @@ class Distances:
         wasserstein: per feature `(d,)`.
         sliced_wasserstein: mean over random directions.
         correlation: largest absolute difference between two linear correlation coefficients.
-        fpd: Frechet distance of the two Gaussian approximations, extrapolated to endless statistics.
+        fpd: Frechet distance of the two Gaussian approximations, extrapolated to endless statistics; NaN where there
+            are too few events.
         fpd_error: uncertainty of that extrapolation.
         kpd: squared maximum mean discrepancy of a polynomial kernel, median over batches; may be negative.
         kpd_error: half of the central 68 % over batches, over the square root of how many of them can be independent.
@@ -54,7 +57,7 @@ class Distances:
 
 
 def measure_distances(points: FloatArray, reference: FloatArray, generator: np.random.Generator) -> Distances:
-    """Return the distances of `points (n, d)` from `reference (m, d)`.
+    """Return the distances of `points (n, d)` from `reference (m, d)`, both of independent events.
 
     References:
         R. Kansal et al., "Evaluating generative models in high energy physics", 2022, arXiv:2211.10295
@@ -95,6 +98,8 @@ def sliced_wasserstein(x: FloatArray, y: FloatArray, generator: np.random.Genera
 def _frechet(x: FloatArray, y: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
     """Return the Frechet distance at 1/n = 0 of a straight line through its means at several sample sizes."""
     n = min(len(x), len(y), LARGEST_SAMPLE)
+    if n * SMALLEST_SHARE < FEWEST_PER_FEATURE * x.shape[1]:
+        return float("nan"), float("nan")
     sizes = (n / np.linspace(1.0 / SMALLEST_SHARE, 1.0 / LARGEST_SHARE, N_SIZES)).astype(np.int64)
     means = [
         np.mean([_gaussian_distance(*_subsamples(x, y, int(n), generator)) for _ in range(N_SUBSAMPLES)]) for n in sizes

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly_cli.analysis.selection import ScoredEvents, number_to_keep
+from anomaly_cli.analysis.selection import ScoredEvents, effective_sources, number_to_keep
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import effective_number
 
@@ -56,9 +56,9 @@ def measure_improvement(background: ScoredEvents, signal: ScoredEvents, backgrou
 def improvement_error(background: ScoredEvents, signal: ScoredEvents, background_efficiency: float) -> float:
     """Return the statistical error of SIC from the finite numbers of test events.
 
-    The cut is set by k = efficiency x n background events, so the efficiency behind it scatters by 1 / sqrt(k); the
-    signal efficiency follows with the slope that it has between half and twice the background efficiency. The binomial
-    error of the signal is added in quadrature. NaN where a fold has too few events.
+    The cut is set by k = efficiency x n independent background events, so the efficiency behind it scatters by
+    1 / sqrt(k); the signal efficiency follows with the slope that it has between half and twice the background
+    efficiency. The binomial error of the signal is added in quadrature. NaN where a fold has too few events.
     """
     try:
         low, middle, high = (
@@ -67,7 +67,7 @@ def improvement_error(background: ScoredEvents, signal: ScoredEvents, background
         )
     except PhysicsError:
         return float("nan")
-    scatter = (background_efficiency * len(background.score)) ** -0.5
+    scatter = (background_efficiency * effective_sources(background.source_id, background.weight)) ** -0.5
     slope = (high - low) / np.log(4.0)
     binomial = (middle * (1.0 - middle) / effective_number(signal.weight)) ** 0.5
     return float(np.hypot(slope * scatter, binomial) / np.sqrt(background_efficiency))

@@ -149,7 +149,7 @@ TRUTH = Kind(
 
 BASE_FLOW = Kind(
     "base_flow",
-    1,
+    2,
     "a density of the features given mjj, trained once on the whole spectrum and shared by signal regions",
     "anomaly base",
     {

@@ -97,14 +97,20 @@ def base(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, given)
-    from anomaly_cli.cli.execution import run_stages, show_next
+    from rich.text import Text
+
+    from anomaly_cli.artifacts import schema
+    from anomaly_cli.artifacts.store import read_artifact
+    from anomaly_cli.cli.execution import run_stages, show, show_next
     from anomaly_cli.stages.base import make_base
     from anomaly_cli.stages.inputs import base_file
 
     run = run_stages(run_directory, resolved, [make_base], overwrite, quiet)
     made = base_file(run, resolved)
+    counts = read_artifact(made, schema.BASE_FLOW).groups["counts"]
+    show(Text(f"Events of all masses: {counts['n_seen']} seen, {counts['n_left_out']} left out."))
     command = f"anomaly run --signal-region WINDOW --method curtains_f4f_efficient --base {made}"
-    show_next([(command, "every signal region of these events can use it")])
+    show_next([(command, "every signal region, with the --data and --seed of this run")])
 
 
 def template(
@@ -140,11 +146,15 @@ def template(
     resolved = resolve_config(run_directory, config, settings, given)
     from functools import partial
 
-    from anomaly_cli.cli.execution import run_stages
+    from anomaly_cli.artifacts import schema
+    from anomaly_cli.artifacts.store import read_artifact
+    from anomaly_cli.cli.execution import run_stages, show
+    from anomaly_cli.report.summary import training_table
     from anomaly_cli.stages.template import make_model, make_template
 
     if from_model is None:
-        run_stages(run_directory, resolved, [make_model, make_template], overwrite, quiet)
+        run = run_stages(run_directory, resolved, [make_model, make_template], overwrite, quiet)
+        show(training_table(read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)))
     else:
         run_stages(run_directory, resolved, [partial(make_template, from_model=from_model)], overwrite, quiet)
 

@@ -43,12 +43,12 @@ def _group_tables(artifact: Artifact, is_blinded: bool) -> list[RenderableType]:
         if is_blinded and group.tells_region:
             tables.append(Text(f"/{name}: {group.meaning}: not shown, the signal region is blinded\n"))
             continue
-        table = Table(title=f"/{name}: {group.meaning}", box=box.SIMPLE_HEAD, title_justify="left")
-        for header in ("data set", "shape", "unit", "meaning", "values"):
-            table.add_column(header, overflow="fold", no_wrap=header == "data set")
         if not group.columns and len(columns) > MOST_ARRAYS:
             tables.append(_network_table(f"/{name}: {group.meaning}", columns))
             continue
+        table = Table(title=f"/{name}: {group.meaning}", box=box.SIMPLE_HEAD, title_justify="left")
+        for header in ("data set", "shape", "unit", "meaning", "values"):
+            table.add_column(header, overflow="fold", no_wrap=header == "data set")
         for key, array in columns.items():
             column = group.columns.get(key)
             unit, meaning = (column.unit, column.meaning) if column else ("", "")

@@ -21,6 +21,11 @@ from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.significance import result_tables, significance_tables
 from anomaly_cli.report.tables import make_table, rows_of
 
+NOT_CHECKED = (
+    "Closure of the template was not measured: this method leaves no side-band event out to compare with, and there are"
+    " no labels. Before unblinding, measure it in signal-free windows by 'anomaly closure --windows --overwrite', which"
+    " all methods but those from simulation can do."
+)
 REGION_NAMES = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
 
 
@@ -93,7 +98,23 @@ def region_table(run: RunDirectory, split: Artifact, is_blinded: bool = False) -
     return table
 
 
-def closure_table(closure: Artifact) -> Table:
+def training_table(model: Artifact) -> RenderableType:
+    """Return what each training of a template method came to; nothing for methods without."""
+    rows = rows_of(model.groups["training"])
+    table = make_table(
+        "Training",
+        ["part", "epochs", "best epoch", "validation loss before", "best"],
+        "The best epoch is kept. Where it is 0, the part is as it began: a transport the identity, so that the scaling"
+        " of the features alone makes the template.",
+    )
+    for part in dict.fromkeys(str(row["part"]) for row in rows):
+        curve = {int(row["epoch"]): float(row["validation_loss"]) for row in rows if row["part"] == part}
+        best = min(curve, key=lambda epoch: curve[epoch])
+        table.add_row(part, str(max(curve)), str(best), f"{curve[min(curve)]:.4f}", f"{curve[best]:.4f}")
+    return table if table.row_count else Text("")
+
+
+def closure_table(closure: Artifact) -> RenderableType:
     """Return the closure figures."""
     table = make_table(
         "Closure of the template",
@@ -104,12 +125,14 @@ def closure_table(closure: Artifact) -> Table:
         name = f"{row['check']} (truth)" if row["uses_truth"] else str(row["check"])
         weak = " (too near 0.5 to prove closure)" if row["baseline_auc"] < 0.55 else ""
         table.add_row(name, f"{row['auc']:.4f} +- {row['auc_error']:.4f}", f"{row['baseline_auc']:.4f}{weak}")
-    return table
+    return table if table.row_count else Text(NOT_CHECKED, style="bold")
 
 
-def distance_tables(closure: Artifact, is_blinded: bool = False) -> Group:
+def distance_tables(closure: Artifact, is_blinded: bool = False) -> RenderableType:
     """Return the distances between template and background, beside those of untouched side-band events."""
     rows = rows_of(closure.groups["distances"])
+    if not len(rows):
+        return Text("")
     tables: list[RenderableType] = []
     for check in dict.fromkeys(str(row["check"]) for row in rows):
         columns = ["points", "W, worst", "W, sliced", "correlation", "FPD", "KPD"]
@@ -120,11 +143,18 @@ def distance_tables(closure: Artifact, is_blinded: bool = False) -> Group:
                 f"{np.max(row['wasserstein']):.3f}",
                 f"{row['sliced_wasserstein']:.3f}",
                 f"{row['correlation']:.3f}",
-                f"{row['fpd']:.4f}({1e4 * row['fpd_error']:.0f})",
-                f"{row['kpd']:.3f}({1e3 * row['kpd_error']:.0f})",
+                _with_error(row["fpd"], row["fpd_error"], 4),
+                _with_error(row["kpd"], row["kpd_error"], 3),
             )
         tables.append(table)
     return Group(*tables, Text(_distance_words(closure.groups["counts"], is_blinded)))
+
+
+def _with_error(value: float, error: float, digits: int) -> str:
+    """Return a value with the error of its last digits in brackets; rough where the error is not small."""
+    if not math.isfinite(value):
+        return "too few"
+    return f"{value:.{digits}f}({10**digits * error:.0f})" if error < 0.1 else f"{value:.2g}({error:.1g})"
 
 
 def _distance_words(counts: Mapping[str, Any], is_blinded: bool) -> str:
@@ -154,7 +184,7 @@ def evaluation_table(evaluation: Artifact) -> Table:
             str(row["method"]),
             f"{100 * row['background_efficiency']:g} %",
             f"{row['signal_efficiency']:.4f}",
-            f"{row['sic']:.2f} +- {row['sic_error']:.2f}",
+            f"{row['sic']:.2f} +- {row['sic_error']:.2f}" if math.isfinite(row["sic_error"]) else f"{row['sic']:.2f}",
         )
     return table
 

@@ -42,7 +42,7 @@ from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.scoring import Contest, score
 from anomaly_cli.stages.search import scored
 from anomaly_cli.stages.significance import columns_of, read_scores, run_digest
-from anomaly_cli.stages.template import configured_method
+from anomaly_cli.stages.template import method_of
 
 STAGE, VERSION = "bump", 2
 TOYS = 1000
@@ -75,13 +75,14 @@ def make_bump_hunt(run: RunDirectory, config: Config, resources: Resources, over
         AnomalyError: where an artifact is missing, the signal region is blinded, the template mixes several side-band
             events in one, or a fit fails.
     """
-    if configured_method(config).mixes_sources:
-        raise ConfigError(
-            f"bump hunt: method {config.template.method} makes a template event from several side-band events, so"
-            " models have seen the side-band events that they would score; use another method"
-        )
     split = read_split(run)
     template = read_template(run, split)
+    method = method_of(template.provenance.settings["model"])
+    if method.mixes_sources:
+        raise ConfigError(
+            f"bump hunt: method {method.name} makes a template event from several side-band events, so models have seen"
+            " the side-band events that they would score; use another method"
+        )
     scores = read_scores(run, split)
     digest = run_digest(split, template, scores)
     require_unblinded(run, split, digest)

@@ -29,7 +29,6 @@ from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.methods.base import Need
-from anomaly_cli.methods.densities import draw_by_weight
 from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
 from anomaly_cli.stages.inputs import shared_base
@@ -120,14 +119,21 @@ def _distances(check: _Check, named: tuple[str, Sampled], d: int, resources: Res
     """Measure the distances in the `d` features."""
     name, sampled = named
     generator = resources.streams("closure").generator(f"distances/{check.name}")
-    points, compared = (_unweighted(part, generator)[:, :d] for part in (sampled, check.compared))
+    points, compared = (_independent(part, generator)[:, :d] for part in (sampled, check.compared))
     return {"check": check.name, "points": name, **vars(measure_distances(points, compared, generator))}
 
 
-def _unweighted(sampled: Sampled, generator: np.random.Generator) -> FloatArray:
-    """Return the points `(n, d)`; where they have weights, each as often as its weight asks for."""
-    points, weight = sampled.points, sampled.weight
-    return points if np.ptp(weight) == 0.0 else points[draw_by_weight(weight, len(points), generator)]
+def _independent(sampled: Sampled, generator: np.random.Generator) -> FloatArray:
+    """Return one point of each source `(n, d)`, kept as likely as the source has weight.
+
+    The errors of the distances are those of independent events, which copies of a source are not.
+    """
+    order = generator.permutation(len(sampled.points))
+    _, first, index = np.unique(sampled.source_id[order], return_index=True, return_inverse=True)
+    weight = np.bincount(index, weights=sampled.weight[order])
+    is_kept = generator.random(len(first)) * weight.max() < weight
+    points: FloatArray = sampled.points[order[first[is_kept]]]
+    return points
 
 
 def _columns(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
@@ -165,7 +171,7 @@ def _side_band_check(
             f"{model.path}: is not the model that {template.path.name} was sampled from; run 'anomaly template"
             " --overwrite' without --from-model, or put that model in its place"
         )
-    method = method_of(model)
+    method = method_of(model.provenance.settings)
     if method.chooses_mass or method.mixes_sources or Need.SIMULATION in method.needs:
         return []
     fitted, inputs = load_fitted(run, config, split, model)

@@ -38,6 +38,8 @@ from anomaly_cli.stages.loading import refuse_constant, refuse_copies
 
 SIMULATION_KEYS = ("simulation", "simulation/manifest")
 """Names of the digests of a simulation among those of the inputs."""
+MOST_UNCOVERED = 0.02
+"""A simulation is refused where a larger share of the side-band events lies outside the range of a feature in it."""
 FEWEST_SIDE_BAND_EVENTS = 500
 """A side-band with fewer events cannot train a template method."""
 
@@ -164,7 +166,26 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> tuple[
     simulation = make_events(found.mjj[rows], found.values[rows], features, -1 - rows, weight=weight)
     observed = concatenate([split.events(name) for name in regions.named()])
     refuse_copies(simulation, observed, f"--simulation {path}")
+    _refuse_narrow(simulation, concatenate([split.events(name) for name in ("sb1", "sb2")]), path)
     return simulation, cutflow
+
+
+def _refuse_narrow(simulation: Events, side_bands: Events, path: Path) -> None:
+    """Refuse a simulation without events where many side-band events lie: it can be neither moved nor weighted there.
+
+    Raises:
+        DataError: naming the first feature.
+    """
+    if not len(simulation):
+        return  # told with the window, by whoever asks for its events
+    for name, simulated, observed in zip(side_bands.names, simulation.features.T, side_bands.features.T, strict=True):
+        low, high = simulated.min(), simulated.max()
+        outside = float(np.mean((observed < low) | (observed > high)))
+        if outside > MOST_UNCOVERED:
+            raise DataError(
+                f"--simulation {path}: {100 * outside:.0f} % of the side-band events have a '{name}' outside the"
+                f" simulation's {low:.6g} to {high:.6g}; check its definition and unit, or leave it out with --features"
+            )
 
 
 def base_file(run: RunDirectory, config: Config) -> Path:
@@ -237,11 +258,17 @@ def base_left_out(config: Config) -> list[list[float]]:
     """Return the windows that the shared base flow of a run has not seen: of the file named, or of its own.
 
     Raises:
-        ConfigError: where a file is named that does not exist.
+        ConfigError: where a file is named that does not exist, or has seen a window that it should not have.
     """
     if not config.template.base:
         return [[window.low, window.high] for window in left_out(config)]
     named: list[list[float]] = _open_base(Path(config.template.base)).provenance.settings["without"]
+    for window in left_out(config):
+        if has_seen(named, window):
+            raise ConfigError(
+                f"{config.template.base}: has seen events of {window.text} TeV, which template.base_without leaves out;"
+                " name another base, make one with 'anomaly base --without', or drop template.base_without"
+            )
     return named
 
 

@@ -132,6 +132,8 @@ def load_events(sources: list[Source], config: Config, flows: Mapping[int, Cutfl
         )
     if not signals:
         return loaded
+    for source, signal in zip(sources[1:], signals, strict=False):
+        refuse_copies(signal.events, loaded.events, f"--inject-from {source.path}")
     joined = join([loaded, *signals])
     flows[0].add_events("signals of other files joined", len(joined.row))
     for index, number in enumerate(np.bincount(joined.source)):
@@ -182,8 +184,8 @@ def _choose_regions(config: Config, observed: Events, masses: FloatArray) -> Reg
     for name, window in regions.named().items():
         if not window.contains(observed.mjj).any():
             raise PhysicsError(
-                f"{names[name]} {window.text} TeV holds no events; the data span {lowest / 1000:.3f} to"
-                f" {highest / 1000:.3f} TeV: choose a window inside"
+                f"{names[name]} {window.text} TeV holds no usable events; usable ones span {lowest / 1000:.3f} to"
+                f" {highest / 1000:.3f} TeV: choose another window, or a feature that is defined there"
             )
     return regions
 

@@ -155,7 +155,7 @@ def load_fitted(
             f"{model.path}: was trained on other events than {split.path}; train anew with 'anomaly template' without"
             " --from-model, or use the split that it was trained on"
         )
-    method = method_of(model)
+    method = method_of(model.provenance.settings)
     own = dataclasses.replace(config, seed=model.provenance.seed)  # which events validate is a matter of the seed
     inputs = method_inputs(run, own, split, method)
     if input_digests(run, own, split, method) != model.provenance.inputs:
@@ -187,11 +187,11 @@ def mass_fit_columns(fit: MassFit) -> Mapping[str, Any]:
     }
 
 
-def method_of(model: Artifact) -> TemplateMethod:
-    """Return the method that a model artifact was trained by."""
+def method_of(model: Mapping[str, Any]) -> TemplateMethod:
+    """Return the method that a model was trained by, from the settings in its provenance."""
     no_settings = ("method", "threads", "base_left_out", "base_has_seen_signal_region", *SIMULATION_KEYS)
-    settings = {key: value for key, value in model.provenance.settings.items() if key not in no_settings}
-    return make_method(str(model.provenance.settings["method"]), settings)
+    settings = {key: value for key, value in model.items() if key not in no_settings}
+    return make_method(str(model["method"]), settings)
 
 
 def configured_method(config: Config) -> TemplateMethod:

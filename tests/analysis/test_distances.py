@@ -36,6 +36,12 @@ def test_distances_of_samples_of_one_distribution_scatter_about_0_as_their_error
         assert 0.5 < values.std(ddof=1) / np.median([getattr(one, error) for one in found]) < 1.8
 
 
+def test_too_few_events_have_no_frechet_distance():
+    found = distances(normal(2_000, 1), normal(100, 2))
+    assert np.isnan(found.fpd)
+    assert np.isfinite(found.kpd)
+
+
 @pytest.mark.parametrize("shift", [0.2, 0.5])
 def test_a_shift_has_its_own_length(shift):
     found = distances(normal(20_000, 1, shift=shift), normal(20_000, 2))

@@ -61,6 +61,18 @@ def test_the_error_of_an_improvement_is_its_scatter_over_test_sets():
     assert np.isnan(improvement_error(background, signal, 0.0001))
 
 
+def test_copies_of_reference_events_do_not_shrink_the_error_of_an_improvement():
+    rng = np.random.default_rng(1)
+    source = np.arange(4000)
+    score, signal = rng.normal(0.0, 1.0, 4000), scored(np.arange(2000) % 5, rng.normal(1.5, 1.0, 2000))
+    once, copied = (
+        ScoredEvents(np.arange(len(ids)), ids, np.ones(len(ids)), ids % 5, score[ids])
+        for ids in (source, np.repeat(source, 4))
+    )
+    errors = [improvement_error(background, signal, 0.02) for background in (once, copied)]
+    assert errors[1] == pytest.approx(errors[0], rel=0.1)
+
+
 def test_improvement_counts_weights_of_signal_as_that_many_events():
     rng = np.random.default_rng(3)
     fold, score, weight = rng.integers(0, 5, 4000), rng.standard_normal(4000), rng.integers(1, 4, 4000)

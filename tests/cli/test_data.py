@@ -67,6 +67,16 @@ def test_signals_are_injected_from_files_and_the_truth_names_file_and_row(tmp_pa
     assert (reference["source"] == 1).sum() == n_signal - 123  # what is not injected serves evaluation
 
 
+def test_signal_of_the_data_in_another_file_is_not_injected_again(tmp_path):
+    rows = shipped_rows(20)
+    data = write_official(tmp_path / "data.h5", rows)
+    again = write_official(tmp_path / "again.h5", rows[rows[:, 14] == 1][::-1])
+    result = split(tmp_path, "--data", data, "--inject-from", f"{again}=50")
+    assert result.exit_code == 2
+    assert "again.h5" in result.output
+    assert "are among the analysed events" in " ".join(result.output.split())
+
+
 def test_injection_leaves_the_choice_of_other_events_alone(tmp_path, background_file, signal_file):
     for name, number in (("a", 10), ("b", 20)):
         split(tmp_path, "--data", background_file, "--inject-from", f"{signal_file}={number}", name=name)

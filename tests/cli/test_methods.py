@@ -101,6 +101,13 @@ def test_a_base_flow_that_leaves_out_other_windows_than_the_settings_say_is_refu
     assert "leaves out other windows" in " ".join(result.output.split())
 
 
+def test_a_named_base_flow_that_has_seen_what_the_settings_leave_out_is_refused(efficient):
+    other = ["--base", efficient / "base_flow.h5", "--set", "template.base_without=['3.3-3.7']", "--overwrite"]
+    result = invoke("template", "--run", efficient, *other)
+    assert result.exit_code == 2
+    assert "has seen events of 3.3-3.7 TeV, which template.base_without leaves out" in " ".join(result.output.split())
+
+
 def test_what_was_measured_with_one_base_flow_is_not_used_with_one_that_has_seen_less(efficient, tmp_path):
     split = read_artifact(efficient / "split.h5", schema.SPLIT)
     whole = load_config([], [], {"template.method": "curtains_f4f_efficient"})
@@ -227,20 +234,51 @@ def test_a_simulation_with_nan_is_used_where_the_split_dropped_nan(tmp_path, opt
     left = dict(zip(steps["step"], steps["n_events"].tolist(), strict=True))
     assert list(left.values())[:2] == [6000, 5850]
     with np.load(tmp_path / "simulation.npz") as file:
-        inside = (file["mass"] >= 2600.0) & (file["mass"] < 5000.0) & np.isfinite(file["second"])
-        assert left["in side-bands and signal region"] <= inside.sum()
+        inside = (file["mass"] >= 3000.0) & (file["mass"] < 4600.0) & np.isfinite(file["second"])
+        assert left["in side-bands and signal region"] == inside.sum()
 
 
-def test_the_data_in_another_order_are_refused_as_simulation(tmp_path):
+@pytest.mark.parametrize("precision", ["f8", "f4"])
+def test_the_data_in_another_order_or_precision_are_refused_as_simulation(tmp_path, precision):
     run = split_own(tmp_path)
     simulation = own_events(tmp_path, "simulation")
     with np.load(tmp_path / "simulation.npz") as file:
-        np.savez(tmp_path / "reversed.npz", **{name: file[name][::-1] for name in file.files})
+        np.savez(tmp_path / "reversed.npz", **{name: file[name][::-1].astype(precision) for name in file.files})
     simulation.write_text(simulation.read_text().replace("simulation.npz", "reversed.npz"))
     result = invoke("template", "--run", run, "--method", "salad", "--simulation", simulation)
     assert result.exit_code == 2
     assert "are among the analysed events" in " ".join(result.output.split())
     assert not (run / "model.h5").exists()
+
+
+def make_whole(columns):
+    for name, step in (("mass", 20.0), ("first", 1.0), ("second", 1.0)):
+        columns[name][:] = np.round(columns[name] / step) * step
+
+
+def test_independent_simulation_in_whole_numbers_is_not_taken_for_the_data(tmp_path):
+    run = split_own(tmp_path, change=make_whole)
+    simulation = own_events(tmp_path, "simulation", change=make_whole, seed=2)
+    quick = ["--set", "methods.salad.epochs=1"]
+    result = invoke("template", "--run", run, "--method", "salad", "--simulation", simulation, *quick)
+    assert result.exit_code == 0, result.output
+
+
+def shift(columns):
+    columns["second"] += 50.0
+
+
+def flatten_all(columns):
+    columns["second"][:] = 1.0
+
+
+@pytest.mark.parametrize("change", [shift, flatten_all])
+def test_a_simulation_that_does_not_cover_the_data_is_refused_by_the_feature(tmp_path, change):
+    run = split_own(tmp_path)
+    simulation = own_events(tmp_path, "simulation", change=change, seed=2)
+    result = invoke("template", "--run", run, "--method", "salad", "--simulation", simulation)
+    assert result.exit_code == 3
+    assert "% of the side-band events have a 'second' outside the simulation's" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(
@@ -273,6 +311,27 @@ def test_side_bands_with_too_few_events_are_refused(tmp_path):
     assert "needs at least 500; widen it with --side-bands" in " ".join(result.output.split())
 
 
+def test_a_template_that_nothing_can_be_compared_with_says_how_to_check_it(tmp_path):
+    run = split_own(tmp_path)
+    result = invoke("template", "--run", run, "--method", "rad_ot")
+    assert result.exit_code == 0, result.output
+    result = invoke("closure", "--run", run)
+    assert result.exit_code == 0, result.output
+    assert "was not measured" in result.output
+    assert "anomaly closure --windows" in " ".join(result.output.split())
+    assert "Wasserstein" not in result.output
+
+
+def test_a_template_says_where_no_epoch_was_better_than_the_start(copied):
+    quick = ["--method", "curtains_f4f", "--overwrite", *FAST[:4]]
+    frozen = "methods.curtains_f4f.transport_learning_rate=1e-30"
+    result = invoke("template", "--run", copied, *quick, "--set", frozen)
+    assert result.exit_code == 0, result.output
+    rows = {line.split("  ")[1].strip(): line.split()[-3] for line in result.output.splitlines() if " flow " in line}
+    assert rows["transport flow"] == "0"
+    assert rows["base flow"] != "0"
+
+
 @pytest.mark.parametrize(
     "method",
     [
@@ -291,10 +350,11 @@ def test_references_and_bounds_run_to_the_end(method, copied):
 
 
 def test_the_bump_hunt_refuses_events_that_are_made_from_several(copied):
-    for options in (("rad_ot",), ("combined", "--set", "methods.combined.methods=['rad_ot','cathode']")):
-        result = invoke("significance", "bump", "--run", copied, "--set", f"template.method={options[0]}", *options[1:])
-        assert result.exit_code == 2, result.output
-        assert "from several side-band events" in " ".join(result.output.split())
+    result = invoke("template", "--run", copied, "--method", "rad_ot", "--overwrite")
+    assert result.exit_code == 0, result.output
+    result = invoke("significance", "bump", "--run", copied, "--set", "template.method=curtains_f4f")
+    assert result.exit_code == 2, result.output
+    assert "from several side-band events" in " ".join(result.output.split())
 
 
 @pytest.mark.slow

@@ -39,6 +39,7 @@ from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import Config, load_config
 from anomaly_cli.core.progress import silent
 from anomaly_cli.methods.base import Need, Training
+from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.report.tables import rows_of
 from anomaly_cli.stages.base import make_base
 from anomaly_cli.stages.closure import true_background
@@ -206,7 +207,8 @@ def report(results: dict[str, dict[str, Figures]]) -> str:
         values = [sic[efficiency] for sic in ideal.values()]
         if values:
             lines.append(f"idealised classifier, SIC at {efficiency}: {mean(values, 2)}, seeds {sorted(ideal)}")
-    every = [figures for method in results.values() for figures in method.values()]
+    blind = [method for method in results if Need.TRUTH not in find_methods()[method].needs]
+    every = [figures for method in blind for figures in results[method].values()]
     baseline = statistics.mean(f["null"]["closure"]["signal region, true background"][2] for f in every)
     errors = {f"{f['null']['closure']['signal region, true background'][1]:.4f}" for f in every}
     lines.append(f"untouched side-bands AUC {baseline:.4f}; statistical error of each AUC {sorted(errors)}")

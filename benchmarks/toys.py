@@ -66,8 +66,8 @@ VARIANTS = {
     "unidirectional, identity": Variant("inverse", FROM_IDENTITY),
     "unidirectional, identity, L1": Variant("inverse", FROM_IDENTITY, PRICE),
 }
-"""Flows for flows starts at the base transfer, and without a price stays there; unidirectional transfer starts at the
-identity. The price falls to 0 until the end of the training."""
+"""Flows for flows starts at the base transfer, unidirectional transfer at the identity. The price falls to 0 until the
+end of the training."""
 
 
 def tensors(table: Table) -> tuple[torch.Tensor, torch.Tensor]:

@@ -166,7 +166,7 @@ class Drapes(DrapesSettings):
 class DrapesSideBands(DrapesSettings):
     """Side-band events noised up to `sigma_max`, then denoised at a target mass in the signal region.
 
-    The default of sigma_max closes best in signal-free windows (`benchmarks/drapes_noise.py`): events keep nearly all
+    The default of sigma_max closes best in a signal-free window (`benchmarks/drapes_noise.py`): events keep nearly all
     of what they are, and the scaling carries them to the target mass. Where the dependence between features changes
     with mass, more noise lets the denoiser change it.
     """

@@ -37,6 +37,7 @@ def methods() -> None:
     """List the template methods, and what each needs beside the side-bands."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     from anomaly_cli.cli.execution import show
     from anomaly_cli.methods.base import Need
@@ -48,11 +49,11 @@ def methods() -> None:
         " features, truth or a shared base flow.",
         caption_justify="left",
     )
-    for header in ("method", "needs also", "template", "arXiv"):
-        table.add_column(header, overflow="fold", no_wrap=header in ("method", "arXiv"))
+    table.add_column("method", no_wrap=True)
+    table.add_column("template")
     for name, method in find_methods().items():
         needs = ", ".join(sorted(need.value for need in method.needs - {Need.SIDE_BANDS}))
-        table.add_row(name, needs, method.summary, method.reference.removeprefix("arXiv:"))
+        table.add_row(name, Text(f"{method.summary}{f'; needs {needs}' if needs else ''} ({method.reference})"))
     show(table)
 
 

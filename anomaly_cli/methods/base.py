@@ -94,12 +94,10 @@ class SimulationInputs(TemplateInputs):
         n_effective = effective_number(inside.weight)
         if n_effective < FEWEST_SIMULATED:
             worth = f" worth {n_effective:.0f} of equal weight" if n_effective < len(inside) - 0.5 else ""
-            advice = (
-                "give a larger file with --simulation" if len(inside) else "is its mjj in the unit that was declared?"
-            )
+            unit = "" if len(inside) else ", or declare the unit of its mjj in a manifest"
             raise PhysicsError(
                 f"the simulation has {len(inside)} events{worth} in {window.text} TeV, at least {FEWEST_SIMULATED} are"
-                f" needed; {advice}"
+                f" needed; give a larger file with --simulation{unit}"
             )
         return inside
 

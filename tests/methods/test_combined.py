@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from anomaly_cli.config import load_config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.methods.combined import Combined
 from anomaly_cli.methods.curtains_f4f import CurtainsF4F
-from anomaly_cli.stages.template import configured_method
+from anomaly_cli.stages.template import configured_method, method_of
 
 
 def configured(*overrides: str) -> Combined:
@@ -24,6 +25,12 @@ def test_settings_of_a_method_are_those_of_its_part() -> None:
     assert method.settings["drapes"]["epochs"] == 3
     assert method.settings["curtains_f4f"]["base_epochs"] == 2
     assert method.settings["curtains_f4f"]["transport_epochs"] == CurtainsF4F().transport_epochs
+
+
+@pytest.mark.parametrize(("parts", "expected"), [(["rad_ot", "cathode"], True), (["curtains_f4f", "cathode"], False)])
+def test_a_stored_combination_mixes_sources_where_a_part_does(parts: list[str], expected: bool) -> None:
+    stored = json.loads(json.dumps({"method": "combined", **asdict(configured(f"methods.combined.methods={parts}"))}))
+    assert method_of(stored).mixes_sources == expected
 
 
 def test_a_default_written_out_changes_nothing() -> None:

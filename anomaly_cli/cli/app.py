@@ -19,9 +19,11 @@ from anomaly_cli.cli import (
     stage_commands,
 )
 from anomaly_cli.cli.failures import hide_lost_interrupt, interrupt
+from anomaly_cli.cli.groups import CommandGroup
 
 app = typer.Typer(
     name="anomaly",
+    cls=CommandGroup,
     help="Look for resonances that nobody predicted: cut out a mass window, learn the background from the"
     " side-bands, train without labels, cut, and count.",
     epilog="Start with: anomaly run --signal-region 3.3-3.7",

@@ -9,6 +9,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.groups import CommandGroup
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set; 'anomaly data list' names them.")]
 Folder = Annotated[
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     data = typer.Typer(
         name="data",
+        cls=CommandGroup,
         help="Fetch, check, describe and cluster event files.",
         no_args_is_help=True,
         rich_markup_mode=None,

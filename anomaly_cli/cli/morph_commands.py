@@ -9,6 +9,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.groups import CommandGroup
 
 Directory = Annotated[Path, typer.Option("--output", "--run", metavar="DIR", help="Directory for the artifacts.")]
 
@@ -16,7 +17,11 @@ Directory = Annotated[Path, typer.Option("--output", "--run", metavar="DIR", hel
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group = typer.Typer(
-        invoke_without_command=True, no_args_is_help=False, rich_markup_mode=None, pretty_exceptions_enable=False
+        cls=CommandGroup,
+        invoke_without_command=True,
+        no_args_is_help=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
     )
     group.callback()(guarded(morph))
     group.command("plot")(guarded(plot))

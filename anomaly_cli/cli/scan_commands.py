@@ -9,6 +9,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.groups import CommandGroup
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a planned scan.")]
 Profile = Annotated[
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     scan = typer.Typer(
         name="scan",
+        cls=CommandGroup,
         help="Many signal regions, methods and seeds as one batch, here or on a cluster.",
         no_args_is_help=True,
         rich_markup_mode=None,

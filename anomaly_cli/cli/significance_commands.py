@@ -9,6 +9,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.groups import CommandGroup
 from anomaly_cli.cli.run_commands import help_text
 
 Index = Annotated[
@@ -19,7 +20,7 @@ Index = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command and its sub-commands."""
-    group = typer.Typer(rich_markup_mode=None)
+    group = typer.Typer(cls=CommandGroup, rich_markup_mode=None)
     group.callback(invoke_without_command=True)(guarded(significance))
     for command in (closure, permute, bump, limits, calibrate, export):
         group.command(command.__name__, help=help_text(command))(guarded(command))

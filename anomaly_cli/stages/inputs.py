@@ -25,6 +25,7 @@ from anomaly_cli.datasets.pseudodata import relative_weights
 from anomaly_cli.datasets.readers import read_events
 from anomaly_cli.methods.base import (
     ADVICE,
+    FEWEST_SIMULATED,
     VALIDATION_FRACTION,
     Need,
     ObservedInputs,
@@ -176,8 +177,8 @@ def _refuse_narrow(simulation: Events, side_bands: Events, path: Path) -> None:
     Raises:
         DataError: naming the first feature.
     """
-    if not len(simulation):
-        return  # told with the window, by whoever asks for its events
+    if len(simulation) < FEWEST_SIMULATED:
+        return  # too few anyway, which is told with the window by whoever asks for its events
     for name, simulated, observed in zip(side_bands.names, simulation.features.T, side_bands.features.T, strict=True):
         low, high = simulated.min(), simulated.max()
         outside = float(np.mean((observed < low) | (observed > high)))

@@ -281,6 +281,14 @@ def test_a_simulation_that_does_not_cover_the_data_is_refused_by_the_feature(tmp
     assert "% of the side-band events have a 'second' outside the simulation's" in " ".join(result.output.split())
 
 
+def test_a_few_simulated_events_are_told_as_few_though_they_cover_little(tmp_path):
+    run = split_own(tmp_path)
+    simulation = own_events(tmp_path, "simulation", n=40, seed=2)
+    result = invoke("template", "--run", run, "--method", "salad", "--simulation", simulation)
+    assert result.exit_code == 5
+    assert "at least 500 are needed; give a larger file" in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(
     ("setting", "advice"),
     [

@@ -58,7 +58,8 @@ def improvement_error(background: ScoredEvents, signal: ScoredEvents, background
 
     The cut is set by k = efficiency x n independent background events, so the efficiency behind it scatters by
     1 / sqrt(k); the signal efficiency follows with the slope that it has between half and twice the background
-    efficiency. The binomial error of the signal is added in quadrature. NaN where a fold has too few events.
+    efficiency. The binomial error of the signal, with that of one event where none or all pass, is added in quadrature.
+    NaN where a fold has too few events.
     """
     try:
         low, middle, high = (
@@ -69,5 +70,6 @@ def improvement_error(background: ScoredEvents, signal: ScoredEvents, background
         return float("nan")
     scatter = (background_efficiency * effective_sources(background.source_id, background.weight)) ** -0.5
     slope = (high - low) / np.log(4.0)
-    binomial = (middle * (1.0 - middle) / effective_number(signal.weight)) ** 0.5
+    n_signal = effective_number(signal.weight)
+    binomial = max(middle * (1.0 - middle), 1.0 / n_signal) ** 0.5 / n_signal**0.5
     return float(np.hypot(slope * scatter, binomial) / np.sqrt(background_efficiency))

@@ -239,7 +239,7 @@ SCORES = Kind(
 
 CLOSURE = Kind(
     "closure",
-    2,
+    3,
     "how well the template describes background",
     "anomaly closure",
     {
@@ -277,6 +277,8 @@ CLOSURE = Kind(
                 "n_sources": Column("f8", "", "", "effective number of independent events behind them"),
                 "clipped_training": Column("f8", "", "", "largest fraction of a feature outside the spline range"),
                 "clipped_template": Column("f8", "", "", "largest fraction of a feature held at its range's edge"),
+                "has_windows": Column("b1", "", "", "whether the method can be used in signal-free windows"),
+                "mixes_sources": Column("b1", "", "", "whether an event is made from several side-band events"),
             },
             "what stands behind the template",
             tells_region=True,

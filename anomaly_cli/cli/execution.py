@@ -107,8 +107,9 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     if not path.exists():
         return [(f"anomaly run --run {run.path} --unblind", "looks at the signal region, and records that"), *evaluate]
     done, _ = find_results(run, read_split(run), read_artifact(path, schema.SIGNIFICANCE))
+    template = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE).groups["counts"]
     steps = []
-    if not {schema.PERMUTATION.name, schema.VALIDATION.name} <= set(done):
+    if template["has_windows"] and not {schema.PERMUTATION.name, schema.VALIDATION.name} <= set(done):
         steps.append((f"anomaly run --run {run.path} --measure", "closure uncertainty and over-dispersion: minutes"))
     steps += [
         (f"anomaly significance {command} --run {run.path}", what)
@@ -116,7 +117,7 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
             (schema.BUMP, "bump", "a second search, without the template: minutes"),
             (schema.LIMITS, "limits", "upper limits on the signal after each cut"),
         )
-        if kind.name not in done
+        if kind.name not in done and not (kind is schema.BUMP and template["mixes_sources"])
     ]
     if not steps and not run.exports.exists():
         steps = [(f"anomaly significance export --run {run.path}", "tables and likelihoods for others")]

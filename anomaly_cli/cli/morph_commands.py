@@ -10,6 +10,7 @@ import typer
 from anomaly_cli.cli import options
 from anomaly_cli.cli.failures import guarded
 from anomaly_cli.cli.groups import CommandGroup
+from anomaly_cli.core.errors import ConfigError
 
 Directory = Annotated[Path, typer.Option("--output", "--run", metavar="DIR", help="Directory for the artifacts.")]
 
@@ -74,6 +75,8 @@ def morph(
         return
     from anomaly_cli.cli.settings import resolve_morph_config
 
+    if from_model and (variant or any(setting.startswith("flows.") for setting in settings or [])):
+        raise ConfigError("--from-model: flows are used as they were trained; leave out --variant and --set flows...")
     given = {
         "data.source": source,
         "data.target": target,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray, hash_uniform
 from anomaly_cli.core.streams import Streams
@@ -35,6 +35,13 @@ from anomaly_cli.methods.base import (
 from anomaly_cli.nets import training
 from anomaly_cli.nets.perceptron import make_perceptron
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
+
+N_INTERVALS = 20
+"""Quantile intervals of each observed feature in which the simulation needs events."""
+THINNEST = 0.1
+"""A share of simulated events below this fraction of the observed share counts as none."""
+MOST_UNCOVERED = 0.02
+"""A simulation is refused where a larger share of the side-band events has none of it beside them."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +85,12 @@ class Salad(TemplateMethod):
 
         Raises:
             ConfigError: where there is no simulation.
-            PhysicsError: where it has too few events.
+            PhysicsError: where it has too few events, or none where many side-band events lie.
             TrainingError: where the training diverges twice.
         """
         given = require(inputs, SimulationInputs, self.name)
         bands = [given.simulated(window) for window in inputs.regions.side_bands]
+        _refuse_uncovered(concatenate(bands), inputs.side_bands)
         both = concatenate([inputs.side_bands, *bands])
         n_observed = len(inputs.side_bands)
         is_validation = hash_uniform(both.event_id, context.streams.integer("validation")) < VALIDATION_FRACTION
@@ -104,6 +112,30 @@ class Salad(TemplateMethod):
         ratio = make_perceptron(len(inputs.sb1.names) + 1, self.hidden)
         densities.load_module(ratio, arrays, "ratio")
         return FittedSalad(densities.load_scaler(arrays), ratio, events, self.largest_weight)
+
+
+def _refuse_uncovered(simulation: Events, observed: Events) -> None:
+    """Refuse a simulation with too few events where many side-band events lie: weights cannot mend that.
+
+    Compared are the shares of each feature's events between quantiles of the observed ones.
+
+    Raises:
+        PhysicsError: naming the first feature, where that holds for more than `MOST_UNCOVERED` of the observed events.
+    """
+    for name, simulated, values in zip(observed.names, simulation.features.T, observed.features.T, strict=True):
+        edges = np.unique(np.quantile(values, np.linspace(0.0, 1.0, N_INTERVALS + 1)[1:-1]))
+        wanted, given = (
+            np.bincount(np.searchsorted(edges, column, side="right"), weights, len(edges) + 1) / weights.sum()
+            for column, weights in ((values, observed.weight), (simulated, simulation.weight))
+        )
+        uncovered = wanted[given < THINNEST * wanted].sum()
+        if uncovered > MOST_UNCOVERED:
+            low, middle, high = np.quantile(simulated, [0.01, 0.5, 0.99])
+            raise PhysicsError(
+                f"the simulation has hardly any events where {100 * uncovered:.0f} % of the side-band events have their"
+                f" '{name}' (its own: {low:.4g} to {high:.4g}, median {middle:.4g}), so that weights cannot mend it;"
+                " check definition and unit, leave the feature out with --features, or use flows_for_flows"
+            )
 
 
 def _ratio_task(ratio: nn.Module, data: densities.ScaledEvents, weight: FloatArray, n_observed: int) -> training.Task:

@@ -25,6 +25,7 @@ CHOICES = {
     "penalty": ("none", "l1", "l2"),
     "scaling": ("linear", "quantile"),
 }
+PENALTY_WEIGHT = 0.1
 
 
 def check_choice(where: str, setting: str, value: str) -> None:
@@ -133,7 +134,7 @@ class MorphSettings:
     context: str = "concatenation"
     condition: str = "own"
     penalty: str = "none"
-    penalty_weight: float = 0.1
+    penalty_weight: float = PENALTY_WEIGHT
     annealed: bool = False
     start: str = "auto"
     scaling: str = "linear"
@@ -156,6 +157,15 @@ class MorphSettings:
             )
         if not 0.0 < self.penalty_weight < math.inf:
             raise ConfigError("flows: penalty_weight must be above 0; penalty = none switches it off")
+        if self.penalty == "none" and (self.annealed or self.penalty_weight != PENALTY_WEIGHT):
+            setting = "annealed" if self.annealed else "penalty_weight"
+            raise ConfigError(f"flows: {setting} does nothing without a penalty; add penalty l1 or l2, or leave it out")
+        if self.variant == "base_transfer" and (self.penalty != "none" or self.start != "auto"):
+            setting = "penalty" if self.penalty != "none" else "start"
+            raise ConfigError(
+                f"flows: {setting} does nothing in variant base_transfer, which trains no transport; leave it out, or"
+                " use unidirectional or flows_for_flows"
+            )
         if self.context == "one_per_side" and self.transport.transforms < 2:
             raise ConfigError("flows: context one_per_side needs 2 transforms or more, some for each side")
         if self.context == "difference" and self.condition == "own":

@@ -23,9 +23,10 @@ from anomaly_cli.report.tables import make_table, rows_of
 
 NOT_CHECKED = (
     "Closure of the template was not measured: this method leaves no side-band event out to compare with, and there are"
-    " no labels. Before unblinding, measure it in signal-free windows by 'anomaly closure --windows --overwrite', which"
-    " all methods but those from simulation can do."
+    " no labels."
 )
+IN_WINDOWS = " Before unblinding, measure it in signal-free windows by 'anomaly closure --windows --overwrite'."
+NO_WINDOWS = " Nor can this method be used in signal-free windows; compare its result with one of a method that can."
 REGION_NAMES = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
 
 
@@ -125,7 +126,8 @@ def closure_table(closure: Artifact) -> RenderableType:
         name = f"{row['check']} (truth)" if row["uses_truth"] else str(row["check"])
         weak = " (too near 0.5 to prove closure)" if row["baseline_auc"] < 0.55 else ""
         table.add_row(name, f"{row['auc']:.4f} +- {row['auc_error']:.4f}", f"{row['baseline_auc']:.4f}{weak}")
-    return table if table.row_count else Text(NOT_CHECKED, style="bold")
+    advice = IN_WINDOWS if closure.groups["counts"]["has_windows"] else NO_WINDOWS
+    return table if table.row_count else Text(NOT_CHECKED + advice, style="bold")
 
 
 def distance_tables(closure: Artifact, is_blinded: bool = False) -> RenderableType:

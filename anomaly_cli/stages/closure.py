@@ -29,14 +29,13 @@ from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.methods.base import Need
-from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import shared_base
-from anomaly_cli.stages.search import make_search_template, require_side_bands_only
+from anomaly_cli.stages.inputs import refuse_simulated_reference, shared_base
+from anomaly_cli.stages.search import is_searchable, make_search_template, require_side_bands_only
 from anomaly_cli.stages.template import configured_method, load_fitted, method_of
 from anomaly_cli.stages.validation import find_searches
 
-STAGE, VERSION = "closure", 2
+STAGE, VERSION = "closure", 3
 SIDE_BANDS = "side-bands, held-out events"
 TRUE_BACKGROUND = "signal region, true background"
 TEMPLATE, UNTOUCHED = "template", "untouched side-bands"
@@ -78,7 +77,10 @@ def make_closure(run: RunDirectory, config: Config, resources: Resources, overwr
     plan = plan_closure(run, config, split, template)
 
     def make() -> None:
-        checks = [*_side_band_check(run, config, split, template, resources), *_truth_check(run, split, template)]
+        checks = [
+            *_side_band_check(run, config, split, template, resources),
+            *_truth_check(run, config, split, template),
+        ]
         if config.closure.windows:
             checks += _window_checks(run, config, split, resources)
         rows, distances = [], []
@@ -145,6 +147,7 @@ def _columns(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
 
 def _counts(run: RunDirectory, split: Artifact, template: Artifact) -> dict[str, Any]:
     events = template.events("events")
+    method = method_of(template.provenance.settings["model"])
     model = read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)
     n_training = sum(len(split.groups[name]["mjj"]) for name in ("sb1", "sb2"))
     clipped = model.groups["scaling"]["n_clipped"].max() / n_training if "scaling" in model.groups else 0.0
@@ -154,6 +157,8 @@ def _counts(run: RunDirectory, split: Artifact, template: Artifact) -> dict[str,
         "n_sources": effective_sources(events.source_id, events.weight),
         "clipped_training": clipped,
         "clipped_template": held,
+        "has_windows": is_searchable(method, {Need.SHARED_BASE}),
+        "mixes_sources": method.mixes_sources,
     }
 
 
@@ -209,10 +214,11 @@ def _window_checks(run: RunDirectory, config: Config, split: Artifact, resources
     return checks
 
 
-def _truth_check(run: RunDirectory, split: Artifact, template: Artifact) -> list[_Check]:
+def _truth_check(run: RunDirectory, config: Config, split: Artifact, template: Artifact) -> list[_Check]:
     truth = read_truth(run, split)
     if truth is None:
         return []
+    refuse_simulated_reference(config, split, template, truth.reference)
     background = true_background(split, template, truth)
     side_bands = concatenate([split.events("sb1"), split.events("sb2")])
     sets = (template.events("events"), side_bands, background)
@@ -224,7 +230,7 @@ def true_background(split: Artifact, template: Artifact, truth: Truth) -> Events
     """Return true background in the signal region, without events that the template itself consists of."""
     observed = split.events("sr")
     background = observed.take(~truth.is_signal[observed.event_id])
-    method = find_methods()[template.provenance.settings["method"]]
+    method = method_of(template.provenance.settings["model"])
     if Need.TRUTH in method.needs:
         return background
     return concatenate([background, truth.background(read_regions(split).sr)])

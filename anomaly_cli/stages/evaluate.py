@@ -21,11 +21,12 @@ from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, effective_number
 from anomaly_cli.methods.base import Training
 from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
+from anomaly_cli.stages.inputs import refuse_simulated_reference
 from anomaly_cli.stages.scoring import Contest, score
 from anomaly_cli.stages.search import scored
 from anomaly_cli.stages.template import at_unit_weight
 
-STAGE, VERSION = "evaluate", 3
+STAGE, VERSION = "evaluate", 4
 EFFICIENCIES = (0.1, 0.01, 0.001)
 """Background efficiencies; those that keep no reference event are left out."""
 FEWEST_REFERENCE = 500
@@ -47,7 +48,7 @@ def make_evaluation(run: RunDirectory, config: Config, resources: Resources, ove
     reference background itself; being scored in folds, no event is scored by a model that saw it.
 
     Raises:
-        ConfigError: where the data have no truth, or nothing was held back.
+        ConfigError: where the data have no truth, nothing was held back, or the template was made from what was.
     """
     split = read_split(run)
     template = read_template(run, split)
@@ -64,6 +65,7 @@ def make_evaluation(run: RunDirectory, config: Config, resources: Resources, ove
             f"evaluate: {n_reference:.0f} reference background events in the signal region are too few,"
             f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
+    refuse_simulated_reference(config, split, template, truth.reference)
     plan = plan_evaluate(run, config, split, template, truth)
     contest = Contest.read(split, template, truth, sr)
     method = str(template.provenance.settings["method"])

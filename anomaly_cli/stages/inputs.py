@@ -14,6 +14,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.store import Arrays, Artifact, file_digest, read_artifact
 from anomaly_cli.config import Config
+from anomaly_cli.core.copies import ANALYSED, refuse_copies
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ArtifactError, ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate, make_events
@@ -35,12 +36,10 @@ from anomaly_cli.methods.base import (
     TemplateMethod,
     TruthInputs,
 )
-from anomaly_cli.stages.loading import refuse_constant, refuse_copies
+from anomaly_cli.stages.loading import refuse_constant
 
 SIMULATION_KEYS = ("simulation", "simulation/manifest")
 """Names of the digests of a simulation among those of the inputs."""
-MOST_UNCOVERED = 0.02
-"""A simulation is refused where a larger share of the side-band events lies outside the range of a feature in it."""
 FEWEST_SIDE_BAND_EVENTS = 500
 """A side-band with fewer events cannot train a template method."""
 
@@ -98,11 +97,13 @@ def input_digests(run: RunDirectory, config: Config, split: Artifact, method: Te
         truth = read_truth(run, split)
         digests["truth"] = truth.digest if truth else "none"
     simulation = simulation_digests(config, method)
-    if simulation.get("simulation") in split.provenance.inputs.values():
-        raise ConfigError(
-            f"--simulation {config.template.simulation}: is a file that the analysed events come from, so the template"
-            " would hold copies of them; give simulated background that is not among the data"
-        )
+    for role, digest in split.provenance.inputs.items():
+        if digest == simulation.get("simulation"):
+            events = "the reference events" if role == "reference" else "the analysed events"
+            raise ConfigError(
+                f"--simulation {config.template.simulation}: is a file that {events} come from, so the template would"
+                " hold copies of them; give simulated background that is not among them"
+            )
     digests |= simulation
     if Need.SHARED_BASE in method.needs:
         digests["base_flow"] = read_base(run, config, split, method).digest
@@ -151,6 +152,8 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> tuple[
             f" {', '.join(table.feature_names)}; name its columns by a manifest (see docs/data.md), or choose"
             " others with --features"
         )
+    if table.is_labelled and table.is_signal.all():
+        raise DataError(f"--simulation {path}: holds signal only, by its column 'label'; give simulated background")
     found = table.compute(features)
     cutflow = Cutflow([("read", table.n_read), ("no NaN in any column", len(table))])
     usable = np.ones(len(table), dtype=bool)
@@ -166,27 +169,21 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> tuple[
     weight = relative_weights(table.weight[rows])
     simulation = make_events(found.mjj[rows], found.values[rows], features, -1 - rows, weight=weight)
     observed = concatenate([split.events(name) for name in regions.named()])
-    refuse_copies(simulation, observed, f"--simulation {path}")
-    _refuse_narrow(simulation, concatenate([split.events(name) for name in ("sb1", "sb2")]), path)
+    refuse_copies(simulation, observed, f"--simulation {path}", ANALYSED)
+    if len(simulation) >= FEWEST_SIMULATED:  # of fewer, how few they are is told by whoever asks for them
+        refuse_constant(simulation, "simulated event")
     return simulation, cutflow
 
 
-def _refuse_narrow(simulation: Events, side_bands: Events, path: Path) -> None:
-    """Refuse a simulation without events where many side-band events lie: it can be neither moved nor weighted there.
+def refuse_simulated_reference(config: Config, split: Artifact, template: Artifact, reference: Events) -> None:
+    """Refuse reference events that are among the simulation which a template was made from: no stage may see them.
 
     Raises:
-        DataError: naming the first feature.
+        AnomalyError: where they are, or the simulation cannot be read.
     """
-    if len(simulation) < FEWEST_SIMULATED:
-        return  # too few anyway, which is told with the window by whoever asks for its events
-    for name, simulated, observed in zip(side_bands.names, simulation.features.T, side_bands.features.T, strict=True):
-        low, high = simulated.min(), simulated.max()
-        outside = float(np.mean((observed < low) | (observed > high)))
-        if outside > MOST_UNCOVERED:
-            raise DataError(
-                f"--simulation {path}: {100 * outside:.0f} % of the side-band events have a '{name}' outside the"
-                f" simulation's {low:.6g} to {high:.6g}; check its definition and unit, or leave it out with --features"
-            )
+    if "simulation" in template.provenance.settings["model"]:
+        simulation, _ = read_simulation(config, split, read_regions(split))
+        refuse_copies(simulation, reference, f"--simulation {config.template.simulation}", "the reference events")
 
 
 def base_file(run: RunDirectory, config: Config) -> Path:
@@ -208,7 +205,7 @@ def read_base(run: RunDirectory, config: Config, split: Artifact, method: Templa
         if name in own and canonical_json(own[name]) != canonical_json(value):
             raise ArtifactError(
                 f"{path}: was trained with {name} {value}, where this run has {own[name]}; make one from this run with"
-                f" 'anomaly base --run {run.path}', or set methods.{method.name}.{name} to what it was trained with"
+                f" {_advice(run, config)}, or set methods.{method.name}.{name} to what it was trained with"
             )
     if not config.template.base and base.provenance.settings["without"] != base_left_out(config):
         raise ArtifactError(
@@ -221,9 +218,14 @@ def read_base(run: RunDirectory, config: Config, split: Artifact, method: Templa
         different = ", ".join(key for key in mine if mine[key] != theirs[key])
         raise ArtifactError(
             f"{path}: was trained on other events than {split.path} ({different} differ); make one from this run with"
-            f" 'anomaly base --run {run.path}'"
+            f" {_advice(run, config)}"
         )
     return base
+
+
+def _advice(run: RunDirectory, config: Config) -> str:
+    """Return the command that makes a base flow of a run, apart from one that other runs use."""
+    return f"'anomaly base --run {run.path}{' --base NEW_FILE' if config.template.base else ''}'"
 
 
 def shared_base(run: RunDirectory, config: Config, split: Artifact, method: TemplateMethod) -> Arrays:

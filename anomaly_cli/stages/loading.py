@@ -15,7 +15,7 @@ from anomaly_cli.config import Config, DataSettings
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import AnomalyWarning, ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import FEATURES, Events, concatenate, make_events
-from anomaly_cli.core.folds import FloatArray, IntArray, hash_rows
+from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.datasets.features import check_features, expand_features
 from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest, shipped_file
@@ -28,10 +28,6 @@ OPTIONS = {"data": "--data", "inject_from": "--inject-from", "reference": "--ref
 """Where a user names the files of each role."""
 FEW_KEPT = 0.1
 """A share of weighted data left at unit weight below this is warned of."""
-MOST_COPIES = 0.001
-"""Events of another file of which more than this share are analysed events are refused."""
-COMPARED = 2.0**17
-"""Steps of a mantissa in which events are compared."""
 
 
 @dataclass(frozen=True)
@@ -190,32 +186,6 @@ def refuse_constant(events: Events, where: str) -> None:
             raise PhysicsError(
                 f"feature '{name}' has the same value ({column[0]:g}) in every {where}; leave it out with --features"
             )
-
-
-def refuse_copies(events: Events, observed: Events, where: str) -> None:
-    """Refuse events of which more than a thousandth are observed events again; `where` begins the sentence.
-
-    Files of other bytes can hold the same events: part of the data, or the data in another order, format or precision.
-    Values are compared to about five digits. Where observed events equal each other by chance, as whole numbers do, so
-    may others: twice their share is allowed.
-
-    Raises:
-        ConfigError: where they are.
-    """
-    mine, theirs = _hash_rounded(events), _hash_rounded(observed)
-    n_copies = int(np.isin(mine, theirs).sum())
-    by_chance = 1.0 - len(np.unique(theirs)) / max(1, len(theirs))
-    if n_copies > max(MOST_COPIES, 2.0 * by_chance) * len(events):
-        raise ConfigError(
-            f"{where}: {n_copies} of its {len(events)} events are among the analysed events, with the same mjj and"
-            " features; give events that are not"
-        )
-
-
-def _hash_rounded(events: Events) -> npt.NDArray[np.uint64]:
-    """Return a hash of mjj and features to 17 bits `(n,)`: nearly always the same in single and double precision."""
-    parts = (np.frexp(column) for column in (events.mjj, *events.features.T))
-    return hash_rows([np.ldexp(np.round(mantissa * COMPARED), exponent) for mantissa, exponent in parts])
 
 
 def _tell_lost(path: Path, weight: FloatArray, n_kept: int) -> None:

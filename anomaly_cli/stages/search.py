@@ -28,6 +28,7 @@ from anomaly_cli.methods.base import (
     ObservedInputs,
     SharedBaseInputs,
     TemplateInputs,
+    TemplateMethod,
     Training,
 )
 from anomaly_cli.stages.frame import Resources
@@ -83,14 +84,17 @@ def require_side_bands_only(config: Config, what: str, also: Collection[Need] = 
         ConfigError: where the configured method does.
     """
     method = configured_method(config)
-    if (
-        not method.needs <= {Need.SIDE_BANDS, Need.SR_FEATURES, *also}
-        or method.training is not Training.OBSERVED_AGAINST_TEMPLATE
-    ):
+    if not is_searchable(method, also):
         raise ConfigError(
             f"{what}: method {method.name} needs more than side-bands, or does not train data against one template;"
             " use a method that does"
         )
+
+
+def is_searchable(method: TemplateMethod, also: Collection[Need] = ()) -> bool:
+    """Return whether a method needs nothing but side-bands, and what is allowed besides, wherever a search is done."""
+    needs_no_more = method.needs <= {Need.SIDE_BANDS, Need.SR_FEATURES, *also}
+    return needs_no_more and method.training is Training.OBSERVED_AGAINST_TEMPLATE
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import encode_artifact, event_columns, write_files
 from anomaly_cli.config import Config
+from anomaly_cli.core.copies import ANALYSED, refuse_copies
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate
@@ -30,7 +31,6 @@ from anomaly_cli.stages.loading import (
     load_source,
     plan_sources,
     refuse_constant,
-    refuse_copies,
     source_digests,
 )
 
@@ -133,7 +133,7 @@ def load_events(sources: list[Source], config: Config, flows: Mapping[int, Cutfl
     if not signals:
         return loaded
     for source, signal in zip(sources[1:], signals, strict=False):
-        refuse_copies(signal.events, loaded.events, f"--inject-from {source.path}")
+        refuse_copies(signal.events, loaded.events, f"--inject-from {source.path}", ANALYSED)
     joined = join([loaded, *signals])
     flows[0].add_events("signals of other files joined", len(joined.row))
     for index, number in enumerate(np.bincount(joined.source)):
@@ -226,7 +226,8 @@ def _truth_groups(
         extra = load_source(sources[index], index, config, flows[index], resources.streams("split"))
         if not extra.is_labelled:
             raise DataError(f"{config.data.reference}: has no column 'label', which a reference needs")
-        refuse_copies(extra.events, loaded.events.take(observed), f"--reference {config.data.reference}")
+        analysed = loaded.events.take(observed)
+        refuse_copies(extra.events, analysed, f"--reference {config.data.reference}", ANALYSED)
         held_back.append(_select(extra, np.arange(len(extra.row)), len(observed) + len(reference)))
     injected = loaded.source[observed][loaded.is_signal[observed]]
     steps = [(index, step, number) for index, flow in flows.items() if index for step, number in flow.steps]

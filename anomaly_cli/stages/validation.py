@@ -106,8 +106,8 @@ def find_searches(split: Artifact, config: Config, base: Arrays) -> list[Search]
     Args:
         split: the split.
         config: configuration.
-        base: the shared base flow, for a method that needs one. It has seen the windows as it has seen the
-            signal region in the analysis.
+        base: the shared base flow, for a method that needs one. It has seen the windows, unless it was
+            made without them.
 
     Raises:
         PhysicsError: where there are fewer than three.

@@ -36,6 +36,14 @@ def test_distances_of_samples_of_one_distribution_scatter_about_0_as_their_error
         assert 0.5 < values.std(ddof=1) / np.median([getattr(one, error) for one in found]) < 1.8
 
 
+@pytest.mark.parametrize("shift", [0.05, 0.2])
+def test_frechet_distances_scatter_about_the_shift_as_their_errors_say(shift):
+    found = [distances(normal(10_000, 2 * seed, shift=shift), normal(10_000, 2 * seed + 1)) for seed in range(16)]
+    values, errors = (np.array([getattr(one, name) for one in found]) for name in ("fpd", "fpd_error"))
+    assert abs(values.mean() - shift**2) < 3.0 * values.std(ddof=1) / 4.0
+    assert 0.5 < values.std(ddof=1) / np.median(errors) < 1.5
+
+
 def test_too_few_events_have_no_frechet_distance():
     found = distances(normal(2_000, 1), normal(100, 2))
     assert np.isnan(found.fpd)

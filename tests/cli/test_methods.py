@@ -268,17 +268,78 @@ def shift(columns):
     columns["second"] += 50.0
 
 
+def shift_but_one(columns):
+    columns["second"][1:] += 50.0
+    columns["second"][0] = -50.0
+
+
+def cut_out(columns):
+    is_low = columns["second"] < np.quantile(columns["second"], 0.2)
+    columns["second"][is_low] = np.quantile(columns["second"], 0.3)
+
+
+@pytest.mark.parametrize("change", [shift, shift_but_one, cut_out])
+def test_weights_are_refused_where_the_simulation_has_no_events(tmp_path, change):
+    run = split_own(tmp_path)
+    simulation = own_events(tmp_path, "simulation", change=change, seed=2)
+    result = invoke("template", "--run", run, "--method", "salad", "--simulation", simulation)
+    assert result.exit_code == 5
+    assert "% of the side-band events have their 'second'" in " ".join(result.output.split())
+    assert not (run / "model.h5").exists()
+
+
+def test_a_simulation_in_another_place_can_be_moved(tmp_path):
+    run = split_own(tmp_path)
+    simulation = own_events(tmp_path, "simulation", change=shift, seed=2)
+    quick = [f"methods.flows_for_flows.{part}_epochs=1" for part in ("base", "transport")]
+    settings = [word for setting in quick for word in ("--set", setting)]
+    result = invoke("template", "--run", run, "--method", "flows_for_flows", "--simulation", simulation, *settings)
+    assert result.exit_code == 0, result.output
+    with h5py.File(run / "template.h5") as template, h5py.File(run / "split.h5") as split:
+        own, data = (file["features"][:, 1] for file in (template["events"], split["sr"]))
+    assert abs(np.median(own) - np.median(data)) < 0.5
+
+
 def flatten_all(columns):
     columns["second"][:] = 1.0
 
 
-@pytest.mark.parametrize("change", [shift, flatten_all])
-def test_a_simulation_that_does_not_cover_the_data_is_refused_by_the_feature(tmp_path, change):
+def test_a_simulation_with_a_constant_feature_is_refused_by_its_name(tmp_path):
     run = split_own(tmp_path)
-    simulation = own_events(tmp_path, "simulation", change=change, seed=2)
-    result = invoke("template", "--run", run, "--method", "salad", "--simulation", simulation)
+    simulation = own_events(tmp_path, "simulation", change=flatten_all, seed=2)
+    result = invoke("template", "--run", run, "--method", "flows_for_flows", "--simulation", simulation)
+    assert result.exit_code == 5
+    assert "feature 'second' has the same value (1) in every simulated event" in " ".join(result.output.split())
+
+
+def test_a_simulation_of_signal_only_is_refused_as_such(copied, tmp_path):
+    rows = shipped_rows(1)
+    signal = write_official(tmp_path / "signal.h5", rows[rows[:, -1] == 1])
+    result = invoke("template", "--run", copied, "--method", "salad", "--simulation", signal, "--overwrite")
     assert result.exit_code == 3
-    assert "% of the side-band events have a 'second' outside the simulation's" in " ".join(result.output.split())
+    assert "holds signal only" in result.output
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "closure"])
+def test_a_template_made_from_the_reference_measures_nothing_on_it(stage, tmp_path):
+    rows, run = shipped_rows(1), tmp_path / "run"
+    background, signal = rows[rows[:, -1] == 0], rows[rows[:, -1] == 1]
+    data = write_official(tmp_path / "data.h5", np.concatenate([background[::4], signal[:200]]))
+    reference = write_official(tmp_path / "reference.h5", np.concatenate([background[1::4], signal[200:]]))
+    simulation = write_official(tmp_path / "simulation.h5", np.concatenate([background[1::8], background[2::8]]))
+    files = ["--data", data, "--reference", reference, "--reserve", "0", "--inject", "all"]
+    quick = ["--set", "methods.salad.epochs=1", "--simulation", simulation]
+    result = invoke("split", "--run", run, "--signal-region", "3.3-3.7", *files)
+    assert result.exit_code == 0, result.output
+    result = invoke("template", "--run", run, "--method", "salad", *quick)
+    assert result.exit_code == 0, result.output
+    result = invoke(stage, "--run", run)
+    assert result.exit_code == 2, result.output
+    assert "of its events are among the reference events" in " ".join(result.output.split())
+    assert not (run / f"{stage}.h5").exists()
+    same = invoke("template", "--run", run, "--method", "salad", "--simulation", reference, "--overwrite")
+    assert same.exit_code == 2
+    assert "a file that the reference events come from" in " ".join(same.output.split())
 
 
 def test_a_few_simulated_events_are_told_as_few_though_they_cover_little(tmp_path):
@@ -328,6 +389,20 @@ def test_a_template_that_nothing_can_be_compared_with_says_how_to_check_it(tmp_p
     assert "was not measured" in result.output
     assert "anomaly closure --windows" in " ".join(result.output.split())
     assert "Wasserstein" not in result.output
+
+
+def test_what_is_next_is_what_the_method_can_do(copied):
+    quick = ["--overwrite", "--processes", "1", "--set", "classifier.iterations=5"]
+    mixed = invoke("run", "--run", copied, "--method", "rad_ot", *quick)
+    assert mixed.exit_code == 0, mixed.output
+    following = mixed.output.split("Next:")[1]
+    assert "--measure" in following
+    assert "significance bump" not in following
+    combined = ["--method", "combined", "--set", "methods.combined.methods=['rad_ot','cathode']"]
+    combined += ["--set", "methods.cathode.base_epochs=1"]
+    result = invoke("run", "--run", copied, *combined, *quick)
+    assert result.exit_code == 0, result.output
+    assert "--measure" not in result.output.split("Next:")[1]
 
 
 def test_a_template_says_where_no_epoch_was_better_than_the_start(copied):

@@ -97,8 +97,8 @@ def test_a_stored_model_moves_other_events_without_training(finished, tmp_path):
 
 def test_a_stored_model_is_not_used_with_a_condition_of_another_name(tmp_path):
     source, target = write_tables(tmp_path)
-    files = ("--source", source, "--target", target, "--columns", "pt", *FAST[:4])
-    trained = invoke("morph", *files, "--condition", "mass", "--output", tmp_path / "m")
+    files = ("--source", source, "--target", target, "--columns", "pt")
+    trained = invoke("morph", *files, *FAST[:4], "--condition", "mass", "--output", tmp_path / "m")
     assert trained.exit_code == 0, trained.output
     model = ("--from-model", tmp_path / "m" / "morph_model.h5")
     result = invoke("morph", *files, "--condition", "eta", *model, "--output", tmp_path / "other")
@@ -117,6 +117,26 @@ def test_one_file_or_column_cannot_be_two(tmp_path, names, advice):
     result = invoke("morph", *options, "--output", tmp_path / "m")
     assert result.exit_code in (2, 3)
     assert advice in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (["--set", "flows.penalty_weight=5"], "penalty_weight does nothing without a penalty"),
+        (["--set", "flows.annealed=true"], "annealed does nothing without a penalty"),
+        (["--variant", "base_transfer", "--set", "flows.penalty=l1"], "penalty does nothing in variant base_transfer"),
+        (["--variant", "base_transfer", "--set", "flows.start=random"], "start does nothing in variant base_transfer"),
+        (["--set", "flows.condition=drawn"], "condition drawn needs a condition"),
+        (["--set", "flows.context=one_per_side"], "context one_per_side needs a condition"),
+        (["--from-model", "m.h5", "--variant", "unidirectional"], "leave out --variant and --set flows"),
+        (["--from-model", "m.h5", "--set", "flows.penalty=l1"], "leave out --variant and --set flows"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(options, advice, tmp_path):
+    result = invoke("morph", "--source", "toy:ring", "--target", "toy:moons", "--output", tmp_path / "m", *options)
+    assert result.exit_code == 2, result.output
+    assert advice in " ".join(result.output.split())
+    assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize("condition", ["own", "drawn"])

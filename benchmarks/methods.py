@@ -138,17 +138,23 @@ def tests_of(run: RunDirectory) -> Figures:
 
 
 def report_uncertain(results: dict[str, dict[str, Figures]]) -> str:
-    """Return the table of what is found before and after the uncertainties are measured."""
-    head = ["method", "seed", "cut", "excess", "Z before", "closure uncertainty", "over-dispersion", "Z after"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    """Return the table of what is found before and after the uncertainties are measured, over seeds."""
+    head = ["method", "seeds", "cut", "excess [%]", "Z before", "closure uncertainty [%]", "over-dispersion", "Z after"]
+    lines = ["| " + " | ".join([*head, "largest"]) + " |", "|" + "---|" * (len(head) + 1)]
     for method, by_seed in results.items():
-        for seed, figures in by_seed.items():
-            for efficiency, after in figures["after"].items():
-                cells = [method, seed, f"{100 * float(efficiency):g} %", f"{100 * after['excess']:+.1f} %"]
-                cells += [f"{figures['before'][efficiency]['z']:.2f}", f"{100 * after['closure']:.1f} %"]
-                cells += [f"{after['overdispersion']:.2f}", f"{after['z']:.2f}"]
-                lines.append("| " + " | ".join(cells) + " |")
+        runs = list(by_seed.values())
+        for efficiency in runs[0]["after"]:
+            after = {key: [run["after"][efficiency][key] for run in runs] for key in runs[0]["after"][efficiency]}
+            cells = [method, str(len(runs)), f"{100 * float(efficiency):g} %", mean(percent(after["excess"]), 1)]
+            cells += [mean([run["before"][efficiency]["z"] for run in runs], 2), mean(percent(after["closure"]), 0)]
+            cells += [mean(after["overdispersion"], 2), mean(after["z"], 2), f"{max(after['z']):.2f}"]
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def percent(values: list[float]) -> list[float]:
+    """Return fractions in percent."""
+    return [100.0 * value for value in values]
 
 
 def measure(method: str, seed: int, settings: list[str], processes: int, with_ideal: bool) -> Figures:

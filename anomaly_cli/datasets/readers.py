@@ -231,6 +231,11 @@ def _without_nan(path: Path, table: EventTable, drop: bool) -> EventTable:
     bad = np.zeros(len(table), dtype=np.bool_)
     for name, column in {**table.columns, "weight": table.weight}.items():
         is_bad = ~np.isfinite(column)
+        if len(column) and is_bad.all():
+            raise DataError(
+                f"{path}: column '{name}' is NaN or infinite in every event; check how it was written, or leave it out"
+                " of the file's manifest"
+            )
         if is_bad.any() and not drop:
             raise DataError(
                 f"{path}: column '{name}' is NaN or infinite in {int(is_bad.sum())} of {len(column)} events; pass"
@@ -240,7 +245,7 @@ def _without_nan(path: Path, table: EventTable, drop: bool) -> EventTable:
     if not bad.any():
         return table
     if bad.all():
-        raise DataError(f"{path}: every event has a column that is NaN or infinite; check how it was written")
+        raise DataError(f"{path}: every event has some column that is NaN or infinite; check how it was written")
     kept = ~bad
     return replace(
         table,

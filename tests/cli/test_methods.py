@@ -238,6 +238,14 @@ def test_a_simulation_with_nan_is_used_where_the_split_dropped_nan(tmp_path, opt
         assert left["in side-bands and signal region"] == inside.sum()
 
 
+def test_a_column_without_any_number_is_named_whether_nan_are_dropped_or_not(tmp_path):
+    data = own_events(tmp_path, "data", change=lambda columns: columns["second"].fill(np.nan))
+    for options in ((), ("--drop-nan",)):
+        result = invoke("split", "--run", tmp_path / "run", "--data", data, "--signal-region", "3.3-3.7", *options)
+        assert result.exit_code == 3
+        assert "column 'second' is NaN or infinite in every event" in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize("precision", ["f8", "f4"])
 def test_the_data_in_another_order_or_precision_are_refused_as_simulation(tmp_path, precision):
     run = split_own(tmp_path)

@@ -215,9 +215,10 @@ def report(results: dict[str, dict[str, Figures]]) -> str:
             lines.append(f"idealised classifier, SIC at {efficiency}: {mean(values, 2)}, seeds {sorted(ideal)}")
     blind = [method for method in results if Need.TRUTH not in find_methods()[method].needs]
     every = [figures for method in blind for figures in results[method].values()]
-    baseline = statistics.mean(f["null"]["closure"]["signal region, true background"][2] for f in every)
-    errors = {f"{f['null']['closure']['signal region, true background'][1]:.4f}" for f in every}
-    lines.append(f"untouched side-bands AUC {baseline:.4f}; statistical error of each AUC {sorted(errors)}")
+    if every:
+        baseline = statistics.mean(f["null"]["closure"]["signal region, true background"][2] for f in every)
+        errors = {f"{f['null']['closure']['signal region, true background'][1]:.4f}" for f in every}
+        lines.append(f"untouched side-bands AUC {baseline:.4f}; statistical error of each AUC {sorted(errors)}")
     return "\n".join(lines)
 
 

@@ -11,6 +11,8 @@ from functools import cache
 from typing import Any
 
 LIBRARIES = ("anomaly-cli", "numpy", "scipy", "scikit-learn", "torch", "zuko", "pyhf", "iminuit", "h5py")
+MOST_TOLD = 4
+"""Settings that a list of differences names; those that both sides have come first."""
 
 
 @cache
@@ -66,9 +68,16 @@ class Provenance:
             found.append(f"seed was {other.seed}, now {self.seed}")
         mine, theirs = _flatten(self.settings), _flatten(other.settings)
         has_other_method = mine.get("method") != theirs.get("method")  # whose settings are others as well
-        for key in ["method"] if has_other_method else sorted(mine.keys() | theirs.keys()):
-            if mine.get(key) != theirs.get(key):
-                found.append(f"{key} was {theirs.get(key, 'not set')}, now {mine.get(key, 'not set')}")
+        keys = (
+            ["method"]
+            if has_other_method
+            else sorted(mine.keys() | theirs.keys(), key=lambda key: (key not in mine or key not in theirs, key))
+        )
+        changed = [key for key in keys if mine.get(key) != theirs.get(key)]
+        for key in changed[:MOST_TOLD]:
+            found.append(f"{key} was {theirs.get(key, 'not set')}, now {mine.get(key, 'not set')}")
+        if len(changed) > MOST_TOLD:
+            found.append(f"{len(changed) - MOST_TOLD} further settings")
         for key in sorted(set(self.inputs) | set(other.inputs)):
             if self.inputs.get(key) != other.inputs.get(key):
                 found.append(f"its input '{key}' has changed")

@@ -76,6 +76,8 @@ def run_and_summarise(
 def print_summary(directory: Path) -> None:
     """Print the result of a run, where its files are, and what to do next."""
     run = RunDirectory(directory)
+    if not directory.is_dir():
+        raise ArtifactError(f"{directory}: no such directory; check the path given to --run")
     needed = [schema.SPLIT, schema.SCORES, schema.CLOSURE]
     if run.artifact(schema.TRUTH).exists():  # without truth the count waits for --unblind
         needed.append(schema.SIGNIFICANCE)

@@ -26,9 +26,12 @@ def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artif
     from anomaly_cli.artifacts.layout import RunDirectory
     from anomaly_cli.artifacts.store import read_any
     from anomaly_cli.cli.execution import show
+    from anomaly_cli.core.errors import ArtifactError
     from anomaly_cli.report.inspection import explain_artifact
     from anomaly_cli.stages.blinding import hides_region
 
+    if not file.exists():
+        raise ArtifactError(f"{file}: no such file; check the path")
     artifact = read_any(file)
     show(explain_artifact(artifact, hides_region(RunDirectory(file.parent), artifact)))
 
@@ -40,13 +43,14 @@ def methods() -> None:
     from rich.text import Text
 
     from anomaly_cli.cli.execution import show
+    from anomaly_cli.config import TemplateSettings
     from anomaly_cli.methods.base import Need
     from anomaly_cli.methods.registry import find_methods
 
     table = Table(
         box=box.SIMPLE_HEAD,
         caption="Every method is given the side-bands. Events of the signal region are seen by those only that need its"
-        " features, truth or a shared base flow.",
+        f" features, truth or a shared base flow. Without --method it is {TemplateSettings().method}.",
         caption_justify="left",
     )
     table.add_column("method", no_wrap=True)

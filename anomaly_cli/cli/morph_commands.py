@@ -67,7 +67,8 @@ def morph(
     """Move one data set into another with flows for flows, and measure how well it went.
 
     Writes morph_model.h5 (trained flows) and morph.h5 (every event before and after). The toys are
-    checkerboard, ring, star, four_circles, moons and spirals; 'anomaly morph config' lists the settings.
+    checkerboard, ring, concentric_rings, star, four_circles, moons and spirals; 'anomaly morph config' lists the
+    settings.
 
     Example: anomaly morph --source toy:ring --target toy:checkerboard --output my-morph
     """

@@ -72,8 +72,9 @@ def _network_table(title: str, columns: Mapping[str, np.ndarray]) -> Table:
 
 def _values(array: np.ndarray) -> str:
     if array.dtype.kind == "U":
-        texts = [text if len(text) <= 40 else f"{text[:37]}..." for text in np.atleast_1d(array)[:12].tolist()]
-        return ", ".join(texts) + (" ..." if array.size > 12 else "")
+        different = list(dict.fromkeys(np.ravel(array).tolist()))
+        texts = [text if len(text) <= 40 else f"{text[:37]}..." for text in different[:12]]
+        return ", ".join(texts) + (" ..." if len(different) > 12 else "")
     if array.size == 0:
         return "empty"
     if array.size <= 6:

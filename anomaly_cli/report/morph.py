@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from anomaly_cli.artifacts.morph_schema import MORPH
 from anomaly_cli.artifacts.store import Artifact, read_artifact
@@ -45,7 +46,7 @@ def morph_tables(morph: Artifact) -> RenderableType:
         features.add_column(header, justify="right" if header else "left", overflow="fold")
     for name, *numbers in zip(*groups["features"].values(), strict=True):
         features.add_row(str(name), *(f"{number:.4g}" for number in numbers))
-    return Group(quality, features)
+    return Group(quality, Text(""), features)
 
 
 def draw_morph(artifact: Path, figure: Path, columns: str) -> Path:
@@ -87,11 +88,11 @@ def draw_panels(axes: list[Axes], morph: Artifact, features: tuple[int, int]) ->
     before, after, aim = (
         values[:, pair] for values in (moved["before"], moved["after"], morph.groups["target"]["values"])
     )
-    middle = before.mean(axis=0)
-    origin = np.arctan2(before[:, 1] - middle[1], before[:, 0] - middle[0])
+    x, y = ((before - before.mean(axis=0)) / before.std(axis=0)).T
+    origin = np.arctan2(y, x)
     for panel, points, colour, title in (
-        (axes[0], before, origin, "source"),
-        (axes[1], after, origin, "moved"),
+        (axes[0], before, origin, "source, coloured by direction"),
+        (axes[1], after, origin, "moved, in the same colours"),
         (axes[2], aim, None, "target"),
     ):
         step = -(-len(points) // MOST_POINTS)  # from everywhere in the file, which may be in some order

@@ -25,6 +25,8 @@ from anomaly_cli.report.tables import make_table, percent, rows_of
 
 DOUBTFUL_FIT = 0.01
 """A side-band fit with a smaller p-value is pointed out."""
+SCALED_FIT = 0.001
+"""With a smaller one its uncertainty is scaled up (`analysis/mass_fit.py`)."""
 
 SMALLEST_P = sys.float_info.min
 """The smallest probability that a float holds in full precision."""
@@ -59,9 +61,8 @@ def significance_tables(significance: Artifact, calibration: Artifact | None = N
         f" in the signal region before any cut (goodness of fit p = {float(fit['p_value']):.2g})"
     )
     if float(fit["p_value"]) < DOUBTFUL_FIT:
-        advice = (
-            "; the fit is poor, and its uncertainty scaled up where p < 0.001: narrow the side-bands with --side-bands"
-        )
+        scaled = ", so that its uncertainty is scaled up" if float(fit["p_value"]) < SCALED_FIT else ""
+        advice = f"; the fit is poor{scaled}: narrow the side-bands with --side-bands"
         expectation.append(advice, style="bold red")
     parts: list[RenderableType] = [expectation, table, uncertainty_table(rows)]
     if missing:

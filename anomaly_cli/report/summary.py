@@ -120,11 +120,12 @@ def closure_table(closure: Artifact) -> RenderableType:
     table = make_table(
         "Closure of the template",
         ["compared with", "AUC (0.5 is perfect)", "untouched side-bands"],
-        "AUC of boosted trees that try to tell the template from background.",
+        "AUC of boosted trees that try to tell the template from background. Weak: a check that could hardly have found"
+        " a difference, since it does not tell untouched side-band events either.",
     )
     for row in rows_of(closure.groups["checks"]):
         name = f"{row['check']} (truth)" if row["uses_truth"] else str(row["check"])
-        weak = " (too near 0.5 to prove closure)" if row["baseline_auc"] < 0.55 else ""
+        weak = ", weak" if row["baseline_auc"] < 0.55 else ""
         table.add_row(name, f"{row['auc']:.4f} +- {row['auc_error']:.4f}", f"{row['baseline_auc']:.4f}{weak}")
     advice = IN_WINDOWS if closure.groups["counts"]["has_windows"] else NO_WINDOWS
     return table if table.row_count else Text(NOT_CHECKED + advice, style="bold")
@@ -145,18 +146,21 @@ def distance_tables(closure: Artifact, is_blinded: bool = False) -> RenderableTy
                 f"{np.max(row['wasserstein']):.3f}",
                 f"{row['sliced_wasserstein']:.3f}",
                 f"{row['correlation']:.3f}",
-                _with_error(row["fpd"], row["fpd_error"], 4),
-                _with_error(row["kpd"], row["kpd_error"], 3),
+                _with_error(row["fpd"], row["fpd_error"]),
+                _with_error(row["kpd"], row["kpd_error"]),
             )
         tables.append(table)
-    return Group(*tables, Text(_distance_words(closure.groups["counts"], is_blinded)))
+    return Group(Text(""), *tables, Text(_distance_words(closure.groups["counts"], is_blinded)))
 
 
-def _with_error(value: float, error: float, digits: int) -> str:
-    """Return a value with the error of its last digits in brackets; rough where the error is not small."""
+def _with_error(value: float, error: float) -> str:
+    """Return a value with two digits of its error, in units of the last digit, in brackets."""
     if not math.isfinite(value):
         return "too few"
-    return f"{value:.{digits}f}({10**digits * error:.0f})" if error < 0.1 else f"{value:.2g}({error:.1g})"
+    if not error > 0.0:
+        return f"{value:.3g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f}({10**digits * error:.0f})"
 
 
 def _distance_words(counts: Mapping[str, Any], is_blinded: bool) -> str:

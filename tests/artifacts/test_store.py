@@ -134,3 +134,10 @@ def test_differences_are_said_in_words():
     other = dataclasses.replace(PROVENANCE, seed=8, settings={"folds": 4, "nested": {"a": 1}}, inputs={"split": "x"})
     said = PROVENANCE.differences(other)
     assert said == ["seed was 8, now 7", "folds was 4, now 5", "its input 'split' has changed"]
+
+
+def test_of_many_differences_those_are_named_that_both_sides_have():
+    now = dataclasses.replace(PROVENANCE, settings={"windows": True, **{f"a{i}": i for i in range(9)}})
+    said = now.differences(dataclasses.replace(PROVENANCE, settings={"windows": False}))
+    assert said[0] == "windows was False, now True"
+    assert said[1:] == [*(f"a{i} was not set, now {i}" for i in range(3)), "6 further settings"]

@@ -241,6 +241,13 @@ def test_what_is_next_can_be_pasted(finished):
         assert invoke(*command[1:], "--help").exit_code == 0, command
 
 
+@pytest.mark.parametrize("command", [("inspect", "nowhere.h5"), ("summary", "--run", "nowhere")])
+def test_a_mistyped_path_is_told_as_one(command):
+    result = invoke(*command)
+    assert result.exit_code == 4
+    assert "check the path" in " ".join(result.output.split())
+
+
 def test_every_artifact_is_explained(finished):
     for name in ARTIFACTS:
         result = invoke("inspect", finished / name)

@@ -12,7 +12,7 @@ from typing import Any
 
 LIBRARIES = ("anomaly-cli", "numpy", "scipy", "scikit-learn", "torch", "zuko", "pyhf", "iminuit", "h5py")
 MOST_TOLD = 4
-"""Settings that a list of differences names; those that both sides have come first."""
+"""Settings that a list of differences names, at most; those that both sides have come first."""
 
 
 @cache
@@ -74,10 +74,11 @@ class Provenance:
             else sorted(mine.keys() | theirs.keys(), key=lambda key: (key not in mine or key not in theirs, key))
         )
         changed = [key for key in keys if mine.get(key) != theirs.get(key)]
-        for key in changed[:MOST_TOLD]:
+        told = changed if len(changed) <= MOST_TOLD else changed[: MOST_TOLD - 1]
+        for key in told:
             found.append(f"{key} was {theirs.get(key, 'not set')}, now {mine.get(key, 'not set')}")
-        if len(changed) > MOST_TOLD:
-            found.append(f"{len(changed) - MOST_TOLD} further settings")
+        if len(told) < len(changed):
+            found.append(f"{len(changed) - len(told)} further settings")
         for key in sorted(set(self.inputs) | set(other.inputs)):
             if self.inputs.get(key) != other.inputs.get(key):
                 found.append(f"its input '{key}' has changed")

@@ -75,8 +75,10 @@ def morph(
     if context.invoked_subcommand is not None:
         return
     from anomaly_cli.cli.settings import resolve_morph_config
+    from anomaly_cli.morphing.settings import refuse_idle
 
-    if from_model and (variant or any(setting.startswith("flows.") for setting in settings or [])):
+    named = {setting.partition("=")[0].strip() for setting in settings or []}
+    if from_model and (variant or any(name.startswith("flows.") for name in named)):
         raise ConfigError("--from-model: flows are used as they were trained; leave out --variant and --set flows...")
     given = {
         "data.source": source,
@@ -87,6 +89,7 @@ def morph(
         "seed": seed,
     }
     resolved = resolve_morph_config(directory, config_file, settings, given)
+    refuse_idle(resolved, named)
     from anomaly_cli.cli.execution import run_morph
 
     run_morph(directory, resolved, from_model, overwrite, quiet)

@@ -7,15 +7,22 @@ from scipy.spatial import KDTree
 
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.folds import FloatArray, IntArray
 
 DISTANCES = (5e-3, 5e-4, 5e-5)
 """How near a copy lies in every column, in quantiles: the first one holds rounding to four digits or half precision;
 with few columns, where events are so near by chance, a smaller one tells."""
 MOST_COPIES = 0.001
-"""A file is refused where more than this share of its events are copies."""
+FEWEST_COPIES = 10
+"""A file is refused where more than this share, and no fewer than this number, of its events are copies."""
 BY_CHANCE = 5.0
-"""Where events of one file lie so near each other, as rounded ones do, this multiple of their share is allowed."""
+"""This multiple of the share that is near known events by chance is allowed besides,"""
+LARGEST_ALLOWED = 0.75
+"""up to this share, that duplicates among the known events hide no whole copy;"""
+COARSE = 0.5
+"""but where more than this share is near by chance, events are too coarse to be compared."""
+SHELL = 3.0
+"""Chance is counted in a shell from one to so many distances around each event."""
 ANALYSED = "the analysed events"
 """What the known events mostly are."""
 LARGEST_SAMPLE = 50_000
@@ -23,7 +30,7 @@ LARGEST_SAMPLE = 50_000
 
 
 def refuse_copies(events: Events, known: Events, where: str, what: str) -> None:
-    """Refuse events of which more than a thousandth are known events again.
+    """Refuse events of which more than a thousandth, and ten or more, are known events again.
 
     Args:
         events: events of a file.
@@ -46,25 +53,28 @@ def share_of_copies(points: FloatArray, known: FloatArray) -> float:
     """Return the share of `points (n, d)` that are points of `known (m, d)` up to rounding; 0 where chance explains it.
 
     Points are compared by their quantiles among the known ones, so columns may have any unit and shape. How many are
-    near each other by chance is estimated from either set alone, where events are independent.
+    near by chance is what the known ones are among themselves, as rounded ones, or what follows from those in a shell
+    around each point, where events are dense.
     """
-    if len(points) < 2 or len(known) < 2:
+    if len(points) < FEWEST_COPIES or len(known) < FEWEST_COPIES:
         return 0.0
-    wanted, others = _quantiles(points, known), _quantiles(known, known)
-    mine, theirs = KDTree(wanted), KDTree(others)
+    wanted, others = _some(_quantiles(points, known)), _quantiles(known, known)
+    tree = KDTree(others)
     for distance in DISTANCES:
-        share = _share_near(theirs, _some(wanted), distance, 1)
-        among_mine = _share_near(mine, _some(wanted), distance, 2) * len(known) / len(points)
-        by_chance = max(among_mine, _share_near(theirs, _some(others), distance, 2))
-        if share > MOST_COPIES + BY_CHANCE * by_chance:
+        near, around = (_count_near(tree, wanted, reach * distance) for reach in (1.0, SHELL))
+        in_shell = float((around - near).mean()) / (SHELL ** known.shape[1] - 1.0)
+        among_known = float((_count_near(tree, _some(others), distance) > 1).mean())
+        share, by_chance = float((near > 0).mean()), max(in_shell, among_known)
+        allowed = min(BY_CHANCE * by_chance, LARGEST_ALLOWED) if by_chance < COARSE else 1.0
+        if share > MOST_COPIES + allowed and (near > 0).sum() >= FEWEST_COPIES:
             return share
     return 0.0
 
 
-def _share_near(tree: KDTree, points: FloatArray, distance: float, rank: int) -> float:
-    """Return the share of points that have so many points of the tree, themselves perhaps included, so near."""
-    distances, _ = tree.query(points, k=[rank], distance_upper_bound=distance, p=np.inf)
-    return float(np.isfinite(distances).mean())
+def _count_near(tree: KDTree, points: FloatArray, distance: float) -> IntArray:
+    """Return how many points of the tree, themselves perhaps included, lie so near in every column `(n,)`."""
+    counts: IntArray = tree.query_ball_point(points, distance, p=np.inf, return_length=True)
+    return counts
 
 
 def _table(events: Events) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import tomli_w
@@ -25,7 +26,6 @@ CHOICES = {
     "penalty": ("none", "l1", "l2"),
     "scaling": ("linear", "quantile"),
 }
-PENALTY_WEIGHT = 0.1
 
 
 def check_choice(where: str, setting: str, value: str) -> None:
@@ -134,7 +134,7 @@ class MorphSettings:
     context: str = "concatenation"
     condition: str = "own"
     penalty: str = "none"
-    penalty_weight: float = PENALTY_WEIGHT
+    penalty_weight: float = 0.1
     annealed: bool = False
     start: str = "auto"
     scaling: str = "linear"
@@ -157,15 +157,6 @@ class MorphSettings:
             )
         if not 0.0 < self.penalty_weight < math.inf:
             raise ConfigError("flows: penalty_weight must be above 0; penalty = none switches it off")
-        if self.penalty == "none" and (self.annealed or self.penalty_weight != PENALTY_WEIGHT):
-            setting = "annealed" if self.annealed else "penalty_weight"
-            raise ConfigError(f"flows: {setting} does nothing without a penalty; add penalty l1 or l2, or leave it out")
-        if self.variant == "base_transfer" and (self.penalty != "none" or self.start != "auto"):
-            setting = "penalty" if self.penalty != "none" else "start"
-            raise ConfigError(
-                f"flows: {setting} does nothing in variant base_transfer, which trains no transport; leave it out, or"
-                " use unidirectional or flows_for_flows"
-            )
         if self.context == "one_per_side" and self.transport.transforms < 2:
             raise ConfigError("flows: context one_per_side needs 2 transforms or more, some for each side")
         if self.context == "difference" and self.condition == "own":
@@ -204,3 +195,32 @@ class MorphConfig:
     def to_toml(self) -> str:
         """Return the whole configuration, defaults included, as TOML that `--config` reads."""
         return tomli_w.dumps(dataclasses.asdict(self))
+
+
+def refuse_idle(config: MorphConfig, given: Collection[str]) -> None:
+    """Refuse settings that were given just now and would do nothing.
+
+    Args:
+        config: the configuration.
+        given: names of the settings that were given, as `flows.penalty`; those of a file may be idle.
+
+    Raises:
+        ConfigError: for the first that would.
+    """
+    flows = config.flows
+    sides = (config.data.source, config.data.target)
+    has_conditions = bool(config.data.conditions) or all(side.count(":") > 1 for side in sides)
+    no_price = "without a penalty; add --set flows.penalty=l1 or l2"
+    no_transport = "in variant base_transfer, which trains no transport; use unidirectional or flows_for_flows"
+    no_conditions = "without a condition; name columns with --condition, or write a toy as toy:ring:rotation"
+    is_idle = {
+        "penalty_weight": (flows.penalty == "none", no_price),
+        "annealed": (flows.penalty == "none" and flows.annealed, no_price),
+        "penalty": (flows.penalty != "none" and flows.variant == "base_transfer", no_transport),
+        "start": (flows.start != "auto" and flows.variant == "base_transfer", no_transport),
+        "condition": (flows.condition == "drawn" and not has_conditions, no_conditions),
+        "context": (flows.context == "one_per_side" and not has_conditions, no_conditions),
+    }
+    for name, (does_nothing, reason) in is_idle.items():
+        if does_nothing and f"flows.{name}" in given:
+            raise ConfigError(f"flows: {name} does nothing {reason}, or leave it out")

@@ -27,6 +27,7 @@ NOT_CHECKED = (
 )
 IN_WINDOWS = " Before unblinding, measure it in signal-free windows by 'anomaly closure --windows --overwrite'."
 NO_WINDOWS = " Nor can this method be used in signal-free windows; compare its result with one of a method that can."
+MOST_DIGITS = 6
 REGION_NAMES = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
 
 
@@ -157,9 +158,9 @@ def _with_error(value: float, error: float) -> str:
     """Return a value with two digits of its error, in units of the last digit, in brackets."""
     if not math.isfinite(value):
         return "too few"
-    if not error > 0.0:
+    if not 0.0 < error < math.inf:
         return f"{value:.3g}"
-    digits = max(0, 1 - math.floor(math.log10(error)))
+    digits = min(max(0, 1 - math.floor(math.log10(float(f"{error:.1e}")))), MOST_DIGITS)
     return f"{value:.{digits}f}({10**digits * error:.0f})"
 
 

@@ -65,12 +65,16 @@ def make_evaluation(run: RunDirectory, config: Config, resources: Resources, ove
             f"evaluate: {n_reference:.0f} reference background events in the signal region are too few,"
             f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
-    refuse_simulated_reference(config, split, template, truth.reference)
     plan = plan_evaluate(run, config, split, template, truth)
     contest = Contest.read(split, template, truth, sr)
     method = str(template.provenance.settings["method"])
     sets = _Sets(method, contest, truth.background(sr), truth.signal(sr))
-    return execute(plan, overwrite, lambda: _make(plan, config, resources, sets))
+
+    def make() -> None:
+        refuse_simulated_reference(config, split, template, truth.reference)
+        _make(plan, config, resources, sets)
+
+    return execute(plan, overwrite, make)
 
 
 @dataclass(frozen=True)

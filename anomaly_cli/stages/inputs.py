@@ -179,11 +179,19 @@ def refuse_simulated_reference(config: Config, split: Artifact, template: Artifa
     """Refuse reference events that are among the simulation which a template was made from: no stage may see them.
 
     Raises:
-        AnomalyError: where they are, or the simulation cannot be read.
+        AnomalyError: where they are, or the simulation is not that of the template.
     """
-    if "simulation" in template.provenance.settings["model"]:
-        simulation, _ = read_simulation(config, split, read_regions(split))
-        refuse_copies(simulation, reference, f"--simulation {config.template.simulation}", "the reference events")
+    used = template.provenance.settings["model"].get("simulation")
+    if used is None:
+        return
+    path = Path(config.template.simulation)
+    if not path.exists() or file_digest(event_file(path), "--simulation") != used:
+        raise ConfigError(
+            f"{path}: is not the simulation that {template.path} was made from, which is compared with the reference"
+            " events; say where that is by --set template.simulation=FILE"
+        )
+    simulation, _ = read_simulation(config, split, read_regions(split))
+    refuse_copies(simulation, reference, f"--simulation {path}", "the reference events")
 
 
 def base_file(run: RunDirectory, config: Config) -> Path:

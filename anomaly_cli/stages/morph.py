@@ -89,11 +89,6 @@ def load_data(config: MorphConfig) -> MorphData:
     if len(digests) == len(SIDES) and len(set(digests.values())) == 1:
         raise ConfigError(f"{config.data.source}: is the same file for source and target; give two data sets")
     _check_pair(source, target)
-    if not source.condition_names and (config.flows.condition == "drawn" or config.flows.context == "one_per_side"):
-        setting = "condition drawn" if config.flows.condition == "drawn" else "context one_per_side"
-        raise ConfigError(
-            f"flows: {setting} needs a condition; name columns with --condition, or write a toy as toy:ring:rotation"
-        )
     if config.flows.scaling == "linear":
         _check_tails(source, target)
     is_test = divided[0][0], divided[1][0]

@@ -345,6 +345,10 @@ def test_a_template_made_from_the_reference_measures_nothing_on_it(stage, tmp_pa
     assert result.exit_code == 2, result.output
     assert "of its events are among the reference events" in " ".join(result.output.split())
     assert not (run / f"{stage}.h5").exists()
+    for other in (data, tmp_path / "vanished.h5"):
+        result = invoke(stage, "--run", run, "--set", f"template.simulation={other}")
+        assert result.exit_code == 2, result.output
+        assert "is not the simulation that" in " ".join(result.output.split())
     same = invoke("template", "--run", run, "--method", "salad", "--simulation", reference, "--overwrite")
     assert same.exit_code == 2
     assert "a file that the reference events come from" in " ".join(same.output.split())

@@ -126,8 +126,8 @@ def test_one_file_or_column_cannot_be_two(tmp_path, names, advice):
         (["--set", "flows.annealed=true"], "annealed does nothing without a penalty"),
         (["--variant", "base_transfer", "--set", "flows.penalty=l1"], "penalty does nothing in variant base_transfer"),
         (["--variant", "base_transfer", "--set", "flows.start=random"], "start does nothing in variant base_transfer"),
-        (["--set", "flows.condition=drawn"], "condition drawn needs a condition"),
-        (["--set", "flows.context=one_per_side"], "context one_per_side needs a condition"),
+        (["--set", "flows.condition=drawn"], "condition does nothing without a condition"),
+        (["--set", "flows.context=one_per_side"], "context does nothing without a condition"),
         (["--from-model", "m.h5", "--variant", "unidirectional"], "leave out --variant and --set flows"),
         (["--from-model", "m.h5", "--set", "flows.penalty=l1"], "leave out --variant and --set flows"),
     ],
@@ -137,6 +137,18 @@ def test_settings_that_would_do_nothing_are_refused(options, advice, tmp_path):
     assert result.exit_code == 2, result.output
     assert advice in " ".join(result.output.split())
     assert not (tmp_path / "m").exists()
+
+
+def test_settings_of_a_file_may_be_idle(finished, tmp_path):
+    directory, _ = finished
+    text = (directory / "morph.toml").read_text()
+    (tmp_path / "priced.toml").write_text(
+        text.replace('penalty = "none"\npenalty_weight = 0.1', 'penalty = "l1"\npenalty_weight = 0.3')
+    )
+    assert "penalty_weight = 0.3" in (tmp_path / "priced.toml").read_text()
+    options = ("--config", tmp_path / "priced.toml", "--variant", "base_transfer", "--output", tmp_path / "m")
+    result = invoke("morph", *options)
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("condition", ["own", "drawn"])

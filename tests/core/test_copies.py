@@ -55,6 +55,34 @@ def test_independent_events_are_no_copies_however_coarse(make, n):
     assert [share_of_copies(make(n, seed), make(30_000, 1)) for seed in range(2, 7)] == [0.0] * 5
 
 
+def smooth(n, n_features, seed):
+    generator = np.random.default_rng(seed)
+    return np.column_stack([3000.0 + generator.exponential(350.0, n), generator.normal(size=(n, n_features))])
+
+
+def resonance(n, n_features, seed):
+    generator = np.random.default_rng(seed)
+    return np.column_stack([generator.normal(3500.0, 80.0, n), generator.normal(1.0, 0.05, (n, n_features))])
+
+
+@pytest.mark.parametrize(("n", "n_features"), [(500, 1), (1_500, 1), (8_000, 1), (1_000, 3)])
+def test_few_columns_are_near_by_chance(n, n_features):
+    known = smooth(30_000, n_features, 1)
+    assert [share_of_copies(smooth(n, n_features, seed), known) for seed in range(2, 22)] == [0.0] * 20
+
+
+@pytest.mark.parametrize(("n", "n_features"), [(100, 3), (600, 4), (3_000, 4)])
+def test_a_narrow_resonance_is_not_taken_for_copies_of_another_sample_of_it(n, n_features):
+    known = np.concatenate([smooth(20_000, n_features, 1), resonance(600, n_features, 2)])
+    assert [share_of_copies(resonance(n, n_features, seed), known) for seed in range(3, 13)] == [0.0] * 10
+
+
+@pytest.mark.parametrize(("n", "n_again"), [(500, 2), (8_000, 700), (20_000, 20_000)])
+def test_duplicates_in_the_file_hide_no_copies(n, n_again):
+    known = smooth(20_000, 4, 1)
+    assert share_of_copies(np.concatenate([known[:n], known[:n_again]]), known) == 1.0
+
+
 def test_a_dense_signal_is_not_taken_for_copies_of_another_sample_of_it():
     rows = shipped_rows(1)
     signal = rows[rows[:, -1] == 1][:, :14]
@@ -65,7 +93,7 @@ def test_a_dense_signal_is_not_taken_for_copies_of_another_sample_of_it():
 
 def test_data_with_duplicates_do_not_hide_copies():
     known = table(20_000, 1)
-    doubled = np.concatenate([known, known[:2_000]])
+    doubled = np.concatenate([known, known[:5_500]])
     assert share_of_copies(table(8_000, 2), doubled) == 0.0
     assert share_of_copies(known[:8_000], doubled) == 1.0
 

@@ -8,6 +8,7 @@
 # Everything that changes lies in $SLURM_LAB [/tmp/anomaly-slurm]; one link is put into /etc/slurm, since the
 # job-step plugin of Snakemake takes all SLURM_* variables, the configuration's place among them, from its jobs.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin # where the daemons are
 
 lab=${SLURM_LAB:-/tmp/anomaly-slurm}
 cpus=${SLURM_LAB_CPUS:-4}

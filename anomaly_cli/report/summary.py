@@ -28,6 +28,11 @@ NOT_CHECKED = (
 IN_WINDOWS = " Before unblinding, measure it in signal-free windows by 'anomaly closure --windows --overwrite'."
 NO_WINDOWS = " Nor can this method be used in signal-free windows; compare its result with one of a method that can."
 MOST_DIGITS = 6
+WEAK_BASELINE = 0.55
+"""A check that tells untouched side-bands no better than this proves no closure."""
+WEAK_WORDS = (
+    " Weak: a check that could hardly have found a difference, as it does not tell untouched side-bands either."
+)
 REGION_NAMES = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
 
 
@@ -118,18 +123,21 @@ def training_table(model: Artifact) -> RenderableType:
 
 def closure_table(closure: Artifact) -> RenderableType:
     """Return the closure figures."""
+    rows = rows_of(closure.groups["checks"])
+    if not rows:
+        advice = IN_WINDOWS if closure.groups["counts"]["has_windows"] else NO_WINDOWS
+        return Text(NOT_CHECKED + advice, style="bold")
+    has_weak = any(row["baseline_auc"] < WEAK_BASELINE for row in rows)
     table = make_table(
         "Closure of the template",
         ["compared with", "AUC (0.5 is perfect)", "untouched side-bands"],
-        "AUC of boosted trees that try to tell the template from background. Weak: a check that could hardly have found"
-        " a difference, since it does not tell untouched side-band events either.",
+        f"AUC of boosted trees that try to tell the template from background.{WEAK_WORDS if has_weak else ''}",
     )
-    for row in rows_of(closure.groups["checks"]):
+    for row in rows:
         name = f"{row['check']} (truth)" if row["uses_truth"] else str(row["check"])
-        weak = ", weak" if row["baseline_auc"] < 0.55 else ""
+        weak = ", weak" if row["baseline_auc"] < WEAK_BASELINE else ""
         table.add_row(name, f"{row['auc']:.4f} +- {row['auc_error']:.4f}", f"{row['baseline_auc']:.4f}{weak}")
-    advice = IN_WINDOWS if closure.groups["counts"]["has_windows"] else NO_WINDOWS
-    return table if table.row_count else Text(NOT_CHECKED + advice, style="bold")
+    return table
 
 
 def distance_tables(closure: Artifact, is_blinded: bool = False) -> RenderableType:

@@ -290,7 +290,7 @@ BAD = [
     (("run", "--signal-region", "3.3-3.7", "--set", "methods.curtains_f4f.epochs=1"), 2, "unknown setting 'epochs'"),
     (("run", "--signal-region", "3.3-3.7", "--config", "none.toml"), 2, "check its path"),
     (("run", "--signal-region", "3.3-3.7", "--data", "none.h5"), 3, "check the path given to --data"),
-    (("summary", "--run", "nowhere"), 4, "not finished"),
+    (("summary", "--run", "nowhere"), 4, "no such directory"),
     (("template", "--run", "nowhere"), 4, "no such file"),
     (("classify", "--run", "nowhere"), 4, "no such file"),
     (("inspect", "nothing.h5"), 4, "no such file"),

@@ -58,7 +58,7 @@ def share_of_copies(points: FloatArray, known: FloatArray) -> float:
     """
     if len(points) < FEWEST_COPIES or len(known) < FEWEST_COPIES:
         return 0.0
-    wanted, others = _some(_quantiles(points, known)), _quantiles(known, known)
+    wanted, others = _quantiles(_some(points), known), _quantiles(known, known)
     tree = KDTree(others)
     for distance in DISTANCES:
         near, around = (_count_near(tree, wanted, reach * distance) for reach in (1.0, SHELL))

@@ -56,6 +56,7 @@ def method_inputs(run: RunDirectory, config: Config, split: Artifact, method: Te
     needs, everything = method.needs, vars(blind)
     if Need.SIMULATION in needs:
         simulation, cutflow = read_simulation(config, split, blind.regions)
+        _check_simulation(simulation, split, blind.regions, _simulation_file(config))
         return SimulationInputs(**everything, simulation=simulation, cutflow=cutflow)
     if Need.SHARED_BASE in needs:
         return SharedBaseInputs(**everything, base=shared_base(run, config, split, method))
@@ -140,8 +141,7 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> tuple[
     Events with NaN are left out where the split left them out of the data.
 
     Raises:
-        AnomalyError: where the file is missing, has another layout, lacks a feature, has negative weights, or holds
-            the data.
+        AnomalyError: where the file is missing, has another layout, lacks a feature, or has negative weights.
     """
     path, features = _simulation_file(config), split.features
     table = read_events(path, drop_nan=bool(split.provenance.settings["drop_nan"]))
@@ -167,12 +167,20 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> tuple[
         cutflow.add(step, int(usable.sum()))
     rows = np.flatnonzero(usable)
     weight = relative_weights(table.weight[rows])
-    simulation = make_events(found.mjj[rows], found.values[rows], features, -1 - rows, weight=weight)
+    return make_events(found.mjj[rows], found.values[rows], features, -1 - rows, weight=weight), cutflow
+
+
+def _check_simulation(simulation: Events, split: Artifact, regions: Regions, path: Path) -> None:
+    """Refuse a simulation that holds the data, or nothing to learn a feature from.
+
+    Raises:
+        ConfigError: where analysed events are among it.
+        PhysicsError: where a feature is constant.
+    """
     observed = concatenate([split.events(name) for name in regions.named()])
     refuse_copies(simulation, observed, f"--simulation {path}", ANALYSED)
     if len(simulation) >= FEWEST_SIMULATED:  # of fewer, how few they are is told by whoever asks for them
         refuse_constant(simulation, "simulated event")
-    return simulation, cutflow
 
 
 def refuse_simulated_reference(config: Config, split: Artifact, template: Artifact, reference: Events) -> None:

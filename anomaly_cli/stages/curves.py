@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.methods.base import TrainingRow
+from anomaly_cli.core.seen import TrainingRow
 
 
 def training_columns(rows: Sequence[TrainingRow]) -> Mapping[str, Any]:

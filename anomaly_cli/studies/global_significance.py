@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,17 @@ from anomaly_cli.analysis.lookelsewhere import (
     statistical_share,
 )
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions, read_split
+from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.significance_kinds import MEASURED
-from anomaly_cli.artifacts.store import Artifact, write_artifact
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.windows import Window
 from anomaly_cli.stages.blinding import require_unblinded
-from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.significance import read_scores, read_significance
+from anomaly_cli.stages.frame import Made, Stage
+from anomaly_cli.stages.significance import read_significance
 
-STAGE, VERSION = "global", 2
 EVENT_SETTINGS = ("inject", "reserve")
 """Settings of the split that decide which events there are."""
 
@@ -39,8 +38,12 @@ class _Searched:
     scores: Artifact
 
 
-def make_global(directories: Sequence[Path], seed: int, resources: Resources, overwrite: bool, output: Path) -> Outcome:
-    """Combine the tests of one or more runs on the same events and write the global artifact.
+def global_stage(directories: Sequence[Path], output: Path) -> Stage[Analysis]:
+    """Return the stage that combines the tests of one or more runs on the same events.
+
+    Args:
+        directories: of the runs, each of another signal region.
+        output: file to write.
 
     Raises:
         ConfigError: where runs are of other events, or two have the same signal region.
@@ -52,56 +55,60 @@ def make_global(directories: Sequence[Path], seed: int, resources: Resources, ov
     if len(set(windows)) < len(windows):
         raise ConfigError("two runs have the same signal region; name each region once")
     runs.sort(key=lambda run: (run.window.low, run.window.high))
-    inputs = {f"significance {run.window.text}": run.significance.digest for run in runs}
-    plan = Plan(STAGE, output, Provenance(STAGE, VERSION, {}, seed, inputs))
+    return Stage(
+        name="global",
+        version=3,
+        kind=schema.GLOBAL,
+        settings=lambda _: {},
+        inputs=lambda _: {f"significance {run.window.text}": run.significance.digest for run in runs},
+        make=lambda analysis: _make(runs, analysis.compute),
+        output=lambda _: output,
+        looks=True,
+    )
 
-    def make() -> None:
-        tests = [(run, index) for run in runs for index in range(len(run.significance.groups["tests"]["z"]))]
-        selections = [_selection(position, run, index) for position, (run, index) in enumerate(tests)]
-        correlation = overlap_correlation(selections)
-        z = np.array([run.significance.groups["tests"]["z"][index] for run, index in tests])
-        efficiencies = np.array(
-            [run.significance.groups["tests"]["background_efficiency"][index] for run, index in tests]
-        )
-        cuts = np.unique(efficiencies, return_inverse=True)[1]
-        found = global_p_value(z, correlation, cuts, resources.streams("global").generator("copula"))
-        groups: dict[str, dict[str, Any]] = {
-            "tests": {
-                "background_efficiency": efficiencies,
-                "low": [run.window.low for run, _ in tests],
-                "high": [run.window.high for run, _ in tests],
-                "z": z,
-                **{name: np.concatenate([run.significance.groups["tests"][name] for run in runs]) for name in MEASURED},
-            },
-            "correlation": {"matrix": correlation},
-            "result": {
-                "test": found.index,
-                "z_local": found.z_local,
-                "p_global": found.p_global,
-                "p_global_error": found.error,
-                "z_global": found.z_global,
-                "p_gross_vitells": found.gross_vitells,
-                "p_sidak": found.sidak,
-                "n_effective": found.n_effective,
-            },
-        }
-        write_artifact(plan.output, schema.GLOBAL, groups, plan.provenance)
 
-    return execute(plan, overwrite, make)
+def _make(runs: Sequence[_Searched], compute: Compute) -> Made:
+    tests = [(run, index) for run in runs for index in range(len(run.significance.groups["tests"]["z"]))]
+    selections = [_selection(position, run, index) for position, (run, index) in enumerate(tests)]
+    correlation = overlap_correlation(selections)
+    z = np.array([run.significance.groups["tests"]["z"][index] for run, index in tests])
+    efficiencies = np.array([run.significance.groups["tests"]["background_efficiency"][index] for run, index in tests])
+    cuts = np.unique(efficiencies, return_inverse=True)[1]
+    found = global_p_value(z, correlation, cuts, compute.streams.generator("global/copula"))
+    groups: dict[str, Mapping[str, Any]] = {
+        "tests": {
+            "background_efficiency": efficiencies,
+            "low": [run.window.low for run, _ in tests],
+            "high": [run.window.high for run, _ in tests],
+            "z": z,
+            **{name: np.concatenate([run.significance.groups["tests"][name] for run in runs]) for name in MEASURED},
+        },
+        "correlation": {"matrix": correlation},
+        "result": {
+            "test": found.index,
+            "z_local": found.z_local,
+            "p_global": found.p_global,
+            "p_global_error": found.error,
+            "z_global": found.z_global,
+            "p_gross_vitells": found.gross_vitells,
+            "p_sidak": found.sidak,
+            "n_effective": found.n_effective,
+        },
+    }
+    return Made(groups)
 
 
 def _read(run: RunDirectory) -> _Searched:
-    split = read_split(run)
     significance = read_significance(run)
-    require_unblinded(run, split, str(significance.provenance.settings["settings_digest"]))
-    return _Searched(read_regions(split).sr, significance, read_scores(run, split))
+    require_unblinded(run, str(significance.provenance.settings["settings_digest"]))
+    return _Searched(read_regions(run.read(schema.SPLIT)).sr, significance, run.read(schema.SCORES))
 
 
 def _check_same_events(runs: Sequence[RunDirectory]) -> None:
     """Refuse runs whose event ids name different events."""
-    first = read_split(runs[0]).provenance
+    first = runs[0].read(schema.SPLIT).provenance
     for run in runs[1:]:
-        other = read_split(run).provenance
+        other = run.read(schema.SPLIT).provenance
         is_same = other.seed == first.seed and other.inputs == first.inputs
         is_same = is_same and all(other.settings[key] == first.settings[key] for key in EVENT_SETTINGS)
         if not is_same:

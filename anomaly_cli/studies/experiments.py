@@ -24,22 +24,28 @@ from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.analysis.toys import toy_p_value
-from anomaly_cli.artifacts.contents import Truth, read_regions, read_split
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import hash_json
-from anomaly_cli.artifacts.store import Artifact, write_files
-from anomaly_cli.config import Config
+from anomaly_cli.artifacts.store import write_files
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions
 from anomaly_cli.core.workers import in_order
-from anomaly_cli.stages.counting import build_cuts, build_model, loosest_first
-from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.measurements import configured_digest, find_measurements
-from anomaly_cli.stages.search import Search, run_search
-from anomaly_cli.stages.smooth_model import SmoothModel, outer_range, read_smooth_model, require_truth
+from anomaly_cli.search.count import build_cuts, build_model
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.run import run_search
+from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.search.split import split_events
+from anomaly_cli.stages.frame import Analysis
+from anomaly_cli.stages.identity import configured_identity
+from anomaly_cli.stages.measurements import find_measurements
+from anomaly_cli.stages.split import stored_split
+from anomaly_cli.studies.smooth_model import SmoothModel, outer_range, read_smooth_model, require_truth
 
 FIRST_SIGNAL_ID = 1_000_000_000
 """Ids of injected events start here."""
@@ -81,7 +87,7 @@ class Laboratory:
         model: where background comes from.
         signal: labelled signal events, all masses.
         regions: the mass windows.
-        config: the configuration of the search.
+        settings: how they are searched.
         measured: closure and over-dispersion by efficiency.
         folder: where records lie; its name holds the key.
         key: hash of everything that a record depends on besides its job.
@@ -91,7 +97,7 @@ class Laboratory:
     model: SmoothModel
     signal: Events
     regions: Regions
-    config: Config
+    settings: SearchSettings
     measured: Mapping[float, Measured]
     folder: Path
     key: str
@@ -107,35 +113,32 @@ class Laboratory:
         }
 
 
-def open_laboratory(run: RunDirectory, config: Config, folder: str) -> Laboratory:
+def open_laboratory(analysis: Analysis, folder: str) -> Laboratory:
     """Return what the pseudo-experiments of a run share; its smooth model must exist."""
-    split = read_split(run)
-    truth = require_truth(run, split)
-    model, artifact = read_smooth_model(run, split, truth)
-    digest = configured_digest(split, config)
-    measurements = find_measurements(run, config, digest)
-    settings = replace(
-        config.significance,
-        background_efficiencies=tuple(loosest_first(config.significance.background_efficiencies)),
-    )
-    described = [RECORD_VERSION, digest, artifact.digest, config.seed, settings.background_efficiencies]
-    described += [settings.pass_fail_from, settings.least_fit_p]  # they say which fits are refused
+    run = analysis.run
+    model, artifact = read_smooth_model(run)
+    digest = configured_identity(analysis).digest
+    measurements = find_measurements(run, analysis.config, digest)
+    cuts = analysis.settings.cuts
+    cuts = replace(cuts, background_efficiencies=tuple(cuts.loosest_first))
+    described = [RECORD_VERSION, digest, artifact.digest, analysis.config.seed, cuts.background_efficiencies]
+    described += [cuts.pass_fail_from, cuts.least_fit_p]  # they say which fits are refused
     key = hash_json(described)
     return Laboratory(
         model=model,
-        signal=labelled_signal(split, truth),
-        regions=read_regions(split),
-        config=replace(config, significance=settings),
-        measured={efficiency: measurements.of(efficiency) for efficiency in settings.background_efficiencies},
+        signal=labelled_signal(run),
+        regions=read_regions(run.read(schema.SPLIT)),
+        settings=replace(analysis.settings, cuts=cuts),
+        measured={efficiency: measurements.of(efficiency) for efficiency in cuts.background_efficiencies},
         folder=run.path / folder / key[:KEY_LENGTH],
         key=key,
         inputs={"experiments": key, **measurements.inputs},
     )
 
 
-def labelled_signal(split: Artifact, truth: Truth) -> Events:
+def labelled_signal(run: RunDirectory) -> Events:
     """Return all signal events with labels, used in the pseudo-data or not."""
-    observed = concatenate([split.events(name) for name in ("sb1", "sr", "sb2", "rest")])
+    truth, observed = require_truth(run), stored_split(run.read(schema.SPLIT)).everything
     reference = truth.reference.take(truth.reference_is_signal)
     return concatenate([observed.take(truth.is_signal[observed.event_id]), reference])
 
@@ -150,7 +153,7 @@ def refuse_too_much_signal(n_injected: int, n_signal: int) -> None:
         raise ConfigError(f"--injected {n_injected}: the file has only {n_signal} signal events; ask for fewer")
 
 
-def run_jobs(laboratory: Laboratory, jobs: Sequence[Job], resources: Resources, task: str) -> list[Record]:
+def run_jobs(laboratory: Laboratory, jobs: Sequence[Job], compute: Compute, task: str) -> list[Record]:
     """Run the jobs whose records are missing, and return all records in order.
 
     Several run side by side, each in one process: the training of a template uses only one.
@@ -159,21 +162,21 @@ def run_jobs(laboratory: Laboratory, jobs: Sequence[Job], resources: Resources, 
     """
     records = {job: read_record(laboratory, job) for job in jobs}
     missing = [job for job in jobs if records[job] is None]
-    resources.progress(Step(task, len(jobs) - len(missing), len(jobs)))
-    processes = min(resources.processes, len(missing))
-    alone = replace(resources, processes=1, progress=silent) if processes > 1 else resources
+    compute.progress(Step(task, len(jobs) - len(missing), len(jobs)))
+    processes = min(compute.processes, len(missing))
+    alone = compute.alone() if processes > 1 else compute
     pieces = ((laboratory, job, alone) for job in missing)
     with contextlib.closing(in_order(_run_and_keep, pieces, max(processes, 1))) as made:
         for done, (job, record) in enumerate(zip(missing, made, strict=True), start=len(jobs) - len(missing) + 1):
             records[job] = record
-            resources.progress(Step(task, done, len(jobs)))
+            compute.progress(Step(task, done, len(jobs)))
     return [record for record in records.values() if record is not None]
 
 
-def _run_and_keep(laboratory: Laboratory, job: Job, resources: Resources) -> Record:
+def _run_and_keep(laboratory: Laboratory, job: Job, compute: Compute) -> Record:
     """Run a job and write its record."""
     try:
-        record = run_job(laboratory, job, resources)
+        record = run_job(laboratory, job, compute)
     except (PhysicsError, TrainingError) as error:  # one of many: kept and counted, not dropped
         record = {"index": job.index, "n_injected": job.n_injected, "error": str(error)}
     write_files({_path(laboratory, job): json.dumps({"key": laboratory.key, **record}, indent=1).encode()})
@@ -194,22 +197,21 @@ def _path(laboratory: Laboratory, job: Job) -> Path:
     return laboratory.folder / f"{job.name}.json"
 
 
-def run_job(laboratory: Laboratory, job: Job, resources: Resources) -> Record:
-    """Run one pseudo-experiment: fresh events, everything trained anew."""
-    config = laboratory.config
-    streams = Streams(config.seed).child(f"experiment/{job.name}")
-    events = laboratory.model.draw(streams.child("events"))
+def run_job(laboratory: Laboratory, job: Job, compute: Compute) -> Record:
+    """Run one pseudo-experiment: fresh events, everything trained anew; `compute` has the streams of the run."""
+    own = replace(compute.child(f"experiment/{job.name}"), progress=silent)
+    events = laboratory.model.draw(own.child("events"))
     if job.n_injected:
-        events = concatenate([events, _inject(laboratory, job.n_injected, streams)])
-    regions = laboratory.regions
-    parts = {name: events.take(window.contains(events.mjj)) for name, window in regions.named().items()}
-    search = Search(parts["sb1"], parts["sr"], parts["sb2"], regions, regions.side_bands)
-    searched = run_search(search, config, streams, resources)
+        events = concatenate([events, _inject(laboratory, job.n_injected, own.streams)])
+    split = split_events(events, laboratory.regions)
+    searched = run_search(split, laboratory.settings, Provisions(), own)
     fit = searched.mass_fit
-    cuts = [cut.selection for cut in build_cuts(searched.observed, searched.template, fit, config.significance, {})]
+    cuts = [
+        cut.selection for cut in build_cuts(searched.observed, searched.template, fit, laboratory.settings.cuts, {})
+    ]
     return {
         "index": job.index,
-        "seed": config.seed,
+        "seed": compute.streams.seed,
         "n_injected": job.n_injected,
         "fit": {"n_expected": fit.n_expected, "uncertainty": fit.uncertainty},
         "cuts": [{name: getattr(cut, name) for name in CutCounts.__dataclass_fields__} for cut in cuts],
@@ -221,7 +223,7 @@ def run_job(laboratory: Laboratory, job: Job, resources: Resources) -> Record:
 
 def evaluate(laboratory: Laboratory, record: Record) -> Record:
     """Return what the counts of a record say: expectation, significance, limit, with what has been measured."""
-    settings = laboratory.config.significance
+    settings = laboratory.settings.cuts
     fit, cuts = Normalisation(**record["fit"]), [CutCounts(**cut) for cut in record["cuts"]]
 
     def models(measured: Mapping[float, Measured]) -> list[CountingModel]:
@@ -231,7 +233,7 @@ def evaluate(laboratory: Laboratory, record: Record) -> Record:
             for cut, item in zip(cuts, known, strict=True)
         ]
 
-    streams = Streams(laboratory.config.seed).child(f"evaluate/{record['n_injected']}/{record['index']}")
+    streams = Streams(record["seed"]).child(f"evaluate/{record['n_injected']}/{record['index']}")
     counted = models(laboratory.measured)
     data = experiments(counted)
     toys = [

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import chi2
 
+from anomaly_cli.analysis.asymptotics import CountingResult, compute_significance
 from anomaly_cli.analysis.counting import CountingModel, channel_name
+from anomaly_cli.analysis.exact import binomial_significance
 from anomaly_cli.analysis.mass_fit import MassFit, refuse_poor_fit
 from anomaly_cli.analysis.modelling import Measured, Predicted, model_by_fail, model_by_template
 from anomaly_cli.analysis.selection import CutCounts, ScoredEvents, Selection, select
-from anomaly_cli.artifacts.store import Artifact
-from anomaly_cli.config import SignificanceSettings
+from anomaly_cli.analysis.toys import ToyResult, toy_p_value
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import Window
+from anomaly_cli.search.settings import Cuts
 
 
 @dataclass(frozen=True)
@@ -32,17 +36,30 @@ class Cut:
     measured: Measured
 
 
-def scored_events(scores: Artifact, group: str) -> ScoredEvents:
-    """Return the scored events of a group of a scores artifact."""
-    columns = scores.groups[group]
-    return ScoredEvents(**{name: columns[name] for name in ("event_id", "source_id", "weight", "fold", "score")})
+@dataclass(frozen=True)
+class Counted:
+    """What was counted after one cut, and how significant it is.
+
+    Attributes:
+        cut: the cut and its model.
+        result: asymptotic significance, from pyhf.
+        toys: p-value by toys, which is quoted.
+        z_binomial: Z_Bi, the exact reference.
+        fold_p: probability of the folds' pass rates differing more for equal true rates.
+    """
+
+    cut: Cut
+    result: CountingResult
+    toys: ToyResult
+    z_binomial: float
+    fold_p: float
 
 
 def build_cuts(
     observed: ScoredEvents,
     template: ScoredEvents,
     fit: MassFit,
-    settings: SignificanceSettings,
+    cuts: Cuts,
     measured: Mapping[float, Measured],
 ) -> list[Cut]:
     """Return every cut with its model.
@@ -50,14 +67,14 @@ def build_cuts(
     Raises:
         PhysicsError: where the template is too small for a cut, or the side-band fit is needed and poor.
     """
-    cuts = []
-    for efficiency in settings.background_efficiencies:
+    found = []
+    for efficiency in cuts.background_efficiencies:
         selection = select(observed, template, efficiency)
-        if efficiency < settings.pass_fail_from:
-            refuse_poor_fit(fit, settings.least_fit_p)
+        if efficiency < cuts.pass_fail_from:
+            refuse_poor_fit(fit, cuts.least_fit_p)
         known = measured.get(efficiency, Measured())
-        cuts.append(Cut(selection, build_model(selection, fit, fit.window, settings.pass_fail_from, known), known))
-    return cuts
+        found.append(Cut(selection, build_model(selection, fit, fit.window, cuts.pass_fail_from, known), known))
+    return found
 
 
 def build_model(
@@ -70,6 +87,35 @@ def build_model(
     return model_by_template(name, cut, fit, measured)
 
 
+def count(cuts: list[Cut], observed: ScoredEvents, n_toys: int, compute: Compute) -> list[Counted]:
+    """Return how significant what was counted after each cut is.
+
+    Args:
+        cuts: the cuts.
+        observed: the scored observed events.
+        n_toys: pseudo-experiments per p-value.
+        compute: streams of the search, and where to report.
+
+    Raises:
+        PhysicsError: where a fit fails.
+    """
+    counted = []
+    for done, cut in enumerate(cuts):
+        experiment = cut.model.experiment()
+        generator = compute.streams.generator(f"significance/toys/{cut.model.name}")
+        counted.append(
+            Counted(
+                cut,
+                compute_significance(cut.model),
+                toy_p_value(experiment, n_toys, generator),
+                float(binomial_significance(experiment)),
+                fold_heterogeneity(cut.selection, observed),
+            )
+        )
+        compute.progress(Step("significance: pyhf and toys", done + 1, len(cuts)))
+    return counted
+
+
 def fold_heterogeneity(selection: Selection, observed: ScoredEvents) -> float:
     """Return the probability that the folds' pass rates differ more than these, for equal true rates."""
     folds = np.unique(observed.fold)
@@ -79,8 +125,3 @@ def fold_heterogeneity(selection: Selection, observed: ScoredEvents) -> float:
     if expected.min() <= 0.0:
         return 1.0
     return float(chi2.sf(((passing - expected) ** 2 / expected).sum(), len(folds) - 1))
-
-
-def loosest_first(efficiencies: Sequence[float]) -> list[float]:
-    """Return background efficiencies from loose to tight."""
-    return sorted(efficiencies, reverse=True)

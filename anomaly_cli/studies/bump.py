@@ -1,18 +1,19 @@
 """Bump hunt: cut everywhere on the score, and look for a resonance in the dijet masses that remain.
 
-The classifier of the run is trained again, with the same streams, so that side-band events get scores
-too; each comes from models that never saw the event, nor a template event made from it.
+Side-band events have scores too; each comes from models that never saw the event, nor a template event made from it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import chi2, norm
 
+from anomaly_cli.analysis.asymptotics import fit_workspace
 from anomaly_cli.analysis.bump import (
     BumpFit,
     Resonance,
@@ -21,30 +22,24 @@ from anomaly_cli.analysis.bump import (
     choose_parameters,
     fit_bump,
 )
-from anomaly_cli.analysis.counting import channel_name, fit_workspace
+from anomaly_cli.analysis.counting import channel_name
 from anomaly_cli.analysis.selection import Selection, passes, select
 from anomaly_cli.analysis.spectrum import BinnedSpectrum, bin_masses
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import Truth, read_regions, read_split, read_template, read_truth
+from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import Artifact, encode_artifact, write_files
-from anomaly_cli.classifiers import kfold
-from anomaly_cli.config import Config
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError
-from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
+from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.windows import Regions
 from anomaly_cli.stages.blinding import permission, require_unblinded
-from anomaly_cli.stages.counting import loosest_first
-from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.scoring import Contest, score
-from anomaly_cli.stages.search import scored
-from anomaly_cli.stages.significance import columns_of, read_scores, run_digest
+from anomaly_cli.stages.classify import stored_scores
+from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
+from anomaly_cli.stages.identity import stored_identity
 from anomaly_cli.stages.template import method_of
 
-STAGE, VERSION = "bump", 2
 TOYS = 1000
 """Pseudo-experiments per cut."""
 FEWEST_EXCEEDANCES = 25
@@ -68,80 +63,82 @@ class _Events:
     scores: dict[str, Any]
 
 
-def make_bump_hunt(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
-    """Hunt for a bump after each cut and write the bump artifact and workspaces.
-
-    Raises:
-        AnomalyError: where an artifact is missing, the signal region is blinded, the template mixes several side-band
-            events in one, or a fit fails.
-    """
-    split = read_split(run)
-    template = read_template(run, split)
-    method = method_of(template.provenance.settings["model"])
+def _refuse(analysis: Analysis) -> None:
+    """Refuse a template that mixes side-band events in one, and a signal region that is blinded."""
+    run = analysis.run
+    method = method_of(run.read(schema.TEMPLATE).provenance.settings["model"])
     if method.mixes_sources:
         raise ConfigError(
             f"bump hunt: method {method.name} makes a template event from several side-band events, so models have seen"
             " the side-band events that they would score; use another method"
         )
-    scores = read_scores(run, split)
-    digest = run_digest(split, template, scores)
-    require_unblinded(run, split, digest)
-    efficiencies = loosest_first(config.significance.background_efficiencies)
-    settings = {
-        "background_efficiencies": efficiencies,
-        "resonance_width": config.significance.resonance_width,
+    require_unblinded(run, stored_identity(run).digest)
+
+
+def _settings(analysis: Analysis) -> dict[str, Any]:
+    return {
+        "background_efficiencies": analysis.settings.cuts.loosest_first,
+        "resonance_width": analysis.config.significance.resonance_width,
         "toys": TOYS,
-        "settings_digest": digest,
+        "settings_digest": stored_identity(analysis.run).digest,
     }
-    inputs = {"split": split.digest, "scores": scores.digest, **permission(run, split, digest)}
-    plan = Plan(STAGE, run.artifact(schema.BUMP), Provenance(STAGE, VERSION, settings, config.seed, inputs))
-
-    def make() -> None:
-        events = _score_everything(split, template, read_truth(run, split), config, resources)
-        sr = events.regions.sr
-        center = (sr.low + sr.high) / 2
-        resonance = Resonance(center, config.significance.resonance_width * center)
-        rows, spectra, fits, left_out, files = [], [], [], {}, {}
-        for done, efficiency in enumerate(efficiencies):
-            resources.progress(Step("bump hunt", done, len(efficiencies)))
-            try:
-                spectrum, fit, row = _hunt(events, resonance, efficiency, resources)
-            except PhysicsError as error:
-                left_out[efficiency] = str(error)
-                continue
-            rows.append(row)
-            spectra.append(spectrum)
-            fits.append(fit)
-            name = channel_name((sr.low, sr.high), efficiency).replace("SR_", "bump_")
-            if row["workspace"]:
-                files[run.workspaces / f"{name}.json"] = row["workspace"].encode()
-        resources.progress(Step("bump hunt", len(efficiencies), len(efficiencies)))
-        if not rows:
-            raise PhysicsError(
-                f"no cut leaves a spectrum that can be fitted; the loosest: {next(iter(left_out.values()))}"
-            )
-        groups = _groups(rows, spectra, fits, resonance)
-        groups["left_out"] = {"background_efficiency": list(left_out), "reason": list(left_out.values())}
-        files[plan.output] = encode_artifact(schema.BUMP, groups, plan.provenance)[0]
-        write_files(files)
-
-    return execute(plan, overwrite, make)
 
 
-def _score_everything(
-    split: Artifact, template: Artifact, truth: Truth | None, config: Config, resources: Resources
-) -> _Events:
-    sides = concatenate([split.events("sb1"), split.events("sb2")])
-    contest = Contest.read(split, template, truth, read_regions(split).sr)
-    sets = {"sr": contest.observed, "template": contest.template, "sides": sides}
-    workers = kfold.Resources(resources.processes, resources.threads, resources.progress, "bump hunt: boosted trees")
-    scores = score(contest, [sides], config.classifier, resources.streams("classify"), workers)
-    scored_sets = {name: scored(part, found) for (name, part), found in zip(sets.items(), scores, strict=True)}
-    return _Events(read_regions(split), {name: part.mjj for name, part in sets.items()}, scored_sets)
+def _make(analysis: Analysis) -> Made:
+    events, compute = _scored_events(analysis.run), analysis.compute
+    sr, efficiencies = events.regions.sr, analysis.settings.cuts.loosest_first
+    center = (sr.low + sr.high) / 2
+    resonance = Resonance(center, analysis.config.significance.resonance_width * center)
+    hunted, left_out = [], {}
+    for done, efficiency in enumerate(efficiencies):
+        compute.progress(Step("bump hunt", done, len(efficiencies)))
+        try:
+            hunted.append(_hunt(events, resonance, efficiency, compute))
+        except PhysicsError as error:
+            left_out[efficiency] = str(error)
+    compute.progress(Step("bump hunt", len(efficiencies), len(efficiencies)))
+    if not hunted:
+        raise PhysicsError(f"no cut leaves a spectrum that can be fitted; the loosest: {next(iter(left_out.values()))}")
+    spectra, fits, rows = (list(column) for column in zip(*hunted, strict=True))
+    groups = _groups(rows, spectra, fits, resonance)
+    groups["left_out"] = {"background_efficiency": list(left_out), "reason": list(left_out.values())}
+    return Made(groups, files=_workspaces([row["workspace"] for row in rows]))
+
+
+def _workspaces(texts: Sequence[str]) -> dict[str, str]:
+    """Return the workspaces as files; a likelihood that pyhf disagrees with has none."""
+    names = [json.loads(text)["channels"][0]["name"] for text in texts if text]
+    return {f"workspaces/{name}.json": text for name, text in zip(names, filter(None, texts), strict=True)}
+
+
+BUMP = Stage(
+    name="bump",
+    version=3,
+    kind=schema.BUMP,
+    settings=_settings,
+    inputs=lambda analysis: permission(analysis.run, stored_identity(analysis.run).digest),
+    make=_make,
+    beside=lambda found: Beside(
+        files=_workspaces([str(text) for text in found.groups["tests"]["workspace"]]), pattern="workspaces/bump_*.json"
+    ),
+    refuse=_refuse,
+    looks=True,
+)
+"""Hunts for a bump after each cut."""
+
+
+def _scored_events(run: RunDirectory) -> _Events:
+    scores = run.read(schema.SCORES)
+    groups = {"sr": "observed", "template": "template", "sides": "side_bands"}
+    return _Events(
+        read_regions(run.read(schema.SPLIT)),
+        {name: scores.groups[group]["mjj"] for name, group in groups.items()},
+        {name: stored_scores(scores, group) for name, group in groups.items()},
+    )
 
 
 def _hunt(
-    events: _Events, resonance: Resonance, efficiency: float, resources: Resources
+    events: _Events, resonance: Resonance, efficiency: float, compute: Compute
 ) -> tuple[BinnedSpectrum, BumpFit, dict[str, Any]]:
     selection = select(events.scores["sr"], events.scores["template"], efficiency)
     sides = events.mjj["sides"][passes(selection, events.scores["sides"])]
@@ -151,7 +148,7 @@ def _hunt(
     fit = fit_bump(spectrum, resonance, n_parameters)
     name = channel_name((events.regions.sr.low, events.regions.sr.high), efficiency).replace("SR_", "bump_")
     workspace, q0 = _likelihood(spectrum, resonance, fit, name)
-    z = bump_toys(spectrum, resonance, fit, TOYS, resources.streams("bump").generator(f"toys/{name}"))
+    z = bump_toys(spectrum, resonance, fit, TOYS, compute.streams.generator(f"bump/toys/{name}"))
     n_extreme = int((z >= fit.z).sum())
     row = {
         "background_efficiency": efficiency,
@@ -218,7 +215,7 @@ def _groups(
     rows: list[dict[str, Any]], spectra: list[BinnedSpectrum], fits: list[BumpFit], resonance: Resonance
 ) -> dict[str, Any]:
     return {
-        "tests": columns_of(rows),
+        "tests": as_columns(rows),
         "resonance": {"mass": resonance.mass, "width": resonance.width},
         "bins": {
             "low": spectra[0].low,

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from rich import box
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import read_artifact
+from anomaly_cli.cli.output import say
+from anomaly_cli.cli.output import show as show  # noqa: PLC0414  where commands look for it
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.summary import summarise_run
+from anomaly_cli.report.table import Column, Message, Priority, Table
 from anomaly_cli.stages.frame import Outcome, Resources, State, append_log, save_config
 
 Maker = Callable[[RunDirectory, Config, Resources, bool], Outcome]
@@ -31,23 +29,18 @@ ACTIONS = {
 }
 
 
-def show(renderable: RenderableType) -> None:
-    """Print on standard output; the terminal breaks lines of text, so that paths and commands stay whole."""
-    Console().print(renderable, soft_wrap=isinstance(renderable, Text))
-
-
 def print_plan(directory: Path, config: Config) -> None:
     """Print what a run would do."""
     from anomaly_cli.stages.run import plan_run
 
     run = RunDirectory(directory)
-    table = Table(title=f"Plan for {directory}", box=box.SIMPLE_HEAD, title_justify="left")
-    for header in ("stage", "output", "action", "reason"):
-        table.add_column(header, overflow="fold")
-    for item in plan_run(run, config):
-        output = run.artifact(item.stage.kind).name
-        table.add_row(item.stage.name, output, ACTIONS[item.state], item.reason)
-    show(table)
+    headers = {"stage": Priority.KEY, "output": Priority.LOW, "action": Priority.HIGH, "reason": Priority.NORMAL}
+    columns = tuple(Column(name, name, priority=priority, holds=str) for name, priority in headers.items())
+    rows = tuple(
+        (item.stage.name, run.artifact(item.stage.kind).name, ACTIONS[item.state], item.reason)
+        for item in plan_run(run, config)
+    )
+    show(Table("plan", f"Plan for {directory}", columns, rows))
 
 
 def run_and_summarise(
@@ -69,7 +62,7 @@ def run_and_summarise(
             outcomes = run_chain(run, config, resources, overwrite, unblind)
     kept = [outcome.stage for outcome in outcomes if not outcome.was_made]
     if kept:
-        show(Text(f"Up to date, not run again: {', '.join(kept)}."))
+        say(f"Up to date, not run again: {', '.join(kept)}.")
     print_summary(directory)
 
 
@@ -90,14 +83,13 @@ def print_summary(directory: Path) -> None:
     show(summarise_run(run))
     files = ", ".join(sorted(p.name for p in directory.iterdir() if not p.name.startswith(".") and p.is_file()))
     workspaces = f", {run.workspaces.name}/ (HistFactory JSON)" if run.workspaces.exists() else ""
-    show(Text(f"Files in {directory}/: {files}{workspaces}"))
+    show(Message(f"Files in {directory}/: {files}{workspaces}"))
     show_next(_next_steps(run))
 
 
 def show_next(steps: list[tuple[str, str]]) -> None:
     """Print commands and what they do, each on a line that a shell takes as it is."""
-    lines = ["Next:", *(f"  {command}  # {what}" for command, what in steps)]
-    show(Text("\n".join(lines)))
+    show(Message("Next:", details=tuple(f"{command}  # {what}" for command, what in steps)))
 
 
 def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
@@ -139,7 +131,7 @@ def run_stages(directory: Path, config: Config, makers: list[Maker], overwrite: 
     finally:
         append_log(run, outcomes)
     for outcome in outcomes:
-        show(Text(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}"))
+        say(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}")
     return run
 
 
@@ -147,7 +139,7 @@ def run_morph(directory: Path, config: MorphConfig, from_model: Path | None, ove
     """Move one data set into another and print how well it went."""
     from anomaly_cli.artifacts.morph_schema import MORPH
     from anomaly_cli.artifacts.store import read_artifact, write_files
-    from anomaly_cli.report.morph import morph_tables
+    from anomaly_cli.report.results.registry import report_on
     from anomaly_cli.stages.morph import artifact_path, config_for_model, load_data, make_morph, make_morph_model
 
     run = RunDirectory(directory)
@@ -166,11 +158,11 @@ def run_morph(directory: Path, config: MorphConfig, from_model: Path | None, ove
     finally:
         append_log(run, outcomes)
     for outcome in outcomes:
-        show(Text(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}"))
-    show(morph_tables(read_artifact(artifact_path(directory, MORPH), MORPH)))
-    show(Text(f"Next: anomaly morph plot --output {directory}"))
+        say(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}")
+    show(report_on(read_artifact(artifact_path(directory, MORPH), MORPH)))
+    say(f"Next: anomaly morph plot --output {directory}")
 
 
 def show_written(path: Path) -> None:
     """Say that a file was written."""
-    show(Text(f"{path}: written"))
+    say(f"{path}: written")

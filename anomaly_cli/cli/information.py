@@ -25,7 +25,7 @@ def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artif
     """
     from anomaly_cli.artifacts.layout import RunDirectory
     from anomaly_cli.artifacts.store import read_any
-    from anomaly_cli.cli.execution import show
+    from anomaly_cli.cli.output import show
     from anomaly_cli.core.errors import ArtifactError
     from anomaly_cli.report.inspection import explain_artifact
     from anomaly_cli.stages.blinding import hides_region
@@ -38,27 +38,25 @@ def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artif
 
 def methods() -> None:
     """List the template methods, and what each needs beside the side-bands."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from anomaly_cli.cli.execution import show
+    from anomaly_cli.cli.output import show
     from anomaly_cli.config import TemplateSettings
     from anomaly_cli.methods.base import Need
     from anomaly_cli.methods.registry import find_methods
+    from anomaly_cli.report.table import Column, Priority, Table
 
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        caption="Every method is given the side-bands. Events of the signal region are seen by those only that need its"
-        f" features, truth or a shared base flow. Without --method it is {TemplateSettings().method}.",
-        caption_justify="left",
-    )
-    table.add_column("method", no_wrap=True)
-    table.add_column("template")
+    rows = []
     for name, method in find_methods().items():
         needs = ", ".join(sorted(need.value for need in method.needs - {Need.SIDE_BANDS}))
-        table.add_row(name, Text(f"{method.summary}{f'; needs {needs}' if needs else ''} ({method.reference})"))
-    show(table)
+        words = f"{method.summary}{f'; needs {needs}' if needs else ''} ({method.reference})"
+        rows.append((name, words, method.summary, needs, method.reference))
+    headers = {"method": Priority.KEY, "template": Priority.KEY}
+    headers |= dict.fromkeys(("summary", "needs", "reference"), Priority.DATA)
+    columns = tuple(Column(header, header, priority=priority, holds=str) for header, priority in headers.items())
+    note = (
+        "Every method is given the side-bands. Events of the signal region are seen by those only that need its"
+        f" features, truth or a shared base flow. Without --method it is {TemplateSettings().method}."
+    )
+    show(Table("methods", "", columns, tuple(rows), (note,)))
 
 
 def config(

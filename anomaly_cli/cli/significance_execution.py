@@ -8,19 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rich.text import Text
-
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_split, read_template
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact, read_artifact
-from anomaly_cli.cli.execution import Maker, run_stages, show
+from anomaly_cli.cli.execution import Maker, run_stages
+from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.report import significance as report
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.exchange import export_run
+from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.stages.blinding import is_blinded, unblind
 from anomaly_cli.stages.bump import make_bump_hunt
 from anomaly_cli.stages.calibrate import (
@@ -64,7 +63,7 @@ def _look(directory: Path, look: bool, find_digest: Callable[[RunDirectory, Arti
     if look:
         unblind(run, split, find_digest(run, split))
     if split.groups["origin"]["has_truth"]:
-        show(Text("Pseudo-data with truth labels: not blinded."))
+        say("Pseudo-data with truth labels: not blinded.")
 
 
 def _count_digest(run: RunDirectory, split: Artifact, config: Config) -> str:
@@ -84,15 +83,14 @@ def _permutation_digest(run: RunDirectory, split: Artifact, config: Config) -> s
 def _show_counts(run: RunDirectory) -> None:
     significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
     found, _ = find_results(run, read_split(run), significance)
-    for part in report.significance_tables(significance, found.get(schema.CALIBRATION.name)):
-        show(part)
+    calibration = found.get(schema.CALIBRATION.name)
+    show([*report_on(significance), *(report_on(calibration) if calibration is not None else ())])
 
 
 def measure_closure(directory: Path, config: Config, overwrite: bool, quiet: bool) -> None:
     """Measure closure in validation windows, print it, and count again where that is allowed."""
     run = run_stages(directory, config, [make_validation], overwrite, quiet)
-    for table in report.validation_tables(read_artifact(run.artifact(schema.VALIDATION), schema.VALIDATION)):
-        show(table)
+    show(report_on(read_artifact(run.artifact(schema.VALIDATION), schema.VALIDATION)))
     _recount(run, config, quiet)
 
 
@@ -100,7 +98,7 @@ def measure_overdispersion(directory: Path, config: Config, overwrite: bool, qui
     """Permute labels, print the result, and count again where that is allowed."""
     _look(directory, look, lambda run, split: _permutation_digest(run, split, config))
     run = run_stages(directory, config, [make_permutation], overwrite, quiet)
-    show(report.permutation_table(read_artifact(run.artifact(schema.PERMUTATION), schema.PERMUTATION)))
+    show(report_on(read_artifact(run.artifact(schema.PERMUTATION), schema.PERMUTATION)))
     _recount(run, config, quiet)
 
 
@@ -117,16 +115,14 @@ def hunt(directory: Path, config: Config, overwrite: bool, quiet: bool, look: bo
     """Run the bump hunt and print it."""
     _look(directory, look, _hunt_digest)
     run = run_stages(directory, config, [make_bump_hunt], overwrite, quiet)
-    for part in report.bump_tables(read_artifact(run.artifact(schema.BUMP), schema.BUMP)):
-        show(part)
+    show(report_on(read_artifact(run.artifact(schema.BUMP), schema.BUMP)))
 
 
 def set_limits(directory: Path, config: Config, efficiencies: str | None, overwrite: bool, quiet: bool) -> None:
     """Set limits and print them."""
     given = _numbers("--signal-efficiencies", efficiencies, float) if efficiencies is not None else []
     run = run_stages(directory, config, [partial(make_limits, signal_efficiencies=given)], overwrite, quiet)
-    for table in report.limits_tables(read_artifact(run.artifact(schema.LIMITS), schema.LIMITS)):
-        show(table)
+    show(report_on(read_artifact(run.artifact(schema.LIMITS), schema.LIMITS)))
 
 
 def globalise(directories: Sequence[Path], output: Path | None, seed: int, overwrite: bool, quiet: bool) -> None:
@@ -134,8 +130,8 @@ def globalise(directories: Sequence[Path], output: Path | None, seed: int, overw
     target = output or RunDirectory(directories[0]).artifact(schema.GLOBAL)
     with show_progress(quiet) as progress:
         outcome = make_global(directories, seed, Resources(seed, 1, 1, progress), overwrite, target)
-    show(Text(f"{target}: {'written' if outcome.was_made else 'up to date, not made again'}"))
-    show(report.global_table(read_artifact(target, schema.GLOBAL)))
+    say(f"{target}: {'written' if outcome.was_made else 'up to date, not made again'}")
+    show(report_on(read_artifact(target, schema.GLOBAL)))
 
 
 def run_calibration(
@@ -147,9 +143,7 @@ def run_calibration(
         _single(directory, used, "calibration", calibration_jobs(n_experiments), index, quiet)
         return
     _study(directory, used, partial(make_calibration, n_experiments=n_experiments), overwrite, quiet)
-    artifact = read_artifact(RunDirectory(directory).artifact(schema.CALIBRATION), schema.CALIBRATION)
-    for table in report.calibration_tables(artifact):
-        show(table)
+    show(report_on(read_artifact(RunDirectory(directory).artifact(schema.CALIBRATION), schema.CALIBRATION)))
 
 
 def run_injection_study(
@@ -169,7 +163,7 @@ def run_injection_study(
         return
     make = partial(make_injection_study, injected=injected, n_experiments=n_experiments)
     _study(directory, used, make, overwrite, quiet)
-    show(report.injection_table(read_artifact(RunDirectory(directory).artifact(schema.INJECTION), schema.INJECTION)))
+    show(report_on(read_artifact(RunDirectory(directory).artifact(schema.INJECTION), schema.INJECTION)))
 
 
 def _study(directory: Path, config: Config, make: Maker | Callable[..., Any], overwrite: bool, quiet: bool) -> None:
@@ -178,14 +172,14 @@ def _study(directory: Path, config: Config, make: Maker | Callable[..., Any], ov
     with show_progress(quiet) as progress:
         outcome = make(run, config, Resources(config.seed, config.threads, config.n_processes, progress), overwrite)
     append_log(run, [outcome])
-    show(Text(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}"))
+    say(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}")
 
 
 def _single(directory: Path, config: Config, folder: str, jobs: Sequence[Job], index: int, quiet: bool) -> None:
     with show_progress(quiet) as progress:
         resources = Resources(config.seed, config.threads, config.n_processes, progress)
         run_single_job(RunDirectory(directory), config, resources, folder, jobs, index)
-    show(Text(f"{directory / folder}: job {index} of {len(jobs)} is done"))
+    say(f"{directory / folder}: job {index} of {len(jobs)} is done")
 
 
 def _fast(config: Config) -> Config:
@@ -206,4 +200,4 @@ def _numbers(option: str, text: str, kind: type[Number]) -> list[Number]:
 def export_results(directory: Path, output: Path | None, overwrite: bool) -> None:
     """Write the exports and say what they are."""
     for path in export_run(RunDirectory(directory), output, overwrite):
-        show(Text(str(path)))
+        say(str(path))

@@ -97,18 +97,17 @@ def base(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, given)
-    from rich.text import Text
-
     from anomaly_cli.artifacts import schema
     from anomaly_cli.artifacts.store import read_artifact
-    from anomaly_cli.cli.execution import run_stages, show, show_next
+    from anomaly_cli.cli.execution import run_stages, show_next
+    from anomaly_cli.cli.output import say
     from anomaly_cli.stages.base import make_base
     from anomaly_cli.stages.inputs import base_file
 
     run = run_stages(run_directory, resolved, [make_base], overwrite, quiet)
     made = base_file(run, resolved)
     counts = read_artifact(made, schema.BASE_FLOW).groups["counts"]
-    show(Text(f"Events of all masses: {counts['n_seen']} seen, {counts['n_left_out']} left out."))
+    say(f"Events of all masses: {counts['n_seen']} seen, {counts['n_left_out']} left out.")
     command = f"anomaly run --signal-region WINDOW --method curtains_f4f_efficient --base {made}"
     show_next([(command, "every signal region, with the --data and --seed of this run")])
 
@@ -149,12 +148,12 @@ def template(
     from anomaly_cli.artifacts import schema
     from anomaly_cli.artifacts.store import read_artifact
     from anomaly_cli.cli.execution import run_stages, show
-    from anomaly_cli.report.summary import training_table
+    from anomaly_cli.report.results.registry import report_on
     from anomaly_cli.stages.template import make_model, make_template
 
     if from_model is None:
         run = run_stages(run_directory, resolved, [make_model, make_template], overwrite, quiet)
-        show(training_table(read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)))
+        show(report_on(read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)))
     else:
         run_stages(run_directory, resolved, [partial(make_template, from_model=from_model)], overwrite, quiet)
 
@@ -206,14 +205,14 @@ def closure(
     from anomaly_cli.artifacts import schema
     from anomaly_cli.artifacts.store import read_artifact
     from anomaly_cli.cli.execution import run_stages, show
-    from anomaly_cli.report.summary import closure_table, distance_tables
+    from anomaly_cli.report.results.closure import distance_tables
+    from anomaly_cli.report.results.registry import report_on
     from anomaly_cli.stages.blinding import hides_region
     from anomaly_cli.stages.closure import make_closure
 
     run = run_stages(run_directory, resolved, [make_closure], overwrite, quiet)
     artifact = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
-    show(closure_table(artifact))
-    show(distance_tables(artifact, hides_region(run, artifact)))
+    show([*report_on(artifact), *distance_tables(artifact, hides_region(run, artifact))])
 
 
 def evaluate(
@@ -235,8 +234,8 @@ def evaluate(
     from anomaly_cli.artifacts import schema
     from anomaly_cli.artifacts.store import read_artifact
     from anomaly_cli.cli.execution import run_stages, show
-    from anomaly_cli.report.summary import evaluation_table
+    from anomaly_cli.report.results.registry import report_on
     from anomaly_cli.stages.evaluate import make_evaluation
 
     run = run_stages(run_directory, resolved, [make_evaluation], overwrite, quiet)
-    show(evaluation_table(read_artifact(run.artifact(schema.EVALUATION), schema.EVALUATION)))
+    show(report_on(read_artifact(run.artifact(schema.EVALUATION), schema.EVALUATION)))

@@ -5,7 +5,6 @@ Every table and every export says it with these words.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,15 +49,6 @@ def contents_of(artifact: Artifact) -> str:
         named = {"closure": CLOSURE, "overdispersion": KFOLD}
         return describe([name for key, name in named.items() if not settings.get(key, False)])
     return describe(missing_uncertainties(artifact.groups["tests"]))
-
-
-def factor_text(row: Mapping[str, Any]) -> str:
-    """Return the k-fold factor of a cut with its error; (few) where it comes from too few permutations."""
-    if math.isnan(row["overdispersion"]):
-        return NOT_MEASURED
-    measured = f"{row['overdispersion_measured']:.2f} +- {row['overdispersion_error']:.2f}"
-    used = f"1 ({measured})" if row["overdispersion_measured"] < 1.0 else measured
-    return used + (" (few)" if row["n_permutations"] < FEWEST_PERMUTATIONS else "")
 
 
 def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> tuple[dict[str, Artifact], list[Kind]]:

@@ -26,8 +26,9 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.artifacts.unblinding import append_record
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
-from anomaly_cli.report.contents import factor_text
-from anomaly_cli.report.significance import show_p, show_z
+from anomaly_cli.report.cells import shown
+from anomaly_cli.report.notation import PROBABILITY, fixed
+from anomaly_cli.report.results.significance import factor_cell, probability_cell, significance_cell
 from anomaly_cli.stages.limits import experiments_of
 
 
@@ -99,7 +100,7 @@ def test_what_was_measured_in_another_run_of_these_settings_is_shown(measured, c
     output = run_ok("summary", "--run", copied)
     for text in ("all uncertainties included", "Label permutation: 5", "Validation windows"):
         assert text in output
-    assert output.count(f"From {measured}, a run with the same settings") == 2
+    assert " ".join(output.split()).count(f"From {measured}, a run with the same settings") == 2
     assert "--measure" not in output.split("Next:")[1]
 
 
@@ -382,18 +383,23 @@ def test_a_factor_is_shown_with_its_error_and_from_how_few_permutations(complete
     tests = read_any(complete / "significance.h5").groups["tests"]
     output = " ".join(run_ok("summary", "--run", complete).split())
     for value, error in zip(tests["overdispersion_measured"], tests["overdispersion_error"], strict=True):
-        shown = f"{value:.2f} +- {error:.2f}"
-        assert (f"1 ({shown}) (few)" if value < 1.0 else f"{shown} (few)") in output
+        number = f"{value:.2f} +- {error:.2f}"
+        assert (f"{number} (as 1, few)" if value < 1.0 else f"{number} (few)") in output
     row = {"overdispersion": 1.0, "overdispersion_measured": 0.9, "overdispersion_error": 0.2, "n_permutations": 20}
-    assert factor_text(row) == "1 (0.90 +- 0.20)"
-    assert factor_text({**row, "overdispersion": 1.3, "overdispersion_measured": 1.3}) == "1.30 +- 0.20"
-    assert factor_text({**row, "overdispersion": np.nan}) == "not measured"
+
+    def factor(**other):
+        return shown(factor_cell({**row, **other}), fixed(2))
+
+    assert factor() == "0.90 +- 0.20 (as 1)"
+    assert factor(overdispersion=1.3, overdispersion_measured=1.3) == "1.30 +- 0.20"
+    assert factor(overdispersion=np.nan) == "not measured"
 
 
 def test_what_no_float_holds_is_shown_as_a_bound():
-    assert show_z(float(norm.isf(np.finfo(float).tiny))) == "> 37.5"
-    assert (show_z(37.4), show_z(41.0), show_z(-1.0)) == ("37.40", "41.00", "-1.00")
-    assert (show_p(0.0), show_p(0.012)) == ("< 2.2e-308", "0.012")
+    tiny = float(norm.isf(np.finfo(float).tiny))
+    shown_z = [shown(significance_cell(z), fixed(2)) for z in (tiny, 37.4, 41.0, -1.0)]
+    assert shown_z == ["> 37.5", "37.40", "41.00", "-1.00"]
+    assert [shown(probability_cell(p), PROBABILITY) for p in (0.0, 0.012)] == ["< 2.2e-308", "0.012"]
 
 
 @pytest.mark.parametrize("place", ["file", "below"])

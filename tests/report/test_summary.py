@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anomaly_cli.report.summary import _with_error
+from anomaly_cli.report.notation import COMPACT
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ from anomaly_cli.report.summary import _with_error
         (0.00001, 3e-18, "0.000010(0)"),
         (0.5, 0.0, "0.5"),
         (0.5, float("inf"), "0.5"),
-        (float("nan"), float("nan"), "too few"),
+        (float("nan"), float("nan"), "NaN"),
     ],
 )
 def test_errors_have_two_digits_in_units_of_the_last(value, error, written):
-    assert _with_error(value, error) == written
+    assert COMPACT.with_error(value, error) == written

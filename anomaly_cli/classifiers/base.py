@@ -127,6 +127,10 @@ class Classifier(ABC):
 
 
 CLASSIFIERS: Family[Classifier] = Family(
-    Classifier, "classifier", "anomaly_cli.classifiers", "anomaly.classifiers", "anomaly classifiers"
+    Classifier,  # type: ignore[type-abstract]
+    "classifier",
+    "anomaly_cli.classifiers",
+    "anomaly.classifiers",
+    "anomaly classifiers",
 )
 """The family of the families."""

@@ -16,7 +16,9 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.cli.execution import show_next
 from anomaly_cli.cli.output import say, show
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.core.streams import Streams
 from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.report.status import status_report
 from anomaly_cli.report.tables import plural
@@ -182,15 +184,14 @@ def run_one(
 def _make(scan: ScanDirectory, manifest: Manifest, job: Job, processes: int | None, quiet: bool) -> list[bool]:
     from anomaly_cli.cli.progress import show_progress
     from anomaly_cli.scans.jobs import run_job  # imports torch
-    from anomaly_cli.stages.frame import Resources
 
     config = manifest.config(job.points[0] if isinstance(job, Chunk) else job)
     if not quiet:  # logs hold several tries
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         typer.echo(f"{now} {platform.node()}, process {os.getpid()}", err=True)
     with show_progress(quiet) as progress:
-        resources = Resources(config.seed, config.threads, processes or config.n_processes, progress)
-        return run_job(scan, manifest, job, resources)
+        compute = Compute(Streams(config.seed), processes=processes or config.n_processes, progress=progress)
+        return run_job(scan, manifest, job, compute)
 
 
 def collect_and_show(directory: Path) -> None:

@@ -146,6 +146,10 @@ class TemplateMethod(ABC):
 
 
 METHODS: Family[TemplateMethod] = Family(
-    TemplateMethod, "template method", "anomaly_cli.methods", "anomaly.methods", "anomaly methods"
+    TemplateMethod,  # type: ignore[type-abstract]
+    "template method",
+    "anomaly_cli.methods",
+    "anomaly.methods",
+    "anomaly methods",
 )
 """The family of template methods."""

@@ -13,7 +13,7 @@ import numpy as np
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
 
 CLOSURE, KFOLD = "closure uncertainty", "k-fold over-dispersion"
@@ -64,7 +64,7 @@ def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> 
         place = run.measurements if kind in OF_SETTINGS and not run.artifact(kind).exists() else run
         if not place.artifact(kind).exists():
             continue
-        result = read_artifact(place.artifact(kind), kind)
+        result = place.read_file(place.artifact(kind), kind)
         if _belongs(result, significance):
             if place is run and result.provenance.inputs.get(INPUT, NOT_NEEDED) != NOT_NEEDED:
                 require_record(run, split, result)

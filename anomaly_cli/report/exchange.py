@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions, read_split
+from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Artifact, read_artifact, write_files
+from anomaly_cli.artifacts.store import Artifact, write_files
 from anomaly_cli.artifacts.unblinding import require_record
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.cells import AnyCell, Missing, plain
@@ -89,8 +89,7 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
         raise ArtifactError(f"{target}: is no directory; name another with --output")
     if target.exists() and any(target.iterdir()) and not overwrite:
         raise ArtifactError(f"{target}: holds files already; pass --overwrite or name another directory with --output")
-    split = read_split(run)
-    significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
+    split, significance = run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE)
     require_record(run, split, significance)
     results, others = find_results(run, split, significance)
     for kind in others:

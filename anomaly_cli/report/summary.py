@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions, read_split, read_truth
+from anomaly_cli.artifacts.contents import read_regions, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import require_record
-from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.cells import HIDDEN, AnyCell
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.notation import COUNT, fixed
@@ -32,27 +30,24 @@ from anomaly_cli.report.table import (
 )
 from anomaly_cli.report.tables import rows_of, window_field, window_of
 
+CWOLA = "cwola"
+"""The score that needs no mention."""
 REGION_NAMES = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
 
 
 def summarise_run(run: RunDirectory) -> Report:
     """Return the tables of a finished run; without counts where the signal region is blinded."""
-    split = read_split(run)
-    template = read_artifact(run.artifact(schema.TEMPLATE), schema.TEMPLATE)
-    closure = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
-    scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES)
-    links = [(template, split), (scores, template), (closure, template)]
-    is_blinded = not run.artifact(schema.SIGNIFICANCE).exists()
-    report: list[Part] = [*_title(split, template), region_table(run, split, is_blinded)]
+    split, template, closure = (run.read(kind) for kind in (schema.SPLIT, schema.TEMPLATE, schema.CLOSURE))
+    scores = run.read(schema.SCORES)
+    is_blinded = not run.has(schema.SIGNIFICANCE)
+    report: list[Part] = [*_title(split, template, scores), region_table(run, is_blinded)]
     if is_blinded:
         counting = f"'anomaly significance --unblind --run {run.path}' counts, and that is recorded."
         report.append(Message(f"The signal region is blinded: {counting}", Level.HEADLINE))
     else:
-        significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
-        links.append((significance, scores))
+        significance = run.read(schema.SIGNIFICANCE)
         require_record(run, split, significance)
         report += [*report_on(significance), *_further(run, split, significance)]
-    _check_chain(links)
     return [*report, *report_on(closure)]
 
 
@@ -70,21 +65,17 @@ def _further(run: RunDirectory, split: Artifact, significance: Artifact) -> list
     return report
 
 
-def _check_chain(links: Iterable[tuple[Artifact, Artifact]]) -> None:
-    for made_from, source in links:
-        if made_from.provenance.inputs[source.kind.name] != source.digest:
-            raise ArtifactError(
-                f"{made_from.path}: was made from another {source.path.name} than lies beside it; bring the run up to"
-                f" date with 'anomaly run --run {made_from.path.parent} --overwrite'"
-            )
-
-
-def _title(split: Artifact, template: Artifact) -> list[Message]:
-    regions = read_regions(split)
-    method, seed = template.provenance.settings["method"], template.provenance.seed
+def _title(split: Artifact, template: Artifact, scores: Artifact) -> list[Message]:
+    regions, seed = read_regions(split), template.provenance.seed
+    method = template.provenance.settings["model"]["method"]["name"]
+    ranking = scores.provenance.settings
     is_true = "truth" in template.provenance.inputs
     name = f"{method} (truth)" if is_true else method
     title = [Message(f"Signal region {regions.sr.text} TeV, template {name}, seed {seed}", Level.HEADLINE)]
+    others = {"score": ranking["score"]["name"], "classifier": ranking["classifier"]["name"]}
+    named = [f"{what} {chosen}" for what, chosen in others.items() if chosen not in (CWOLA, "trees", method)]
+    if named:
+        title.append(Message(f"Events are ranked by {', '.join(named)}."))
     if is_true:
         title.append(Message("The template is true background: a benchmark, which no analysis has."))
     if split.groups["origin"]["has_truth"]:
@@ -109,9 +100,10 @@ class _Region:
         return self.n_signal / math.sqrt(n_background) if n_background else math.inf
 
 
-def region_table(run: RunDirectory, split: Artifact, is_blinded: bool = False) -> Table:
+def region_table(run: RunDirectory, is_blinded: bool = False) -> Table:
     """Return events per region and, where truth is known, the naive significance of the injected signal."""
-    truth = read_truth(run, split)
+    split, found = run.read(schema.SPLIT), read_truth(run)
+    truth = None if found is None else found[0]
     regions = []
     for name, window in read_regions(split).named().items():
         events = split.groups[name]["event_id"]

@@ -118,5 +118,11 @@ class FittedEnsembles(FittedScore):
         return FittedEnsembles(Ensembles.from_arrays(ranking.classifier, arrays))
 
 
-SCORES: Family[Score] = Family(Score, "score", "anomaly_cli.scores", "anomaly.scores", "anomaly scores")
+SCORES: Family[Score] = Family(
+    Score,  # type: ignore[type-abstract]
+    "score",
+    "anomaly_cli.scores",
+    "anomaly.scores",
+    "anomaly scores",
+)
 """The family of scores."""

@@ -84,7 +84,9 @@ def run_single_job(analysis: Analysis, folder: str, jobs: Sequence[Job], index: 
     return run_jobs(laboratory, [jobs[index]], analysis.compute, f"{folder}: job {index}")
 
 
-def _stage(kind: Kind, laboratory: Laboratory, settings: Mapping[str, Any], make: Callable[[Analysis], Made]) -> Stage[Analysis]:
+def _stage(
+    kind: Kind, laboratory: Laboratory, settings: Mapping[str, Any], make: Callable[[Analysis], Made]
+) -> Stage[Analysis]:
     """Return the stage of a list of pseudo-experiments."""
 
     def described(analysis: Analysis) -> dict[str, Any]:

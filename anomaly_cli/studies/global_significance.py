@@ -24,7 +24,7 @@ from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.windows import Window
 from anomaly_cli.stages.blinding import require_unblinded
-from anomaly_cli.stages.frame import Made, Stage
+from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.significance import read_significance
 
 EVENT_SETTINGS = ("inject", "reserve")

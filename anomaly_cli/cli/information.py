@@ -83,7 +83,7 @@ def _family(what: str, does: str, found: Mapping[str, Any], note: str) -> Table:
 
     rows = []
     for name, member in found.items():
-        needed = getattr(member, "needs", frozenset()) - {Need.SIDE_BANDS}
+        needed: frozenset[Need] = getattr(member, "needs", frozenset()) - {Need.SIDE_BANDS}
         if what == "score":
             needed = needed - {Need.SR_FEATURES}
         needs = ", ".join(sorted(need.value for need in needed))

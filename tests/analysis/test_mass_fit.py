@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from anomaly_cli.stages.counting import build_cuts
 from iminuit import Minuit
 from scipy.stats import kstest
 from toys import REGIONS
@@ -14,7 +15,6 @@ from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.config import SignificanceSettings
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.windows import Window
-from anomaly_cli.stages.counting import build_cuts
 
 
 def dijet_masses(n: int, seed: int) -> np.ndarray:

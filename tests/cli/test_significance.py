@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from anomaly_cli.stages.limits import experiments_of
 from click.testing import CliRunner
 from conftest import FAST, invoke
 from pyhf.cli import cli as pyhf_cli
@@ -29,7 +30,6 @@ from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.report.cells import shown
 from anomaly_cli.report.notation import PROBABILITY, fixed
 from anomaly_cli.report.results.significance import factor_cell, probability_cell, significance_cell
-from anomaly_cli.stages.limits import experiments_of
 
 
 def run_ok(*arguments):
@@ -141,7 +141,7 @@ def test_measurements_serve_other_runs_of_the_same_settings_only(measured, finis
     other = Path(shutil.copytree(finished, tmp_path / "other"))
     run_ok("significance", "--run", other, "--measurements", measured, "--overwrite")
     assert (read_any(other / "significance.h5").groups["tests"]["closure_uncertainty"] > 0.0).all()
-    run_ok("classify", "--run", other, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    run_ok("classify", "--run", other, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     refused = invoke("significance", "--run", other, "--overwrite")
     assert refused.exit_code == 2
     assert "holds no validation.h5 or permutation.h5 of these settings" in refused.output.replace("\n", " ")
@@ -471,7 +471,7 @@ def test_a_calibration_of_other_settings_is_not_quoted_and_leaves_the_records_of
     run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", "--index", "0", "--processes", "1")
     (record,) = (fresh / "calibration").glob("*/*.json")
     before = record.read_bytes()
-    fast = ("--fast", "--set", "classifier.leaves=7", "--processes", "1")
+    fast = ("--fast", "--set", "classifiers.trees.leaves=7", "--processes", "1")
     run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", *fast)
     assert "background-only" not in run_ok("summary", "--run", fresh)
     assert record.read_bytes() == before
@@ -565,7 +565,7 @@ def test_no_command_tells_the_number_of_blinded_events(observed, tmp_path):
     for name in ("split", "template", "scores"):
         assert str(len(split.groups["sr"]["mjj"])) in run_ok("inspect", run / f"{name}.h5") or name == "template"
         assert "is blinded" not in run_ok("inspect", run / f"{name}.h5")
-    run_ok("classify", "--run", run, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    run_ok("classify", "--run", run, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     assert "is blinded" in run_ok("inspect", run / "scores.h5")
     assert "is blinded" not in run_ok("inspect", run / "split.h5")
 
@@ -579,7 +579,7 @@ def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):
     assert {"user", "host", "time", "split", "settings_digest"} <= set(record)
     run_ok("significance", "--run", run)  # needs no second permission
     assert len(json.loads((run / "unblinding.json").read_text())) == 1
-    run_ok("classify", "--run", run, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    run_ok("classify", "--run", run, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     assert invoke("significance", "--run", run, "--overwrite").exit_code == 2
     run_ok("significance", "--run", run, "--overwrite", "--unblind")
     records = json.loads((run / "unblinding.json").read_text())

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from anomaly_cli.analysis.modelling import Measured
-from anomaly_cli.config import load_config
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.core.windows import Regions, Window
-from anomaly_cli.stages.experiments import Laboratory, divide_records, evaluate
-from anomaly_cli.stages.smooth_model import SmoothModel
+from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.studies.experiments import Laboratory, divide_records, evaluate
+from anomaly_cli.studies.smooth_model import SmoothModel
 
 NO_EVENTS = make_events(np.zeros(0), np.zeros((0, 1)), ("mj1",), np.zeros(0, dtype=np.int64))
 
@@ -19,7 +19,7 @@ NO_EVENTS = make_events(np.zeros(0), np.zeros((0, 1)), ("mj1",), np.zeros(0, dty
 def laboratory(tmp_path, measured=None):
     model = SmoothModel.__new__(SmoothModel)  # nothing is drawn here
     regions = Regions(Window(3300.0, 3700.0), Window(3000.0, 3300.0), Window(3700.0, 4600.0))
-    return Laboratory(model, NO_EVENTS, regions, load_config([], [], {}), measured or {}, tmp_path, "key", {})
+    return Laboratory(model, NO_EVENTS, regions, SearchSettings(), measured or {}, tmp_path, "key", {})
 
 
 def record(index, loose=2200, tight=25):

@@ -11,7 +11,7 @@ from scipy.stats import kstest
 from toys import REGIONS, toy_events
 
 from anomaly_cli.nets import training
-from anomaly_cli.nets.flows import PairTransport
+from anomaly_cli.nets.flows import PairTransport, make_spline_flow
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings, fit_mass_scaling
 
 SETTINGS = ScalingSettings(max_order=3, bin_events=1000, bound=4.5)

@@ -267,6 +267,21 @@ def test_html_is_closed_and_shows_names_as_they_are():
     )
 
 
+@settings(deadline=None)
+@given(st.text())
+def test_any_text_is_shown_as_it_is_in_html_and_obeyed_nowhere_in_latex(text):
+    table = Table("t", "", (Column("x", "x", holds=str),), ((f"<{text}>",),))
+    reader = _Reader()
+    reader.feed(html.render_table(table))
+    assert f"<{visible(text)}>" in "".join(reader.texts)
+    escaped = latex.escape(text)
+    for name in ("textbackslash", "textasciitilde", "textasciicircum"):
+        escaped = escaped.replace(f"\\{name}{{}}", "")
+    for written in ("-{}", "{[}", "{]}", "{*}", "$<$", "$>$", "$|$", *(f"\\{char}" for char in "&%$#_{}")):
+        escaped = escaped.replace(written, "")
+    assert not set(escaped) & set('&%$#_{}~^\\<>|"')
+
+
 def test_rows_of_a_group_stand_below_its_name():
     columns = (Column("search", "search", holds=str), Column("x", "x", priority=Priority.KEY))
     table = Table("t", "", columns, (("one", 1.0), ("two", 2.0), ("one", Above(3.0))), group_by="search")

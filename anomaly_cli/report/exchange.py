@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.cells import AnyCell, Missing, plain
 from anomaly_cli.report.contents import contents_of, find_results
 from anomaly_cli.report.hs3 import to_hs3
-from anomaly_cli.report.notation import Format
+from anomaly_cli.report.notation import COUNT, Format
 from anomaly_cli.report.render import csv, latex
 from anomaly_cli.report.table import Column, Priority, Table
 from anomaly_cli.report.tables import rows_of
@@ -63,12 +63,9 @@ class _Export:
 
     def table(self, name: str) -> Table:
         """Return it as a table, whose columns have the names that they have in artifacts."""
-        names = list(self.rows[0])
-        shown = (
-            Column(name, name, format=Format(".4g"), holds=_holds(row[name] for row in self.rows)) for name in names
-        )
+        shown = [_column(column, [plain(row[column]) for row in self.rows]) for column in self.rows[0]]
         contents = Column("contents", "contents", priority=Priority.DATA, holds=str)
-        cells = tuple((*(_cell(row[name]) for name in names), self.contents) for row in self.rows)
+        cells = tuple((*(_cell(row[column.name]) for column in shown), self.contents) for row in self.rows)
         return Table(name, "", (*shown, contents), cells, (self.contents,))
 
 
@@ -180,9 +177,10 @@ def _cell(value: Any) -> AnyCell:
     return Missing(NO_NUMBER) if number == NO_NUMBER else number
 
 
-def _holds(values: Iterable[Any]) -> type:
-    """Return what a column holds."""
-    return str if any(isinstance(plain(value), str) for value in values) else float
+def _column(name: str, values: Sequence[Any]) -> Column:
+    """Return the column of what is of one type, and of numbers of which some are not finite."""
+    holds = type(values[0]) if isinstance(values[0], str | int) else float
+    return Column(name, name, format=Format(".4g") if holds is float else COUNT, holds=holds)
 
 
 def _hepdata_table(export: _Export) -> dict[str, Any]:

@@ -74,8 +74,8 @@ def _array_table(name: str, title: str, group: Group, columns: Mapping[str, np.n
             Column("shape", "shape", priority=Priority.LOW, holds=str),
             lambda array: "x".join(map(str, array.values.shape)) or "1",
         ),
-        (Column("unit", "unit", holds=str), lambda array: array.unit),
-        (Column("meaning", "meaning", priority=Priority.HIGH, holds=str), lambda array: array.meaning),
+        (Column("unit", "unit", priority=Priority.LOW, holds=str), lambda array: array.unit),
+        (Column("meaning", "meaning", holds=str), lambda array: array.meaning),
         (Column("values", "values", priority=Priority.HIGH, holds=str), lambda array: _values(array.values)),
     )
     return build(f"group_{name}", title, [made(column, cell) for column, cell in texts], arrays)

@@ -29,8 +29,8 @@ def status_report(counts: Mapping[str, Mapping[str, int]], noted: Sequence[tuple
     for sort, states in counts.items():
         summary = ", ".join(f"{number} {state}" for state, number in states.items())
         report.append(Message(f"{plural(sum(states.values()), sort)}: {summary}"))
-    for what, state, *more in noted[:MOST_JOBS]:
-        report.append(Message(f"{state}: {what}", details=tuple(filter(None, more))))
+    for what, state, reason, log in noted[:MOST_JOBS]:
+        report.append(Message(": ".join(filter(None, [state, what, reason])), details=(log,) if log else ()))
     if len(noted) > MOST_JOBS:
         report.append(Message(f"... and {len(noted) - MOST_JOBS} more"))
     texts = [Column(name, name, "", meaning, priority=Priority.DATA, holds=str) for name, meaning in NOTED.items()]

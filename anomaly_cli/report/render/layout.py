@@ -58,6 +58,11 @@ class ShownColumn:
             return max(heading, self.widest_cell)
         return max(heading, min(self.widest_cell, NARROWEST_TEXT), _longest_word(self.cells))
 
+    def needed(self, width: int) -> int:
+        """Return the width that it takes where it is folded at `width`."""
+        folded = [fold(self.heading, width), *(fold(cell, width) if self.is_text else [cell] for cell in self.cells)]
+        return max(cell_len(line) for lines in folded for line in lines)
+
 
 def _longest_word(texts: Iterable[str]) -> int:
     return max((cell_len(word) for text in texts for word in split_words(text)), default=0)
@@ -106,16 +111,18 @@ def lay_out(columns: Sequence[ShownColumn], width: int) -> Layout:
             return Layout(tuple(range(len(columns))))
         kept.remove(min(optional, key=lambda index: (columns[index].priority, -index)))
     chosen = [columns[index] for index in kept]
-    gap = next((gap for gap in GAPS if _total([column.natural for column in chosen], gap) <= width), GAPS[-1])
-    return Layout(tuple(kept), tuple(_widths(chosen, width, gap)), gap)
+    narrowed = zip(chosen, _widths(chosen, width), strict=True)
+    widths = tuple(column.needed(size) for column, size in narrowed)
+    return Layout(tuple(kept), widths, next((gap for gap in GAPS if _total(widths, gap) <= width), GAPS[-1]))
 
 
 def _total(widths: Sequence[int], gap: int) -> int:
     return INDENT + sum(widths) + gap * max(len(widths) - 1, 0)
 
 
-def _widths(columns: Sequence[ShownColumn], width: int, gap: int) -> list[int]:
+def _widths(columns: Sequence[ShownColumn], width: int) -> list[int]:
     """Return widths that fit: headings are folded before text is, and the widest first."""
+    gap = GAPS[0] if _total([column.natural for column in columns], GAPS[0]) <= width else GAPS[-1]
     widths = [column.natural for column in columns]
     least = [column.least for column in columns]
     floors = [max(low, column.widest_cell) for low, column in zip(least, columns, strict=True)]

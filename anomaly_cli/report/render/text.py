@@ -21,6 +21,8 @@ from anomaly_cli.report.table import Level, Message, Report, Table, read_by_peop
 RULE = "─"
 WIDEST_SENTENCE = 120
 """Sentences are folded at this width on wider terminals."""
+EMPTY = "(none)"
+"""Stands where a table has no rows."""
 
 
 class Style(Enum):
@@ -86,6 +88,8 @@ def _table_lines(table: Table, width: int) -> Iterator[Line]:
         for number in range(start, start + len(rows)):
             yield from _row_lines(columns, number, layout, width)
         start += len(rows)
+    if not table.rows:
+        yield Line(f"{' ' * INDENT}{EMPTY}")
     notes = [*_left_out(table, columns, layout, width), *table.explanations]
     yield from _sentences(notes, Style.NOTE, width)
 

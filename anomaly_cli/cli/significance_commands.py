@@ -188,7 +188,7 @@ def global_significance(
     """
     from anomaly_cli.cli.significance_execution import globalise
 
-    globalise(run_directories, output, 1 if seed is None else seed, overwrite, quiet)
+    globalise(run_directories, output, seed, overwrite, quiet)
 
 
 def calibrate(

@@ -129,9 +129,12 @@ def set_limits(directory: Path, config: Config, efficiencies: str | None, overwr
         show(table)
 
 
-def globalise(directories: Sequence[Path], output: Path | None, seed: int, overwrite: bool, quiet: bool) -> None:
-    """Combine runs and print the global significance."""
+def globalise(
+    directories: Sequence[Path], output: Path | None, asked: int | None, overwrite: bool, quiet: bool
+) -> None:
+    """Combine runs and print the global significance; without a seed of its own it has that of the runs."""
     target = output or RunDirectory(directories[0]).artifact(schema.GLOBAL)
+    seed = read_split(RunDirectory(directories[0])).provenance.seed if asked is None else asked
     with show_progress(quiet) as progress:
         outcome = make_global(directories, seed, Resources(seed, 1, 1, progress), overwrite, target)
     show(Text(f"{target}: {'written' if outcome.was_made else 'up to date, not made again'}"))

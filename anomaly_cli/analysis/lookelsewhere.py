@@ -22,8 +22,11 @@ from scipy.special import ndtri_exp
 from scipy.stats import norm
 
 from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.streams import Streams
 
 NO_EVENTS = np.zeros(0, dtype=np.int64)
+PASS_FAIL = "pass/fail"
+"""Name of the tests whose control sample are the events that fail."""
 REFERENCE_LEVEL = 0.5
 """Level at which up-crossings are counted."""
 
@@ -34,14 +37,15 @@ class SelectedEvents:
 
     Attributes:
         observed: ids of observed events that pass.
-        template: keys of template events that pass; equal keys mean the same event.
+        template: ids of template events that pass.
         transfer: template events per expected background event.
         statistical_share: variance of the excess from counts over all of it; the rest (closure, k-fold, side-band
             fit) is taken as independent between tests.
         fail_weight: where the events that fail are the control sample, background events expected to pass for each
             of them; else 0, and the next two are not used.
         observed_all: ids of observed events before the cut.
-        template_all: keys of template events before the cut.
+        template_all: ids of template events before the cut.
+        template_digest: which template; events of different ones are never the same, whatever their ids.
     """
 
     observed: npt.NDArray[np.int64]
@@ -51,6 +55,12 @@ class SelectedEvents:
     fail_weight: float = 0.0
     observed_all: npt.NDArray[np.int64] = field(default_factory=lambda: NO_EVENTS)
     template_all: npt.NDArray[np.int64] = field(default_factory=lambda: NO_EVENTS)
+    template_digest: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing passes: without an event a test shares none with others."""
+        return not len(self.observed) and not len(self.template)
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,8 @@ def overlap_correlation(selections: Sequence[SelectedEvents]) -> FloatArray:
     """
     observed = _covariance(selections, [s.observed for s in selections], [s.observed_all for s in selections])
     template = _covariance(selections, [s.template for s in selections], [s.template_all for s in selections])
+    digests = np.array([s.template_digest for s in selections])
+    template *= digests[:, None] == digests[None, :]
     transfer = np.array([s.transfer for s in selections])
     covariance = observed + template / np.outer(transfer, transfer)
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
@@ -180,14 +192,49 @@ def _up_crossings(values: FloatArray) -> float:
     return float((~is_above[:, :-1] & is_above[:, 1:]).sum(axis=1).mean())
 
 
-def statistical_share(tests: Mapping[str, npt.NDArray[Any]], index: int) -> float:
-    """Return which share of the variance of a test's excess is from counting events; the rest is in its model only.
+def selected_events(
+    groups: Mapping[str, Mapping[str, npt.NDArray[Any]]],
+    region: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    template_digest: str,
+) -> list[SelectedEvents]:
+    """Return what each test of a count selects.
 
-    Where the statistics of a pass/fail cut's template are not kept, they count among the rest.
+    Args:
+        groups: `tests`, `selected` and `selected_template` of a significance artifact, or of a point of a scan.
+        region: ids of the observed and of the template events before any cut; pass/fail tests need them.
+        template_digest: digest of the template artifact.
     """
+    tests = groups["tests"]
+    selections = []
+    for test in range(len(tests["z"])):
+        passing = [groups[name]["event_id"][groups[name]["test"] == test] for name in ("selected", "selected_template")]
+        is_pass_fail = tests["test"][test] == PASS_FAIL
+        everything = region if is_pass_fail else (NO_EVENTS, NO_EVENTS)
+        selections.append(
+            SelectedEvents(
+                observed=passing[0],
+                template=passing[1],
+                transfer=float(tests["n_template"][test] / max(tests["n_expected"][test], 1e-9)),
+                statistical_share=statistical_share(tests, test),
+                fail_weight=1.0 / float(tests["transfer"][test]) if is_pass_fail else 0.0,
+                observed_all=everything[0],
+                template_all=everything[1],
+                template_digest=template_digest,
+            )
+        )
+    return selections
+
+
+def statistical_share(tests: Mapping[str, npt.NDArray[Any]], index: int) -> float:
+    """Return which share of the variance of a test's excess is from counting events; the rest is in its model only."""
     b, uncertainty, transfer = (float(tests[name][index]) for name in ("n_expected", "uncertainty", "transfer"))
     counted = b + b / transfer
-    if "test" in tests and tests["test"][index] == "pass/fail":
+    if tests["test"][index] == PASS_FAIL:
         counted += (b * (1.0 + 1.0 / transfer) * float(tests["template_uncertainty"][index])) ** 2
     total = b + uncertainty**2
     return min(counted / total, 1.0) if total > 0.0 else 1.0
+
+
+def copula_generator(seed: int) -> np.random.Generator:
+    """Return the randomness of a global p-value: that of one search, whoever puts its tests together."""
+    return Streams(seed).generator("global/copula")

@@ -82,3 +82,10 @@ TRAINING = Group(
     "training curves",
 )
 """The training curves of any model."""
+ID_SET = {
+    "first": Column("i8", "", "", "smallest id"),
+    "bits": Column(
+        "u1", "b", "", "bit k of byte b, the highest first: whether the event with id first + 8 b + k is one of them"
+    ),
+}
+"""Event ids as a bitmap (see `artifacts.idsets`)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from anomaly_cli.artifacts.columns import Column, Group, Kind
+from anomaly_cli.artifacts.columns import ID_SET, Column, Group, Kind
 
 ONLY_VARIANT = "default"
 """Name of the only variant of a scan that has none."""
@@ -29,12 +29,14 @@ def _identity(shape: str) -> dict[str, Column]:
 
 
 _TESTS: Mapping[str, Column] = {
+    "test": Column("str", "t", "", "control sample: 'pass/fail' (data that fail) or 'template'"),
     "background_efficiency": Column("f8", "t", "", "fraction of the template that the cut keeps, as asked"),
     "n_observed": Column("i8", "t", "", "observed events after the cut"),
     "n_expected": Column("f8", "t", "", "expected background after the cut"),
     "uncertainty": Column("f8", "t", "", "total uncertainty of n_expected that the model contains"),
     "transfer": Column("f8", "t", "", "control events per expected background event"),
     "n_template": Column("i8", "t", "", "template events after the cut"),
+    "template_uncertainty": Column("f8", "t", "", "relative, from template statistics"),
     "closure_uncertainty": Column("f8", "t", "", "relative; NaN where not measured"),
     "overdispersion": Column("f8", "t", "", "k-fold factor on the standard deviation; NaN where not measured"),
     "signal_yield": Column("f8", "t", "", "fitted signal events after the cut"),
@@ -61,7 +63,7 @@ _SELECTED: Mapping[str, Column] = {
 
 SCAN_POINT = Kind(
     "scan_point",
-    4,
+    5,
     "the result of one point of a scan, or why there is none",
     "anomaly scan job",
     {
@@ -88,6 +90,8 @@ SCAN_POINT = Kind(
         "tests": Group(_TESTS, "one row per cut; missing where the signal region is blinded", optional=True),
         "selected": Group(_SELECTED, "observed events that pass", optional=True),
         "selected_template": Group(_SELECTED, "template events that pass", optional=True),
+        "region": Group(ID_SET, "observed events before any cut; missing where no test is pass/fail", optional=True),
+        "region_template": Group(ID_SET, "template events before any cut; missing as the above", optional=True),
         "closure": Group(_CLOSURE, "how well the template describes background", optional=True),
         "chain": Group(
             {
@@ -102,7 +106,7 @@ SCAN_POINT = Kind(
 
 SCAN = Kind(
     "scan",
-    2,
+    3,
     "all results of a scan",
     "anomaly scan collect",
     {

@@ -194,7 +194,7 @@ def global_significance(
     from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import globalise
 
-    globalise(run_directories, output, 1 if seed is None else seed, How(overwrite, quiet))
+    globalise(run_directories, output, seed, How(overwrite, quiet))
 
 
 def calibrate(

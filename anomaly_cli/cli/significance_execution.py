@@ -116,9 +116,11 @@ def set_limits(directory: Path, config: Config, efficiencies: str | None, how: H
     show(report_on(run_and_say(directory, config, [limits_stage(given)], how).read(schema.LIMITS)))
 
 
-def globalise(directories: Sequence[Path], output: Path | None, seed: int, how: How) -> None:
-    """Combine runs and print the global significance."""
-    target = output or RunDirectory(directories[0]).artifact(schema.GLOBAL)
+def globalise(directories: Sequence[Path], output: Path | None, asked: int | None, how: How) -> None:
+    """Combine runs and print the global significance; without a seed of its own it has that of the runs."""
+    first = RunDirectory(directories[0])
+    target = output or first.artifact(schema.GLOBAL)
+    seed = first.read(schema.SPLIT).provenance.seed if asked is None else asked
     with show_progress(how.quiet) as progress:
         analysis = Analysis.open(directories[0], Config(seed=seed, processes=1), progress, how.overwrite)
         outcome = execute(global_stage(directories, target), analysis)

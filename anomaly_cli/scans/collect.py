@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from anomaly_cli.analysis.lookelsewhere import (
+    NO_EVENTS,
     SelectedEvents,
+    copula_generator,
     global_p_value,
     overlap_correlation,
-    statistical_share,
+    selected_events,
 )
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.idsets import unpack_ids
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.scan_kinds import EVERYTHING, SCAN, SCAN_POINT
 from anomaly_cli.artifacts.store import Arrays, Artifact, write_artifact
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory
 from anomaly_cli.scans.parts import Point
 from anomaly_cli.scans.results import read_result
 
-STAGE, VERSION = "scan", 2
-MOST_TEMPLATE_EVENTS = 10**10
-"""More template events than one point ever has: keys of different points never meet."""
+STAGE, VERSION = "scan", 3
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ class _Selected:
     """What the tests of one point select, and their rows in the table of all tests."""
 
     point: Point
-    position: int
     events: str
     tests: Arrays
     selections: Sequence[SelectedEvents]
@@ -68,7 +67,7 @@ def collect_scan(scan: ScanDirectory, manifest: Manifest) -> Artifact | None:
             inputs[point.output] = result.digest
             points[position] = _point_row(point, result)
             if "tests" in result.groups:
-                found = _selected(position, point, result, n_rows)
+                found = _selected(point, result, n_rows)
                 n_rows += len(found.rows)
                 members.append(found)
                 tests.append((position, found.tests))
@@ -127,24 +126,18 @@ def _global(members: Sequence[_Selected], inject: str, seed: int, n_searches: in
     """Return one row per set of points on the same events: per method and variant, and over all of them."""
     searches: dict[tuple[str, str], list[_Selected]] = {}
     for item in members:
-        if any(_can_be_compared(selection) for selection in item.selections):
+        if not all(selection.is_empty for selection in item.selections):
             for name in {(item.point.method, item.point.variant), (EVERYTHING, EVERYTHING)}:
                 searches.setdefault(name, []).append(item)
     rows = []
     for (method, variant), found in sorted(searches.items()):
         if method == EVERYTHING and n_searches == 1:
             continue  # the same tests as those of the only method
-        streams = Streams(seed).child(f"scan/{method}/{variant}/{inject}")
-        rows.append({"method": method, "variant": variant, "inject": inject, "seed": seed, **_combine(found, streams)})
+        rows.append({"method": method, "variant": variant, "inject": inject, "seed": seed, **_combine(found, seed)})
     return rows
 
 
-def _can_be_compared(selection: SelectedEvents) -> bool:
-    """Return whether a test selects anything: without an event it shares none with others."""
-    return bool(len(selection.observed) or len(selection.template))
-
-
-def _combine(members: Sequence[_Selected], streams: Streams) -> dict[str, Any]:
+def _combine(members: Sequence[_Selected], seed: int) -> dict[str, Any]:
     if len({item.events for item in members}) > 1:
         raise ArtifactError(
             f"{members[0].point.output}: holds other events than other results of seed {members[0].point.seed};"
@@ -153,7 +146,7 @@ def _combine(members: Sequence[_Selected], streams: Streams) -> dict[str, Any]:
     selections, z, cuts, rows = [], [], [], []
     for item in members:
         for test, (selection, row) in enumerate(zip(item.selections, item.rows, strict=True)):
-            if _can_be_compared(selection):
+            if not selection.is_empty:
                 selections.append(selection)
                 z.append(float(item.tests["z"][test]))
                 efficiency = float(item.tests["background_efficiency"][test])
@@ -161,29 +154,24 @@ def _combine(members: Sequence[_Selected], streams: Streams) -> dict[str, Any]:
                 rows.append(row)
     numbered = {cut: number for number, cut in enumerate(sorted(set(cuts)))}
     labels = np.array([numbered[cut] for cut in cuts])
-    result = global_p_value(np.array(z), overlap_correlation(selections), labels, streams.generator("copula"))
+    result = global_p_value(np.array(z), overlap_correlation(selections), labels, copula_generator(seed))
     return {
         "n_tests": len(z),
         "test": rows[result.index],
         "z_local": result.z_local,
         "p_global": result.p_global,
         "p_global_error": result.error,
-        "z_global": float(norm.isf(result.p_global)),
+        "z_global": result.z_global,
         "n_effective": result.n_effective,
     }
 
 
-def _selected(position: int, point: Point, result: Artifact, n_rows: int) -> _Selected:
-    """Return what the tests select; template events are shared between the cuts of one point only."""
+def _selected(point: Point, result: Artifact, n_rows: int) -> _Selected:
     groups = result.groups
-    tests = groups["tests"]
-    selections = []
-    for test in range(len(tests["z"])):
-        observed, template = (
-            groups[name]["event_id"][groups[name]["test"] == test] for name in ("selected", "selected_template")
-        )
-        transfer = float(tests["n_template"][test] / max(tests["n_expected"][test], 1e-9))
-        keys, share = template + position * MOST_TEMPLATE_EVENTS, statistical_share(tests, test)
-        selections.append(SelectedEvents(observed, keys, transfer, share))
+    observed, template = (
+        unpack_ids(groups[name]) if name in groups else NO_EVENTS for name in ("region", "region_template")
+    )
+    digests = dict(zip(groups["chain"]["kind"], groups["chain"]["digest"], strict=True))
+    selections = selected_events(groups, (observed, template), str(digests[schema.TEMPLATE.name]))
     rows = range(n_rows, n_rows + len(selections))
-    return _Selected(point, position, str(groups["events"]["identity"]), tests, selections, rows)
+    return _Selected(point, str(groups["events"]["identity"]), groups["tests"], selections, rows)

@@ -17,7 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from anomaly_cli.analysis.lookelsewhere import PASS_FAIL
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.idsets import pack_ids
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.scan_kinds import SCAN_POINT
@@ -283,7 +285,17 @@ def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
         found = {**significance["tests"], "limit": limits["observed"], "limit_expected": limits["expected"][:, MEDIAN]}
         groups["tests"] = {name: found[name] for name in SCAN_POINT.groups["tests"].columns if name in found}
         groups |= {name: dict(significance[name]) for name in ("selected", "selected_template")}
+        groups |= _control_samples(run, significance["tests"])
     return groups
+
+
+def _control_samples(run: RunDirectory, tests: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the events of the signal region, where those that fail a cut tell what to expect."""
+    if PASS_FAIL not in tests["test"]:
+        return {}
+    scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES).groups
+    groups = {"region": "observed", "region_template": "template"}
+    return {name: pack_ids(scores[group]["event_id"]) for name, group in groups.items()}
 
 
 def _chain(run: RunDirectory) -> dict[str, list[str]]:

@@ -11,9 +11,10 @@ import numpy as np
 
 from anomaly_cli.analysis.lookelsewhere import (
     SelectedEvents,
+    copula_generator,
     global_p_value,
     overlap_correlation,
-    statistical_share,
+    selected_events,
 )
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions
@@ -57,7 +58,7 @@ def global_stage(directories: Sequence[Path], output: Path) -> Stage[Analysis]:
     runs.sort(key=lambda run: (run.window.low, run.window.high))
     return Stage(
         name="global",
-        version=3,
+        version=4,
         kind=schema.GLOBAL,
         settings=lambda _: {},
         inputs=lambda _: {f"significance {run.window.text}": run.significance.digest for run in runs},
@@ -69,12 +70,11 @@ def global_stage(directories: Sequence[Path], output: Path) -> Stage[Analysis]:
 
 def _make(runs: Sequence[_Searched], compute: Compute) -> Made:
     tests = [(run, index) for run in runs for index in range(len(run.significance.groups["tests"]["z"]))]
-    selections = [_selection(position, run, index) for position, (run, index) in enumerate(tests)]
-    correlation = overlap_correlation(selections)
+    correlation = overlap_correlation([selection for run in runs for selection in _selections(run)])
     z = np.array([run.significance.groups["tests"]["z"][index] for run, index in tests])
     efficiencies = np.array([run.significance.groups["tests"]["background_efficiency"][index] for run, index in tests])
     cuts = np.unique(efficiencies, return_inverse=True)[1]
-    found = global_p_value(z, correlation, cuts, compute.streams.generator("global/copula"))
+    found = global_p_value(z, correlation, cuts, copula_generator(compute.streams.seed))
     groups: dict[str, Mapping[str, Any]] = {
         "tests": {
             "background_efficiency": efficiencies,
@@ -118,19 +118,14 @@ def _check_same_events(runs: Sequence[RunDirectory]) -> None:
             )
 
 
-def _selection(position: int, run: _Searched, index: int) -> SelectedEvents:
-    groups = run.significance.groups
-    observed = groups["selected"]["event_id"][groups["selected"]["test"] == index]
-    template = groups["selected_template"]["event_id"][groups["selected_template"]["test"] == index]
-    if not len(observed) and not len(template):
-        raise ArtifactError(f"{run.significance.path}: test {position} selects nothing; leave its cut out")
-    # template events are shared between the cuts of one run only: their key holds the window
-    shift = round(run.window.low) * 10**10
-    tests = groups["tests"]
-    transfer = float(tests["n_template"][index] / max(tests["n_expected"][index], 1e-9))
-    share = statistical_share(tests, index)
-    if tests["test"][index] != "pass/fail":
-        return SelectedEvents(observed, template + shift, transfer, share)
-    observed_all, template_all = (run.scores.groups[name]["event_id"] for name in ("observed", "template"))
-    fail_weight = 1.0 / float(tests["transfer"][index])
-    return SelectedEvents(observed, template + shift, transfer, share, fail_weight, observed_all, template_all + shift)
+def _selections(run: _Searched) -> list[SelectedEvents]:
+    observed, template = (run.scores.groups[name]["event_id"] for name in ("observed", "template"))
+    selections = selected_events(
+        run.significance.groups, (observed, template), run.scores.provenance.inputs[schema.TEMPLATE.name]
+    )
+    for efficiency, selection in zip(
+        run.significance.groups["tests"]["background_efficiency"], selections, strict=True
+    ):
+        if selection.is_empty:
+            raise ArtifactError(f"{run.significance.path}: the cut of {efficiency:g} selects nothing; leave it out")
+    return selections

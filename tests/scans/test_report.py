@@ -155,7 +155,7 @@ def test_a_point_that_observes_nothing_is_in_the_family_as_a_cut_that_observes_n
         template = np.arange(20) + 100 * position
         tests = {"z": np.array([-1.0]), "background_efficiency": np.array([0.01])}
         selection = SelectedEvents(np.arange(observed), template, 4.0)
-        return _Selected(point, position, "same", tests, [selection], range(position, position + 1))
+        return _Selected(point, "same", tests, [selection], range(position, position + 1))
 
     (row,) = _global([member(0, 5), member(1, 0)], "0", 1, 1)
     assert row["n_tests"] == 2

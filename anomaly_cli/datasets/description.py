@@ -11,7 +11,8 @@ import numpy as np
 from anomaly_cli.core.errors import AnomalyError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
-from anomaly_cli.datasets.containers import RawPlace, Table, read_table
+from anomaly_cli.datasets.columns import RawPlace, Table
+from anomaly_cli.datasets.containers import read_table
 from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest
 from anomaly_cli.datasets.rawfeatures import CHUNK_EVENTS, N_SLOTS, read_rows, to_constituents
 from anomaly_cli.datasets.readers import CATHODE, EventTable, read_events

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import build_record, nearest
-from anomaly_cli.datasets.containers import RawPlace, read_table
+from anomaly_cli.datasets.columns import RawPlace
+from anomaly_cli.datasets.containers import read_table
 
 UNITS = {"GeV": 1.0, "TeV": 1000.0, "1": 1.0}
 
@@ -104,13 +103,14 @@ def read_own(path: Path, manifest: OwnManifest) -> OwnEvents:
         raise DataError(f"{file}: holds raw events; make features first with 'anomaly data features'")
     wanted = {"mjj": manifest.mjj, **manifest.features}
     extra = {key: name for key, name in (("label", manifest.label), ("weight", manifest.weight)) if name}
-    for name in (*(column.column for column in wanted.values()), *extra.values()):
-        if name not in table.columns:
-            raise DataError(f"{file}: has no column '{name}', which {path} names; {nearest(name, table.columns)}")
-    columns = {
-        name: np.asarray(table.columns[own.column], dtype=np.float64) * UNITS[own.unit] for name, own in wanted.items()
-    }
-    label, weight = (
-        np.asarray(table.columns[extra[key]], dtype=np.float64) if key in extra else None for key in ("label", "weight")
-    )
+    names = (*(own.column for own in wanted.values()), *extra.values())
+    for name in names:
+        if name not in table.names:
+            raise DataError(f"{file}: has no column '{name}', which {path} names; {nearest(name, table.names)}")
+    try:
+        taken = table.take(names)
+    except DataError as error:
+        raise DataError(f"{file}: {error}; mend the file, or what {path} names") from error
+    columns = {name: taken[own.column] * UNITS[own.unit] for name, own in wanted.items()}
+    label, weight = (taken[extra[key]] if key in extra else None for key in ("label", "weight"))
     return OwnEvents(columns, label, weight)

@@ -13,7 +13,8 @@ from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.folds import FloatArray, IntArray, hash_rows
 from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.containers import CATHODE_COLUMNS, RawPlace, Table, read_table, require_file
+from anomaly_cli.datasets.columns import RawPlace, Table
+from anomaly_cli.datasets.containers import CATHODE_COLUMNS, read_table, require_file
 from anomaly_cli.datasets.features import (
     EXTENDED_COLUMNS,
     OFFICIAL_COLUMNS,
@@ -153,7 +154,7 @@ def detect_layout(path: Path, table: Table) -> EventTable:
     Raises:
         DataError: where its columns fit none.
     """
-    names = set(table.columns)
+    names = set(table.names)
     try:
         if set(CATHODE_COLUMNS[:-1]) <= names:
             return _cathode(table)
@@ -162,8 +163,7 @@ def detect_layout(path: Path, table: Table) -> EventTable:
         missing = [name for name in OFFICIAL_COLUMNS if name not in names]
         if not missing:
             extended = [name for name in EXTENDED_COLUMNS if name in names]
-            columns = {name: table.columns[name] for name in (*OFFICIAL_COLUMNS, *extended)}
-            return _make(OFFICIAL, columns, table.columns.get("label"), None)
+            return _make(OFFICIAL, table.take((*OFFICIAL_COLUMNS, *extended)), _label(table, "label"), None)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     raise DataError(
@@ -172,10 +172,14 @@ def detect_layout(path: Path, table: Table) -> EventTable:
     )
 
 
+def _label(table: Table, name: str) -> FloatArray | None:
+    if name in table.other:
+        raise DataError(f"column '{name}' {table.other[name]}; write 0 for background and 1 for signal")
+    return table.take((name,))[name] if name in table.names else None
+
+
 def _cathode(table: Table) -> EventTable:
-    mjj, lighter, difference, tau_lighter, tau_heavier = (
-        np.asarray(table.columns[name], dtype=np.float64) for name in CATHODE_COLUMNS[:-1]
-    )
+    mjj, lighter, difference, tau_lighter, tau_heavier = table.take(CATHODE_COLUMNS[:-1]).values()
     columns = {
         DIRECT: 1000.0 * mjj,
         "mj1": 1000.0 * lighter,
@@ -183,22 +187,21 @@ def _cathode(table: Table) -> EventTable:
         "tau21_j1": tau_lighter,
         "tau21_j2": tau_heavier,
     }
-    return _make(CATHODE, columns, table.columns.get("label"), None)
+    return _make(CATHODE, columns, _label(table, "label"), None)
 
 
 def _curtains(table: Table) -> EventTable:
-    first, second = (np.asarray(table.columns[name], dtype=np.float64) for name in ("m_j1", "m_j2"))
+    mjj, first, second, *tau, delta_r = table.take(CURTAINS_COLUMNS).values()
     swap = first > second
-    tau = [np.asarray(table.columns[name], dtype=np.float64) for name in ("tau21_j1", "tau21_j2")]
     columns = {
-        DIRECT: np.asarray(table.columns["m_jj"], dtype=np.float64),
+        DIRECT: mjj,
         "mj1": np.minimum(first, second),
         "delta_mj": np.abs(first - second),
         "tau21_j1": np.where(swap, tau[1], tau[0]),
         "tau21_j2": np.where(swap, tau[0], tau[1]),
-        "delta_r_jj": np.asarray(table.columns["del_R"], dtype=np.float64),
+        "delta_r_jj": delta_r,
     }
-    return _make(CURTAINS, columns, table.columns.get("is_signal"), None)
+    return _make(CURTAINS, columns, _label(table, "is_signal"), None)
 
 
 def _with_labels(path: Path, table: EventTable, labels: Path) -> EventTable:

@@ -30,6 +30,7 @@ class DataSettings:
     Attributes:
         file: path of an event file or of a manifest that describes one, or `shipped` for the data set of
             the package.
+        key: which table of the file, where it is HDF5 with several; empty where it has one.
         labels: master key with the truth of a file without labels, or empty.
         inject: signal events put into pseudo-data over the whole spectrum: a number, `all`, or
             `default` (the data set's own default, else the square root of the background events).
@@ -43,6 +44,7 @@ class DataSettings:
     """
 
     file: str = "shipped"
+    key: str = ""
     labels: str = ""
     inject: int | str = "default"
     reserve: float | str = "default"

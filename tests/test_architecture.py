@@ -33,7 +33,7 @@ ALLOWED = {
 }
 HOMES = {
     "typer": ("cli",),
-    "h5py": ("artifacts/store", "datasets/containers", "datasets/tables", "datasets/rawfeatures", "datasets/frames"),
+    "h5py": ("artifacts/store", "datasets/hdf5", "datasets/rawfeatures", "datasets/frames"),
     "pooch": ("datasets/fetching",),
     "requests": ("datasets/fetching",),
     "fastjet": ("datasets/jets",),

@@ -11,7 +11,7 @@ from pathlib import Path
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import build_record, nearest
-from anomaly_cli.datasets.columns import RawPlace
+from anomaly_cli.datasets.columns import RawPlace, Table
 from anomaly_cli.datasets.containers import read_table
 
 UNITS = {"GeV": 1.0, "TeV": 1000.0, "1": 1.0}
@@ -39,6 +39,7 @@ class OwnManifest:
         features: the features by the name that they get.
         label: column with 0 for background and 1 for signal, empty where there is none.
         weight: column with event weights, empty where there is none.
+        key: which table of an HDF5 file that has several, empty where it has one.
         title: one line, for people.
     """
 
@@ -47,6 +48,7 @@ class OwnManifest:
     features: Mapping[str, OwnColumn] = field(default_factory=dict)
     label: str = ""
     weight: str = ""
+    key: str = ""
     title: str = ""
 
 
@@ -91,14 +93,26 @@ def load_own_manifest(path: Path) -> OwnManifest:
     return build_record(OwnManifest, {**tree, "features": columns, "file": str(path.parent / tree["file"])}, str(path))
 
 
-def read_own(path: Path, manifest: OwnManifest) -> OwnEvents:
+def read_own_table(path: Path, manifest: OwnManifest, key: str = "") -> Table | RawPlace:
+    """Return the table that a manifest describes; `key` says which where the manifest does not.
+
+    Raises:
+        DataError: where the file cannot be read.
+        ConfigError: where the manifest names another table than `key`.
+    """
+    if key and manifest.key and key.strip("/") != manifest.key.strip("/"):
+        raise ConfigError(f"--key {key}: {path} names the table '{manifest.key}'; leave out --key")
+    return read_table(Path(manifest.file), manifest.key or key)
+
+
+def read_own(path: Path, manifest: OwnManifest, key: str = "") -> OwnEvents:
     """Return the events of the file that a manifest describes.
 
     Raises:
         DataError: where the file cannot be read or lacks a column.
     """
     file = Path(manifest.file)
-    table = read_table(file)
+    table = read_own_table(path, manifest, key)
     if isinstance(table, RawPlace):
         raise DataError(f"{file}: holds raw events; make features first with 'anomaly data features'")
     wanted = {"mjj": manifest.mjj, **manifest.features}

@@ -85,22 +85,23 @@ class EventTable:
         return EventFeatures(self.columns[DIRECT], values, tuple(names), np.ones(len(self), dtype=np.bool_))
 
 
-def read_events(path: Path, labels: Path | None = None, drop_nan: bool = False) -> EventTable:
+def read_events(path: Path, labels: Path | None = None, drop_nan: bool = False, key: str = "") -> EventTable:
     """Read an event file, or the file that a manifest (`.toml`) describes.
 
     Args:
         path: the file; see docs/data.md for the layouts.
         labels: a master key: one 0, 1 or 2 a line, what is not 0 is signal.
         drop_nan: whether events with NaN are dropped (and counted) instead of refused.
+        key: which table of an HDF5 file that has several; the manifest of a file may say it, too.
 
     Raises:
         DataError: where the file is missing, damaged, in another layout, or holds values that cannot be used.
     """
     if is_own_manifest(path):
         require_file(path)
-        table = _read_own(path)
+        table = _read_own(path, key)
     else:
-        content = read_table(path)
+        content = read_table(path, key)
         if isinstance(content, RawPlace):
             raise DataError(
                 f"{path}: holds raw constituents, not features; make them with"
@@ -116,8 +117,8 @@ def read_events(path: Path, labels: Path | None = None, drop_nan: bool = False) 
     return replace(table, n_duplicates=count_duplicates(table))
 
 
-def _read_own(path: Path) -> EventTable:
-    found = read_own(path, load_own_manifest(path))
+def _read_own(path: Path, key: str) -> EventTable:
+    found = read_own(path, load_own_manifest(path), key)
     try:
         return _make(OWN, found.columns, found.label, found.weight)
     except DataError as error:

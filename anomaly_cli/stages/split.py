@@ -56,6 +56,8 @@ def plan_split(run: RunDirectory, config: Config) -> Plan:
         "side_bands": config.regions.side_bands,
         "drop_nan": config.data.drop_nan,
     }
+    if config.data.key:  # otherwise left out, so that splits made before there was a choice stay valid
+        settings["key"] = config.data.key
     inputs = source_digests(config, sources)
     return Plan(STAGE, run.artifact(schema.SPLIT), Provenance(STAGE, VERSION, settings, config.seed, inputs))
 

@@ -39,7 +39,7 @@ class DataSettings:
         reference: a second labelled file used as reference, or empty.
         inject_from: further signals, as `FILE` or `FILE=N` with the number of events to inject.
         features: features to use, `extended` (56 of them), or `default` (the standard five, or all of an own file).
-        drop_nan: whether events with NaN are left out and counted instead of refused.
+        drop_nan: whether events with NaN or unphysical values are left out and counted instead of refused.
         strict: whether duplicate events are refused.
     """
 

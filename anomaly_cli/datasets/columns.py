@@ -56,6 +56,11 @@ class Table:
             raise DataError(f"columns have different lengths ({found} values)")
         return taken
 
+    def fitting(self, names: Iterable[str], n: int) -> dict[str, FloatArray]:
+        """Return those of the columns that hold n numbers; what else they may hold is of no use here."""
+        fitting = [name for name in names if name in self.columns and len(self.columns[name]) == n]
+        return self.take(fitting)
+
 
 def sort_columns(found: Mapping[str, npt.NDArray[Any]], container: str) -> Table:
     """Return a table of arrays, of which some may be no columns of numbers."""

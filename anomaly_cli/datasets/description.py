@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from anomaly_cli.core.errors import AnomalyError
+from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
 from anomaly_cli.datasets.columns import RawPlace, Table
@@ -71,10 +72,14 @@ def describe(path: Path, key: str = "") -> Description:
     if isinstance(content, RawPlace):
         return _describe_raw(path, content)
     try:
-        table = read_events(path, drop_nan=True, key=key)
+        table = read_events(path, drop_nan=True, features=_default_features(path, is_own), key=key)
     except AnomalyError as error:
         return _describe_unusable(path, content, str(error))
     return _describe_events(path, content, table, key)
+
+
+def _default_features(path: Path, is_own: bool) -> tuple[str, ...]:
+    return tuple(load_own_manifest(path).features) if is_own else FEATURES
 
 
 def _describe_events(path: Path, content: Table, table: EventTable, key: str) -> Description:
@@ -101,7 +106,7 @@ def _describe_events(path: Path, content: Table, table: EventTable, key: str) ->
         n_duplicates=table.n_duplicates,
         columns=tuple(ranges),
         regions=tuple(regions),
-        problem=f"{n_bad} events hold NaN and are refused unless --drop-nan is passed" if n_bad else "",
+        problem=f"{', '.join(table.faults)}; these events are refused unless --drop-nan is passed" if n_bad else "",
         next_command=command + (" --drop-nan" if n_bad else ""),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,8 +105,10 @@ def read_own_table(path: Path, manifest: OwnManifest, key: str = "") -> Table | 
     return read_table(Path(manifest.file), manifest.key or key)
 
 
-def read_own(path: Path, manifest: OwnManifest, key: str = "") -> OwnEvents:
+def read_own(path: Path, manifest: OwnManifest, features: Sequence[str] | None = None, key: str = "") -> OwnEvents:
     """Return the events of the file that a manifest describes.
+
+    Features other than `features` are left out where they are no numbers; None stands for all.
 
     Raises:
         DataError: where the file cannot be read or lacks a column.
@@ -122,9 +124,12 @@ def read_own(path: Path, manifest: OwnManifest, key: str = "") -> OwnEvents:
         if name not in table.names:
             raise DataError(f"{file}: has no column '{name}', which {path} names; {nearest(name, table.names)}")
     try:
-        taken = table.take(names)
+        unused = [own.column for name, own in manifest.features.items() if features and name not in features]
+        in_use = {"mjj": manifest.mjj, **{n: own for n, own in wanted.items() if own.column not in unused}}
+        taken = table.take((*(own.column for own in in_use.values()), *extra.values()))
+        taken |= table.fitting(unused, len(taken[manifest.mjj.column]))
     except DataError as error:
         raise DataError(f"{file}: {error}; mend the file, or what {path} names") from error
-    columns = {name: taken[own.column] * UNITS[own.unit] for name, own in wanted.items()}
+    columns = {name: taken[own.column] * UNITS[own.unit] for name, own in wanted.items() if own.column in taken}
     label, weight = (taken[extra[key]] if key in extra else None for key in ("label", "weight"))
     return OwnEvents(columns, label, weight)

@@ -20,15 +20,19 @@ from anomaly_cli.datasets.features import (
     OFFICIAL_COLUMNS,
     SUBJETTINESSES,
     EventFeatures,
+    columns_of,
     compute_features,
 )
 from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own
+from anomaly_cli.datasets.screening import WEIGHT, find_faults, refuse_faults
 
 BoolArray = npt.NDArray[np.bool_]
 OFFICIAL, CURTAINS, CATHODE, OWN = "official features", "CURTAINs", "CATHODE", "own file"
 CURTAINS_COLUMNS = ("m_jj", "m_j1", "m_j2", "tau21_j1", "tau21_j2", "del_R")
 DIRECT = "mjj"
 """The column that a table with ready-made features has, and one of jet momenta has not."""
+LARGEST_TYPICAL_GEV = 5e4
+"""Dijet masses and momenta whose typical value is larger were not written in GeV."""
 LEAST_MJJ_GEV, LEAST_MASS_GEV = 50.0, 2.0
 """Dijet and jet masses whose typical value is smaller were not written in GeV."""
 
@@ -44,8 +48,9 @@ class EventTable:
         is_labelled: whether the file has truth labels.
         weight: event weight `(n,)`, positive; 1 where the file has none.
         row: row of each event in the file `(n,)`.
-        n_read: rows in the file; those with NaN may have been dropped.
+        n_read: rows in the file; those with values that cannot be may have been dropped.
         n_duplicates: events equal to an earlier one in every column.
+        faults: why events were dropped: column, what is wrong, in how many.
     """
 
     layout: str
@@ -56,6 +61,7 @@ class EventTable:
     row: IntArray
     n_read: int
     n_duplicates: int
+    faults: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.row)
@@ -65,7 +71,7 @@ class EventTable:
         """Features that can be had from this file."""
         if DIRECT in self.columns:
             return tuple(name for name in self.columns if name != DIRECT)
-        return (*FEATURES, *(name for name in SUBJETTINESSES if name.replace("_", "") in self.columns))
+        return tuple(n for n in (*FEATURES, *SUBJETTINESSES) if set(columns_of((n,))) <= set(self.columns))
 
     def compute(self, names: Sequence[str]) -> EventFeatures:
         """Return mass and features.
@@ -85,13 +91,20 @@ class EventTable:
         return EventFeatures(self.columns[DIRECT], values, tuple(names), np.ones(len(self), dtype=np.bool_))
 
 
-def read_events(path: Path, labels: Path | None = None, drop_nan: bool = False, key: str = "") -> EventTable:
+def read_events(
+    path: Path,
+    labels: Path | None = None,
+    drop_nan: bool = False,
+    features: Sequence[str] | None = None,
+    key: str = "",
+) -> EventTable:
     """Read an event file, or the file that a manifest (`.toml`) describes.
 
     Args:
         path: the file; see docs/data.md for the layouts.
         labels: a master key: one 0, 1 or 2 a line, what is not 0 is signal.
-        drop_nan: whether events with NaN are dropped (and counted) instead of refused.
+        drop_nan: whether events with NaN or other values that cannot be are dropped (and counted) instead of refused.
+        features: those in use; other columns may hold anything. All that can be had where None.
         key: which table of an HDF5 file that has several; the manifest of a file may say it, too.
 
     Raises:
@@ -99,7 +112,7 @@ def read_events(path: Path, labels: Path | None = None, drop_nan: bool = False, 
     """
     if is_own_manifest(path):
         require_file(path)
-        table = _read_own(path, key)
+        table = _read_own(path, features, key)
     else:
         content = read_table(path, key)
         if isinstance(content, RawPlace):
@@ -107,18 +120,19 @@ def read_events(path: Path, labels: Path | None = None, drop_nan: bool = False, 
                 f"{path}: holds raw constituents, not features; make them with"
                 f" 'anomaly data features {path.name} features.h5', or fetch the .features.h5 file of the same record"
             )
-        table = detect_layout(path, content)
+        table = detect_layout(path, content, features)
     if labels is not None:
         table = _with_labels(path, table, labels)
-    table = _without_nan(path, table, drop_nan)
+    _refuse_mev(path, table)
+    table = _screened(path, table, features, drop_nan)
     if table.layout != OWN:  # a manifest states its units, and its masses may be small
         check_units(path, table)
     _check_labels_and_weights(path, table)
     return replace(table, n_duplicates=count_duplicates(table))
 
 
-def _read_own(path: Path, key: str) -> EventTable:
-    found = read_own(path, load_own_manifest(path), key)
+def _read_own(path: Path, features: Sequence[str] | None, key: str) -> EventTable:
+    found = read_own(path, load_own_manifest(path), features, key)
     try:
         return _make(OWN, found.columns, found.label, found.weight)
     except DataError as error:
@@ -149,8 +163,8 @@ def _as_truth(label: FloatArray) -> BoolArray:
     return truth
 
 
-def detect_layout(path: Path, table: Table) -> EventTable:
-    """Return the events of a table in one of the known layouts.
+def detect_layout(path: Path, table: Table, features: Sequence[str] | None = None) -> EventTable:
+    """Return the events of a table in one of the known layouts; columns that no feature uses need not be numbers.
 
     Raises:
         DataError: where its columns fit none.
@@ -163,8 +177,11 @@ def detect_layout(path: Path, table: Table) -> EventTable:
             return _curtains(table)
         missing = [name for name in OFFICIAL_COLUMNS if name not in names]
         if not missing:
-            extended = [name for name in EXTENDED_COLUMNS if name in names]
-            return _make(OFFICIAL, table.take((*OFFICIAL_COLUMNS, *extended)), _label(table, "label"), None)
+            wanted = columns_of(FEATURES + SUBJETTINESSES if features is None else features)
+            present = [name for name in (*OFFICIAL_COLUMNS, *EXTENDED_COLUMNS) if name in names]
+            taken = table.take(name for name in present if name in wanted)
+            taken |= table.fitting((name for name in present if name not in wanted), len(taken["pxj1"]))
+            return _make(OFFICIAL, taken, _label(table, "label"), None)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     raise DataError(
@@ -231,33 +248,39 @@ def read_master_key(path: Path, n_events: int) -> BoolArray:
     return truth
 
 
-def _without_nan(path: Path, table: EventTable, drop: bool) -> EventTable:
-    bad = np.zeros(len(table), dtype=np.bool_)
-    for name, column in {**table.columns, "weight": table.weight}.items():
-        is_bad = ~np.isfinite(column)
-        if len(column) and is_bad.all():
-            raise DataError(
-                f"{path}: column '{name}' is NaN or infinite in every event; check how it was written, or leave it out"
-                " of the file's manifest"
-            )
-        if is_bad.any() and not drop:
-            raise DataError(
-                f"{path}: column '{name}' is NaN or infinite in {int(is_bad.sum())} of {len(column)} events; pass"
-                " --drop-nan to 'anomaly run' or 'anomaly split' to leave such events out and have them counted"
-            )
-        bad |= is_bad
-    if not bad.any():
+def _screened(path: Path, table: EventTable, features: Sequence[str] | None, drop: bool) -> EventTable:
+    """Return the events without a value that cannot be, in any column in use.
+
+    Raises:
+        DataError: where there are such values and they are not to be dropped.
+    """
+    names = table.feature_names if features is None else features
+    has_momenta = DIRECT not in table.columns
+    wanted = columns_of(names) if has_momenta else (DIRECT, *names)
+    in_use = [name for name in wanted if name in table.columns]
+    faults = find_faults({**table.columns, WEIGHT: table.weight}, [*in_use, WEIGHT], has_momenta)
+    refuse_faults(path, faults, drop)
+    if not faults:
         return table
-    if bad.all():
-        raise DataError(f"{path}: every event has some column that is NaN or infinite; check how it was written")
-    kept = ~bad
+    kept = ~np.any([fault.is_bad for fault in faults], axis=0)
     return replace(
         table,
         columns={name: column[kept] for name, column in table.columns.items()},
         is_signal=table.is_signal[kept] if table.is_labelled else table.is_signal,
         weight=table.weight[kept],
         row=table.row[kept],
+        faults=tuple(fault.text for fault in faults),
     )
+
+
+def _refuse_mev(path: Path, table: EventTable) -> None:
+    scale = np.concatenate([np.abs(table.columns[n]) for n in (DIRECT, "pxj1", "pyj1") if n in table.columns])
+    finite = scale[np.isfinite(scale)]
+    if len(finite) and np.median(finite) > LARGEST_TYPICAL_GEV:
+        raise DataError(
+            f"{path}: dijet masses or momenta are around {np.median(finite):.3g}, which no collider reaches in GeV; are"
+            " they in MeV? divide masses, momenta and tau by 1000 then"
+        )
 
 
 def check_units(path: Path, table: EventTable) -> None:

@@ -13,7 +13,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -293,7 +293,7 @@ def _control_samples(run: RunDirectory, tests: Mapping[str, Any]) -> dict[str, d
     """Return the events of the signal region, where those that fail a cut tell what to expect."""
     if PASS_FAIL not in tests["test"]:
         return {}
-    scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES).groups
+    scores = run.read(schema.SCORES).groups
     groups = {"region": "observed", "region_template": "template"}
     return {name: pack_ids(scores[group]["event_id"]) for name, group in groups.items()}
 

@@ -301,7 +301,7 @@ def test_a_seed_that_dies_does_not_take_the_others_with_it(seeds, monkeypatch):
     first.unlink()
     assert invoke("scan", "job", seeds, "--index", "0").exit_code == 1
     assert (first.exists(), second.exists()) == (False, True)
-    assert "died: 3.3-3.7 TeV, curtains_f4f_efficient, 150 injected, seed 1 no memory left" in words(
+    assert "died: 3.3-3.7 TeV, curtains_f4f_efficient, 150 injected, seed 1: no memory left" in words(
         invoke("scan", "status", seeds)
     )
     monkeypatch.setattr(jobs, "run_chain", chain)

@@ -429,7 +429,7 @@ def test_events_that_cannot_be_prepared_are_no_verdict_on_a_base_flow(write_grid
     def refuse(*_):
         raise ConfigError("no such window")
 
-    monkeypatch.setattr(jobs, "make_split", refuse)
+    monkeypatch.setattr(jobs, "execute", refuse)
     assert invoke("scan", "plan", write_grid(), "--output", tmp_path / "s").exit_code == 0
     for kind in ("base", "point"):
         result = invoke("scan", "job", tmp_path / "s", "--index", "0", "--kind", kind)

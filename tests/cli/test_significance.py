@@ -16,7 +16,8 @@ from pyhf.cli import cli as pyhf_cli
 from scipy.stats import norm
 from toys import shipped_rows, write_official
 
-from anomaly_cli.analysis.counting import CountingModel, compute_significance
+from anomaly_cli.analysis.asymptotics import compute_significance
+from anomaly_cli.analysis.counting import CountingModel
 from anomaly_cli.analysis.limits import asymptotic_cls
 from anomaly_cli.analysis.profile import Experiments
 from anomaly_cli.analysis.toys import toy_p_value

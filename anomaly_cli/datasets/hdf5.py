@@ -94,16 +94,16 @@ def _choose(path: Path, file: h5py.File, key: str) -> Node:
     Raises:
         DataError: where there is none, or more than one and no key.
     """
-    nodes = dict(_walk(file))
-    framed = {name: node for name, node in nodes.items() if _is_table(node)}
+    nodes = dict(_walk(path, file, {h5py.h5o.get_info(file.id).addr}))
+    frames = {name: node for name, node in nodes.items() if _is_table(node)}
     groups = {"/": file, **{name: node for name, node in nodes.items() if isinstance(node, h5py.Group)}}
-    loose = {name: node for name, node in groups.items() if name not in framed and any(_loose(node))}
+    loose = {name: node for name, node in groups.items() if name not in frames and any(_loose(node))}
     if key:
-        wanted, known = str(PurePosixPath("/", key.strip("/"))), {**loose, **framed}
+        wanted, known = str(PurePosixPath("/", key.strip("/"))), {**loose, **frames}
         if wanted not in known:
             raise DataError(f"{path}: has no table '{key}'; {nearest(wanted, known)}")
         return known[wanted]
-    found = framed or loose
+    found = frames or loose
     if len(found) > 1:
         raise DataError(
             f"{path}: holds several tables, {', '.join(found)}; choose one with --key for --data, or by a line"
@@ -118,17 +118,52 @@ def _choose(path: Path, file: h5py.File, key: str) -> Node:
     return next(iter(found.values()))
 
 
-def _walk(group: h5py.Group, seen: frozenset[int] = frozenset()) -> Iterator[tuple[str, Node]]:
-    """Yield what lies in a group and below by its path; what belongs to a pandas frame is left out."""
-    seen = seen | {h5py.h5o.get_info(group.id).addr}
+def _walk(path: Path, group: h5py.Group, seen: set[int]) -> Iterator[tuple[str, Node]]:
+    """Yield once what lies in a group and below, by its path; the parts of a pandas frame are looked at only.
+
+    Raises:
+        DataError: where something lies in another file.
+    """
     for name in group:
-        if isinstance(group.get(name, getlink=True), h5py.SoftLink):
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.SoftLink):
             continue  # what it leads to is met in its own place
+        where = f"{group.name.rstrip('/')}/{name}"
+        if isinstance(link, h5py.ExternalLink):
+            raise _lies_outside(path, where, link.filename)
         node = group[name]
+        address = h5py.h5o.get_info(node.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        if isinstance(node, h5py.Dataset):
+            _require_inside(path, where, node)
         if isinstance(node, (h5py.Group, h5py.Dataset)):
-            yield node.name, node
-        if isinstance(node, h5py.Group) and not _is_table(node) and h5py.h5o.get_info(node.id).addr not in seen:
-            yield from _walk(node, seen)
+            yield where, node
+        if isinstance(node, h5py.Group):
+            for part in _walk(path, node, seen):
+                if not _is_table(node):
+                    yield part
+
+
+def _require_inside(path: Path, where: str, data: h5py.Dataset) -> None:
+    """Refuse data that lie in another file: a checksum of this one would not tell when they change.
+
+    Raises:
+        DataError: naming the other file.
+    """
+    if data.external:
+        raise _lies_outside(path, where, data.external[0][0])
+    for source in data.virtual_sources() if data.is_virtual else ():
+        if source.file_name != ".":
+            raise _lies_outside(path, where, source.file_name)
+
+
+def _lies_outside(path: Path, where: str, other: str) -> DataError:
+    return DataError(
+        f"{path}: '{where}' lies in another file ({other}), whose changes the checksum of this one would not tell; copy"
+        " everything into one file, for instance with h5repack, or name the other file itself"
+    )
 
 
 def _is_table(node: Node) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from anomaly_cli.core.errors import ConfigError, DataError, first_line
-from anomaly_cli.datasets.columns import RawPlace, Table, damaged, sort_columns
+from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, sort_columns
 from anomaly_cli.datasets.csvfiles import read_csv
 from anomaly_cli.datasets.hdf5 import read_hdf5
 
@@ -66,12 +66,17 @@ def read_table(path: Path, key: str = "") -> Table | RawPlace:
 
 def _read_parquet(path: Path) -> Table:
     try:
-        frame = pd.read_parquet(path)
+        from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise ConfigError(
             f"{path}: reading Parquet needs the extra 'parquet'; install it with pip install 'anomaly-cli[parquet]'"
         ) from error
-    except (ValueError, OSError) as error:
+    try:
+        with parquet.ParquetFile(path) as file:
+            require_single(path, file.schema_arrow.names)
+            # what pandas writes about itself may be damaged, and is not needed
+            frame = file.read().to_pandas(ignore_metadata=True)
+    except (ValueError, OSError, KeyError, TypeError, ArrowException) as error:
         raise DataError(
             f"{path}: cannot be read as Parquet ({first_line(error)}); the file is damaged, cut short or of another"
             " type: write or copy it again"
@@ -88,6 +93,7 @@ def _values(series: pd.Series[Any]) -> npt.NDArray[Any]:
 def _read_npz(path: Path) -> Table:
     try:
         with np.load(path, allow_pickle=False) as file:
+            require_single(path, file.files)
             return sort_columns({name: file[name] for name in file.files}, "npz")
     except (*_NUMPY_ERRORS, AttributeError) as error:
         raise damaged(path, "npz", error) from error

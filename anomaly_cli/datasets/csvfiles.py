@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from anomaly_cli.core.errors import DataError, first_line
-from anomaly_cli.datasets.columns import Table, shortened
+from anomaly_cli.datasets.columns import Table, require_single, shortened
 
 NUMBER = r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?(\.[0-9]+)?"
 
@@ -68,6 +68,7 @@ def _check_first_lines(path: Path) -> None:
     names = [name.strip() for name in rows[0]] if rows else []
     if names and all(re.fullmatch(NUMBER, name) for name in names):
         raise DataError(f"{path}: has no header line; write the column names, separated by commas, into the first line")
+    require_single(path, (name for name in names if name))
     if len(rows) < 2:
         raise DataError(f"{path}: holds no events, having {len(rows)} line(s) only; check how it was written")
     values = rows[1]

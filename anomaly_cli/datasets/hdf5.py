@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.columns import RawPlace, Table, damaged, sort_columns
+from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, sort_columns
 
 RAW_COLUMNS = (2100, 2101)
 """700 x (pT, eta, phi), without and with label."""
@@ -195,6 +195,7 @@ def _read_pandas_frame(path: Path, node: h5py.Group) -> Table | RawPlace:
             _load_filters(path)
         return RawPlace(path, values.name, len(values), n_columns == RAW_COLUMNS[1])
     columns: dict[str, npt.NDArray[Any]] = {}
+    require_single(path, (_text(name) for name in node["axis0"][()]))
     for index in range(int(node.attrs["nblocks"])):
         if BLOSC in _filters(node[f"block{index}_values"]):
             _load_filters(path)
@@ -209,7 +210,8 @@ def _filters(data: h5py.Dataset) -> list[int]:
 
 
 def _by_name(path: Path, names: list[str], values: npt.NDArray[Any]) -> Mapping[str, npt.NDArray[Any]]:
-    if values.ndim != 2 or values.shape[1] != len(names) or len(set(names)) != len(names):
+    require_single(path, names)
+    if values.ndim != 2 or values.shape[1] != len(names):
         raise DataError(f"{path}: must hold a table of numbers with one name per column; check how it was written")
     return dict(zip(names, np.ascontiguousarray(values.T), strict=True))
 

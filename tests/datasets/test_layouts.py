@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -247,6 +250,52 @@ def test_duplicates_are_counted_once_each(tmp_path, rows):
     doubled = np.concatenate([rows, rows[:7], rows[:2]])
     assert read_events(write_official(tmp_path / "a.h5", doubled)).n_duplicates == 9
     assert read_events(write_official(tmp_path / "b.h5", rows)).n_duplicates == 0
+
+
+TWICE = (*LABELLED[:4], "mj1", *LABELLED[5:])
+"""The official columns with one name there twice, in place of tau1j1."""
+
+
+def twice_in_csv(path, rows):
+    np.savetxt(path.with_suffix(".csv"), rows, delimiter=",", header=", ".join(TWICE), comments="")
+    return path.with_suffix(".csv")
+
+
+def twice_in_npz(path, rows):
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path.with_suffix(".npz"), "w") as file:
+        for name, column in zip(TWICE, rows.T, strict=True):
+            with file.open(f"{name}.npy", "w") as member:
+                np.save(member, column)
+    return path.with_suffix(".npz")
+
+
+def twice_in_parquet(path, rows):
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.Table.from_arrays([pyarrow.array(column) for column in rows.T], names=list(TWICE))
+    pyarrow.parquet.write_table(table, path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet")
+
+
+def twice_in_blocks(path, rows):
+    return write_frame(path, [(list(TWICE[:4]), rows[:, :4]), (list(TWICE[4:]), rows[:, 4:])])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        twice_in_csv,
+        twice_in_npz,
+        twice_in_parquet,
+        twice_in_blocks,
+        lambda path, rows: write_official(path, rows, TWICE),
+        lambda path, rows: write_frame(path, [(list(TWICE), rows)]),
+    ],
+)
+def test_a_column_that_is_there_twice_is_refused_in_every_kind_of_file(tmp_path, rows, write):
+    with pytest.raises(DataError, match="column 'mj1' is there more than once"):
+        read_events(write(tmp_path / "a.h5", rows))
 
 
 MASSES, MOMENTA = [3, 10], [0, 1, 2, 3, 7, 8, 9, 10]

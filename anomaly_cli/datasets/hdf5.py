@@ -46,6 +46,11 @@ def read_hdf5(path: Path, key: str = "") -> Table | RawPlace:
             _load_filters(path)
             with h5py.File(path, "r", locking=False) as file:
                 return _read(path, file, key)
+        if "already open for write" in str(error) or "h5clear" in str(error):
+            raise DataError(
+                f"{path}: was not closed by the program that writes it; wait for it to end, or, where it was cut off,"
+                f" mend the file with 'h5clear --status {path}' (of the HDF5 tools) and count its events"
+            ) from error
         raise damaged(path, "HDF5", error) from error
 
 
@@ -195,13 +200,19 @@ def _read_pandas_frame(path: Path, node: h5py.Group) -> Table | RawPlace:
             _load_filters(path)
         return RawPlace(path, values.name, len(values), n_columns == RAW_COLUMNS[1])
     columns: dict[str, npt.NDArray[Any]] = {}
+    other: dict[str, str] = {}
     require_single(path, (_text(name) for name in node["axis0"][()]))
     for index in range(int(node.attrs["nblocks"])):
         if BLOSC in _filters(node[f"block{index}_values"]):
             _load_filters(path)
         names = [_text(name) for name in node[f"block{index}_items"][()]]
-        columns |= _by_name(path, names, node[f"block{index}_values"][()])
-    return sort_columns(columns, "pandas fixed HDF5")
+        values = node[f"block{index}_values"]
+        if values.dtype.kind == "O":  # pickled by PyTables, all columns in one row
+            other |= dict.fromkeys(names, "holds text or other objects")
+        else:
+            columns |= _by_name(path, names, values[()])
+    table = sort_columns(columns, "pandas fixed HDF5")
+    return Table(table.columns, table.container, {**table.other, **other})
 
 
 def _filters(data: h5py.Dataset) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 
 def make_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[str] = ()) -> Table:
@@ -14,7 +15,7 @@ def make_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]
     for header in headers:
         table.add_column(header, justify="right" if header in numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))  # as text: a name in a file may look like markup
     return table
 
 

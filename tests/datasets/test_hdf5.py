@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -165,3 +168,30 @@ def test_a_raw_frame_is_one_table(tmp_path):
     names = [f"c{i}" for i in range(2100)]
     with pytest.raises(DataError, match="holds raw constituents"):
         read_events(write_frame(tmp_path / "raw.h5", [(names, np.ones((3, 2100)))]))
+
+
+def test_a_file_that_its_writer_never_closed_says_so_and_how_to_mend_it(tmp_path, rows):
+    code = (
+        "import h5py, numpy, os, sys; file = h5py.File(sys.argv[1], 'w', libver='latest');"
+        "file['x'] = numpy.arange(1000.0); file.flush(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.h5")], check=True)
+    with pytest.raises(DataError, match=r"was not closed by the program that writes it.*h5clear --status .*a.h5"):
+        read_events(tmp_path / "a.h5")
+
+
+def test_an_unused_column_of_text_in_a_frame_or_group_is_let_be(tmp_path, rows):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        add_columns(file, rows)
+        file["process"] = ["qcd"] * len(rows)
+    assert len(read_events(tmp_path / "a.h5")) == len(rows)
+    path = write_frame(tmp_path / "b.h5", [(list(LABELLED), rows)])
+    with h5py.File(path, "a") as file:  # as PyTables writes a block of text: pickled, in one row
+        frame = file["df"]
+        frame.attrs["nblocks"] = 2
+        del frame["axis0"]
+        frame["axis0"] = np.array([*LABELLED, "process"], dtype="S16")
+        frame["block1_items"] = np.array(["process"], dtype="S16")
+        pickled = frame.create_dataset("block1_values", (1,), h5py.vlen_dtype(np.uint8))
+        pickled[0] = np.frombuffer(b"pickle", dtype=np.uint8)
+    assert len(read_events(path)) == len(rows)

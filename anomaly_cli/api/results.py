@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.template import Template
 from anomaly_cli.core.truth import Truth
+from anomaly_cli.report.cells import AnyCell
 from anomaly_cli.report.notation import COUNT, PROBABILITY, fixed
 from anomaly_cli.report.render import html
 from anomaly_cli.report.table import Column, Priority, Table
@@ -25,6 +26,9 @@ from anomaly_cli.search.split import Split
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Row: TypeAlias = tuple[AnyCell, ...]
 
 
 class Shown:
@@ -191,7 +195,7 @@ class Scores(Shown):
     def table(self) -> Table:
         """Return quantiles of the scores."""
         levels = (0.5, 0.8, 0.95, 0.99)
-        rows = [
+        rows: list[Row] = [
             (name, len(part.score), *(float(value) for value in np.quantile(part.score, levels)))
             for name, part in (("observed", self.observed), ("template", self.template))
         ]

@@ -19,7 +19,6 @@ from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.exchange import export_run
 from anomaly_cli.report.results.registry import report_on
-from anomaly_cli.report.table import Report
 from anomaly_cli.stages.blinding import is_blinded, unblind
 from anomaly_cli.stages.frame import Analysis, Stage, append_log, execute
 from anomaly_cli.stages.identity import configured_identity, stored_identity
@@ -72,13 +71,14 @@ def _show_counts(run: RunDirectory) -> None:
     significance = run.read(schema.SIGNIFICANCE)
     found, _ = find_results(run, run.read(schema.SPLIT), significance)
     calibration = found.get(schema.CALIBRATION.name)
-    show([*report_on(significance), *(report_on(calibration) if calibration is not None else ())])
+    parts = [*report_on(significance), *(report_on(calibration) if calibration is not None else ())]
+    show(parts, run.digests)
 
 
 def measure_closure(directory: Path, config: Config, how: How) -> None:
     """Measure closure in validation windows, print it, and count again where that is allowed."""
     run = run_and_say(directory, config, [WINDOWS], how)
-    show(report_on(run.read(schema.VALIDATION)))
+    show(report_on(run.read(schema.VALIDATION)), run.digests)
     _recount(directory, config, how)
 
 
@@ -87,7 +87,7 @@ def measure_overdispersion(directory: Path, config: Config, how: How, look: bool
     analysis = Analysis.open(directory, config)
     _look(directory, look, lambda _: _permuted_digest(analysis))
     run = run_and_say(directory, config, [PERMUTATION], how)
-    show(report_on(run.read(schema.PERMUTATION)))
+    show(report_on(run.read(schema.PERMUTATION)), run.digests)
     _recount(directory, config, how)
 
 
@@ -107,13 +107,15 @@ def _recount(directory: Path, config: Config, how: How) -> None:
 def hunt(directory: Path, config: Config, how: How, look: bool) -> None:
     """Run the bump hunt and print it."""
     _look(directory, look, _stored_digest)
-    show(report_on(run_and_say(directory, config, [BUMP], how).read(schema.BUMP)))
+    run = run_and_say(directory, config, [BUMP], how)
+    show(report_on(run.read(schema.BUMP)), run.digests)
 
 
 def set_limits(directory: Path, config: Config, efficiencies: str | None, how: How) -> None:
     """Set limits and print them."""
     given = _numbers("--signal-efficiencies", efficiencies, float) if efficiencies is not None else []
-    show(report_on(run_and_say(directory, config, [limits_stage(given)], how).read(schema.LIMITS)))
+    run = run_and_say(directory, config, [limits_stage(given)], how)
+    show(report_on(run.read(schema.LIMITS)), run.digests)
 
 
 def globalise(directories: Sequence[Path], output: Path | None, asked: int | None, how: How) -> None:
@@ -125,7 +127,7 @@ def globalise(directories: Sequence[Path], output: Path | None, asked: int | Non
         analysis = Analysis.open(directories[0], Config(seed=seed, processes=1), progress, how.overwrite)
         outcome = execute(global_stage(directories, target), analysis)
     say_made([outcome])
-    show(report_on(analysis.run.read_file(target, schema.GLOBAL)))
+    show(report_on(analysis.run.read_file(target, schema.GLOBAL)), analysis.run.digests)
 
 
 def run_calibration(
@@ -136,7 +138,7 @@ def run_calibration(
     if index is not None:
         _single(directory, used, "calibration", calibration_jobs(n_experiments), index, how)
         return
-    show(_study(directory, used, partial(calibration_stage, n_experiments=n_experiments), how))
+    _study(directory, used, partial(calibration_stage, n_experiments=n_experiments), how)
 
 
 def run_injection_study(
@@ -148,18 +150,18 @@ def run_injection_study(
     if index is not None:
         _single(directory, used, "injection", injection_jobs(injected, n_experiments), index, how)
         return
-    show(_study(directory, used, partial(injection_stage, injected=injected, n_experiments=n_experiments), how))
+    _study(directory, used, partial(injection_stage, injected=injected, n_experiments=n_experiments), how)
 
 
-def _study(directory: Path, config: Config, prepare: Callable[[Analysis], Stage[Analysis]], how: How) -> Report:
-    """Run a study without making its settings those of the run, and return its report."""
+def _study(directory: Path, config: Config, prepare: Callable[[Analysis], Stage[Analysis]], how: How) -> None:
+    """Run a study without making its settings those of the run, and print its result."""
     with show_progress(how.quiet) as progress:
         analysis = Analysis.open(directory, config, progress, how.overwrite)
         stage = prepare(analysis)
         outcome = execute(stage, analysis)
     append_log(analysis.run, [outcome])
     say_made([outcome])
-    return report_on(analysis.run.read(stage.kind))
+    show(report_on(analysis.run.read(stage.kind)), analysis.run.digests)
 
 
 def _single(directory: Path, config: Config, folder: str, jobs: Sequence[Job], index: int, how: How) -> None:

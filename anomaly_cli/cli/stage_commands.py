@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from anomaly_cli.cli import options
-from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.failures import telling
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     for command in (split, base, template, classify, closure, evaluate):
-        app.command(command.__name__)(guarded(command))
+        app.command(command.__name__)(telling(command))
 
 
 def split(
@@ -69,8 +69,7 @@ def split(
     run = run_and_say(run_directory, resolved, [SPLIT], How(overwrite, quiet))
     artifact = run.read(schema.SPLIT)
     is_blinded = not artifact.groups["origin"]["has_truth"]
-    show(cutflow_table(artifact, is_blinded))
-    show(region_table(run, is_blinded))
+    show([cutflow_table(artifact, is_blinded), region_table(run, is_blinded)], run.digests)
 
 
 def base(
@@ -150,7 +149,7 @@ def template(
 
     if from_model is None:
         run = run_and_say(run_directory, resolved, [MODEL, TEMPLATE], How(overwrite, quiet))
-        show(report_on(run.read(schema.TEMPLATE_MODEL)))
+        show(report_on(run.read(schema.TEMPLATE_MODEL)), run.digests)
     else:
         run_and_say(run_directory, resolved, [template_stage(from_model)], How(overwrite, quiet))
 
@@ -211,7 +210,7 @@ def closure(
 
     run = run_and_say(run_directory, resolved, [CLOSURE], How(overwrite, quiet))
     artifact = run.read(schema.CLOSURE)
-    show([*report_on(artifact), *distance_tables(artifact, hides_region(run, artifact))])
+    show([*report_on(artifact), *distance_tables(artifact, hides_region(run, artifact))], run.digests)
 
 
 def evaluate(
@@ -235,4 +234,5 @@ def evaluate(
     from anomaly_cli.report.results.registry import report_on
     from anomaly_cli.stages.evaluate import EVALUATE
 
-    show(report_on(run_and_say(run_directory, resolved, [EVALUATE], How(overwrite, quiet)).read(schema.EVALUATION)))
+    run = run_and_say(run_directory, resolved, [EVALUATE], How(overwrite, quiet))
+    show(report_on(run.read(schema.EVALUATION)), run.digests)

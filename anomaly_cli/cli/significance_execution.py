@@ -22,6 +22,7 @@ from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.stages.blinding import is_blinded, unblind
 from anomaly_cli.stages.frame import Analysis, Stage, append_log, execute
 from anomaly_cli.stages.identity import configured_identity, stored_identity
+from anomaly_cli.stages.measurements import find_measurements
 from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.studies.bump import BUMP
 from anomaly_cli.studies.calibrate import (
@@ -44,7 +45,7 @@ FAST_METHOD = {"base_epochs": 2, "transport_epochs": 1}
 
 def count(directory: Path, config: Config, how: How, look: bool) -> None:
     """Count and print the tables."""
-    _look(directory, look, _stored_digest)
+    _look(directory, look, lambda run: _counted_digest(run, config))
     _show_counts(run_and_say(directory, config, [SIGNIFICANCE], how))
 
 
@@ -61,6 +62,12 @@ def _look(directory: Path, look: bool, find_digest: Callable[[RunDirectory], str
         unblind(run, find_digest(run))
     if has_truth(run):
         say("Pseudo-data with truth labels: not blinded.")
+
+
+def _counted_digest(run: RunDirectory, config: Config) -> str:
+    digest = stored_identity(run).digest
+    find_measurements(run, config, digest)  # those that are named must be there
+    return digest
 
 
 def _stored_digest(run: RunDirectory) -> str:

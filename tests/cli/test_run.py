@@ -102,7 +102,7 @@ def test_other_settings_are_refused_until_overwrite_and_then_only_what_changed_i
     result = invoke("run", "--run", copied, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     assert result.exit_code == 0, result.output
     changed = {name for name in ARTIFACTS if digests(copied)[name] != digests(finished)[name]}
-    assert changed == {"scores.h5", "significance.h5"}
+    assert changed == {"scores.h5", "classifier.h5", "significance.h5"}
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(copied, finished, tmp_path):

@@ -702,7 +702,7 @@ def test_scores_of_other_events_are_refused(fresh, tmp_path, data_file):
     shutil.copy(other / "split.h5", fresh / "split.h5")
     refused = invoke("significance", "--run", fresh)
     assert refused.exit_code == 4
-    assert "scores other events" in " ".join(refused.output.split())
+    assert "was made from another split" in " ".join(refused.output.split())
 
 
 def test_methods_that_need_more_than_side_bands_have_no_validation_windows(fresh):

@@ -25,6 +25,7 @@ ACTIONS = {
     State.MISSING: "run",
     State.CURRENT: "nothing: up to date",
     State.OTHER: "replace, only with --overwrite",
+    State.RENEWED: "run again with what has been measured since",
     State.UNDECIDED: "decided when its inputs are there",
 }
 

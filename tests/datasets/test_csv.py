@@ -87,6 +87,9 @@ def test_a_byte_order_mark_is_no_part_of_a_name_in_csv_or_manifest(tmp_path):
     (tmp_path / "mine.csv").write_text("mass,x\n3000,1\n3100,2\n", encoding="utf-8-sig")
     (tmp_path / "mine.toml").write_text(MANIFEST.format(file="mine.csv"), encoding="utf-8-sig")
     assert read_events(tmp_path / "mine.toml").columns["mjj"].tolist() == [3000.0, 3100.0]
+    (tmp_path / "mine.csv").write_text("mass,mass,x\n3000,1,2\n", encoding="utf-8-sig")
+    with pytest.raises(DataError, match="column 'mass' is there more than once"):
+        read_events(tmp_path / "mine.toml")
 
 
 def test_text_that_nothing_uses_is_let_be_and_labels_in_words_are_told_how_to_be_written(tmp_path):

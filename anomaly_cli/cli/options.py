@@ -14,7 +14,7 @@ ConfigFile = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. --set classifier.ensemble=20; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. --set classifiers.trees.ensemble=20; may be repeated."),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every random stream. [default: 1]")]
 Processes = Annotated[

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.belonging import check_chain, check_workspaces, read_between
 from anomaly_cli.artifacts.contents import read_regions, read_split
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact, read_artifact, write_files
@@ -67,8 +68,8 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
         overwrite: whether earlier exports may be replaced.
 
     Raises:
-        ArtifactError: where nothing has been counted, a result belongs to another count, or the directory holds files
-            or cannot be made.
+        ArtifactError: where nothing has been counted, files of different runs lie beside each other, a result belongs
+            to another count, or the directory holds files or cannot be made.
     """
     target = output or run.exports
     if target.exists() and not target.is_dir():
@@ -77,6 +78,8 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
         raise ArtifactError(f"{target}: holds files already; pass --overwrite or name another directory with --output")
     split = read_split(run)
     significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
+    check_chain([split, *read_between(run), significance])
+    check_workspaces(run, significance)
     require_record(run, split, significance)
     results, others = find_results(run, split, significance)
     for kind in others:
@@ -84,6 +87,8 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
             raise ArtifactError(
                 f"{run.artifact(kind)}: belongs to another count; run '{kind.made_by} --overwrite', or move it away"
             )
+    if schema.BUMP.name in results:
+        check_workspaces(run, results[schema.BUMP.name])
     tables, region = _tables(significance, results), read_regions(split).sr.text
     files: dict[Path, bytes] = {}
     for name, table in tables.items():

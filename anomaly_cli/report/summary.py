@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.belonging import check_chain, check_workspaces
 from anomaly_cli.artifacts.contents import read_regions, read_split, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.artifacts.unblinding import require_record
-from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.significance import result_tables, significance_tables
 from anomaly_cli.report.tables import make_table, rows_of
@@ -42,7 +42,8 @@ def summarise_run(run: RunDirectory) -> RenderableType:
     template = read_artifact(run.artifact(schema.TEMPLATE), schema.TEMPLATE)
     closure = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
     scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES)
-    links = [(template, split), (scores, template), (closure, template)]
+    chain = [split, template, scores, closure]
+    check_chain(chain)
     is_blinded = not run.artifact(schema.SIGNIFICANCE).exists()
     parts: list[RenderableType] = [_title(split, template), region_table(run, split, is_blinded)]
     if is_blinded:
@@ -50,10 +51,13 @@ def summarise_run(run: RunDirectory) -> RenderableType:
         parts.append(Text(f"The signal region is blinded: {counting}", style="bold"))
     else:
         significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
-        links.append((significance, scores))
+        check_chain([*chain, significance])
+        check_workspaces(run, significance)
         require_record(run, split, significance)
         parts += significance_tables(significance)
         results, others = find_results(run, split, significance)
+        if schema.BUMP.name in results:
+            check_workspaces(run, results[schema.BUMP.name])
         for result in results.values():
             if result.path.parent != run.path:
                 parts.append(Text(f"From {result.path.parent}, a run with the same settings:", style="bold"))
@@ -61,18 +65,8 @@ def summarise_run(run: RunDirectory) -> RenderableType:
         if others:
             names = ", ".join(run.artifact(kind).name for kind in others)
             parts.append(Text(f"Not shown, since it belongs to another count or to other settings: {names}."))
-    _check_chain(links)
     blank = Text("")
     return Group(*(line for part in (*parts, closure_table(closure)) for line in (part, blank)))
-
-
-def _check_chain(links: Iterable[tuple[Artifact, Artifact]]) -> None:
-    for made, source in links:
-        if made.provenance.inputs[source.kind.name] != source.digest:
-            raise ArtifactError(
-                f"{made.path}: was made from another {source.path.name} than lies beside it; bring the run up to date"
-                f" with 'anomaly run --run {made.path.parent} --overwrite'"
-            )
 
 
 def _title(split: Artifact, template: Artifact) -> Text:

@@ -124,6 +124,8 @@ def make_bump_hunt(run: RunDirectory, config: Config, resources: Resources, over
         groups["left_out"] = {"background_efficiency": list(left_out), "reason": list(left_out.values())}
         files[plan.output] = encode_artifact(schema.BUMP, groups, plan.provenance)[0]
         write_files(files)
+        for stale in set(run.workspaces.glob("bump_*.json")) - set(files):
+            stale.unlink(missing_ok=True)
 
     return execute(plan, overwrite, make)
 

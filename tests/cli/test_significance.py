@@ -218,6 +218,7 @@ def test_a_count_of_nothing_has_limits_global_significance_and_exports(copied):
             tests[name] = np.array(tests[name], dtype=object if name in ("test", "workspace") else None)
             tests[name][row] = value
     write_artifact(copied / "significance.h5", schema.SIGNIFICANCE, groups, made.provenance)
+    shutil.rmtree(copied / "workspaces")
     output = run_ok("significance", "limits", "--run", copied)
     assert "3.0 (toys)" in output
     limits = read_any(copied / "limits.h5").groups["tests"]
@@ -227,6 +228,29 @@ def test_a_count_of_nothing_has_limits_global_significance_and_exports(copied):
     run_ok("significance", "global", "--run", copied)
     run_ok("significance", "export", "--run", copied)
     assert "0.0 +- " in run_ok("summary", "--run", copied)
+
+
+def test_limits_on_the_strength_are_those_of_the_injection_study_that_lies_beside(fresh):
+    digest = read_any(fresh / "significance.h5").provenance.settings["settings_digest"]
+    write_injection(fresh, digest)
+    run_ok("significance", "limits", "--run", fresh)
+    assert "upper limits on signal events" in run_ok("summary", "--run", fresh)
+    write_injection(fresh, digest, each=5)
+    shown = " ".join(run_ok("summary", "--run", fresh).split())
+    assert "belongs to another count or to other settings: limits.h5" in shown
+    assert "upper limits on signal events" not in shown
+    refused = invoke("significance", "export", "--run", fresh)
+    assert (refused.exit_code, "limits.h5: belongs to another count" in " ".join(refused.output.split())) == (4, True)
+
+
+def test_a_measurement_that_the_count_does_not_contain_is_not_shown_with_it(fresh):
+    made = read_any(fresh / "validation.h5")
+    provenance = Provenance(**{**vars(made.provenance), "seed": 99})
+    write_artifact(fresh / "validation.h5", schema.VALIDATION, made.groups, provenance)
+    shown = " ".join(run_ok("summary", "--run", fresh).split())
+    assert "belongs to another count or to other settings: validation.h5" in shown
+    assert "Validation windows" not in shown
+    assert "Label permutation" in shown
 
 
 def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, tmp_path, data_file):

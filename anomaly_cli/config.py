@@ -15,12 +15,19 @@ from typing import Any
 
 import tomli_w
 
-from anomaly_cli.classifiers.settings import ClassifierSettings
+from anomaly_cli.core.compute import CPU, DEVICES
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.records import Record, build_record
 
 RUN_CONFIG_NAME = "config.toml"
 """The resolved configuration in a run directory."""
+DEFAULT = "default"
+"""Stands for whatever suits the other settings."""
+RENAMED = {
+    f"classifier.{name}": f"classifiers.trees.{name}"
+    for name in ("ensemble", "iterations", "leaves", "learning_rate", "patience")
+}
+"""Settings of earlier releases that are found elsewhere now."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,36 @@ class TemplateSettings:
 
 
 @dataclass(frozen=True)
+class ClassifierSettings:
+    """The classifier.
+
+    Attributes:
+        name: family of classifiers; its own settings are those of `classifiers.NAME`.
+        folds: number of folds; an event is scored by models trained on the other folds.
+        validation_fraction: part of the training events, by source, that decides when a training stops.
+    """
+
+    name: str = "trees"
+    folds: int = 5
+    validation_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.folds < 2 or not 0.0 < self.validation_fraction < 1.0:
+            raise ConfigError("classifier: needs folds >= 2 and validation_fraction in (0, 1)")
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """What ranks events.
+
+    Attributes:
+        name: the score, or `default` for that of the template method; its own settings are those of `scores.NAME`.
+    """
+
+    name: str = DEFAULT
+
+
+@dataclass(frozen=True)
 class ClosureSettings:
     """The closure stage.
 
@@ -158,11 +195,16 @@ class Config:
         seed: seed of every random stream.
         threads: threads per process; part of the provenance, since it can change rounding.
         processes: processes for work that splits; never changes a result; 0 uses every core.
+        device: where networks are trained and sampled: `cpu`, `cuda`, or `auto` for the second where there is one;
+            part of the provenance, since it can change rounding.
         data: which events.
         regions: which windows.
         template: the template stage.
         methods: settings of template methods by name.
         classifier: the classifier.
+        classifiers: settings of families of classifiers by name.
+        score: what ranks events.
+        scores: settings of scores by name.
         closure: the closure stage.
         significance: the significance stage.
     """
@@ -170,20 +212,27 @@ class Config:
     seed: int = 1
     threads: int = 1
     processes: int = 0
+    device: str = CPU
     data: DataSettings = field(default_factory=DataSettings)
     regions: RegionSettings = field(default_factory=RegionSettings)
     template: TemplateSettings = field(default_factory=TemplateSettings)
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+    classifiers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    score: ScoreSettings = field(default_factory=ScoreSettings)
+    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     closure: ClosureSettings = field(default_factory=ClosureSettings)
     significance: SignificanceSettings = field(default_factory=SignificanceSettings)
 
     def __post_init__(self) -> None:
         if self.seed < 0 or self.threads < 1 or self.processes < 0:
             raise ConfigError("configuration: needs seed >= 0, threads >= 1 and processes >= 0")
-        for name, settings in self.methods.items():
-            if not isinstance(settings, Mapping):
-                raise ConfigError(f"methods.{name} = {settings!r}: must be a table of the method's settings")
+        if self.device not in DEVICES:
+            raise ConfigError(f"configuration: device '{self.device}' is not known; write one of {', '.join(DEVICES)}")
+        for family in ("methods", "classifiers", "scores"):
+            for name, settings in getattr(self, family).items():
+                if not isinstance(settings, Mapping):
+                    raise ConfigError(f"{family}.{name} = {settings!r}: must be a table of its settings")
 
     @property
     def n_processes(self) -> int:
@@ -226,7 +275,15 @@ def load_settings(
         _assign(tree, key.strip(), _parse_value(value.strip()))
     for key, value in options.items():
         _assign(tree, key, value)
+    _refuse_renamed(tree)
     return build_record(record, tree, "configuration")
+
+
+def _refuse_renamed(tree: Mapping[str, Any]) -> None:
+    for old, new in RENAMED.items():
+        table, name = old.split(".")
+        if isinstance(tree.get(table), Mapping) and name in tree[table]:
+            raise ConfigError(f"configuration: the setting '{old}' is called '{new}' now; rename it")
 
 
 def merge(tree: dict[str, Any], newer: Mapping[str, Any]) -> None:

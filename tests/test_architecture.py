@@ -44,6 +44,7 @@ HOMES = {
     "yaml": ("report/exchange",),
     "sklearn": ("classifiers", "analysis/quality"),
     "matplotlib": ("report",),
+    "rich": ("cli", "report/render"),
     "zuko": ("nets/flows",),
     "torch": ("nets", "methods", "morphing", "classifiers"),
 }

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.events import Events, concatenate, make_events
-from anomaly_cli.core.progress import silent
+from anomaly_cli.core.seen import Need, Seen, Simulation, TrueEvents
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.manifests import shipped_file
-from anomaly_cli.methods.base import (
-    Context,
-    Need,
-    ObservedInputs,
-    SharedBaseInputs,
-    SimulationInputs,
-    TemplateInputs,
-    TruthInputs,
-)
+from anomaly_cli.methods.base import Request
+from anomaly_cli.search.split import split_events
 
 REGIONS = Regions(sr=Window(3300.0, 3700.0), sb1=Window(3000.0, 3300.0), sb2=Window(3700.0, 4600.0))
 NAMES = ("linear", "curved", "shape")
@@ -39,14 +34,25 @@ def toy_events(n: int, seed: int) -> Events:
     return make_events(mjj, np.stack([linear, curved, shape], axis=1), NAMES, np.arange(n))
 
 
-def toy_inputs(n: int = 24_000, seed: int = 1) -> tuple[TemplateInputs, Events]:
-    """Return the inputs of a template method, and the events in the signal region that it never sees."""
+def compute(seed: int = 1) -> Compute:
+    """What a test may use: one process, one thread, silence."""
+    return Compute(Streams(seed))
+
+
+def draw(fitted, masses, seed: int = 1):
+    """Sample a fitted template at masses."""
+    return fitted.sample(Request(masses), compute(seed))
+
+
+def toy_inputs(n: int = 24_000, seed: int = 1) -> tuple[Seen, Events]:
+    """Return what a template method may see, truth included, and the events in the signal region that it never sees."""
     events = toy_events(n, seed)
     sb1, sr, sb2 = (events.take(window.contains(events.mjj)) for window in (REGIONS.sb1, REGIONS.sr, REGIONS.sb2))
     is_validation = np.random.default_rng(seed).random(len(sb1) + len(sb2)) < 0.1
     truth = toy_events(n, seed + 1000)
     background = truth.take(REGIONS.sr.contains(truth.mjj))
-    return TruthInputs(sb1, sb2, REGIONS, is_validation, background), sr
+    true = TrueEvents(background, background.take(np.zeros(0, dtype=np.int64)))
+    return Seen(sb1, sb2, REGIONS, is_validation, true=true), sr
 
 
 def toy_simulation(n: int = 24_000, seed: int = 5000) -> Events:
@@ -57,24 +63,28 @@ def toy_simulation(n: int = 24_000, seed: int = 5000) -> Events:
     return make_events(events.mjj[inside], shifted[inside], NAMES, -1 - np.flatnonzero(inside))
 
 
-def inputs_by_need(inputs, hidden, simulation, background, method):
-    """Return what is handed over for each need, the strongest first; `method` trains the shared base flow."""
-    blind = {name: getattr(inputs, name) for name in ("sb1", "sb2", "regions", "is_validation")}
+def seen_by(method, inputs, hidden, simulation, shared):
+    """Return what a method may see of everything that there is: side-bands, and what it declares to need."""
+    return replace(
+        inputs,
+        reader=f"method {method.name}",
+        simulation=Simulation(simulation, Cutflow()) if Need.SIMULATION in method.needs else None,
+        shared=shared if Need.SHARED_MODEL in method.needs else None,
+        observed=hidden if Need.SR_FEATURES in method.needs else None,
+        true=inputs.true if Need.TRUTH in method.needs else None,
+    )
+
+
+def shared_model(method, inputs, hidden):
+    """Return the model that a method shares between signal regions, trained on the whole toy spectrum."""
     spectrum = [inputs.sb1, hidden, inputs.sb2]
     is_validation = np.arange(sum(len(part) for part in spectrum)) % 10 == 0
-    base = method.fit_base([concatenate(spectrum)], is_validation, Context(Streams(1), 1, silent))
-    return {
-        Need.SHARED_BASE: SharedBaseInputs(**blind, base=base.arrays),
-        Need.SIMULATION: SimulationInputs(**blind, simulation=simulation, cutflow=Cutflow()),
-        Need.SR_FEATURES: ObservedInputs(**blind, observed=hidden),
-        Need.TRUTH: TruthInputs(**blind, background=background),
-        Need.SIDE_BANDS: TemplateInputs(**blind),
-    }
+    return method.fit_shared([concatenate(spectrum)], is_validation, compute())
 
 
-def given_to(method, by_need):
-    """Return what a method is handed."""
-    return next(given for need, given in by_need.items() if need in method.needs)
+def toy_split(n: int = 24_000, seed: int = 1):
+    """Return a split of toy events."""
+    return split_events(toy_events(n, seed), REGIONS)
 
 
 def write_official(path: Path, rows: np.ndarray, names: tuple[str, ...] = (*OFFICIAL_COLUMNS, "label")) -> Path:

@@ -26,6 +26,10 @@ class ScoredEvents:
     fold: IntArray
     score: FloatArray
 
+    def take(self, selection: BoolArray) -> ScoredEvents:
+        """Return the events of a mask `(n,)`."""
+        return ScoredEvents(*(column[selection] for column in vars(self).values()))
+
 
 @dataclass(frozen=True)
 class CutCounts:
@@ -70,7 +74,7 @@ def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency
 
     The threshold of a fold is its m-th largest template score; an observed background event lies above it with
     probability m / (M + 1), M the template events of the fold (`numpy.quantile` would be biased towards signal).
-    Equal scores are ordered by a hash of the event id. The template has unit weights (`stages/template.py`).
+    Equal scores are ordered by a hash of the event id. The template has unit weights (`search/template.py`).
 
     Raises:
         PhysicsError: where a fold's template is too small for the cut.

@@ -37,14 +37,12 @@ class ToyResult:
         p_above: probability of a more significant one; counts are discrete, so this is smaller.
         z: one-sided significance of p0, also where p0 is too small or too near 1 for a floating-point number;
             negative for deficits.
-        n_toys: pseudo-experiments.
     """
 
     p0: float
     error: float
     p_above: float
     z: float
-    n_toys: int
 
 
 def toy_p_value(data: Experiments, n_toys: int, generator: np.random.Generator) -> ToyResult:
@@ -79,7 +77,7 @@ def toy_p_value(data: Experiments, n_toys: int, generator: np.random.Generator) 
         p0, p_above = -np.expm1(log_tail), -np.expm1(tail(~is_above))
         z = ndtri_exp(log_tail) if np.isfinite(log_tail) else root  # nothing is less significant than this
     p0 = float(np.clip(p0, np.finfo(float).tiny, 1.0))
-    return ToyResult(p0, error, float(np.clip(p_above, 0.0, p0)), float(z), n_toys)
+    return ToyResult(p0, error, float(np.clip(p_above, 0.0, p0)), float(z))
 
 
 def draw(

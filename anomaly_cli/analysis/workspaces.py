@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from anomaly_cli.analysis.counting import CountingModel
+from anomaly_cli.analysis.counting import CountingModel
 
 LEAST_BOUND = 30.0
 """pyhf's default bound of 5 standard deviations binds where a tight uncertainty absorbs an excess."""

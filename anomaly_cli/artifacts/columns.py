@@ -33,12 +33,14 @@ class Group:
         optional: whether a file may lack it.
         tells_region: whether it tells how many events the signal region holds, or what they are; not shown
             while that is blinded.
+        holds_events: whether its events may have blocks besides the features, as `NAME:KIND:ARRAY`.
     """
 
     columns: Mapping[str, Column]
     meaning: str
     optional: bool = False
     tells_region: bool = False
+    holds_events: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -56,6 +58,8 @@ class Kind:
         meaning: one line.
         made_by: the command that writes it.
         groups: groups by name.
+        parents: kinds of the same run whose digests it holds among its inputs, and which it must belong to.
+        twin: kind that is written together with it and has the same provenance; empty where it stands alone.
     """
 
     name: str
@@ -63,6 +67,8 @@ class Kind:
     meaning: str
     made_by: str
     groups: Mapping[str, Group] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    twin: str = ""
 
 
 TRAINING = Group(

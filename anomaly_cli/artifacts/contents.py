@@ -1,36 +1,21 @@
-"""What is read from the artifacts of a run, checked to belong together."""
+"""What is read from the artifacts of a run, as values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.core.events import Events
+from anomaly_cli.core.template import Folds, Template, TemplatePart
+from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Regions, Window
 
-
-@dataclass(frozen=True)
-class Truth:
-    """Truth of a run: labels of the observed events by id, and the events held back."""
-
-    is_signal: npt.NDArray[np.bool_]
-    reference: Events
-    reference_is_signal: npt.NDArray[np.bool_]
-    digest: str
-
-    def background(self, window: Window) -> Events:
-        """Return held-back background events in a window."""
-        return self.reference.take(~self.reference_is_signal & window.contains(self.reference.mjj))
-
-    def signal(self, window: Window) -> Events:
-        """Return unused signal events in a window."""
-        return self.reference.take(self.reference_is_signal & window.contains(self.reference.mjj))
+ALL = "all"
 
 
 def read_regions(split: Artifact) -> Regions:
@@ -43,40 +28,66 @@ def read_regions(split: Artifact) -> Regions:
     return Regions(**windows)
 
 
-def read_split(run: RunDirectory) -> Artifact:
-    """Return the split artifact of a run."""
-    return read_artifact(run.artifact(schema.SPLIT), schema.SPLIT)
+def has_truth(run: RunDirectory) -> bool:
+    """Return whether the data of a run have labels."""
+    return bool(run.read(schema.SPLIT).groups["origin"]["has_truth"])
 
 
-def read_truth(run: RunDirectory, split: Artifact) -> Truth | None:
-    """Return the truth of a run, or None where its data have no labels.
+def read_truth(run: RunDirectory) -> tuple[Truth, str] | None:
+    """Return the truth of a run and its digest, or None where its data have no labels.
 
     Raises:
-        ArtifactError: where the truth belongs to another split.
+        ArtifactError: where it is missing or belongs to another split.
     """
-    path = run.artifact(schema.TRUTH)
-    if not split.groups["origin"]["has_truth"]:
+    if not has_truth(run):
         return None
-    if not path.exists():
-        raise ArtifactError(f"{path}: no such file, though the data have labels; delete {split.path} and split again")
-    truth = read_artifact(path, schema.TRUTH)
-    if truth.provenance != split.provenance:
-        raise ArtifactError(f"{path}: belongs to another split than {split.path.name}; run 'anomaly split' again")
-    return Truth(
+    if not run.has(schema.TRUTH):
+        raise ArtifactError(
+            f"{run.artifact(schema.TRUTH)}: no such file, though the data have labels; run 'anomaly split' again"
+        )
+    truth = run.read(schema.TRUTH)
+    values = Truth(
         is_signal=truth.groups["observed"]["is_signal"],
         reference=truth.events("reference"),
         reference_is_signal=truth.groups["reference"]["is_signal"],
-        digest=truth.digest,
+    )
+    return values, truth.digest
+
+
+def template_groups(template: Template) -> dict[str, Mapping[str, Any]]:
+    """Return a template as groups of its artifact, without its events."""
+    groups: dict[str, Mapping[str, Any]] = {
+        "parts": {
+            "n_events": [len(part.events) for part in template.parts],
+            "trains": [_folds_text(part.trains) for part in template.parts],
+            "counts": [_folds_text(part.counts) for part in template.parts],
+        }
+    }
+    component = template.component
+    return groups if component is None else {**groups, "components": {"component": component}}
+
+
+def read_template(artifact: Artifact) -> Template:
+    """Return the template of an artifact."""
+    events, parts = artifact.events("events"), artifact.groups["parts"]
+    component = artifact.groups["components"]["component"] if "components" in artifact.groups else None
+    ends = np.cumsum(parts["n_events"])
+    return Template(
+        tuple(
+            TemplatePart(
+                events.take(np.arange(end - n, end)),
+                _folds(str(trains)),
+                _folds(str(counts)),
+                None if component is None else component[end - n : end],
+            )
+            for end, n, trains, counts in zip(ends, parts["n_events"], parts["trains"], parts["counts"], strict=True)
+        )
     )
 
 
-def read_template(run: RunDirectory, split: Artifact) -> Artifact:
-    """Return the template of a run.
+def _folds_text(folds: Folds) -> str:
+    return ALL if folds is None else ",".join(str(fold) for fold in folds)
 
-    Raises:
-        ArtifactError: where it was made from another split.
-    """
-    template = read_artifact(run.artifact(schema.TEMPLATE), schema.TEMPLATE)
-    if template.provenance.inputs["split"] != split.digest:
-        raise ArtifactError(f"{template.path}: was made from another split; run 'anomaly template --overwrite' first")
-    return template
+
+def _folds(text: str) -> Folds:
+    return None if text == ALL else tuple(int(fold) for fold in text.split(",") if fold)

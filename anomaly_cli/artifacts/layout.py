@@ -1,26 +1,77 @@
-"""Where the files of one analysis lie."""
+"""Where the files of one analysis lie, and how they are read: once, and checked to belong together."""
 
 from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
+from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.core.errors import ArtifactError
+
+FILES = {schema.TEMPLATE_MODEL.name: "model.h5"}
+"""Files that are not called as their kind."""
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The files of one analysis."""
+    """The files of one analysis.
+
+    Attributes:
+        path: the directory.
+    """
 
     path: Path
+    _cache: dict[Path, tuple[tuple[int, ...], Artifact]] = field(default_factory=dict, repr=False, compare=False)
 
     def artifact(self, kind: Kind) -> Path:
         """Return where an artifact of this kind lies."""
-        return self.path / ("model.h5" if kind is schema.TEMPLATE_MODEL else f"{kind.name}.h5")
+        return self.path / FILES.get(kind.name, f"{kind.name}.h5")
+
+    def has(self, kind: Kind) -> bool:
+        """Return whether there is an artifact of this kind."""
+        return self.artifact(kind).exists()
+
+    def read(self, kind: Kind) -> Artifact:
+        """Return an artifact, checked to belong to the others of this run.
+
+        Raises:
+            ArtifactError: where it is missing, damaged, or was made from others than those that lie beside it.
+        """
+        artifact = self.read_file(self.artifact(kind), kind)
+        for name in kind.parents:
+            parent = self.read(schema.KINDS[name])
+            if artifact.provenance.inputs.get(name) != parent.digest:
+                raise ArtifactError(
+                    f"{artifact.path}: was made from another {_words(name)} than {parent.path.name}; run"
+                    f" '{kind.made_by} --overwrite' first"
+                )
+        if kind.twin:
+            twin = self.read(schema.KINDS[kind.twin])
+            if artifact.provenance != twin.provenance:
+                raise ArtifactError(
+                    f"{artifact.path}: belongs to another {_words(kind.twin)} than {twin.path.name}; run"
+                    f" '{kind.made_by} --overwrite' first"
+                )
+        return artifact
+
+    def read_file(self, path: Path, kind: Kind) -> Artifact:
+        """Return the artifact of a file, which is read again only where it has changed.
+
+        Raises:
+            ArtifactError: where it is missing, damaged or of another kind.
+        """
+        before = _state(path)
+        if path in self._cache and self._cache[path][0] == before:
+            artifact = self._cache[path][1]
+            if artifact.kind is kind:
+                return artifact
+        artifact = read_artifact(path, kind)
+        self._cache[path] = (before, artifact)
+        return artifact
 
     @property
     def config(self) -> Path:
@@ -29,7 +80,7 @@ class RunDirectory:
 
     @property
     def log(self) -> Path:
-        """Times, host and user: all that varies."""
+        """Times and host: all that varies."""
         return self.path / "run_log.json"
 
     @property
@@ -70,3 +121,16 @@ class RunDirectory:
             ) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise ArtifactError(f"{self.path}: is not writable; choose another directory")
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """Return what changes whenever a file is written; nothing where it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")

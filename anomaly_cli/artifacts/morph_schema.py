@@ -6,7 +6,7 @@ from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
 
 MORPH_MODEL = Kind(
     "morph_model",
-    1,
+    2,
     "trained flows that move one data set into another: arrays, settings in the provenance, training curves",
     "anomaly morph",
     {

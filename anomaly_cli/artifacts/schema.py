@@ -23,9 +23,9 @@ from anomaly_cli.artifacts.significance_kinds import (
 from anomaly_cli.artifacts.study_kinds import CALIBRATION, INJECTION, SMOOTH_MODEL
 
 __all__ = (
-    "BASE_FLOW",
     "BUMP",
     "CALIBRATION",
+    "CLASSIFIER",
     "CLOSURE",
     "EVALUATION",
     "GLOBAL",
@@ -38,6 +38,7 @@ __all__ = (
     "SCAN",
     "SCAN_POINT",
     "SCORES",
+    "SHARED_MODEL",
     "SIGNIFICANCE",
     "SMOOTH_MODEL",
     "SPLIT",
@@ -97,10 +98,10 @@ SPLIT = Kind(
             "how many events each step left",
             tells_region=True,
         ),
-        "sb1": Group(_events(), "events in the lower side-band"),
-        "sr": Group(_events(), "events in the signal region", tells_region=True),
-        "sb2": Group(_events(), "events in the upper side-band"),
-        "rest": Group(_events(), "events in none of the windows", tells_region=True),
+        "sb1": Group(_events(), "events in the lower side-band", holds_events=True),
+        "sr": Group(_events(), "events in the signal region", tells_region=True, holds_events=True),
+        "sb2": Group(_events(), "events in the upper side-band", holds_events=True),
+        "rest": Group(_events(), "events in none of the windows", tells_region=True, holds_events=True),
     },
 )
 
@@ -126,6 +127,7 @@ TRUTH = Kind(
         "reference": Group(
             _events({"is_signal": Column("b1", "n", "", "truth label"), **_SOURCE}),
             "labelled events that are not in the pseudo-data: reserved background and unused signal",
+            holds_events=True,
         ),
         "sources": Group(
             {
@@ -145,19 +147,20 @@ TRUTH = Kind(
             "what was left of the files of injected signals and of the reference; that of the data is in the split",
         ),
     },
+    twin="split",
 )
 
-BASE_FLOW = Kind(
-    "base_flow",
-    2,
-    "a density of the features given mjj, trained once on the whole spectrum and shared by signal regions",
+SHARED_MODEL = Kind(
+    "shared_model",
+    1,
+    "a model trained once on the whole spectrum and shared by signal regions, as a density of the features given mjj",
     "anomaly base",
     {
         "weights": Group({}, "scaling and weights"),
         "training": TRAINING,
         "left_out": Group(
             {
-                "low": Column("f8", "w", "GeV", "lower edge of a window whose events the base flow never saw"),
+                "low": Column("f8", "w", "GeV", "lower edge of a window whose events it never saw"),
                 "high": Column("f8", "w", "GeV", "upper edge"),
             },
             "mass windows left out of the training; a signal region elsewhere has been seen, signal included",
@@ -175,7 +178,7 @@ BASE_FLOW = Kind(
 
 TEMPLATE_MODEL = Kind(
     "template_model",
-    1,
+    2,
     "a trained template method: arrays, settings in the provenance, training curves",
     "anomaly template",
     {
@@ -197,16 +200,35 @@ TEMPLATE_MODEL = Kind(
             "how many simulated events each step left",
             optional=True,
         ),
+        "shared": Group(
+            {
+                "has_seen_signal_region": Column(
+                    "b1", "", "", "whether the shared model was trained on signal-region events, signal included"
+                )
+            },
+            "the model shared with other signal regions that this one was trained with",
+            optional=True,
+        ),
     },
+    parents=("split",),
 )
 
 TEMPLATE = Kind(
     "template",
-    1,
+    2,
     "background-like events in the signal region",
     "anomaly template",
     {
-        "events": Group(_events(), "template events", tells_region=True),
+        "events": Group(_events(), "template events, part after part", tells_region=True, holds_events=True),
+        "parts": Group(
+            {
+                "n_events": Column("i8", "p", "", "events of the part"),
+                "trains": Column("str", "p", "", "folds whose classifiers are trained against it, as 0,1; all"),
+                "counts": Column("str", "p", "", "folds in which it says how much background passes; all"),
+            },
+            "the parts of the template, each made by a model of its own",
+            tells_region=True,
+        ),
         "components": Group(
             {"component": Column("i8", "n", "", "which of the combined methods made the event, counted from 0")},
             "where the template comes from several methods",
@@ -224,17 +246,30 @@ TEMPLATE = Kind(
             tells_region=True,
         ),
     },
+    parents=("split",),
 )
 
 SCORES = Kind(
     "scores",
-    1,
-    "classifier scores of observed and template events in the signal region",
+    2,
+    "scores of observed, template and side-band events, each by models that never saw it or a copy of it",
     "anomaly classify",
     {
         "observed": Group(_SCORED, "signal-region events", tells_region=True),
-        "template": Group(_SCORED, "template events", tells_region=True),
+        "template": Group(_SCORED, "template events that are counted in their fold", tells_region=True),
+        "side_bands": Group(_SCORED, "side-band events", tells_region=True),
     },
+    parents=("split", "template"),
+)
+
+CLASSIFIER = Kind(
+    "classifier",
+    1,
+    "what ranked the events of scores.h5: trained models as arrays, settings in the provenance",
+    "anomaly classify",
+    {"models": Group({}, "arrays of all models")},
+    parents=("split", "template"),
+    twin="scores",
 )
 
 CLOSURE = Kind(
@@ -284,11 +319,12 @@ CLOSURE = Kind(
             tells_region=True,
         ),
     },
+    parents=("split", "template"),
 )
 
 EVALUATION = Kind(
     "evaluation",
-    2,
+    3,
     "performance against truth labels",
     "anomaly evaluate",
     {
@@ -309,13 +345,17 @@ EVALUATION = Kind(
             },
             "size of the test set",
         ),
+        "background": Group(_SCORED, "reference background, at unit weight, ranked by the run's score"),
+        "signal": Group(_SCORED, "unused signal, ranked by the run's score"),
     },
+    parents=("split", "template", "scores"),
 )
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        *(SPLIT, TRUTH, BASE_FLOW, TEMPLATE_MODEL, TEMPLATE, SCORES, SIGNIFICANCE, CLOSURE, EVALUATION),
+        *(SPLIT, TRUTH, SHARED_MODEL, TEMPLATE_MODEL, TEMPLATE, SCORES, CLASSIFIER, SIGNIFICANCE),
+        *(CLOSURE, EVALUATION),
         *(MORPH_MODEL, MORPH),
         *(VALIDATION, PERMUTATION, BUMP, LIMITS, GLOBAL, SMOOTH_MODEL, CALIBRATION, INJECTION),
         *(SCAN_POINT, SCAN),

@@ -102,6 +102,7 @@ SIGNIFICANCE = Kind(
             "template events that pass, for overlaps between tests",
         ),
     },
+    parents=("split", "scores"),
 )
 
 VALIDATION = Kind(
@@ -229,6 +230,7 @@ BUMP = Kind(
             "spectra",
         ),
     },
+    parents=("split", "scores"),
 )
 
 LIMITS = Kind(
@@ -258,6 +260,7 @@ LIMITS = Kind(
             optional=True,
         ),
     },
+    parents=("significance",),
 )
 
 GLOBAL = Kind(

@@ -25,11 +25,15 @@ import numpy.typing as npt
 from anomaly_cli.artifacts.columns import Column, Group, Kind
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.schema import KINDS
+from anomaly_cli.core.blocks import FEATURES_BLOCK, Block, Features
 from anomaly_cli.core.errors import ArtifactError, DataError, first_line
 from anomaly_cli.core.events import Events
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 FORMAT = "anomaly artifact"
+IDENTITY = ("mjj", "event_id", "source_id", "weight")
+SEPARATOR = ":"
+"""Between the name, kind and array of a block in the name of its column."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,32 @@ class Artifact:
         """
         columns = self.groups[group]
         return Events(
-            **{name: columns[name] for name in ("mjj", "features", "event_id", "source_id", "weight")},
-            names=self.features,
+            **{name: columns[name] for name in IDENTITY},
+            blocks={FEATURES_BLOCK: Features(columns[FEATURES_BLOCK], self.features), **_read_blocks(columns)},
         )
 
 
 def event_columns(events: Events) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns of `events` as the schema names them."""
-    return {name: getattr(events, name) for name in ("mjj", "features", "event_id", "source_id", "weight")}
+    """Return the columns of `events` as the schema names them; blocks besides the features as `NAME:KIND:ARRAY`."""
+    columns = {name: getattr(events, name) for name in IDENTITY}
+    columns[FEATURES_BLOCK] = events.features if FEATURES_BLOCK in events.blocks else np.zeros((len(events), 0))
+    for name, block in events.blocks.items():
+        if name != FEATURES_BLOCK:
+            arrays = block.to_arrays()
+            columns |= {SEPARATOR.join((name, block.kind, key)): np.asarray(array) for key, array in arrays.items()}
+    return columns
+
+
+def _read_blocks(columns: Arrays) -> dict[str, Block]:
+    found: dict[tuple[str, str], dict[str, npt.NDArray[Any]]] = {}
+    for column, array in columns.items():
+        if SEPARATOR in column:
+            name, kind, key = column.split(SEPARATOR, 2)
+            found.setdefault((name, kind), {})[key] = array
+    unknown = [kind for _, kind in found if kind not in Block.kinds]
+    if unknown:
+        raise DataError(f"events: hold a block of the kind '{unknown[0]}', which no installed package defines")
+    return {name: Block.kinds[kind].from_arrays(arrays) for (name, kind), arrays in found.items()}
 
 
 def write_artifact(
@@ -236,7 +258,9 @@ def _json_list(text: Any) -> list[str]:
 def _read_column(data: h5py.Dataset) -> npt.NDArray[Any]:
     if h5py.check_string_dtype(data.dtype):
         return np.asarray(data.asstr()[()], dtype=np.str_)
-    return np.asarray(data[()])
+    array = np.asarray(data[()])
+    array.flags.writeable = False  # what was read may be shared between its readers
+    return array
 
 
 def _fit_to_schema(kind: Kind, groups: Mapping[str, Arrays]) -> dict[str, dict[str, npt.NDArray[Any]]]:
@@ -256,11 +280,12 @@ def _fit_to_schema(kind: Kind, groups: Mapping[str, Arrays]) -> dict[str, dict[s
 def _fit_group(where: str, schema: Group, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
     if schema.is_open:
         return {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    if set(arrays) != set(schema.columns):
-        odd = sorted(set(arrays) ^ set(schema.columns))
+    blocks = {name for name in arrays if schema.holds_events and SEPARATOR in name}
+    if set(arrays) - blocks != set(schema.columns):
+        odd = sorted(set(arrays) - blocks ^ set(schema.columns))
         raise ArtifactError(f"{where}: column '{odd[0]}' is missing or unknown; make the file anew")
     sizes: dict[str, int] = {}
-    fitted = {}
+    fitted = {name: np.asarray(arrays[name], order="C") for name in sorted(blocks)}
     for name, column in schema.columns.items():
         array = np.asarray(arrays[name])
         symbols = [symbol for symbol in column.shape.split(",") if symbol]

@@ -7,7 +7,7 @@ from anomaly_cli.artifacts.significance_kinds import EFFICIENCY, per_test
 
 SMOOTH_MODEL = Kind(
     "smooth_model",
-    1,
+    2,
     "smooth model of the background, from which pseudo-experiments are drawn",
     "anomaly significance calibrate",
     {
@@ -24,6 +24,7 @@ SMOOTH_MODEL = Kind(
             "dijet spectrum over side-bands and signal region",
         ),
     },
+    parents=("split", "truth"),
 )
 
 _EXPERIMENTS = {

@@ -1,176 +1,208 @@
-"""CWoLa in k folds: observed against template, every event scored by models that never saw it or a copy.
+"""Scoring in k folds: every event by models that never saw it or a copy of it.
+
+Folds are a hash of the source id. A template may have several parts, each of which trains the models of some folds and
+is counted in some.
 
 References:
     E. M. Metodiev, B. Nachman, J. Thaler, "Classification without labels", 2017, arXiv:1708.02949.
-    T. Finke et al., "Back to the roots: tree-based algorithms for weakly supervised anomaly detection",
-    2023, arXiv:2309.13111 (boosted trees).
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
-from anomaly_cli.classifiers.settings import ClassifierSettings
-from anomaly_cli.core.errors import PhysicsError
-from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray, FoldScores, IntArray, assign_folds, hash_uniform
-from anomaly_cli.core.progress import Progress, Step
-from anomaly_cli.core.streams import Streams
+from anomaly_cli.classifiers.base import Arrays, Classifier, FittedClassifier, Labelled, Preparation
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.folds import FoldScores, IntArray, assign_folds, hash_uniform
+from anomaly_cli.core.progress import Step
 from anomaly_cli.core.workers import in_order
 
-if TYPE_CHECKING:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-N_BINS = 255
-"""Quantile bins per feature."""
 FEWEST_EVENTS = 100
 """Fewer observed or template events than this cannot train a classifier in folds."""
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Resources:
-    """What the work may use; never changes a result but for `threads`.
+class KFold:
+    """How events are divided.
 
     Attributes:
-        processes: processes to train in.
-        threads: threads of each.
-        progress: where to report.
-        task: what the progress is called.
+        folds: number of folds; an event is scored by models trained on the other folds.
+        validation_fraction: part of the training events, by source, that decides when a training stops.
     """
 
-    processes: int
-    threads: int
-    progress: Progress
-    task: str = "classify: boosted trees"
+    folds: int = 5
+    validation_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.folds < 2 or not 0.0 < self.validation_fraction < 1.0:
+            raise ConfigError("classifier: needs folds >= 2 and validation_fraction in (0, 1)")
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Two classes of events to be told apart.
+
+    Attributes:
+        positive: the events that are looked for, such as the observed ones.
+        negative: the events that they are compared with, such as the template.
+        trains: whether an event of the negative class trains the models of a fold `(n, folds)`; None where all do.
+        names: what the two classes are called in sentences.
+    """
+
+    positive: Events
+    negative: Events
+    trains: BoolArray | None = None
+    names: tuple[str, str] = ("observed", "template")
+
+
+@dataclass(frozen=True)
+class Ensembles:
+    """The trained models of all folds.
+
+    Attributes:
+        classifier: their family.
+        preparation: what they share.
+        members: the models of each fold.
+        salt: of the hash that assigns folds.
+    """
+
+    classifier: Classifier
+    preparation: Preparation
+    members: Sequence[Sequence[FittedClassifier]]
+    salt: int
+
+    def score(self, events: Events) -> FoldScores:
+        """Return each event's score by the models of its fold, which have not seen its source."""
+        fold = assign_folds(events.source_id, len(self.members), self.salt)
+        prepared = self.preparation.apply(events)
+        total = np.zeros(len(events))
+        for index, members in enumerate(self.members):
+            inside = np.flatnonzero(fold == index)
+            part = prepared.take(inside)
+            for member in members:
+                total[inside] += member.log_odds(part)
+        return FoldScores(fold, total / len(self.members[0]))
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all models as arrays: those of one name one after the other, with the length of each."""
+        arrays = {f"preparation.{name}": array for name, array in self.preparation.to_arrays().items()}
+        stored = [member.to_arrays() for members in self.members for member in members]
+        for name in stored[0]:
+            parts = [one[name] for one in stored]
+            arrays[f"member.{name}"] = np.concatenate(parts)
+            arrays[f"length.{name}"] = np.array([len(part) for part in parts], dtype=np.int64)
+        sizes = {"folds": len(self.members), "ensemble": len(self.members[0])}
+        return arrays | {name: np.array(size) for name, size in sizes.items()} | {"salt": np.array(self.salt)}
+
+    @staticmethod
+    def from_arrays(classifier: Classifier, arrays: Arrays) -> Ensembles:
+        """Rebuild what `to_arrays` returned."""
+        folds, ensemble = int(arrays["folds"]), int(arrays["ensemble"])
+        prepared = {key.removeprefix("preparation."): arrays[key] for key in arrays if key.startswith("preparation.")}
+        columns = {}
+        for key in arrays:
+            if key.startswith("member."):
+                name = key.removeprefix("member.")
+                columns[name] = np.split(arrays[key], np.cumsum(arrays[f"length.{name}"])[:-1])
+        members = [
+            classifier.load({name: parts[index] for name, parts in columns.items()})
+            for index in range(folds * ensemble)
+        ]
+        grouped = [members[first : first + ensemble] for first in range(0, folds * ensemble, ensemble)]
+        return Ensembles(classifier, classifier.load_preparation(prepared), grouped, int(arrays["salt"]))
 
 
 @dataclass(frozen=True)
 class _Job:
     fold: int
-    seed: int
-    salt: int
+    member: int
 
 
-def score_in_folds(
-    sets: Sequence[Events], settings: ClassifierSettings, streams: Streams, resources: Resources
-) -> list[FoldScores]:
-    """Train observed against template in folds by source event, and score every set.
+@dataclass(frozen=True)
+class _Work:
+    """What every training of one contest shares."""
+
+    contest: Contest
+    classifier: Classifier
+    kfold: KFold
+    folds: tuple[IntArray, IntArray]
+    compute: Compute
+
+
+def train_in_folds(contest: Contest, classifier: Classifier, kfold: KFold, compute: Compute) -> Ensembles:
+    """Train the models of all folds.
 
     Args:
-        sets: the observed events, the template events, and any others to be scored as well; ids of
-            different events must differ over observed and others, a template's source ids name observed
-            events (or the events that it consists of).
-        settings: the classifier.
-        streams: random streams of the classifier.
-        resources: processes, threads and where to report.
+        contest: what is told apart; source ids of the two classes agree where events are copies of one.
+        classifier: the family of the models.
+        kfold: how events are divided.
+        compute: streams of the classifier, processes, threads and where to report.
 
     Returns:
-        The scores of each set, in order. They are the same for any number of processes.
+        The models; they are the same for any number of processes.
 
     Raises:
         PhysicsError: where there are too few events, or a fold is left without a class.
     """
-    salt = streams.integer("folds")
-    folds = [assign_folds(events.source_id, settings.folds, salt) for events in sets]
-    _check_sizes(sets, folds, settings.folds)
-    jobs = [
-        _Job(fold, streams.integer(f"model/{fold}/{member}"), streams.integer(f"validation/{fold}/{member}"))
-        for fold in range(settings.folds)
-        for member in range(settings.ensemble)
+    salt = compute.streams.integer("folds")
+    sets = (contest.positive, contest.negative)
+    folds = [assign_folds(events.source_id, kfold.folds, salt) for events in sets]
+    _check_sizes(contest, folds, kfold.folds)
+    preparation = classifier.prepare(concatenate(sets), compute)
+    prepared = Contest(preparation.apply(sets[0]), preparation.apply(sets[1]), contest.trains)
+    work = _Work(prepared, classifier, kfold, (folds[0], folds[1]), compute.alone())
+    jobs = [_Job(fold, member) for fold in range(kfold.folds) for member in range(classifier.ensemble)]
+    members: list[list[FittedClassifier]] = [[] for _ in range(kfold.folds)]
+    task = f"classify: {classifier.name}"
+    with contextlib.closing(in_order(_train, ((work, job) for job in jobs), compute.processes)) as trained:
+        for done, (job, model) in enumerate(zip(jobs, trained, strict=True)):
+            members[job.fold].append(model)
+            compute.progress(Step(task, done + 1, len(jobs), f"fold {job.fold + 1}"))
+    return Ensembles(classifier, preparation, members, salt)
+
+
+def _train(work: _Work, job: _Job) -> FittedClassifier:
+    """Train one model without the events of its fold."""
+    streams = work.compute.streams
+    used = [fold != job.fold for fold in work.folds]
+    if work.contest.trains is not None:
+        used[1] = used[1] & work.contest.trains[:, job.fold]
+    parts = [
+        events.take(mask) for events, mask in zip((work.contest.positive, work.contest.negative), used, strict=True)
     ]
-    totals = [np.zeros(len(events)) for events in sets]
-    edges = _bin_edges(sets[:2])
-    tables = [_Table(_bin(e.features, edges), e.source_id, e.weight, fold) for e, fold in zip(sets, folds, strict=True)]
-    pieces = ((job, tables, settings, resources.threads) for job in jobs)
-    with contextlib.closing(in_order(_train_and_score, pieces, resources.processes)) as scores:
-        for done, (job, parts) in enumerate(zip(jobs, scores, strict=True)):
-            for total, fold, part in zip(totals, folds, parts, strict=True):
-                total[fold == job.fold] += part
-            resources.progress(Step(resources.task, done + 1, len(jobs), f"fold {job.fold + 1}"))
-    return [FoldScores(fold, total / settings.ensemble) for fold, total in zip(folds, totals, strict=True)]
-
-
-@dataclass(frozen=True)
-class _Table:
-    bins: npt.NDArray[np.uint8]
-    source_id: IntArray
-    weight: FloatArray
-    fold: IntArray
-
-
-def _train_and_score(
-    job: _Job, tables: Sequence[_Table], settings: ClassifierSettings, threads: int
-) -> list[FloatArray]:
-    """Train one model without the job's fold and score that fold of every set."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # a second to import, which planning does not need
-
-    observed, template = tables[0], tables[1]
-    x = np.concatenate([observed.bins, template.bins])
-    y = np.repeat([1, 0], [len(observed.fold), len(template.fold)])
-    source = np.concatenate([observed.source_id, template.source_id])
-    used = np.concatenate([observed.fold, template.fold]) != job.fold
-    weight = np.concatenate([observed.weight, template.weight])
-    held_out = used & (hash_uniform(source, job.salt) < settings.validation_fraction)
-    trained = used & ~held_out
-    if min(len(np.unique(y[trained])), len(np.unique(y[held_out]))) < 2:
+    events = concatenate(parts)
+    is_positive = np.repeat([True, False], [len(part) for part in parts])
+    salt = streams.integer(f"validation/{job.fold}/{job.member}")
+    held_out = hash_uniform(events.source_id, salt) < work.kfold.validation_fraction
+    if min(len(np.unique(is_positive[held_out])), len(np.unique(is_positive[~held_out]))) < 2:
         raise PhysicsError(
             f"classify: fold {job.fold} has too few events to train on and to stop on; use fewer folds, or a"
             " classifier.validation_fraction nearer 0.1"
         )
-    weight[y == 0] *= weight[trained & (y == 1)].sum() / weight[trained & (y == 0)].sum()
-    model = HistGradientBoostingClassifier(
-        max_iter=settings.iterations,
-        max_leaf_nodes=settings.leaves,
-        learning_rate=settings.learning_rate,
-        early_stopping=True,
-        n_iter_no_change=settings.patience,
-        random_state=job.seed,
-    )
-    with threadpool_limits(limits=threads):
-        model.fit(
-            x[trained],
-            y[trained],
-            sample_weight=weight[trained],
-            X_val=x[held_out],
-            y_val=y[held_out],
-            sample_weight_val=weight[held_out],
-        )
-        return [_log_odds(model, table.bins[table.fold == job.fold]) for table in tables]
+    balanced = _balance(events, is_positive, ~held_out)
+    training, stopping = (Labelled(balanced.take(mask), is_positive[mask]) for mask in (~held_out, held_out))
+    own = work.compute.child(f"model/{job.fold}/{job.member}")
+    return work.classifier.fit(training, stopping, own)
 
 
-def _bin_edges(sets: Sequence[Events]) -> FloatArray:
-    """Return quantiles of each feature over all sets together `(N_BINS - 1, d)`.
-
-    They are the same for all folds: which set an event belongs to does not enter. scikit-learn would bin
-    for every model, and sorts the events anew for each edge where there are weights.
-    """
-    features = np.concatenate([events.features for events in sets])
-    edges: FloatArray = np.quantile(features, np.arange(1, N_BINS) / N_BINS, axis=0)
-    return edges
+def _balance(events: Events, is_positive: BoolArray, trained: BoolArray) -> Events:
+    """Return the events, those of the negative class weighted to the total of the positive one in the training."""
+    weight = events.weight.copy()
+    weight[~is_positive] *= weight[trained & is_positive].sum() / weight[trained & ~is_positive].sum()
+    return replace(events, weight=weight)
 
 
-def _bin(features: FloatArray, edges: FloatArray) -> npt.NDArray[np.uint8]:
-    """Return the bin of every value `(n, d)`."""
-    binned = [np.searchsorted(edge, column, side="right") for edge, column in zip(edges.T, features.T, strict=True)]
-    return np.stack(binned, axis=1).astype(np.uint8)
-
-
-def _log_odds(model: HistGradientBoostingClassifier, bins: npt.NDArray[np.uint8]) -> FloatArray:
-    if not len(bins):
-        return np.zeros(0)
-    score: FloatArray = model.decision_function(bins)
-    return score
-
-
-def _check_sizes(sets: Sequence[Events], folds: Sequence[IntArray], n_folds: int) -> None:
-    for name, events, fold in zip(("observed", "template"), sets, folds, strict=False):
+def _check_sizes(contest: Contest, folds: Sequence[IntArray], n_folds: int) -> None:
+    for name, events, fold in zip(contest.names, (contest.positive, contest.negative), folds, strict=True):
         if len(events) < FEWEST_EVENTS or len(np.unique(fold)) < n_folds:
             raise PhysicsError(
                 f"classify: the {name} events in the signal region are too few for {n_folds} folds; at least"

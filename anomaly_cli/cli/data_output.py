@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import typer
-from rich.text import Text
 
-from anomaly_cli.cli.execution import show
+from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import DataError
@@ -20,7 +19,9 @@ from anomaly_cli.datasets.generator import Process
 from anomaly_cli.datasets.manifests import SHIPPED, Manifest, load_manifest, manifest_names
 from anomaly_cli.datasets.rawfeatures import RawOptions, make_features
 from anomaly_cli.datasets.simulate import Simulation, simulate
-from anomaly_cli.report.datasets import make_table, size_text
+from anomaly_cli.report import datasets as report
+from anomaly_cli.report.cells import Missing
+from anomaly_cli.report.table import Level, Message, Part
 
 
 def print_list() -> None:
@@ -31,10 +32,10 @@ def print_list() -> None:
         manifest = load_manifest(name)
         is_here = manifest.is_shipped or all((store / file.name).is_file() for file in manifest.files)
         where = "shipped" if manifest.is_shipped else "yes" if is_here else "no"
-        rows.append([name, manifest.title, size_text(manifest.bytes), where])
-    show(make_table("", ["data set", "what", "size", "here"], rows, numeric=["size"]))
-    show(Text(f"Fetched files lie in {store}/ (variable ANOMALY_DATA)."))
-    show(Text("Next: anomaly data show NAME, anomaly data fetch NAME"))
+        rows.append((name, manifest.title, report.size_cell(manifest.bytes), where))
+    show(report.data_sets_table(rows))
+    say(f"Fetched files lie in {store}/ (variable ANOMALY_DATA).")
+    say("Next: anomaly data show NAME, anomaly data fetch NAME")
 
 
 def print_manifest(name: str) -> None:
@@ -50,12 +51,10 @@ def print_manifest(name: str) -> None:
         "signal events": str(manifest.n_signal or "none or not known"),
         "recipe": " ".join(manifest.recipe.split()) or "see the record",
     }
-    show(Text(f"{manifest.name}", style="bold"))
-    show(make_table("", ["fact", "value"], facts.items()))
-    rows = [[f.name, f.holds, size_text(f.bytes), f.sha256 or f.md5 or "not known"] for f in manifest.files]
-    show(make_table("Files", ["file", "holds", "size", "checksum"], rows, numeric=["size"]))
-    columns = [[column, *text.partition("; ")[::2]] for column, text in manifest.columns.items()]
-    show(make_table("Columns", ["column", "unit", "meaning"], columns))
+    files = [(f.name, f.holds, report.size_cell(f.bytes), f.sha256 or f.md5 or "not known") for f in manifest.files]
+    columns = [(column, *text.partition("; ")[::2]) for column, text in manifest.columns.items()]
+    headline = Message(manifest.name, Level.HEADLINE)
+    show([headline, report.facts_table(facts), report.files_table(files), report.meanings_table(columns)])
 
 
 def fetch_and_print(name: str, folder: Path | None, mirror: str | None, quiet: bool) -> None:
@@ -66,13 +65,11 @@ def fetch_and_print(name: str, folder: Path | None, mirror: str | None, quiet: b
         states = fetch(manifest, store, mirror or os.environ.get(MIRROR_VARIABLE, ""), progress)
     for state in states:
         was_there = not before[state.path].problem
-        show(Text(f"{state.path}: {'already here' if was_there else 'fetched'}, checked against the {state.basis}"))
+        say(f"{state.path}: {'already here' if was_there else 'fetched'}, checked against the {state.basis}")
         if before[state.path].basis == "nothing":
-            show(
-                Text(
-                    f"No checksum was known for {state.file.name}; that of the file now here was written to"
-                    f" {store / LOCK_NAME} and is used from now on."
-                )
+            say(
+                f"No checksum was known for {state.file.name}; that of the file now here was written to"
+                f" {store / LOCK_NAME} and is used from now on."
             )
     _say_next(manifest, states)
 
@@ -81,9 +78,9 @@ def _say_next(manifest: Manifest, states: Sequence[FileState]) -> None:
     events = next(state.path for state in states if state.file.holds == "events")
     labels = [f" --labels {state.path}" for state in states if state.file.holds == "labels"]
     if " raw" in manifest.layout:
-        show(Text(f"Next: anomaly data features {events} {manifest.name}.features.h5{''.join(labels)}", no_wrap=False))
+        say(f"Next: anomaly data features {events} {manifest.name}.features.h5{''.join(labels)}")
     else:
-        show(Text(f"Next: anomaly data describe {events}"))
+        say(f"Next: anomaly data describe {events}")
 
 
 def print_verification(name: str, folder: Path | None) -> None:
@@ -93,8 +90,8 @@ def print_verification(name: str, folder: Path | None) -> None:
     rows = []
     for state in states:
         fine = "there; no checksum is known" if state.basis == "nothing" else f"whole, by the {state.basis}"
-        rows.append([state.file.name, state.problem or fine])
-    show(make_table("", ["file", "state"], rows))
+        rows.append((state.file.name, state.problem or fine))
+    show(report.states_table(rows))
     wrong = [state for state in states if state.problem]
     if wrong:
         raise DataError(
@@ -127,21 +124,17 @@ def print_description(file: Path) -> None:
         events += f", of these {found.n_signal} signal"
     if found.n_duplicates >= 0:
         events += f"; {found.n_duplicates} equal an earlier one"
-    show(Text(f"{file}: {found.layout}"))
-    show(Text(events + ("" if found.n_signal >= 0 else "; no labels")))
-    rows = [[c.name, f"{c.low:.5g}", f"{c.median:.5g}", f"{c.high:.5g}", str(c.n_bad)] for c in found.columns]
-    headers = ["column", "smallest", "median", "largest", "NaN"]
-    show(make_table("Columns (masses and momenta in GeV where the layout says so)", headers, rows, headers[1:]))
+    parts: list[Part] = [
+        Message(f"{file}: {found.layout}"),
+        Message(events + ("" if found.n_signal >= 0 else "; no labels")),
+        report.ranges_table((c.name, c.low, c.median, c.high, c.n_bad) for c in found.columns),
+    ]
     if found.regions:
-        region_headers = ["window [TeV]", "background", "signal"]
-        show(
-            make_table(
-                "Regions", region_headers, [[w, str(b), str(s)] for w, b, s in found.regions], region_headers[1:]
-            )
-        )
+        parts.append(report.truth_table(found.regions))
     if found.problem:
-        show(Text(f"Note: {found.problem}"))
-    show(Text(f"Next: {found.next_command}"))
+        parts.append(Message(f"Note: {found.problem}"))
+    show(parts)
+    say(f"Next: {found.next_command}")
 
 
 def make_features_and_print(
@@ -158,13 +151,13 @@ def make_features_and_print(
     with show_progress(quiet) as progress:
         made = make_features(raw, out, settings, Config(processes=processes or 0).n_processes, progress)
     rows = [
-        ["raw events read", str(made.n_read)],
-        ["with two jets, written", str(made.n_written)],
-        ["leading jet passes pT > 1.2 TeV, |eta| < 2.5", str(made.n_passing)],
+        ("raw events read", made.n_read),
+        ("with two jets, written", made.n_written),
+        ("leading jet passes pT > 1.2 TeV, |eta| < 2.5", made.n_passing),
     ]
-    show(make_table("", ["events", "number"], rows, ["number"]))
-    show(Text(f"{made.path}: written, {len(made.names)} columns" + (" and constituents" if constituents else "")))
-    show(Text(f"Next: anomaly data describe {made.path}"))
+    show(report.numbers_table(rows))
+    say(f"{made.path}: written, {len(made.names)} columns" + (" and constituents" if constituents else ""))
+    say(f"Next: anomaly data describe {made.path}")
 
 
 def simulate_and_print(
@@ -183,13 +176,13 @@ def simulate_and_print(
     target = out or Path(f"{process}-{seed}.h5")
     with show_progress(quiet) as progress:
         made = simulate(simulation, target, Config(processes=processes or 0).n_processes, progress)
-    speed = f"{made.n_passed_now / made.cpu_seconds:.0f}" if made.cpu_seconds else "all chunks were here"
+    speed = made.n_passed_now / made.cpu_seconds if made.cpu_seconds else Missing("all chunks were here")
     rows = [
-        ["generated in full", str(made.n_generated)],
-        ["of these pass the trigger", str(made.n_passed)],
-        ["written", str(made.n_events)],
-        ["passing events a CPU second", speed],
+        ("generated in full", made.n_generated),
+        ("of these pass the trigger", made.n_passed),
+        ("written", made.n_events),
+        ("passing events a CPU second", speed),
     ]
-    show(make_table("", ["events", "number"], rows, ["number"]))
-    show(Text(f"{made.path}: written"))
-    show(Text(f"Next: anomaly data describe {made.path}"))
+    show(report.numbers_table(rows))
+    say(f"{made.path}: written")
+    say(f"Next: anomaly data describe {made.path}")

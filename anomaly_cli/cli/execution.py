@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich import box
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_split
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import read_artifact
+from anomaly_cli.cli.output import say
+from anomaly_cli.cli.output import show as show  # noqa: PLC0414  where commands look for it
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.summary import summarise_run
-from anomaly_cli.stages.frame import Outcome, Resources, State, append_log, save_config
+from anomaly_cli.report.table import Column, Message, Priority, Table
+from anomaly_cli.stages.chain import plan_run, run_chain, run_stages
+from anomaly_cli.stages.frame import Analysis, Outcome, Stage, State, append_log, execute
+from anomaly_cli.stages.significance import SIGNIFICANCE
 
-Maker = Callable[[RunDirectory, Config, Resources, bool], Outcome]
 ACTIONS = {
     State.MISSING: "run",
     State.CURRENT: "nothing: up to date",
@@ -31,57 +29,60 @@ ACTIONS = {
 }
 
 
-def show(renderable: RenderableType) -> None:
-    """Print on standard output; the terminal breaks lines of text, so that paths and commands stay whole."""
-    Console().print(renderable, soft_wrap=isinstance(renderable, Text))
+@dataclass(frozen=True)
+class How:
+    """How a command works.
+
+    Attributes:
+        overwrite: whether artifacts of other settings or inputs may be replaced.
+        quiet: whether progress is one line per finished step.
+    """
+
+    overwrite: bool
+    quiet: bool
 
 
 def print_plan(directory: Path, config: Config) -> None:
     """Print what a run would do."""
-    from anomaly_cli.stages.run import plan_run
-
-    run = RunDirectory(directory)
-    table = Table(title=f"Plan for {directory}", box=box.SIMPLE_HEAD, title_justify="left")
-    for header in ("stage", "output", "action", "reason"):
-        table.add_column(header, overflow="fold")
-    for item in plan_run(run, config):
-        output = run.artifact(item.stage.kind).name
-        table.add_row(item.stage.name, output, ACTIONS[item.state], item.reason)
-    show(table)
+    analysis = Analysis.open(directory, config)
+    headers = {"stage": Priority.KEY, "output": Priority.LOW, "action": Priority.HIGH, "reason": Priority.NORMAL}
+    columns = tuple(Column(name, name, priority=priority, holds=str) for name, priority in headers.items())
+    rows = tuple(
+        (item.stage.name, item.stage.path(analysis).name, ACTIONS[item.state], item.reason)
+        for item in plan_run(analysis)
+    )
+    show(Table("plan", f"Plan for {directory}", columns, rows))
 
 
 def run_and_summarise(
     directory: Path, config: Config, overwrite: bool, quiet: bool, unblind: bool, measure: bool
 ) -> None:
     """Run all stages, measure the uncertainties that take minutes where that is asked for, and print the result."""
-    # every stage, and so torch and scikit-learn
-    from anomaly_cli.stages.run import measure_uncertainties, refuse_unmeasurable, run_chain
+    from anomaly_cli.studies.measure import measure_uncertainties, refuse_unmeasurable
 
-    run = RunDirectory(directory)
-    if measure:
-        refuse_unmeasurable(config)
     with show_progress(quiet) as progress:
-        resources = Resources(config.seed, config.threads, config.n_processes, progress)
+        analysis = Analysis.open(directory, config, progress, overwrite)
         if measure:
-            outcomes = run_chain(run, config, resources, overwrite, leave_out=(schema.SIGNIFICANCE,))
-            outcomes += measure_uncertainties(run, config, resources, overwrite, unblind)
+            refuse_unmeasurable(analysis)
+            outcomes = run_chain(analysis, leave_out=(SIGNIFICANCE,))
+            outcomes += measure_uncertainties(analysis, unblind)
         else:
-            outcomes = run_chain(run, config, resources, overwrite, unblind)
+            outcomes = run_chain(analysis, unblind)
     kept = [outcome.stage for outcome in outcomes if not outcome.was_made]
     if kept:
-        show(Text(f"Up to date, not run again: {', '.join(kept)}."))
-    print_summary(directory)
+        say(f"Up to date, not run again: {', '.join(kept)}.")
+    print_summary(analysis.run)
 
 
-def print_summary(directory: Path) -> None:
+def print_summary(run: RunDirectory) -> None:
     """Print the result of a run, where its files are, and what to do next."""
-    run = RunDirectory(directory)
+    directory = run.path
     if not directory.is_dir():
         raise ArtifactError(f"{directory}: no such directory; check the path given to --run")
     needed = [schema.SPLIT, schema.SCORES, schema.CLOSURE]
-    if run.artifact(schema.TRUTH).exists():  # without truth the count waits for --unblind
+    if run.has(schema.TRUTH):  # without truth the count waits for --unblind
         needed.append(schema.SIGNIFICANCE)
-    missing = [kind for kind in needed if not run.artifact(kind).exists()]
+    missing = [kind for kind in needed if not run.has(kind)]
     if missing:
         raise ArtifactError(
             f"{run.artifact(missing[0])}: no such file, the run is not finished; finish it with"
@@ -90,26 +91,25 @@ def print_summary(directory: Path) -> None:
     show(summarise_run(run))
     files = ", ".join(sorted(p.name for p in directory.iterdir() if not p.name.startswith(".") and p.is_file()))
     workspaces = f", {run.workspaces.name}/ (HistFactory JSON)" if run.workspaces.exists() else ""
-    show(Text(f"Files in {directory}/: {files}{workspaces}"))
+    show(Message(f"Files in {directory}/: {files}{workspaces}"))
     show_next(_next_steps(run))
 
 
 def show_next(steps: list[tuple[str, str]]) -> None:
     """Print commands and what they do, each on a line that a shell takes as it is."""
-    lines = ["Next:", *(f"  {command}  # {what}" for command, what in steps)]
-    show(Text("\n".join(lines)))
+    show(Message("Next:", details=tuple(f"{command}  # {what}" for command, what in steps)))
 
 
 def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     path = run.artifact(schema.SIGNIFICANCE)
-    has_truth = run.artifact(schema.TRUTH).exists()
+    has_truth = run.has(schema.TRUTH)
     evaluate = [(f"anomaly evaluate --run {run.path}", "significance improvement (uses truth)")] if has_truth else []
-    if run.artifact(schema.EVALUATION).exists():
+    if run.has(schema.EVALUATION):
         evaluate = []
     if not path.exists():
         return [(f"anomaly run --run {run.path} --unblind", "looks at the signal region, and records that"), *evaluate]
-    done, _ = find_results(run, read_split(run), read_artifact(path, schema.SIGNIFICANCE))
-    template = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE).groups["counts"]
+    done, _ = find_results(run, run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE))
+    template = run.read(schema.CLOSURE).groups["counts"]
     steps = []
     if template["has_windows"] and not {schema.PERMUTATION.name, schema.VALIDATION.name} <= set(done):
         steps.append((f"anomaly run --run {run.path} --measure", "closure uncertainty and over-dispersion: minutes"))
@@ -126,51 +126,45 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     return [*steps, *evaluate, (f"anomaly inspect {path}", "what the file holds")]
 
 
-def run_stages(directory: Path, config: Config, makers: list[Maker], overwrite: bool, quiet: bool) -> RunDirectory:
+def run_and_say(directory: Path, config: Config, stages: Sequence[Stage[Analysis]], how: How) -> RunDirectory:
     """Run single stages, log them, and say what was made."""
-    run = RunDirectory(directory)
-    outcomes: list[Outcome] = []
-    try:
-        with show_progress(quiet) as progress:
-            resources = Resources(config.seed, config.threads, config.n_processes, progress)
-            for make in makers:
-                outcomes.append(make(run, config, resources, overwrite))
-                save_config(run, config)
-    finally:
-        append_log(run, outcomes)
+    with show_progress(how.quiet) as progress:
+        analysis = Analysis.open(directory, config, progress, how.overwrite)
+        outcomes = run_stages(analysis, stages)
+    say_made(outcomes)
+    return analysis.run
+
+
+def say_made(outcomes: Sequence[Outcome]) -> None:
+    """Say what was made and what was up to date."""
     for outcome in outcomes:
-        show(Text(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}"))
-    return run
+        say(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}")
 
 
-def run_morph(directory: Path, config: MorphConfig, from_model: Path | None, overwrite: bool, quiet: bool) -> None:
+def run_morph(directory: Path, config: MorphConfig, from_model: Path | None, how: How) -> None:
     """Move one data set into another and print how well it went."""
     from anomaly_cli.artifacts.morph_schema import MORPH
-    from anomaly_cli.artifacts.store import read_artifact, write_files
-    from anomaly_cli.report.morph import morph_tables
-    from anomaly_cli.stages.morph import artifact_path, config_for_model, load_data, make_morph, make_morph_model
+    from anomaly_cli.artifacts.store import write_files
+    from anomaly_cli.report.results.registry import report_on
+    from anomaly_cli.stages.morph import MORPH_TRAINING, config_for_model, moving_stage, open_morph
 
-    run = RunDirectory(directory)
     if from_model is not None:
         config = config_for_model(config, from_model)
     outcomes: list[Outcome] = []
+    run = RunDirectory(directory)
     try:
-        with show_progress(quiet) as progress:
-            resources = Resources(config.seed, config.threads, 1, progress)
-            data = load_data(config)
-            if from_model is None:
-                run.create()
-                outcomes.append(make_morph_model(directory, config, data, resources, overwrite))
-            outcomes.append(make_morph(directory, config, data, resources, overwrite, from_model))
+        with show_progress(how.quiet) as progress:
+            bench = open_morph(directory, config, progress, how.overwrite)
+            for stage in (*(() if from_model else (MORPH_TRAINING,)), moving_stage(from_model)):
+                outcomes.append(execute(stage, bench))
             write_files({directory / MORPH_CONFIG_NAME: config.to_toml().encode()})
     finally:
         append_log(run, outcomes)
-    for outcome in outcomes:
-        show(Text(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}"))
-    show(morph_tables(read_artifact(artifact_path(directory, MORPH), MORPH)))
-    show(Text(f"Next: anomaly morph plot --output {directory}"))
+    say_made(outcomes)
+    show(report_on(run.read(MORPH)))
+    say(f"Next: anomaly morph plot --output {directory}")
 
 
 def show_written(path: Path) -> None:
     """Say that a file was written."""
-    show(Text(f"{path}: written"))
+    say(f"{path}: written")

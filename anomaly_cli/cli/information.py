@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.failures import guarded
 
+if TYPE_CHECKING:
+    from anomaly_cli.report.table import Table
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("inspect")(guarded(inspect))
-    app.command("methods")(guarded(methods))
+    for family in (methods, classifiers, scores):
+        app.command(family.__name__)(guarded(family))
     app.command("config")(guarded(config))
 
 
@@ -25,7 +30,7 @@ def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artif
     """
     from anomaly_cli.artifacts.layout import RunDirectory
     from anomaly_cli.artifacts.store import read_any
-    from anomaly_cli.cli.execution import show
+    from anomaly_cli.cli.output import show
     from anomaly_cli.core.errors import ArtifactError
     from anomaly_cli.report.inspection import explain_artifact
     from anomaly_cli.stages.blinding import hides_region
@@ -38,27 +43,56 @@ def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artif
 
 def methods() -> None:
     """List the template methods, and what each needs beside the side-bands."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from anomaly_cli.cli.execution import show
+    from anomaly_cli.cli.output import show
     from anomaly_cli.config import TemplateSettings
-    from anomaly_cli.methods.base import Need
-    from anomaly_cli.methods.registry import find_methods
+    from anomaly_cli.methods.base import METHODS
 
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        caption="Every method is given the side-bands. Events of the signal region are seen by those only that need its"
-        f" features, truth or a shared base flow. Without --method it is {TemplateSettings().method}.",
-        caption_justify="left",
+    note = (
+        "Every method is given the side-bands. Events of the signal region are seen by those only that need its"
+        f" features, truth or a shared model. Without --method it is {TemplateSettings().method}."
     )
-    table.add_column("method", no_wrap=True)
-    table.add_column("template")
-    for name, method in find_methods().items():
-        needs = ", ".join(sorted(need.value for need in method.needs - {Need.SIDE_BANDS}))
-        table.add_row(name, Text(f"{method.summary}{f'; needs {needs}' if needs else ''} ({method.reference})"))
-    show(table)
+    show(_family("method", "template", METHODS.find(), note))
+
+
+def classifiers() -> None:
+    """List the families of classifiers."""
+    from anomaly_cli.classifiers.base import CLASSIFIERS
+    from anomaly_cli.cli.output import show
+    from anomaly_cli.config import ClassifierSettings
+
+    note = f"Without --classifier it is {ClassifierSettings().name}."
+    show(_family("classifier", "what it is", CLASSIFIERS.find(), note))
+
+
+def scores() -> None:
+    """List what can rank events, and what each needs beside the side-bands."""
+    from anomaly_cli.cli.output import show
+    from anomaly_cli.scores.base import SCORES
+
+    note = (
+        "The template sets the thresholds, whatever ranks. Without --score it is that of the method: cwola, but for"
+        " combined and supervised."
+    )
+    show(_family("score", "what ranks events", SCORES.find(), note))
+
+
+def _family(what: str, does: str, found: Mapping[str, Any], note: str) -> Table:
+    """Return the members of a family of plug-ins."""
+    from anomaly_cli.core.seen import Need
+    from anomaly_cli.report.table import Column, Priority, Table
+
+    rows = []
+    for name, member in found.items():
+        needed: frozenset[Need] = getattr(member, "needs", frozenset()) - {Need.SIDE_BANDS}
+        if what == "score":
+            needed = needed - {Need.SR_FEATURES}
+        needs = ", ".join(sorted(need.value for need in needed))
+        words = f"{member.summary}{f'; needs {needs}' if needs else ''} ({member.reference})"
+        rows.append((name, words, member.summary, needs, member.reference))
+    headers = {what: Priority.KEY, does: Priority.KEY}
+    headers |= dict.fromkeys(("summary", "needs", "reference"), Priority.DATA)
+    columns = tuple(Column(header, header, priority=priority, holds=str) for header, priority in headers.items())
+    return Table(f"{what}s", "", columns, tuple(rows), (note,))
 
 
 def config(
@@ -75,13 +109,25 @@ def config(
     """
     import dataclasses
 
+    from anomaly_cli.classifiers.base import CLASSIFIERS
     from anomaly_cli.cli.settings import resolve_config
     from anomaly_cli.config import RUN_CONFIG_NAME
     from anomaly_cli.core.errors import ConfigError
-    from anomaly_cli.methods.registry import find_methods, make_method
+    from anomaly_cli.core.plugins import Family
+    from anomaly_cli.methods.base import METHODS
+    from anomaly_cli.scores.base import SCORES
 
     if run_directory is not None and not (run_directory / RUN_CONFIG_NAME).is_file():
         raise ConfigError(f"{run_directory}: has no {RUN_CONFIG_NAME}; leave out --run to print the defaults")
     resolved = resolve_config(run_directory, file, settings, {})
-    complete = {name: dataclasses.asdict(make_method(name, resolved.methods.get(name, {}))) for name in find_methods()}
-    typer.echo(dataclasses.replace(resolved, methods=complete).to_toml(), nl=False)
+
+    def complete(family: Family[Any], given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {name: dataclasses.asdict(family.make(name, given.get(name, {}))) for name in family.find()}
+
+    everything = dataclasses.replace(
+        resolved,
+        methods=complete(METHODS, resolved.methods),
+        classifiers=complete(CLASSIFIERS, resolved.classifiers),
+        scores=complete(SCORES, resolved.scores),
+    )
+    typer.echo(everything.to_toml(), nl=False)

@@ -90,9 +90,9 @@ def morph(
     }
     resolved = resolve_morph_config(directory, config_file, settings, given)
     refuse_idle(resolved, named)
-    from anomaly_cli.cli.execution import run_morph
+    from anomaly_cli.cli.execution import How, run_morph
 
-    run_morph(directory, resolved, from_model, overwrite, quiet)
+    run_morph(directory, resolved, from_model, How(overwrite, quiet))
 
 
 def plot(

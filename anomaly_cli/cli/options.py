@@ -77,6 +77,18 @@ Features = Annotated[
 Method = Annotated[
     str | None, typer.Option("--method", help="Template method; 'anomaly methods' lists them. [default: curtains_f4f]")
 ]
+Classifier = Annotated[
+    str | None,
+    typer.Option("--classifier", help="Family of classifiers; 'anomaly classifiers' lists them. [default: trees]"),
+]
+Score = Annotated[
+    str | None,
+    typer.Option("--score", help="What ranks events; 'anomaly scores' lists them. [default: that of the method]"),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="NAME", help="Where networks are trained: auto, cpu or cuda. [default: cpu]"),
+]
 Simulation = Annotated[
     str | None,
     typer.Option("--simulation", metavar="FILE", help="Simulated background, for the methods that need it."),

@@ -40,6 +40,8 @@ def run(
     simulation: options.Simulation = None,
     base: options.Base = None,
     oversampling: options.Oversampling = None,
+    classifier: options.Classifier = None,
+    score: options.Score = None,
     background_efficiencies: options.Efficiencies = None,
     run_directory: Annotated[
         Path | None, typer.Option("--run", metavar="DIR", help="Run directory. [default: anomaly-WINDOW]")
@@ -48,6 +50,7 @@ def run(
     settings: options.Settings = None,
     seed: options.Seed = None,
     processes: options.Processes = None,
+    device: options.Device = None,
     overwrite: options.Overwrite = False,
     unblind: options.Unblind = False,
     measure: Annotated[
@@ -85,7 +88,10 @@ def run(
         "template.simulation": simulation,
         "template.base": base,
         "template.oversampling": oversampling,
+        "classifier.name": classifier,
+        "score.name": score,
         "significance.background_efficiencies": background_efficiencies,
+        "device": device,
         "seed": seed,
         "processes": processes,
     }
@@ -105,6 +111,7 @@ def run(
 
 def summary(run_directory: options.Run) -> None:
     """Print the result of a finished run again."""
+    from anomaly_cli.artifacts.layout import RunDirectory
     from anomaly_cli.cli.execution import print_summary
 
-    print_summary(run_directory)
+    print_summary(RunDirectory(run_directory))

@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import typer
-from rich.text import Text
 
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
-from anomaly_cli.cli.execution import show, show_next
+from anomaly_cli.cli.execution import show_next
+from anomaly_cli.cli.output import say, show
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, ConfigError
-from anomaly_cli.report.scan import global_tables, scan_notes, scan_tables, status_tables
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.report.results.registry import report_on
+from anomaly_cli.report.status import status_report
 from anomaly_cli.report.tables import plural
 from anomaly_cli.scans.costs import estimate
 from anomaly_cli.scans.engine import (
@@ -60,29 +63,27 @@ def plan_into(config: Path, output: Path, windows: str | None) -> None:
 def _show_plan(scan: ScanDirectory, manifest: Manifest) -> None:
     missing = missing_points(scan, manifest)
     n_regions = len({point.region for point in manifest.points})
-    show(
-        Text(
-            f"{scan.manifest}: {plural(len(manifest.points), 'point')} in {plural(n_regions, 'signal region')},"
-            f" {len(manifest.points) - len(missing)} done already; {plural(len(manifest.chunks), 'job')} of up to"
-            f" {plural(manifest.scan.jobs.seeds_per_job, 'seed')}"
-        )
+    say(
+        f"{scan.manifest}: {plural(len(manifest.points), 'point')} in {plural(n_regions, 'signal region')},"
+        f" {len(manifest.points) - len(missing)} done already; {plural(len(manifest.chunks), 'job')} of up to"
+        f" {plural(manifest.scan.jobs.seeds_per_job, 'seed')}"
     )
     grid = manifest.scan.grid
     searches = len(grid.methods) * max(len(manifest.scan.variants), 1) * len(grid.inject)
     n_shared = n_regions * searches * grid.seeds - len(manifest.points)
     if n_shared:
-        show(Text(f"{plural(n_shared, 'point')} left out: their settings are those of an earlier variant"))
+        say(f"{plural(n_shared, 'point')} left out: their settings are those of an earlier variant")
     if manifest.bases:
-        show(Text(f"{plural(len(manifest.bases), 'shared base flow')}, each trained once before its jobs"))
+        say(f"{plural(len(manifest.bases), 'shared base flow')}, each trained once before its jobs")
     if manifest.measurements:
         measured, regions = " and ".join(grid.measure), len(manifest.measurements)
-        show(Text(f"Uncertainties from {measured}: {plural(regions, 'measurement')}, each for all seeds of its points"))
+        say(f"Uncertainties from {measured}: {plural(regions, 'measurement')}, each for all seeds of its points")
     for name in stale_exports(scan, manifest):
-        show(Text(f"{scan.path / name}: was exported for another plan; export again"))
+        say(f"{scan.path / name}: was exported for another plan; export again")
     cost = estimate(scan, manifest, missing)
     unknown = f", and {plural(cost.n_unknown, 'point')} of methods not measured yet" if cost.n_unknown else ""
     text = f"Still to run: about {_hours(cost.cpu_hours)} CPU h{unknown}; {cost.megabytes:.0f} MB on disk"
-    show(Text(f"{text}{' (jobs of default settings)' if cost.is_from_table else ''}"))
+    say(f"{text}{' (jobs of default settings)' if cost.is_from_table else ''}")
 
 
 def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]) -> None:
@@ -100,7 +101,7 @@ def drive(directory: Path, profile: str, cores: int | None, extra: Sequence[str]
 
 
 def _show_finished(scan: ScanDirectory, manifest: Manifest, is_dry: bool) -> None:
-    show(Text(f"All {plural(len(manifest.points), 'result')} are there: nothing to run."))
+    say(f"All {plural(len(manifest.points), 'result')} are there: nothing to run.")
     result = current_result(scan, manifest)
     if result is not None:
         _show_result(scan.path, result)
@@ -134,7 +135,7 @@ def resume_scan(directory: Path, profile: str, cores: int | None, is_forced: boo
     refuse_live_driver(scan, is_forced)
     with held(scan):
         for done in release(scan):
-            show(Text(done))
+            say(done)
         if missing_points(scan, manifest):
             _become_engine(scan, manifest, command, chosen)
         else:
@@ -154,8 +155,7 @@ def print_status(directory: Path) -> None:
         for item in statuses
         if item.reason or item.state not in (JobState.DONE, JobState.WAITING)
     ]
-    for part in status_tables(counts, noted):
-        show(part)
+    show(status_report(counts, noted))
 
 
 def run_one(
@@ -178,21 +178,20 @@ def run_one(
         made = _make(scan, manifest, job, processes, quiet)
     outputs = [point.output for point in job.points] if isinstance(job, Chunk) else [job.verdict]
     for output, was_made in zip(outputs, made, strict=True):
-        show(Text(f"{scan.path / output}: {'written' if was_made else 'is there already, not made again'}"))
+        say(f"{scan.path / output}: {'written' if was_made else 'is there already, not made again'}")
 
 
 def _make(scan: ScanDirectory, manifest: Manifest, job: Job, processes: int | None, quiet: bool) -> list[bool]:
     from anomaly_cli.cli.progress import show_progress
     from anomaly_cli.scans.jobs import run_job  # imports torch
-    from anomaly_cli.stages.frame import Resources
 
     config = manifest.config(job.points[0] if isinstance(job, Chunk) else job)
     if not quiet:  # logs hold several tries
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         typer.echo(f"{now} {platform.node()}, process {os.getpid()}", err=True)
     with show_progress(quiet) as progress:
-        resources = Resources(config.seed, config.threads, processes or config.n_processes, progress)
-        return run_job(scan, manifest, job, resources)
+        compute = Compute(Streams(config.seed), processes=processes or config.n_processes, progress=progress)
+        return run_job(scan, manifest, job, compute)
 
 
 def collect_and_show(directory: Path) -> None:
@@ -206,24 +205,18 @@ def collect_and_show(directory: Path) -> None:
     if result is None:
         raise ArtifactError(f"{scan.path}: has no results yet; run it with 'anomaly scan run {scan.path}'")
     _show_result(directory, result)
-    show(Text(f"{scan.result}: written"))
+    say(f"{scan.result}: written")
     if len(result.groups["tests"]["z"]):
-        show(Text(f"{draw_scan(result, scan.picture)}: written"))
+        say(f"{draw_scan(result, scan.picture)}: written")
 
 
 def _show_result(directory: Path, result: Artifact) -> None:
-    for number, table in enumerate((*scan_tables(result), *global_tables(result))):
-        show(Text("")) if number else None
-        show(table)
-    for note in scan_notes(result):
-        show(note)
+    show(report_on(result))
     states = result.groups["points"]["state"].tolist()
     if "missing" in states or "failed" in states:
-        show(
-            Text(
-                f"{states.count('missing')} missing, {states.count('failed')} failed of {len(states)}:"
-                f" anomaly scan status {directory}"
-            )
+        say(
+            f"{states.count('missing')} missing, {states.count('failed')} failed of {len(states)}:"
+            f" anomaly scan status {directory}"
         )
 
 
@@ -231,7 +224,7 @@ def export_submission(directory: Path, to: str, image: str) -> None:
     """Write submit files and say what to do with them."""
     scan = ScanDirectory(directory)
     for path in export_scan(scan, scan.read(), to, image):
-        show(Text(f"{path}: written"))
+        say(f"{path}: written")
     quoted = shlex.quote(str(directory))
     show_next(
         [

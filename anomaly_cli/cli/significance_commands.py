@@ -62,9 +62,10 @@ def significance(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, given)
+    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import count
 
-    count(run_directory, resolved, overwrite, quiet, unblind)
+    count(run_directory, resolved, How(overwrite, quiet), unblind)
 
 
 def closure(
@@ -86,9 +87,10 @@ def closure(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
+    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import measure_closure
 
-    measure_closure(run_directory, resolved, overwrite, quiet)
+    measure_closure(run_directory, resolved, How(overwrite, quiet))
 
 
 def permute(
@@ -112,9 +114,10 @@ def permute(
 
     given = {"significance.permutations": permutations, "seed": seed, "processes": processes}
     resolved = resolve_config(run_directory, config, settings, given)
+    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import measure_overdispersion
 
-    measure_overdispersion(run_directory, resolved, overwrite, quiet, unblind)
+    measure_overdispersion(run_directory, resolved, How(overwrite, quiet), unblind)
 
 
 def bump(
@@ -134,9 +137,10 @@ def bump(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
+    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import hunt
 
-    hunt(run_directory, resolved, overwrite, quiet, unblind)
+    hunt(run_directory, resolved, How(overwrite, quiet), unblind)
 
 
 def limits(
@@ -166,9 +170,10 @@ def limits(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, {"seed": seed})
+    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import set_limits
 
-    set_limits(run_directory, resolved, signal_efficiencies, overwrite, quiet)
+    set_limits(run_directory, resolved, signal_efficiencies, How(overwrite, quiet))
 
 
 def global_significance(
@@ -186,9 +191,10 @@ def global_significance(
 
     Example: anomaly significance global --run scan-3.3-3.7 --run scan-3.4-3.8
     """
+    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import globalise
 
-    globalise(run_directories, output, seed, overwrite, quiet)
+    globalise(run_directories, output, seed, How(overwrite, quiet))
 
 
 def calibrate(
@@ -217,9 +223,10 @@ def calibrate(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
+    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import run_calibration
 
-    run_calibration(run_directory, resolved, experiments, index, fast, overwrite, quiet)
+    run_calibration(run_directory, resolved, experiments, index, fast, How(overwrite, quiet))
 
 
 def inject_scan(
@@ -244,9 +251,10 @@ def inject_scan(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
+    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import run_injection_study
 
-    run_injection_study(run_directory, resolved, (injected, experiments), index, fast, overwrite, quiet)
+    run_injection_study(run_directory, resolved, (injected, experiments), index, fast, How(overwrite, quiet))
 
 
 def export(

@@ -6,196 +6,176 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-
-from rich.text import Text
+from typing import TypeVar
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_split, read_template
+from anomaly_cli.artifacts.contents import has_truth
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Artifact, read_artifact
-from anomaly_cli.cli.execution import Maker, run_stages, show
+from anomaly_cli.cli.execution import How, run_and_say, say_made
+from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.report import significance as report
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.exchange import export_run
+from anomaly_cli.report.results.registry import report_on
+from anomaly_cli.report.table import Report
 from anomaly_cli.stages.blinding import is_blinded, unblind
-from anomaly_cli.stages.bump import make_bump_hunt
-from anomaly_cli.stages.calibrate import (
+from anomaly_cli.stages.frame import Analysis, Stage, append_log, execute
+from anomaly_cli.stages.identity import configured_identity, stored_identity
+from anomaly_cli.stages.significance import SIGNIFICANCE
+from anomaly_cli.studies.bump import BUMP
+from anomaly_cli.studies.calibrate import (
     calibration_jobs,
+    calibration_stage,
     injection_jobs,
-    make_calibration,
-    make_injection_study,
+    injection_stage,
     run_single_job,
 )
-from anomaly_cli.stages.experiments import Job
-from anomaly_cli.stages.frame import Resources, append_log
-from anomaly_cli.stages.limits import make_limits
-from anomaly_cli.stages.measurements import configured_digest
-from anomaly_cli.stages.permutation import make_permutation, plan_permutation
-from anomaly_cli.stages.scan_significance import make_global
-from anomaly_cli.stages.significance import make_significance, plan_significance, read_scores, run_digest
-from anomaly_cli.stages.validation import make_validation
+from anomaly_cli.studies.experiments import Job
+from anomaly_cli.studies.global_significance import global_stage
+from anomaly_cli.studies.limits import limits_stage
+from anomaly_cli.studies.permutation import PERMUTATION
+from anomaly_cli.studies.windows import WINDOWS
 
 Number = TypeVar("Number", int, float)
-FAST_CLASSIFIER = {"folds": 3, "ensemble": 1}
+FAST_FOLDS = 3
 FAST_METHOD = {"base_epochs": 2, "transport_epochs": 1}
 
 
-def count(directory: Path, config: Config, overwrite: bool, quiet: bool, look: bool) -> None:
+def count(directory: Path, config: Config, how: How, look: bool) -> None:
     """Count and print the tables."""
-    _look(directory, look, lambda run, split: _count_digest(run, split, config))
-    run = run_stages(directory, config, [make_significance], overwrite, quiet)
-    _show_counts(run)
+    _look(directory, look, _stored_digest)
+    _show_counts(run_and_say(directory, config, [SIGNIFICANCE], how))
 
 
-def _look(directory: Path, look: bool, find_digest: Callable[[RunDirectory, Artifact], str]) -> None:
+def _look(directory: Path, look: bool, find_digest: Callable[[RunDirectory], str]) -> None:
     """Unblind, if asked, and say whose data are looked at; nothing is recorded before the artifacts are known to fit.
 
     Args:
         directory: of the run.
         look: whether to unblind.
-        find_digest: returns the settings digest that is looked at, from artifacts that it has checked.
+        find_digest: returns the digest of the settings that are looked at, from artifacts that it has checked.
     """
     run = RunDirectory(directory)
-    split = read_split(run)
     if look:
-        unblind(run, split, find_digest(run, split))
-    if split.groups["origin"]["has_truth"]:
-        show(Text("Pseudo-data with truth labels: not blinded."))
+        unblind(run, find_digest(run))
+    if has_truth(run):
+        say("Pseudo-data with truth labels: not blinded.")
 
 
-def _count_digest(run: RunDirectory, split: Artifact, config: Config) -> str:
-    plan = plan_significance(run, config, split, read_scores(run, split))
-    return str(plan.provenance.settings["settings_digest"])
-
-
-def _hunt_digest(run: RunDirectory, split: Artifact) -> str:
-    return run_digest(split, read_template(run, split), read_scores(run, split))
-
-
-def _permutation_digest(run: RunDirectory, split: Artifact, config: Config) -> str:
-    plan = plan_permutation(run, config, split, read_template(run, split))
-    return str(plan.provenance.settings["settings_digest"])
+def _stored_digest(run: RunDirectory) -> str:
+    return stored_identity(run).digest
 
 
 def _show_counts(run: RunDirectory) -> None:
-    significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
-    found, _ = find_results(run, read_split(run), significance)
-    for part in report.significance_tables(significance, found.get(schema.CALIBRATION.name)):
-        show(part)
+    significance = run.read(schema.SIGNIFICANCE)
+    found, _ = find_results(run, run.read(schema.SPLIT), significance)
+    calibration = found.get(schema.CALIBRATION.name)
+    show([*report_on(significance), *(report_on(calibration) if calibration is not None else ())])
 
 
-def measure_closure(directory: Path, config: Config, overwrite: bool, quiet: bool) -> None:
+def measure_closure(directory: Path, config: Config, how: How) -> None:
     """Measure closure in validation windows, print it, and count again where that is allowed."""
-    run = run_stages(directory, config, [make_validation], overwrite, quiet)
-    for table in report.validation_tables(read_artifact(run.artifact(schema.VALIDATION), schema.VALIDATION)):
-        show(table)
-    _recount(run, config, quiet)
+    run = run_and_say(directory, config, [WINDOWS], how)
+    show(report_on(run.read(schema.VALIDATION)))
+    _recount(directory, config, how)
 
 
-def measure_overdispersion(directory: Path, config: Config, overwrite: bool, quiet: bool, look: bool) -> None:
+def measure_overdispersion(directory: Path, config: Config, how: How, look: bool) -> None:
     """Permute labels, print the result, and count again where that is allowed."""
-    _look(directory, look, lambda run, split: _permutation_digest(run, split, config))
-    run = run_stages(directory, config, [make_permutation], overwrite, quiet)
-    show(report.permutation_table(read_artifact(run.artifact(schema.PERMUTATION), schema.PERMUTATION)))
-    _recount(run, config, quiet)
+    analysis = Analysis.open(directory, config)
+    _look(directory, look, lambda _: _permuted_digest(analysis))
+    run = run_and_say(directory, config, [PERMUTATION], how)
+    show(report_on(run.read(schema.PERMUTATION)))
+    _recount(directory, config, how)
 
 
-def _recount(run: RunDirectory, config: Config, quiet: bool) -> None:
+def _permuted_digest(analysis: Analysis) -> str:
+    PERMUTATION.refuse(analysis)
+    return configured_identity(analysis).digest
+
+
+def _recount(directory: Path, config: Config, how: How) -> None:
     """Bring an existing count up to date with what has been measured."""
-    split = read_split(run)
-    if not run.artifact(schema.SIGNIFICANCE).exists() or is_blinded(run, split, configured_digest(split, config)):
+    analysis = Analysis.open(directory, config)
+    if not analysis.run.has(schema.SIGNIFICANCE) or is_blinded(analysis.run, configured_identity(analysis).digest):
         return
-    run_stages(run.path, config, [make_significance], True, quiet)
-    _show_counts(run)
+    _show_counts(run_and_say(directory, config, [SIGNIFICANCE], replace(how, overwrite=True)))
 
 
-def hunt(directory: Path, config: Config, overwrite: bool, quiet: bool, look: bool) -> None:
+def hunt(directory: Path, config: Config, how: How, look: bool) -> None:
     """Run the bump hunt and print it."""
-    _look(directory, look, _hunt_digest)
-    run = run_stages(directory, config, [make_bump_hunt], overwrite, quiet)
-    for part in report.bump_tables(read_artifact(run.artifact(schema.BUMP), schema.BUMP)):
-        show(part)
+    _look(directory, look, _stored_digest)
+    show(report_on(run_and_say(directory, config, [BUMP], how).read(schema.BUMP)))
 
 
-def set_limits(directory: Path, config: Config, efficiencies: str | None, overwrite: bool, quiet: bool) -> None:
+def set_limits(directory: Path, config: Config, efficiencies: str | None, how: How) -> None:
     """Set limits and print them."""
     given = _numbers("--signal-efficiencies", efficiencies, float) if efficiencies is not None else []
-    run = run_stages(directory, config, [partial(make_limits, signal_efficiencies=given)], overwrite, quiet)
-    for table in report.limits_tables(read_artifact(run.artifact(schema.LIMITS), schema.LIMITS)):
-        show(table)
+    show(report_on(run_and_say(directory, config, [limits_stage(given)], how).read(schema.LIMITS)))
 
 
-def globalise(
-    directories: Sequence[Path], output: Path | None, asked: int | None, overwrite: bool, quiet: bool
-) -> None:
+def globalise(directories: Sequence[Path], output: Path | None, asked: int | None, how: How) -> None:
     """Combine runs and print the global significance; without a seed of its own it has that of the runs."""
-    target = output or RunDirectory(directories[0]).artifact(schema.GLOBAL)
-    seed = read_split(RunDirectory(directories[0])).provenance.seed if asked is None else asked
-    with show_progress(quiet) as progress:
-        outcome = make_global(directories, seed, Resources(seed, 1, 1, progress), overwrite, target)
-    show(Text(f"{target}: {'written' if outcome.was_made else 'up to date, not made again'}"))
-    show(report.global_table(read_artifact(target, schema.GLOBAL)))
+    first = RunDirectory(directories[0])
+    target = output or first.artifact(schema.GLOBAL)
+    seed = first.read(schema.SPLIT).provenance.seed if asked is None else asked
+    with show_progress(how.quiet) as progress:
+        analysis = Analysis.open(directories[0], Config(seed=seed, processes=1), progress, how.overwrite)
+        outcome = execute(global_stage(directories, target), analysis)
+    say_made([outcome])
+    show(report_on(analysis.run.read_file(target, schema.GLOBAL)))
 
 
 def run_calibration(
-    directory: Path, config: Config, n_experiments: int, index: int | None, fast: bool, overwrite: bool, quiet: bool
+    directory: Path, config: Config, n_experiments: int, index: int | None, fast: bool, how: How
 ) -> None:
     """Run the calibration, or one job of it."""
     used = _fast(config) if fast else config
     if index is not None:
-        _single(directory, used, "calibration", calibration_jobs(n_experiments), index, quiet)
+        _single(directory, used, "calibration", calibration_jobs(n_experiments), index, how)
         return
-    _study(directory, used, partial(make_calibration, n_experiments=n_experiments), overwrite, quiet)
-    artifact = read_artifact(RunDirectory(directory).artifact(schema.CALIBRATION), schema.CALIBRATION)
-    for table in report.calibration_tables(artifact):
-        show(table)
+    show(_study(directory, used, partial(calibration_stage, n_experiments=n_experiments), how))
 
 
 def run_injection_study(
-    directory: Path,
-    config: Config,
-    asked: tuple[str, int],
-    index: int | None,
-    fast: bool,
-    overwrite: bool,
-    quiet: bool,
+    directory: Path, config: Config, asked: tuple[str, int], index: int | None, fast: bool, how: How
 ) -> None:
     """Run the injection study, or one job of it."""
     used = _fast(config) if fast else config
     injected, n_experiments = _numbers("--injected", asked[0], int), asked[1]
     if index is not None:
-        _single(directory, used, "injection", injection_jobs(injected, n_experiments), index, quiet)
+        _single(directory, used, "injection", injection_jobs(injected, n_experiments), index, how)
         return
-    make = partial(make_injection_study, injected=injected, n_experiments=n_experiments)
-    _study(directory, used, make, overwrite, quiet)
-    show(report.injection_table(read_artifact(RunDirectory(directory).artifact(schema.INJECTION), schema.INJECTION)))
+    show(_study(directory, used, partial(injection_stage, injected=injected, n_experiments=n_experiments), how))
 
 
-def _study(directory: Path, config: Config, make: Maker | Callable[..., Any], overwrite: bool, quiet: bool) -> None:
-    """Run a study without making its settings those of the run."""
-    run = RunDirectory(directory)
-    with show_progress(quiet) as progress:
-        outcome = make(run, config, Resources(config.seed, config.threads, config.n_processes, progress), overwrite)
-    append_log(run, [outcome])
-    show(Text(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}"))
+def _study(directory: Path, config: Config, prepare: Callable[[Analysis], Stage[Analysis]], how: How) -> Report:
+    """Run a study without making its settings those of the run, and return its report."""
+    with show_progress(how.quiet) as progress:
+        analysis = Analysis.open(directory, config, progress, how.overwrite)
+        stage = prepare(analysis)
+        outcome = execute(stage, analysis)
+    append_log(analysis.run, [outcome])
+    say_made([outcome])
+    return report_on(analysis.run.read(stage.kind))
 
 
-def _single(directory: Path, config: Config, folder: str, jobs: Sequence[Job], index: int, quiet: bool) -> None:
-    with show_progress(quiet) as progress:
-        resources = Resources(config.seed, config.threads, config.n_processes, progress)
-        run_single_job(RunDirectory(directory), config, resources, folder, jobs, index)
-    show(Text(f"{directory / folder}: job {index} of {len(jobs)} is done"))
+def _single(directory: Path, config: Config, folder: str, jobs: Sequence[Job], index: int, how: How) -> None:
+    with show_progress(how.quiet) as progress:
+        run_single_job(Analysis.open(directory, config, progress), folder, jobs, index)
+    say(f"{directory / folder}: job {index} of {len(jobs)} is done")
 
 
 def _fast(config: Config) -> Config:
     methods = {name: dict(values) for name, values in config.methods.items()}
     if config.template.method == "curtains_f4f":
         methods["curtains_f4f"] = {**methods.get("curtains_f4f", {}), **FAST_METHOD}
-    return replace(config, classifier=replace(config.classifier, **FAST_CLASSIFIER), methods=methods)
+    family = config.classifier.name
+    classifiers = {**config.classifiers, family: {**config.classifiers.get(family, {}), "ensemble": 1}}
+    classifier = replace(config.classifier, folds=FAST_FOLDS)
+    return replace(config, classifier=classifier, classifiers=classifiers, methods=methods)
 
 
 def _numbers(option: str, text: str, kind: type[Number]) -> list[Number]:
@@ -209,4 +189,4 @@ def _numbers(option: str, text: str, kind: type[Number]) -> list[Number]:
 def export_results(directory: Path, output: Path | None, overwrite: bool) -> None:
     """Write the exports and say what they are."""
     for path in export_run(RunDirectory(directory), output, overwrite):
-        show(Text(str(path)))
+        say(str(path))

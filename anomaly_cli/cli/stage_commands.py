@@ -59,16 +59,16 @@ def split(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, given)
-    from anomaly_cli.artifacts.contents import read_split
-    from anomaly_cli.cli.execution import run_stages, show
+    from anomaly_cli.artifacts import schema
+    from anomaly_cli.cli.execution import How, run_and_say, show
     from anomaly_cli.report.summary import cutflow_table, region_table
-    from anomaly_cli.stages.split import make_split
+    from anomaly_cli.stages.split import SPLIT
 
-    run = run_stages(run_directory, resolved, [make_split], overwrite, quiet)
-    artifact = read_split(run)
+    run = run_and_say(run_directory, resolved, [SPLIT], How(overwrite, quiet))
+    artifact = run.read(schema.SPLIT)
     is_blinded = not artifact.groups["origin"]["has_truth"]
     show(cutflow_table(artifact, is_blinded))
-    show(region_table(run, artifact, is_blinded))
+    show(region_table(run, is_blinded))
 
 
 def base(
@@ -97,19 +97,16 @@ def base(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, given)
-    from rich.text import Text
-
     from anomaly_cli.artifacts import schema
-    from anomaly_cli.artifacts.store import read_artifact
-    from anomaly_cli.cli.execution import run_stages, show, show_next
-    from anomaly_cli.stages.base import make_base
-    from anomaly_cli.stages.inputs import base_file
+    from anomaly_cli.cli.execution import How, run_and_say, show_next
+    from anomaly_cli.cli.output import say
+    from anomaly_cli.stages.shared import SHARED, shared_file
 
-    run = run_stages(run_directory, resolved, [make_base], overwrite, quiet)
-    made = base_file(run, resolved)
-    counts = read_artifact(made, schema.BASE_FLOW).groups["counts"]
-    show(Text(f"Events of all masses: {counts['n_seen']} seen, {counts['n_left_out']} left out."))
-    command = f"anomaly run --signal-region WINDOW --method curtains_f4f_efficient --base {made}"
+    run = run_and_say(run_directory, resolved, [SHARED], How(overwrite, quiet))
+    made = run.read_file(shared_file(run, resolved), schema.SHARED_MODEL)
+    counts, method = made.groups["counts"], made.provenance.settings["method"]["name"]
+    say(f"Events of all masses: {counts['n_seen']} seen, {counts['n_left_out']} left out.")
+    command = f"anomaly run --signal-region WINDOW --method {method} --base {made.path}"
     show_next([(command, "every signal region, with the --data and --seed of this run")])
 
 
@@ -144,23 +141,22 @@ def template(
     from anomaly_cli.cli.settings import resolve_config
 
     resolved = resolve_config(run_directory, config, settings, given)
-    from functools import partial
-
     from anomaly_cli.artifacts import schema
-    from anomaly_cli.artifacts.store import read_artifact
-    from anomaly_cli.cli.execution import run_stages, show
-    from anomaly_cli.report.summary import training_table
-    from anomaly_cli.stages.template import make_model, make_template
+    from anomaly_cli.cli.execution import How, run_and_say, show
+    from anomaly_cli.report.results.registry import report_on
+    from anomaly_cli.stages.template import MODEL, TEMPLATE, template_stage
 
     if from_model is None:
-        run = run_stages(run_directory, resolved, [make_model, make_template], overwrite, quiet)
-        show(training_table(read_artifact(run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)))
+        run = run_and_say(run_directory, resolved, [MODEL, TEMPLATE], How(overwrite, quiet))
+        show(report_on(run.read(schema.TEMPLATE_MODEL)))
     else:
-        run_stages(run_directory, resolved, [partial(make_template, from_model=from_model)], overwrite, quiet)
+        run_and_say(run_directory, resolved, [template_stage(from_model)], How(overwrite, quiet))
 
 
 def classify(
     run_directory: options.Run,
+    classifier: options.Classifier = None,
+    score: options.Score = None,
     config: options.ConfigFile = None,
     settings: options.Settings = None,
     seed: options.Seed = None,
@@ -170,15 +166,16 @@ def classify(
 ) -> None:
     """Train observed against template in folds and score every event.
 
-    Example: anomaly classify --run my-run --set classifier.ensemble=20
+    Example: anomaly classify --run my-run --set classifiers.trees.ensemble=20
     """
     from anomaly_cli.cli.settings import resolve_config
 
-    resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
-    from anomaly_cli.cli.execution import run_stages
-    from anomaly_cli.stages.classify import make_scores
+    given = {"classifier.name": classifier, "score.name": score, "seed": seed, "processes": processes}
+    resolved = resolve_config(run_directory, config, settings, given)
+    from anomaly_cli.cli.execution import How, run_and_say
+    from anomaly_cli.stages.classify import CLASSIFY
 
-    run_stages(run_directory, resolved, [make_scores], overwrite, quiet)
+    run_and_say(run_directory, resolved, [CLASSIFY], How(overwrite, quiet))
 
 
 def closure(
@@ -204,16 +201,15 @@ def closure(
 
     resolved = resolve_config(run_directory, config, settings, {"seed": seed, "closure.windows": windows})
     from anomaly_cli.artifacts import schema
-    from anomaly_cli.artifacts.store import read_artifact
-    from anomaly_cli.cli.execution import run_stages, show
-    from anomaly_cli.report.summary import closure_table, distance_tables
+    from anomaly_cli.cli.execution import How, run_and_say, show
+    from anomaly_cli.report.results.closure import distance_tables
+    from anomaly_cli.report.results.registry import report_on
     from anomaly_cli.stages.blinding import hides_region
-    from anomaly_cli.stages.closure import make_closure
+    from anomaly_cli.stages.closure import CLOSURE
 
-    run = run_stages(run_directory, resolved, [make_closure], overwrite, quiet)
-    artifact = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
-    show(closure_table(artifact))
-    show(distance_tables(artifact, hides_region(run, artifact)))
+    run = run_and_say(run_directory, resolved, [CLOSURE], How(overwrite, quiet))
+    artifact = run.read(schema.CLOSURE)
+    show([*report_on(artifact), *distance_tables(artifact, hides_region(run, artifact))])
 
 
 def evaluate(
@@ -233,10 +229,8 @@ def evaluate(
 
     resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
     from anomaly_cli.artifacts import schema
-    from anomaly_cli.artifacts.store import read_artifact
-    from anomaly_cli.cli.execution import run_stages, show
-    from anomaly_cli.report.summary import evaluation_table
-    from anomaly_cli.stages.evaluate import make_evaluation
+    from anomaly_cli.cli.execution import How, run_and_say, show
+    from anomaly_cli.report.results.registry import report_on
+    from anomaly_cli.stages.evaluate import EVALUATE
 
-    run = run_stages(run_directory, resolved, [make_evaluation], overwrite, quiet)
-    show(evaluation_table(read_artifact(run.artifact(schema.EVALUATION), schema.EVALUATION)))
+    show(report_on(run_and_say(run_directory, resolved, [EVALUATE], How(overwrite, quiet)).read(schema.EVALUATION)))

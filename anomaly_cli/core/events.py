@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.errors import DataError
+from anomaly_cli.core.blocks import FEATURES_BLOCK, Block, Features
+from anomaly_cli.core.errors import DataError, PhysicsError
 from anomaly_cli.core.folds import FloatArray, IntArray
 
 FEATURES = ("mj1", "delta_mj", "tau21_j1", "tau21_j2", "delta_r_jj")
@@ -26,55 +27,71 @@ delta_r_jj is pi where they do not differ in eta.
 
 @dataclass(frozen=True)
 class Events:
-    """A set of events, checked where it is born.
+    """A set of events, checked where it is born: identity, and what is known of them in named blocks.
 
     Attributes:
         mjj: dijet invariant mass `(n,)` [GeV].
-        features: `(n, d)`, one column per name.
         event_id: identity of each event `(n,)`.
         source_id: id of the event that a generated or transported one came from, `(n,)`; for events
             that were not made from others it equals `event_id`.
         weight: `(n,)`.
-        names: the d feature names.
+        blocks: what is known of the n events, by name; `features` is the block of the features.
 
     Raises:
-        DataError: where shapes disagree or a value is not finite.
+        DataError: where lengths disagree or a mass is not finite.
     """
 
     mjj: FloatArray
-    features: FloatArray
     event_id: IntArray
     source_id: IntArray
     weight: FloatArray
-    names: tuple[str, ...]
+    blocks: Mapping[str, Block]
 
     def __post_init__(self) -> None:
-        n, d = len(self.mjj), len(self.names)
-        if self.features.shape != (n, d):
-            raise DataError(f"events: features have shape {self.features.shape}, expected {(n, d)}")
-        for name in ("event_id", "source_id", "weight"):
+        n = len(self.mjj)
+        for name in ("mjj", "event_id", "source_id", "weight"):
             if getattr(self, name).shape != (n,):
                 raise DataError(f"events: {name} has shape {getattr(self, name).shape}, expected {(n,)}")
+        for name, block in self.blocks.items():
+            if len(block) != n:
+                raise DataError(f"events: {name} of {len(block)} events, expected {n}")
         if not np.isfinite(self.mjj).all():
             raise DataError("events: mjj is not finite in some events; remove them and count them before this step")
-        bad = [x for x, column in zip(self.names, self.features.T, strict=True) if not np.isfinite(column).all()]
-        if bad:
-            raise DataError(f"events: feature {bad[0]} is not finite in some events; remove them and count them first")
 
     def __len__(self) -> int:
         return len(self.mjj)
 
+    @property
+    def features(self) -> FloatArray:
+        """The features `(n, d)`."""
+        return self._features.values
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The d feature names."""
+        return self._features.names
+
+    @property
+    def _features(self) -> Features:
+        block = self.blocks.get(FEATURES_BLOCK)
+        if not isinstance(block, Features):
+            raise DataError(f"events: have no features, only {', '.join(self.blocks) or 'their masses'}")
+        return block
+
     def take(self, selection: npt.NDArray[Any]) -> Events:
         """Return the events of a mask `(n,)` or of indices `(k,)`."""
-        selection = np.flatnonzero(selection) if selection.dtype == np.bool_ else selection
-        return replace(
-            self,
-            mjj=self.mjj[selection],
-            features=self.features[selection],
-            event_id=self.event_id[selection],
-            source_id=self.source_id[selection],
-            weight=self.weight[selection],
+        index = np.flatnonzero(selection) if selection.dtype == np.bool_ else selection
+        return Events(
+            mjj=self.mjj[index],
+            event_id=self.event_id[index],
+            source_id=self.source_id[index],
+            weight=self.weight[index],
+            blocks={name: block.take(index) for name, block in self.blocks.items()},
         )
+
+    def with_block(self, name: str, block: Block) -> Events:
+        """Return the same events with one block more."""
+        return replace(self, blocks={**self.blocks, name: block})
 
 
 def make_events(
@@ -86,15 +103,27 @@ def make_events(
     *,
     weight: FloatArray | None = None,
 ) -> Events:
-    """Return events; without `source_id` every event is its own source, without `weight` all weigh 1."""
+    """Return events with features; without `source_id` every event is its own source, without `weight` all weigh 1."""
     return Events(
         mjj=np.asarray(mjj, dtype=np.float64),
-        features=np.asarray(features, dtype=np.float64),
         event_id=np.asarray(event_id, dtype=np.int64),
         source_id=np.asarray(event_id if source_id is None else source_id, dtype=np.int64),
         weight=np.ones(len(mjj)) if weight is None else np.asarray(weight, dtype=np.float64),
-        names=tuple(names),
+        blocks={FEATURES_BLOCK: Features(np.asarray(features, dtype=np.float64), tuple(names))},
     )
+
+
+def refuse_constant(events: Events, where: str) -> None:
+    """Refuse a feature that is the same in every event; `where` ends the sentence.
+
+    Raises:
+        PhysicsError: for the first that is.
+    """
+    for name, column in zip(events.names, events.features.T, strict=True):
+        if len(column) and column.min() == column.max():
+            raise PhysicsError(
+                f"feature '{name}' has the same value ({column[0]:g}) in every {where}; leave it out with --features"
+            )
 
 
 def effective_number(weight: FloatArray) -> float:
@@ -103,19 +132,21 @@ def effective_number(weight: FloatArray) -> float:
 
 
 def concatenate(parts: Sequence[Events]) -> Events:
-    """Return all events of `parts`, in order; names must agree.
+    """Return all events of `parts`, in order; blocks that not all of them have are left out.
 
     Raises:
-        DataError: where the feature names differ.
+        DataError: where blocks do not fit together, as features of other names.
     """
-    names = parts[0].names
-    if any(part.names != names for part in parts):
-        raise DataError("events: sets with different features cannot be joined; use the same --features for all")
+    shared = [name for name in parts[0].blocks if all(name in part.blocks for part in parts)]
     return Events(
         mjj=np.concatenate([part.mjj for part in parts]),
-        features=np.concatenate([part.features for part in parts]),
         event_id=np.concatenate([part.event_id for part in parts]),
         source_id=np.concatenate([part.source_id for part in parts]),
         weight=np.concatenate([part.weight for part in parts]),
-        names=names,
+        blocks={name: _join([part.blocks[name] for part in parts]) for name in shared},
     )
+
+
+def _join(blocks: Sequence[Any]) -> Block:
+    joined: Block = type(blocks[0]).join(blocks)
+    return joined

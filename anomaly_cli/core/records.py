@@ -7,7 +7,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from anomaly_cli.core.errors import ConfigError
@@ -68,3 +68,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
 
 def _name(kind: type) -> str:
     return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(kind, kind.__name__)
+
+
+def as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows of one or more of the same names as columns."""
+    return {name: [row[name] for row in rows] for name in rows[0]}

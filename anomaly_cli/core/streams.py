@@ -24,14 +24,18 @@ class Streams:
     prefix: str = ""
 
     def _digest(self, name: str) -> bytes:
-        return hashlib.sha256(f"{self.seed}:{self.prefix}{name}".encode()).digest()
+        whole = f"{self.prefix}{name}" if name else self.prefix.removesuffix("/")
+        return hashlib.sha256(f"{self.seed}:{whole}".encode()).digest()
 
-    def generator(self, name: str) -> np.random.Generator:
-        """Return a fresh numpy generator for `name`; the same name gives the same numbers again."""
+    def generator(self, name: str = "") -> np.random.Generator:
+        """Return a fresh numpy generator for `name`; the same name gives the same numbers again.
+
+        Without a name it is the stream that these ones are the children of.
+        """
         return np.random.default_rng(int.from_bytes(self._digest(name)[:16], "little"))
 
-    def integer(self, name: str) -> int:
-        """Return a seed in [0, 2**31) for libraries that take an integer."""
+    def integer(self, name: str = "") -> int:
+        """Return a seed in [0, 2**31) for libraries that take an integer; see `generator`."""
         return int.from_bytes(self._digest(name)[16:20], "little") >> 1
 
     def child(self, name: str) -> Streams:

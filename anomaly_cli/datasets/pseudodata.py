@@ -22,12 +22,10 @@ class Division:
     Attributes:
         observed: rows of the pseudo-data `(n,)`, shuffled; the event id is the position.
         reference: rows held back `(r,)`, shuffled: reserved background and unused signal.
-        n_injected: signal events among the observed.
     """
 
     observed: IntArray
     reference: IntArray
-    n_injected: int
 
 
 def default_injection(n_background: int) -> int:
@@ -79,7 +77,6 @@ def divide_labelled(
     return Division(
         observed=shuffle.permutation(np.concatenate([kept, *injected])),
         reference=shuffle.permutation(np.concatenate([held_back, *unused])),
-        n_injected=sum(len(part) for part in injected),
     )
 
 

@@ -1,8 +1,8 @@
 """The contract of a template method: two verbs and a blindfold.
 
 A method is a frozen dataclass of scalars: its constructor is its configuration. `fit` returns another
-type, so that "not fitted" cannot be written. `TemplateInputs` has no field for signal-region features:
-a method cannot peek.
+type, so that "not fitted" cannot be written. `Seen` holds the side-bands and, beyond them, only what the method has
+declared to need: a method cannot peek.
 """
 
 from __future__ import annotations
@@ -10,156 +10,34 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.cutflow import Cutflow
-from anomaly_cli.core.errors import ConfigError, PhysicsError
-from anomaly_cli.core.events import Events, concatenate, effective_number
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.progress import Progress
-from anomaly_cli.core.streams import Streams
-from anomaly_cli.core.windows import Regions, Window
+from anomaly_cli.core.plugins import Family
+from anomaly_cli.core.seen import Arrays, Need, Seen, SharedModel, TrainingRow
 
-Arrays = Mapping[str, npt.NDArray[Any]]
-VALIDATION_FRACTION = 0.1
-"""Fraction of the training events kept for validation and early stopping, by hash of the event id."""
-FEWEST_SIMULATED = 500
-"""With fewer simulated events in a side-band or the signal region, by effective number, nothing is learnt."""
-
-
-class Need(Enum):
-    """What a method needs beyond the masses wanted; anything but side-bands has to be declared."""
-
-    SIDE_BANDS = "side-bands"
-    SIMULATION = "simulation"
-    SHARED_BASE = "shared base flow"
-    SR_FEATURES = "signal-region features"
-    TRUTH = "truth"
-
-
-class Training(Enum):
-    """What the classifier of a method is trained on."""
-
-    OBSERVED_AGAINST_TEMPLATE = "observed against template"
-    SIGNAL_AGAINST_BACKGROUND = "true signal against true background"
-    EACH_COMPONENT = "observed against each component of the template, scores averaged"
+CWOLA, SUPERVISED, COMBINED = "cwola", "supervised", "combined"
+"""Names of scores that methods ask for."""
 
 
 @dataclass(frozen=True)
-class TemplateInputs:
-    """What a method may see.
+class Request:
+    """What a template is wanted for.
 
     Attributes:
-        sb1: events in the lower side-band.
-        sb2: events in the upper side-band.
-        regions: the mass windows.
-        is_validation: events of sb1 then sb2 that are for validation and early stopping, `(n,)`.
+        masses: dijet masses wanted `(n,)` [GeV].
     """
 
-    sb1: Events
-    sb2: Events
-    regions: Regions
-    is_validation: npt.NDArray[np.bool_]
+    masses: FloatArray
 
-    @property
-    def side_bands(self) -> Events:
-        """Events of both side-bands, lower first."""
-        return concatenate([self.sb1, self.sb2])
-
-
-@dataclass(frozen=True)
-class SimulationInputs(TemplateInputs):
-    """What a method that declares `Need.SIMULATION` sees besides.
-
-    Attributes:
-        simulation: simulated background in the side-bands and the signal region, with its weights; ids
-            are negative, so that they never meet those of observed events.
-        cutflow: what was left of the file after each step.
-    """
-
-    simulation: Events
-    cutflow: Cutflow
-
-    def simulated(self, window: Window) -> Events:
-        """Return the simulated events of a window.
-
-        Raises:
-            PhysicsError: where there are too few to learn from.
-        """
-        inside = self.simulation.take(window.contains(self.simulation.mjj))
-        n_effective = effective_number(inside.weight)
-        if n_effective < FEWEST_SIMULATED:
-            worth = f" worth {n_effective:.0f} of equal weight" if n_effective < len(inside) - 0.5 else ""
-            unit = "" if len(inside) else ", or declare the unit of its mjj in a manifest"
-            raise PhysicsError(
-                f"the simulation has {len(inside)} events{worth} in {window.text} TeV, at least {FEWEST_SIMULATED} are"
-                f" needed; give a larger file with --simulation{unit}"
-            )
-        return inside
-
-
-@dataclass(frozen=True)
-class SharedBaseInputs(TemplateInputs):
-    """What a method that declares `Need.SHARED_BASE` sees besides.
-
-    Attributes:
-        base: arrays of a base flow trained once on the whole spectrum (`methods/densities.py`). It has
-            seen the events of every signal region that was not left out of it.
-    """
-
-    base: Arrays
-
-
-@dataclass(frozen=True)
-class ObservedInputs(TemplateInputs):
-    """What a method that declares `Need.SR_FEATURES` sees besides.
-
-    Attributes:
-        observed: the observed events of the signal region.
-    """
-
-    observed: Events
-
-
-@dataclass(frozen=True)
-class TruthInputs(TemplateInputs):
-    """What a method that declares `Need.TRUTH` sees besides.
-
-    Attributes:
-        background: true background in the signal region that is not in the pseudo-data, with its weights.
-    """
-
-    background: Events
-
-
-@dataclass(frozen=True)
-class Context:
-    """What surrounds a fit.
-
-    Attributes:
-        streams: the random streams of the method.
-        threads: threads that may be used.
-        progress: where to report.
-    """
-
-    streams: Streams
-    threads: int
-    progress: Progress
-
-
-@dataclass(frozen=True)
-class TrainingRow:
-    """One row of a training curve, as the model artifact keeps it."""
-
-    part: str
-    epoch: int
-    training_loss: float
-    validation_loss: float
-    learning_rate: float
+    def __len__(self) -> int:
+        return len(self.masses)
 
 
 @dataclass(frozen=True)
@@ -192,25 +70,25 @@ class FittedTemplate(ABC):
         self.n_clipped_training = dict(zip(names, n_clipped.tolist(), strict=True))
 
     @abstractmethod
-    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Return one event per target mass, or all it has where the method chooses masses itself.
+    def sample(self, request: Request, compute: Compute) -> Sample:
+        """Return one event per mass wanted, or all it has where the method chooses masses itself.
 
         Args:
-            target_masses: `(n,)` [GeV].
-            streams: random streams of the sampling.
+            request: the masses.
+            compute: random streams of the sampling, threads, device.
         """
 
     @abstractmethod
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return all that `TemplateMethod.load` needs besides the inputs."""
+        """Return all that `TemplateMethod.load` needs besides what the method has seen."""
 
 
 @dataclass(frozen=True)
 class TemplateMethod(ABC):
     """A way of making background-like events in the signal region.
 
-    A new method is one module of this package with one subclass: a frozen dataclass of scalars with real
-    defaults. It is found by its name.
+    A new method is one module of this package, or of another one that names it in the entry-point group
+    `anomaly.methods`, with one subclass: a frozen dataclass of scalars with real defaults. It is found by its name.
 
     Attributes:
         name: how users call it.
@@ -219,7 +97,7 @@ class TemplateMethod(ABC):
         needs: what it is given.
         chooses_mass: whether its events have masses of their own instead of those wanted.
         claims_closure: whether its template should agree with background.
-        training: what the classifier is trained on.
+        score: what ranks events where no other score is asked for.
     """
 
     name: ClassVar[str]
@@ -228,7 +106,7 @@ class TemplateMethod(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS})
     chooses_mass: ClassVar[bool] = False
     claims_closure: ClassVar[bool] = True
-    training: ClassVar[Training] = Training.OBSERVED_AGAINST_TEMPLATE
+    score: ClassVar[str] = CWOLA
 
     @property
     def mixes_sources(self) -> bool:
@@ -239,48 +117,39 @@ class TemplateMethod(ABC):
         return False
 
     @abstractmethod
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedTemplate:
+    def fit(self, seen: Seen, compute: Compute) -> FittedTemplate:
         """Train on what the method may see."""
 
     @abstractmethod
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedTemplate:
-        """Rebuild a fitted template from the arrays of a model artifact and the inputs it had."""
+    def load(self, arrays: Arrays, seen: Seen) -> FittedTemplate:
+        """Rebuild a fitted template from the arrays of a model artifact and what it had seen."""
+
+    def fit_shared(
+        self, bands: Sequence[Events], is_validation: npt.NDArray[np.bool_], compute: Compute
+    ) -> SharedModel:
+        """Train what all signal regions share, for a method that declares `Need.SHARED_MODEL`.
+
+        Args:
+            bands: events of mass bands that hold everything it may see, in order of mass.
+            is_validation: events of all bands to stop on `(n,)`.
+            compute: streams, threads and where to report.
+        """
+        raise ConfigError(f"method {self.name} shares no model between signal regions; leave out 'anomaly base'")
+
+    def shared_settings(self) -> dict[str, Any]:
+        """Return those settings that shape the shared model."""
+        return {}
 
     def configure(self, settings: Mapping[str, Mapping[str, Any]]) -> TemplateMethod:
         """Return the method, given the settings of all methods by name; for methods that are made of others."""
         return self
 
 
-Inputs = TypeVar("Inputs", bound=TemplateInputs)
-
-
-def require(inputs: TemplateInputs, kind: type[Inputs], method: str) -> Inputs:
-    """Return the inputs as the record that a method declared to need.
-
-    Raises:
-        ConfigError: where the analysis cannot provide it.
-    """
-    if not isinstance(inputs, kind):
-        raise ConfigError(f"method {method} needs {ADVICE[kind]}")
-    return inputs
-
-
-ADVICE: Mapping[type[TemplateInputs], str] = {
-    SimulationInputs: "simulated background; pass a file in the data's layout with --simulation FILE",
-    SharedBaseInputs: "a base flow of the whole spectrum; make one with 'anomaly base' and pass --base FILE",
-    ObservedInputs: "the signal-region events, which this use of it does not hand over",
-    TruthInputs: "true background in the signal region that is not in the pseudo-data; use labelled data and hold"
-    " some back with --reserve 0.4 or --reference FILE",
-}
-"""What to do where an input is missing."""
-
-
-def true_background(inputs: TemplateInputs, method: str) -> Events:
-    """Return the true background, for methods that declare `Need.TRUTH`.
-
-    Raises:
-        ConfigError: where the data set has none.
-    """
-    if not isinstance(inputs, TruthInputs) or not len(inputs.background):
-        raise ConfigError(f"method {method} needs {ADVICE[TruthInputs]}")
-    return inputs.background
+METHODS: Family[TemplateMethod] = Family(
+    TemplateMethod,  # type: ignore[type-abstract]
+    "template method",
+    "anomaly_cli.methods",
+    "anomaly.methods",
+    "anomaly methods",
+)
+"""The family of template methods."""

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.seen import Arrays, Seen
 from anomaly_cli.methods import densities
-from anomaly_cli.methods.base import Arrays, Context, FittedTemplate, Sample, TemplateInputs, TemplateMethod
-from anomaly_cli.nets import training
+from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
+from anomaly_cli.nets import flows
 from anomaly_cli.nets.scaling import MassScaler
+from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
 
 
 @dataclass(frozen=True)
@@ -38,22 +39,22 @@ class Cathode(densities.DensitySettings, TemplateMethod):
     def __post_init__(self) -> None:
         self.check_density(self.name)
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedCathode:
+    def fit(self, seen: Seen, compute: Compute) -> FittedCathode:
         """Fit scaling and density to the side-bands.
 
         Raises:
             TrainingError: where the training diverges twice.
         """
-        density = self.fit_density([inputs.sb1, inputs.sb2], inputs.is_validation, self.name, context)
-        fitted = FittedCathode(density.scaler, density.base, inputs.side_bands)
-        fitted.keep_training(density.rows, inputs.sb1.names, density.n_clipped)
+        density = self.fit_density([seen.sb1, seen.sb2], seen.is_validation, self.name, compute)
+        fitted = FittedCathode(density.scaler, density.base, seen.side_bands)
+        fitted.keep_training(density.rows, seen.sb1.names, density.n_clipped)
         return fitted
 
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedCathode:
+    def load(self, arrays: Arrays, seen: Seen) -> FittedCathode:
         """Rebuild a fitted template from the arrays of its model artifact."""
-        base = self.make_base(len(inputs.sb1.names))
-        densities.load_module(base, arrays, "base")
-        return FittedCathode(densities.load_scaler(arrays), base, inputs.side_bands)
+        base = self.make_base(len(seen.sb1.names))
+        load_module(base, arrays, "base")
+        return FittedCathode(densities.load_scaler(arrays), base, seen.side_bands)
 
 
 class FittedCathode(FittedTemplate):
@@ -64,16 +65,16 @@ class FittedCathode(FittedTemplate):
         self.base = base
         self.events = events
 
-    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Draw one event per target mass; see `densities.generated_sample` for their source ids."""
-        n, d = len(target_masses), self.events.features.shape[1]
-        scaled, mass = np.empty((n, d)), self.scaler.mass(target_masses)
-        with torch.no_grad(), training.seeded(streams.integer("events"), 1):
+    def sample(self, request: Request, compute: Compute) -> Sample:
+        """Draw one event per mass wanted; see `densities.generated_sample` for their source ids."""
+        n, d = len(request), self.events.features.shape[1]
+        scaled, mass = np.empty((n, d)), self.scaler.mass(request.masses)
+        base = self.base.to(compute.device)
+        with torch.no_grad(), densities.session(compute, "events") as generator:
             for part in densities.in_batches(n):
-                drawn = self.base(densities.to_tensor(mass[part, None])).sample()
-                scaled[part] = densities.to_array(drawn)
-        return densities.generated_sample(self.scaler, self.events, target_masses, scaled, streams)
+                scaled[part] = to_array(flows.draw(base, to_tensor(mass[part, None], compute.device), generator))
+        return densities.generated_sample(self.scaler, self.events, request.masses, scaled, compute.streams)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scaling and weights under prefixed names."""
-        return densities.scaler_arrays(self.scaler) | densities.module_arrays("base", self.base)
+        return densities.scaler_arrays(self.scaler) | module_arrays("base", self.base)

@@ -14,39 +14,29 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import concatenate
-from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.streams import Streams
-from anomaly_cli.methods.base import (
-    Arrays,
-    Context,
-    FittedTemplate,
-    Need,
-    Sample,
-    TemplateInputs,
-    TemplateMethod,
-    Training,
-    TrainingRow,
-)
+from anomaly_cli.core.seen import Arrays, Need, Seen, TrainingRow
+from anomaly_cli.methods.base import COMBINED, METHODS, FittedTemplate, Request, Sample, TemplateMethod
 
 
 @dataclass(frozen=True)
 class Combined(TemplateMethod):
     """Settings of the combination.
 
-    Every method gives an equal share of the template. The classifier is trained once against each share,
-    every event is scored by all of them, and the scores are averaged (`stages/classify.py`).
+    Every method gives an equal share of the template. By the score `combined`, the classifier is trained once against
+    each share, every event is scored by all of them, and the scores are averaged.
 
     Attributes:
         methods: the methods; they may need side-bands only.
         settings: their settings by method, over those of `methods.NAME`.
     """
 
-    name: ClassVar[str] = "combined"
+    name: ClassVar[str] = COMBINED
     summary: ClassVar[str] = "several methods' templates; the scores of their classifiers are averaged"
     reference: ClassVar[str] = "arXiv:2307.11157"
-    training: ClassVar[Training] = Training.EACH_COMPONENT
+    score: ClassVar[str] = COMBINED
 
     methods: tuple[str, ...] = ("curtains_f4f", "drapes")
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -71,30 +61,25 @@ class Combined(TemplateMethod):
         return replace(self, settings={name: asdict(method) for name, method in made.items()})
 
     def _made(self) -> dict[str, TemplateMethod]:
-        from anomaly_cli.methods.registry import make_method
-
-        return {name: make_method(name, self.settings.get(name, {})) for name in self.methods}
+        return {name: METHODS.make(name, self.settings.get(name, {})) for name in self.methods}
 
     @property
     def mixes_sources(self) -> bool:
         """Whether one of the methods does."""
         return any(method.mixes_sources for method in self._made().values())
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedCombined:
+    def fit(self, seen: Seen, compute: Compute) -> FittedCombined:
         """Train every method."""
-        fitted = {
-            name: method.fit(inputs, replace(context, streams=context.streams.child(name)))
-            for name, method in self._made().items()
-        }
+        fitted = {name: method.fit(seen, compute.child(name)) for name, method in self._made().items()}
         return FittedCombined(fitted)
 
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedCombined:
+    def load(self, arrays: Arrays, seen: Seen) -> FittedCombined:
         """Rebuild every method from the arrays of the model artifact."""
         parts = {}
         for name, method in self._made().items():
             start = len(name) + 1
             own = {key[start:]: array for key, array in arrays.items() if key.startswith(f"{name}:")}
-            parts[name] = method.load(own, inputs)
+            parts[name] = method.load(own, seen)
         return FittedCombined(parts)
 
 
@@ -113,11 +98,11 @@ class FittedCombined(FittedTemplate):
             name: max(part.n_clipped_training.get(name, 0) for part in parts.values()) for name in names
         }
 
-    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Return one event per target mass, each method in turn; `component` says which."""
-        n, order = len(target_masses), np.arange(len(target_masses)) % len(self.parts)
+    def sample(self, request: Request, compute: Compute) -> Sample:
+        """Return one event per mass wanted, each method in turn; `component` says which."""
+        n, order = len(request), np.arange(len(request)) % len(self.parts)
         samples = [
-            part.sample(target_masses[order == index], streams.child(name))
+            part.sample(Request(request.masses[order == index]), compute.child(name))
             for index, (name, part) in enumerate(self.parts.items())
         ]
         component = np.repeat(np.arange(len(samples)), [len(sample.events) for sample in samples])

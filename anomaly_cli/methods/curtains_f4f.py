@@ -15,21 +15,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.seen import Arrays, Seen, TrainingRow
 from anomaly_cli.methods import densities
-from anomaly_cli.methods.base import (
-    Arrays,
-    Context,
-    FittedTemplate,
-    Sample,
-    TemplateInputs,
-    TemplateMethod,
-    TrainingRow,
-)
+from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.nets import flows, training
 from anomaly_cli.nets.scaling import MassScaler
+from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
 
 
 @dataclass(frozen=True)
@@ -70,35 +64,36 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
         counts += [self.transport_events, min(self.transport_hidden, default=0)]
         densities.check_positive(self.name, counts, [self.transport_learning_rate])
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedCurtainsF4F:
+    def fit(self, seen: Seen, compute: Compute) -> FittedCurtainsF4F:
         """Fit scaling, base density and transport to the side-bands.
 
         Raises:
             TrainingError: where a training diverges twice.
         """
-        events = inputs.side_bands
-        scaler = densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling)
-        trainer = densities.Trainer(self.name, context)
-        with training.seeded(context.streams.integer("training"), context.threads) as generator:
-            data = densities.ScaledEvents.make(scaler, events, inputs.is_validation)
-            base = self.make_base(events.features.shape[1])
-            transport = self.make_transport(events.features.shape[1])
+        events = seen.side_bands
+        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling)
+        trainer = densities.Trainer(self.name, compute)
+        with densities.session(compute) as generator:
+            data = densities.ScaledEvents.make(scaler, events, seen.is_validation, compute.device)
+            base = self.make_base(events.features.shape[1]).to(compute.device)
+            transport = self.make_transport(events.features.shape[1]).to(compute.device)
             rows = self.train_base(base, data, trainer, generator)
             rows += self.train_transport(transport, (base, data.mass), data, trainer, generator)
         fitted = FittedCurtainsF4F(scaler, base, transport, events)
         fitted.keep_training(rows, events.names, data.n_clipped)
         return fitted
 
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedCurtainsF4F:
+    def load(self, arrays: Arrays, seen: Seen) -> FittedCurtainsF4F:
         """Rebuild a fitted template from the arrays of its model artifact."""
-        base, transport = (make(len(inputs.sb1.names)) for make in (self.make_base, self.make_transport))
-        densities.load_module(base, arrays, "base")
-        densities.load_module(transport, arrays, "transport")
-        return FittedCurtainsF4F(densities.load_scaler(arrays), base, transport, inputs.side_bands)
+        base, transport = (make(len(seen.sb1.names)) for make in (self.make_base, self.make_transport))
+        load_module(base, arrays, "base")
+        load_module(transport, arrays, "transport")
+        return FittedCurtainsF4F(densities.load_scaler(arrays), base, transport, seen.side_bands)
 
     def make_transport(self, d: int) -> flows.PairTransport:
         """Return an untrained transport of `d` features: the identity."""
-        return flows.PairTransport(d, self.transport_transforms, self.transport_hidden, self.transport_bins, passes=2)
+        size = (self.transport_transforms, self.transport_hidden, self.transport_bins)
+        return flows.PairTransport(flows.make_spline_flow(d, 2, *size, passes=2))
 
     def train_transport(
         self,
@@ -121,7 +116,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
         base.requires_grad_(False)
 
         def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
-            drawn = torch.randint(len(data.training), (len(batch),), generator=generator)
+            drawn = torch.randint(len(data.training), (len(batch),), generator=generator, device=batch.device)
             partners = data.training[drawn]
             moved, log_det = transport.move(data.x[batch], data.mass[batch], data.mass[partners])
             return flows.negative_log_density(base, moved, base_mass[partners]) - log_det
@@ -143,26 +138,27 @@ class FittedCurtainsF4F(FittedTemplate):
         self.transport = transport
         self.events = events
 
-    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Move side-band events to the target masses; every event is used about equally often."""
-        sources = densities.draw_sources(self.events, len(target_masses), streams.generator("sources"))
+    def sample(self, request: Request, compute: Compute) -> Sample:
+        """Move side-band events to the masses wanted; every event is used about equally often."""
+        sources = densities.draw_sources(self.events, len(request), compute.streams.generator("sources"))
         chosen = self.events.take(sources)
         scaled, _ = self.scaler.transform(chosen.mjj, chosen.features)
-        moved = self._move(scaled, self.scaler.mass(chosen.mjj), self.scaler.mass(target_masses))
-        return densities.restored_sample(self.scaler, target_masses, moved, chosen)
+        moved = self._move(scaled, self.scaler.mass(chosen.mjj), self.scaler.mass(request.masses), compute)
+        return densities.restored_sample(self.scaler, request.masses, moved, chosen)
 
-    def _move(self, scaled: FloatArray, source: FloatArray, target: FloatArray) -> FloatArray:
-        moved = np.empty_like(scaled)
-        with torch.no_grad(), training.seeded(0, 1):
+    def _move(self, scaled: FloatArray, source: FloatArray, target: FloatArray, compute: Compute) -> FloatArray:
+        moved, transport = np.empty_like(scaled), self.transport.to(compute.device)
+        with torch.no_grad(), densities.session(compute):
             for part in densities.in_batches(len(scaled)):
-                x, old, new = (densities.to_tensor(a[part]) for a in (scaled, source[:, None], target[:, None]))
-                moved[part] = densities.to_array(self.transport.move(x, old, new)[0])
+                columns = (scaled[part], source[part, None], target[part, None])
+                x, old, new = (to_tensor(column, compute.device) for column in columns)
+                moved[part] = to_array(transport.move(x, old, new)[0])
         return moved
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scaling and weights under prefixed names."""
         return (
             densities.scaler_arrays(self.scaler)
-            | densities.module_arrays("base", self.base)
-            | densities.module_arrays("transport", self.transport)
+            | module_arrays("base", self.base)
+            | module_arrays("transport", self.transport)
         )

@@ -8,30 +8,21 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
+from anomaly_cli.core.seen import Need, Seen, SharedModel
 from anomaly_cli.methods import densities
-from anomaly_cli.methods.base import Context, Need, SharedBaseInputs, TemplateInputs, TrainingRow, require
 from anomaly_cli.methods.curtains_f4f import CurtainsF4F, FittedCurtainsF4F
-from anomaly_cli.nets import training
+from anomaly_cli.nets.weights import load_module, to_tensor
 
-
-@dataclass(frozen=True)
-class TrainedBase:
-    """A base density of the whole spectrum.
-
-    Attributes:
-        arrays: scaling and weights.
-        training: its curve.
-    """
-
-    arrays: dict[str, npt.NDArray[Any]]
-    training: Sequence[TrainingRow]
+SHAPING = ("base_", "scaling_bin_events", "bound", "patience")
+"""Settings that shape the shared base flow."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,7 @@ class CurtainsF4FEfficient(CurtainsF4F):
 
     name: ClassVar[str] = "curtains_f4f_efficient"
     summary: ClassVar[str] = "the same with one base flow for all signal regions, which has seen their events"
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SHARED_BASE})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SHARED_MODEL})
 
     base_epochs: int = 8
     base_scaling_order: int = 5
@@ -64,37 +55,44 @@ class CurtainsF4FEfficient(CurtainsF4F):
         scaling = replace(self.scaling, max_order=self.base_scaling_order)
         densities.check_scaling(self.name, scaling)
 
-    def fit_base(self, bands: Sequence[Events], is_validation: npt.NDArray[np.bool_], context: Context) -> TrainedBase:
+    def shared_settings(self) -> dict[str, Any]:
+        """Return those settings that shape the shared base flow."""
+        return {key: value for key, value in asdict(self).items() if key.startswith(SHAPING)}
+
+    def fit_shared(
+        self, bands: Sequence[Events], is_validation: npt.NDArray[np.bool_], compute: Compute
+    ) -> SharedModel:
         """Train the base density on mass bands that hold everything it may see.
 
         Args:
             bands: events of each band, in order of mass.
             is_validation: events of all bands to stop on `(n,)`.
-            context: streams, threads and where to report.
+            compute: streams, threads, device and where to report.
 
         Raises:
             TrainingError: where the training diverges twice.
         """
         whole = replace(self, scaling_order=self.base_scaling_order)
-        density = whole.fit_density(bands, is_validation, self.name, context)
-        return TrainedBase(density.to_arrays(), density.rows)
+        density = whole.fit_density(bands, is_validation, self.name, compute)
+        return SharedModel(density.to_arrays(), training=density.rows)
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedCurtainsF4F:
+    def fit(self, seen: Seen, compute: Compute) -> FittedCurtainsF4F:
         """Train the transport between the side-bands against the shared base density.
 
         Raises:
             ConfigError: where there is no shared base flow.
             TrainingError: where the training diverges twice.
         """
-        arrays = require(inputs, SharedBaseInputs, self.name).base
-        events = inputs.side_bands
-        scaler = densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling)
-        trainer = densities.Trainer(self.name, context)
-        with training.seeded(context.streams.integer("training"), context.threads) as generator:
+        arrays = seen.need(Need.SHARED_MODEL).arrays
+        events = seen.side_bands
+        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling)
+        trainer = densities.Trainer(self.name, compute)
+        with densities.session(compute) as generator:
             base, transport = (make(len(events.names)) for make in (self.make_base, self.make_transport))
-            densities.load_module(base, arrays, "base")
-            data = densities.ScaledEvents.make(scaler, events, inputs.is_validation)
-            base_mass = densities.to_tensor(densities.load_scaler(arrays).mass(events.mjj)[:, None])
+            load_module(base, arrays, "base")
+            base, transport = base.to(compute.device), transport.to(compute.device)
+            data = densities.ScaledEvents.make(scaler, events, seen.is_validation, compute.device)
+            base_mass = to_tensor(densities.load_scaler(arrays).mass(events.mjj)[:, None], compute.device)
             rows = self.train_transport(transport, (base, base_mass), data, trainer, generator)
         fitted = FittedCurtainsF4F(scaler, base, transport, events)
         fitted.keep_training(rows, events.names, data.n_clipped)

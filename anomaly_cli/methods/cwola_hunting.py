@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from anomaly_cli.methods.base import Arrays, Context, TemplateInputs, TemplateMethod
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.seen import Arrays, Seen
+from anomaly_cli.methods.base import TemplateMethod
 from anomaly_cli.methods.given_events import FittedEvents
 
 
@@ -28,10 +30,10 @@ class CwolaHunting(TemplateMethod):
     chooses_mass: ClassVar[bool] = True
     claims_closure: ClassVar[bool] = False
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedEvents:
+    def fit(self, seen: Seen, compute: Compute) -> FittedEvents:
         """Keep the side-band events; nothing is trained."""
-        return FittedEvents(inputs.side_bands, takes_all=True)
+        return FittedEvents(seen.side_bands, takes_all=True)
 
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedEvents:
+    def load(self, arrays: Arrays, seen: Seen) -> FittedEvents:
         """Rebuild from the inputs alone."""
-        return FittedEvents(inputs.side_bands, takes_all=True)
+        return FittedEvents(seen.side_bands, takes_all=True)

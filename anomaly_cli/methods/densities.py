@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, TrainingError
 from anomaly_cli.core.events import EDGE_ANCHORS, Events, concatenate, make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
+from anomaly_cli.core.seen import Arrays, TrainingRow
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.methods.base import Arrays, Context, Sample, TrainingRow
+from anomaly_cli.methods.base import Sample
 from anomaly_cli.nets import flows, training
 from anomaly_cli.nets.flows_for_flows import Side, density_task
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings, fit_mass_scaling
+from anomaly_cli.nets.weights import module_arrays, to_tensor
 
 LARGEST_RATE = 1.0
 BATCH = 8192
@@ -51,14 +55,16 @@ class ScaledEvents:
     n_clipped: IntArray
 
     @staticmethod
-    def make(scaler: MassScaler, events: Events, is_validation: npt.NDArray[np.bool_]) -> ScaledEvents:
-        """Scale events."""
+    def make(
+        scaler: MassScaler, events: Events, is_validation: npt.NDArray[np.bool_], device: str = "cpu"
+    ) -> ScaledEvents:
+        """Scale events and put them on a device."""
         x, n_clipped = scaler.transform(events.mjj, events.features)
         return ScaledEvents(
-            x=to_tensor(x),
-            mass=to_tensor(scaler.mass(events.mjj)[:, None]),
-            training=torch.from_numpy(np.flatnonzero(~is_validation)),
-            validation=torch.from_numpy(np.flatnonzero(is_validation)),
+            x=to_tensor(x, device),
+            mass=to_tensor(scaler.mass(events.mjj)[:, None], device),
+            training=torch.from_numpy(np.flatnonzero(~is_validation)).to(device),
+            validation=torch.from_numpy(np.flatnonzero(is_validation)).to(device),
             n_clipped=n_clipped,
         )
 
@@ -69,11 +75,11 @@ class Trainer:
 
     Attributes:
         method: name of the method, for messages.
-        context: streams, threads and where to report.
+        compute: where to report.
     """
 
     method: str
-    context: Context
+    compute: Compute
 
     def train(
         self, part: str, setting: str, task: training.Task, schedule: training.Schedule, generator: torch.Generator
@@ -92,7 +98,7 @@ class Trainer:
         """
         try:
             curve = training.train(
-                task, schedule, generator, lambda *step: self.context.progress(Step(f"template: {part}", *step))
+                task, schedule, generator, lambda *step: self.compute.progress(Step(f"template: {part}", *step))
             )
         except training.Diverged:
             raise TrainingError(
@@ -100,6 +106,11 @@ class Trainer:
                 f" methods.{self.method}.{setting}={schedule.learning_rate / 20:g}"
             ) from None
         return [TrainingRow(part, *vars(epoch).values()) for epoch in curve]
+
+
+def session(compute: Compute, name: str = "training") -> AbstractContextManager[torch.Generator]:
+    """Return a block in which torch uses the threads and device of `compute`, and draws from its stream `name`."""
+    return training.seeded(compute.streams.integer(name), compute.threads, compute.device)
 
 
 def limit_epochs(epochs: int, events: int, n_training: int) -> int:
@@ -166,28 +177,6 @@ def restored_sample(scaler: MassScaler, masses: FloatArray, scaled: FloatArray, 
 def in_batches(n: int) -> Sequence[slice]:
     """Return slices of at most `BATCH` that cover `n` events."""
     return [slice(start, min(start + BATCH, n)) for start in range(0, n, BATCH)]
-
-
-def to_tensor(array: npt.NDArray[Any]) -> Tensor:
-    """Return a float32 tensor."""
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-
-
-def to_array(tensor: Tensor) -> FloatArray:
-    """Return a float64 array."""
-    return tensor.double().numpy()
-
-
-def module_arrays(prefix: str, module: torch.nn.Module) -> dict[str, npt.NDArray[Any]]:
-    """Return the weights of a network under prefixed names."""
-    return {f"{prefix}.{name}": value.numpy() for name, value in module.state_dict().items()}
-
-
-def load_module(module: torch.nn.Module, arrays: Arrays, prefix: str) -> None:
-    """Load what `module_arrays` returned."""
-    start = len(prefix) + 1
-    state = {key[start:]: torch.from_numpy(arrays[key].copy()) for key in arrays if key.startswith(f"{prefix}.")}
-    module.load_state_dict(state)
 
 
 def scaler_arrays(scaler: MassScaler, prefix: str = "scaling") -> dict[str, npt.NDArray[Any]]:
@@ -305,7 +294,7 @@ class DensitySettings:
         return trainer.train("base flow", "base_learning_rate", task, schedule, generator)
 
     def fit_density(
-        self, bands: Sequence[Events], is_validation: npt.NDArray[np.bool_], method: str, context: Context
+        self, bands: Sequence[Events], is_validation: npt.NDArray[np.bool_], method: str, compute: Compute
     ) -> FittedDensity:
         """Fit scaling and density to mass bands.
 
@@ -313,14 +302,14 @@ class DensitySettings:
             bands: events of each band, in order of mass.
             is_validation: events of all bands to stop on `(n,)`.
             method: name of the method, for messages.
-            context: streams, threads and where to report.
+            compute: streams, threads, device and where to report.
 
         Raises:
             TrainingError: where the training diverges twice.
         """
         scaler = fit_scaler(bands, self.scaling)
-        with training.seeded(context.streams.integer("training"), context.threads) as generator:
-            data = ScaledEvents.make(scaler, concatenate(bands), is_validation)
-            base = self.make_base(len(bands[0].names))
-            rows = self.train_base(base, data, Trainer(method, context), generator)
+        with session(compute) as generator:
+            data = ScaledEvents.make(scaler, concatenate(bands), is_validation, compute.device)
+            base = self.make_base(len(bands[0].names)).to(compute.device)
+            rows = self.train_base(base, data, Trainer(method, compute), generator)
         return FittedDensity(scaler, base, rows, data.n_clipped)

@@ -17,25 +17,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.seen import Arrays, Need, Seen, TrainingRow
 from anomaly_cli.methods import densities
-from anomaly_cli.methods.base import (
-    Arrays,
-    Context,
-    FittedTemplate,
-    Need,
-    ObservedInputs,
-    Sample,
-    TemplateInputs,
-    TemplateMethod,
-    TrainingRow,
-    require,
-)
+from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.nets import diffusion, training
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
+from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
 
 NOISE_DRAWS = 4
 """Noise levels at which every validation event is denoised, so that epochs can be compared."""
@@ -102,35 +93,36 @@ class DrapesSettings(TemplateMethod):
         """How features are scaled."""
         return ScalingSettings(self.scaling_order, self.scaling_bin_events, self.bound)
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedDrapes:
+    def fit(self, seen: Seen, compute: Compute) -> FittedDrapes:
         """Fit scaling and denoiser to the side-bands.
 
         Raises:
             TrainingError: where the training diverges twice.
         """
-        scaler = densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling)
-        starting = self.starting_events(inputs)
-        with training.seeded(context.streams.integer("training"), context.threads) as generator:
-            denoiser = self._denoiser(inputs)
-            data = densities.ScaledEvents.make(scaler, inputs.side_bands, inputs.is_validation)
-            rows = self._train(denoiser, data, densities.Trainer(self.name, context), generator)
-        fitted = FittedDrapes(self, scaler, denoiser, inputs.side_bands, starting)
-        fitted.keep_training(rows, inputs.sb1.names, data.n_clipped)
+        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling)
+        starting = self.starting_events(seen)
+        with densities.session(compute) as generator:
+            denoiser = self.make_denoiser(len(seen.sb1.names)).to(compute.device)
+            data = densities.ScaledEvents.make(scaler, seen.side_bands, seen.is_validation, compute.device)
+            rows = self._train(denoiser, data, densities.Trainer(self.name, compute), generator)
+        fitted = FittedDrapes(self, scaler, denoiser, seen.side_bands, starting)
+        fitted.keep_training(rows, seen.sb1.names, data.n_clipped)
         return fitted
 
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedDrapes:
+    def load(self, arrays: Arrays, seen: Seen) -> FittedDrapes:
         """Rebuild a fitted template from the arrays of its model artifact."""
-        denoiser = self._denoiser(inputs)
-        densities.load_module(denoiser, arrays, "denoiser")
+        denoiser = self.make_denoiser(len(seen.sb1.names))
+        load_module(denoiser, arrays, "denoiser")
         scaler = densities.load_scaler(arrays)
-        return FittedDrapes(self, scaler, denoiser, inputs.side_bands, self.starting_events(inputs))
+        return FittedDrapes(self, scaler, denoiser, seen.side_bands, self.starting_events(seen))
 
     @abstractmethod
-    def starting_events(self, inputs: TemplateInputs) -> Events | None:
+    def starting_events(self, seen: Seen) -> Events | None:
         """Return the events that are noised and denoised; None to start from noise alone."""
 
-    def _denoiser(self, inputs: TemplateInputs) -> diffusion.Denoiser:
-        return diffusion.Denoiser(len(inputs.sb1.names), 1, self.blocks, self.width)
+    def make_denoiser(self, d: int) -> diffusion.Denoiser:
+        """Return an untrained denoiser of `d` features."""
+        return diffusion.Denoiser(diffusion.ResidualPerceptron(d, 1, self.blocks, self.width))
 
     def _train(
         self,
@@ -158,7 +150,7 @@ class Drapes(DrapesSettings):
     name: ClassVar[str] = "drapes"
     summary: ClassVar[str] = "new events from noise, by a diffusion model of the side-bands"
 
-    def starting_events(self, inputs: TemplateInputs) -> None:
+    def starting_events(self, seen: Seen) -> None:
         """Return nothing: events start from noise."""
 
 
@@ -176,9 +168,9 @@ class DrapesSideBands(DrapesSettings):
 
     sigma_max: float = 0.1
 
-    def starting_events(self, inputs: TemplateInputs) -> Events:
+    def starting_events(self, seen: Seen) -> Events:
         """Return the side-band events."""
-        return inputs.side_bands
+        return seen.side_bands
 
 
 @dataclass(frozen=True)
@@ -197,13 +189,13 @@ class DrapesSignalRegion(DrapesSettings):
 
     sigma_max: float = 2.0
 
-    def starting_events(self, inputs: TemplateInputs) -> Events:
+    def starting_events(self, seen: Seen) -> Events:
         """Return the observed events of the signal region.
 
         Raises:
             ConfigError: where they were not handed over.
         """
-        return require(inputs, ObservedInputs, self.name).observed
+        return seen.need(Need.SR_FEATURES)
 
 
 class FittedDrapes(FittedTemplate):
@@ -223,32 +215,31 @@ class FittedDrapes(FittedTemplate):
         self.side_bands = side_bands
         self.starting = starting
 
-    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Return one event per target mass; where the method chooses masses, as many at their own."""
-        n, d = len(target_masses), self.side_bands.features.shape[1]
+    def sample(self, request: Request, compute: Compute) -> Sample:
+        """Return one event per mass wanted; where the method chooses masses, as many at their own."""
+        n, d, streams = len(request), self.side_bands.features.shape[1], compute.streams
         if self.starting is None:  # noised data are as wide as noised normal variables, wider than the noise alone
             independent = streams.generator("start").standard_normal((n, d))
-            denoised = self._denoise(independent, target_masses, streams)
-            return densities.generated_sample(self.scaler, self.side_bands, target_masses, denoised, streams)
+            denoised = self._denoise(independent, request.masses, compute)
+            return densities.generated_sample(self.scaler, self.side_bands, request.masses, denoised, streams)
         chosen = self.starting.take(densities.draw_sources(self.starting, n, streams.generator("sources")))
-        masses = chosen.mjj if self.settings.chooses_mass else target_masses
+        masses = chosen.mjj if self.settings.chooses_mass else request.masses
         scaled, _ = self.scaler.transform(chosen.mjj, chosen.features)
-        denoised = self._denoise(scaled, masses, streams)
+        denoised = self._denoise(scaled, masses, compute)
         return densities.restored_sample(self.scaler, masses, denoised, chosen)
 
-    def _denoise(self, start: FloatArray, masses: FloatArray, streams: Streams) -> FloatArray:
+    def _denoise(self, start: FloatArray, masses: FloatArray, compute: Compute) -> FloatArray:
         """Add noise of level sigma_max and denoise at the masses."""
         settings, denoised, mass = self.settings, np.empty_like(start), self.scaler.mass(masses)
         levels = diffusion.NoiseLevels(settings.sigma_min, settings.sigma_max, settings.steps).levels()
-        sampler = diffusion.SAMPLERS[settings.sampler]
-        with torch.no_grad(), training.seeded(streams.integer("noise"), 1) as generator:
+        sampler, denoiser = diffusion.SAMPLERS[settings.sampler], self.denoiser.to(compute.device)
+        with torch.no_grad(), densities.session(compute, "noise") as generator:
             for part in densities.in_batches(len(start)):
-                x = densities.to_tensor(start[part])
-                noisy = x + settings.sigma_max * torch.randn(x.shape, generator=generator)
-                moved = sampler(self.denoiser, noisy, densities.to_tensor(mass[part, None]), levels)
-                denoised[part] = densities.to_array(moved)
+                x, at = (to_tensor(column, compute.device) for column in (start[part], mass[part, None]))
+                noisy = x + settings.sigma_max * torch.randn(x.shape, generator=generator, device=x.device)
+                denoised[part] = to_array(sampler(denoiser, noisy, at, levels.to(compute.device)))
         return denoised
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scaling and weights under prefixed names."""
-        return densities.scaler_arrays(self.scaler) | densities.module_arrays("denoiser", self.denoiser)
+        return densities.scaler_arrays(self.scaler) | module_arrays("denoiser", self.denoiser)

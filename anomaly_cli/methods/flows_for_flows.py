@@ -19,28 +19,18 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FloatArray, hash_uniform
+from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.records import nearest
-from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.seen import VALIDATION_FRACTION, Arrays, Need, Seen, TrainingRow
 from anomaly_cli.methods import densities
-from anomaly_cli.methods.base import (
-    VALIDATION_FRACTION,
-    Arrays,
-    Context,
-    FittedTemplate,
-    Need,
-    Sample,
-    SimulationInputs,
-    TemplateInputs,
-    TemplateMethod,
-    TrainingRow,
-    require,
-)
+from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.nets import flows_for_flows as nets
 from anomaly_cli.nets import training
 from anomaly_cli.nets.scaling import MassScaler
+from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
 
 
 @dataclass(frozen=True)
@@ -94,7 +84,7 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         if not 0.0 <= self.penalty_weight < math.inf:
             raise ConfigError(f"method {self.name}: penalty_weight must be 0 (no penalty) or above")
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedFlowsForFlows:
+    def fit(self, seen: Seen, compute: Compute) -> FittedFlowsForFlows:
         """Fit scalings, densities and transport to the side-bands of both sides.
 
         Raises:
@@ -102,35 +92,35 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
             PhysicsError: where it has too few events.
             TrainingError: where a training diverges twice.
         """
-        given = require(inputs, SimulationInputs, self.name)
-        bands = [given.simulated(window) for window in inputs.regions.side_bands]
-        in_sr = given.simulated(inputs.regions.sr)
-        draws = context.streams.generator("scaling")
+        simulation = seen.need(Need.SIMULATION)
+        bands = [simulation.inside(window) for window in seen.regions.side_bands]
+        in_sr = simulation.inside(seen.regions.sr)
+        draws = compute.streams.generator("scaling")
         everywhere = [
             part.take(np.sort(densities.draw_by_weight(part.weight, len(part), draws)))
             for part in (bands[0], in_sr, bands[1])
         ]
         scalers = (
             densities.fit_scaler(everywhere, self.scaling),
-            densities.fit_scaler([inputs.sb1, inputs.sb2], self.scaling),
+            densities.fit_scaler([seen.sb1, seen.sb2], self.scaling),
         )
         simulated = concatenate(bands)
-        is_validation = hash_uniform(simulated.event_id, context.streams.integer("validation")) < VALIDATION_FRACTION
-        simulated_side, n_simulated = _side(scalers, 0, simulated, is_validation)
-        observed_side, n_observed = _side(scalers, 1, inputs.side_bands, inputs.is_validation)
-        trainer = densities.Trainer(self.name, context)
-        with training.seeded(context.streams.integer("training"), context.threads) as generator:
-            modules = self._make_modules(len(simulated.names))
+        is_validation = hash_uniform(simulated.event_id, compute.streams.integer("validation")) < VALIDATION_FRACTION
+        simulated_side, n_simulated = _side(scalers, 0, simulated, is_validation, compute.device)
+        observed_side, n_observed = _side(scalers, 1, seen.side_bands, seen.is_validation, compute.device)
+        trainer = densities.Trainer(self.name, compute)
+        with densities.session(compute) as generator:
+            modules = {name: made.to(compute.device) for name, made in self._make_modules(len(simulated.names)).items()}
             rows = self._train(modules, (simulated_side, observed_side), trainer, generator)
         fitted = FittedFlowsForFlows(scalers, modules["transport"], in_sr)
         fitted.keep_training(rows, simulated.names, n_simulated + n_observed)
         return fitted
 
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedFlowsForFlows:
+    def load(self, arrays: Arrays, seen: Seen) -> FittedFlowsForFlows:
         """Rebuild a fitted template from the arrays of its model artifact."""
-        in_sr = require(inputs, SimulationInputs, self.name).simulated(inputs.regions.sr)
+        in_sr = seen.need(Need.SIMULATION).inside(seen.regions.sr)
         transport = self._make_modules(len(in_sr.names))["transport"]
-        densities.load_module(transport, arrays, "transport")
+        load_module(transport, arrays, "transport")
         scalers = (densities.load_scaler(arrays, "simulation"), densities.load_scaler(arrays, "observed"))
         return FittedFlowsForFlows(scalers, transport, in_sr)
 
@@ -141,7 +131,7 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
             if self.direction != unused_by
         }
         size = nets.Size(self.transport_transforms, self.transport_hidden, self.transport_bins)
-        return {**modules, "transport": nets.Transport(d, 1, size, "concatenation", starts_at_identity=True)}
+        return {**modules, "transport": nets.make_transport(d, 1, size, "concatenation", starts_at_identity=True)}
 
     def _train(
         self,
@@ -169,16 +159,20 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
 
 
 def _side(
-    scalers: tuple[MassScaler, MassScaler], which: int, events: Events, is_validation: npt.NDArray[np.bool_]
+    scalers: tuple[MassScaler, MassScaler],
+    which: int,
+    events: Events,
+    is_validation: npt.NDArray[np.bool_],
+    device: str,
 ) -> tuple[nets.Side, npt.NDArray[np.int64]]:
     """Return events scaled as their side is, at masses scaled alike on both sides, and how many were clipped."""
     x, n_clipped = scalers[which].transform(events.mjj, events.features)
-    mass = densities.to_tensor(scalers[1].mass(events.mjj)[:, None])
+    mass = to_tensor(scalers[1].mass(events.mjj)[:, None], device)
     training_indices, validation_indices = (
-        torch.from_numpy(np.flatnonzero(mask)) for mask in (~is_validation, is_validation)
+        torch.from_numpy(np.flatnonzero(mask)).to(device) for mask in (~is_validation, is_validation)
     )
-    weight = densities.to_tensor(events.weight / events.weight.mean()) if np.ptp(events.weight) > 0.0 else None
-    return nets.Side(densities.to_tensor(x), mass, training_indices, validation_indices, weight), n_clipped
+    weight = to_tensor(events.weight / events.weight.mean(), device) if np.ptp(events.weight) > 0.0 else None
+    return nets.Side(to_tensor(x, device), mass, training_indices, validation_indices, weight), n_clipped
 
 
 class FittedFlowsForFlows(FittedTemplate):
@@ -189,22 +183,25 @@ class FittedFlowsForFlows(FittedTemplate):
         self.transport: Any = transport
         self.events = events
 
-    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Move simulated events to the target masses; each is used about as often as its weight says."""
-        sources = densities.draw_by_weight(self.events.weight, len(target_masses), streams.generator("sources"))
+    def sample(self, request: Request, compute: Compute) -> Sample:
+        """Move simulated events to the masses wanted; each is used about as often as its weight says."""
+        sources = densities.draw_by_weight(self.events.weight, len(request), compute.streams.generator("sources"))
         by_rank = np.empty_like(sources)
-        by_rank[np.argsort(target_masses, kind="stable")] = sources[np.argsort(self.events.mjj[sources], kind="stable")]
+        by_rank[np.argsort(request.masses, kind="stable")] = sources[
+            np.argsort(self.events.mjj[sources], kind="stable")
+        ]
         chosen = self.events.take(by_rank)
         scaled, _ = self.simulation_scaler.transform(chosen.mjj, chosen.features)
-        x, mass = (densities.to_tensor(array) for array in (scaled, self.observed_scaler.mass(target_masses)[:, None]))
-        with training.seeded(0, 1):
-            moved = densities.to_array(nets.move_all(self.transport, x, mass, mass))
-        return densities.restored_sample(self.observed_scaler, target_masses, moved, chosen)
+        at = self.observed_scaler.mass(request.masses)[:, None]
+        x, mass = (to_tensor(array, compute.device) for array in (scaled, at))
+        with densities.session(compute):
+            moved = to_array(nets.move_all(self.transport.to(compute.device), x, mass, mass))
+        return densities.restored_sample(self.observed_scaler, request.masses, moved, chosen)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scalings and the weights of the transport under prefixed names."""
         return (
-            densities.module_arrays("transport", self.transport)
+            module_arrays("transport", self.transport)
             | densities.scaler_arrays(self.simulation_scaler, "simulation")
             | densities.scaler_arrays(self.observed_scaler, "observed")
         )

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.streams import Streams
-from anomaly_cli.methods.base import FittedTemplate, Sample
+from anomaly_cli.methods.base import FittedTemplate, Request, Sample
 
 
 class FittedEvents(FittedTemplate):
@@ -26,11 +25,11 @@ class FittedEvents(FittedTemplate):
         self.events = events
         self.takes_all = takes_all
 
-    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Return the events; of the target masses only the number is used."""
+    def sample(self, request: Request, compute: Compute) -> Sample:
+        """Return the events; of the masses wanted only the number is used."""
         events = self.events
-        if not self.takes_all and len(target_masses) < len(events):
-            chosen = streams.generator("events").permutation(len(events))[: len(target_masses)]
+        if not self.takes_all and len(request) < len(events):
+            chosen = compute.streams.generator("events").permutation(len(events))[: len(request)]
             events = events.take(np.sort(chosen))
         n, d = events.features.shape
         return Sample(replace(events, event_id=np.arange(n)), np.zeros(d, dtype=np.int64))

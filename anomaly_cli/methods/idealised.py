@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from anomaly_cli.methods.base import Arrays, Context, Need, TemplateInputs, TemplateMethod, Training, true_background
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.seen import Arrays, Need, Seen
+from anomaly_cli.methods.base import SUPERVISED, TemplateMethod
 from anomaly_cli.methods.given_events import FittedEvents
 
 
@@ -28,17 +30,17 @@ class Idealised(TemplateMethod):
     chooses_mass: ClassVar[bool] = True
     takes_all: ClassVar[bool] = False
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedEvents:
+    def fit(self, seen: Seen, compute: Compute) -> FittedEvents:
         """Keep the true background; nothing is trained.
 
         Raises:
             ConfigError: where the data set has no reserved background.
         """
-        return FittedEvents(true_background(inputs, self.name), self.takes_all)
+        return FittedEvents(seen.need(Need.TRUTH).background, self.takes_all)
 
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedEvents:
+    def load(self, arrays: Arrays, seen: Seen) -> FittedEvents:
         """Rebuild from the inputs alone."""
-        return FittedEvents(true_background(inputs, self.name), self.takes_all)
+        return FittedEvents(seen.need(Need.TRUTH).background, self.takes_all)
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ class OverIdealised(Idealised):
 class Supervised(OverIdealised):
     """True signal against true background: the bound of every weakly supervised classifier.
 
-    Its template is that of `over_idealised`; the classifier is trained on held-back signal against it.
+    Its template is that of `over_idealised`; events are ranked by the score `supervised`.
     """
 
     name: ClassVar[str] = "supervised"
     summary: ClassVar[str] = "true background, and a classifier trained on true signal against it (truth)"
-    training: ClassVar[Training] = Training.SIGNAL_AGAINST_BACKGROUND
+    score: ClassVar[str] = SUPERVISED

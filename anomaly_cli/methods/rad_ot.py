@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
-from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.seen import Arrays, Seen
 from anomaly_cli.methods import densities
-from anomaly_cli.methods.base import Arrays, Context, FittedTemplate, Sample, TemplateInputs, TemplateMethod
+from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.nets.atoms import Atoms, find_atoms
 
 N_QUANTILES = 1001
@@ -55,18 +56,18 @@ class RadOT(TemplateMethod):
         if self.batch < 2:
             raise ConfigError(f"method {self.name}: batch must be 2 or more; the paper pairs 3000 events at once")
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedRadOT:
+    def fit(self, seen: Seen, compute: Compute) -> FittedRadOT:
         """Pair the events of the two side-bands."""
-        generator = context.streams.generator("pairs")
-        n_pairs = min(len(inputs.sb1), len(inputs.sb2))
-        lower, upper = (generator.permutation(len(band))[:n_pairs] for band in (inputs.sb1, inputs.sb2))
-        quantiles = GlobalQuantiles.fit(_open(inputs.side_bands.features, _find_atoms(inputs)))
-        fitted = FittedRadOT(inputs, quantiles, lower, upper)
+        generator = compute.streams.generator("pairs")
+        n_pairs = min(len(seen.sb1), len(seen.sb2))
+        lower, upper = (generator.permutation(len(band))[:n_pairs] for band in (seen.sb1, seen.sb2))
+        quantiles = GlobalQuantiles.fit(_open(seen.side_bands.features, _find_atoms(seen)))
+        fitted = FittedRadOT(seen, quantiles, lower, upper)
         z1, z2 = fitted.z1, fitted.z2
         n_batches = -(-n_pairs // self.batch)
         for done, part in enumerate(np.array_split(np.arange(n_pairs), n_batches)):
             upper[part] = upper[part][_pair(z1[lower[part]], z2[upper[part]])]
-            context.progress(Step("template: optimal transport", done + 1, n_batches))
+            compute.progress(Step("template: optimal transport", done + 1, n_batches))
         return fitted
 
     @property
@@ -74,10 +75,10 @@ class RadOT(TemplateMethod):
         """True: an event is made from a pair."""
         return True
 
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedRadOT:
+    def load(self, arrays: Arrays, seen: Seen) -> FittedRadOT:
         """Rebuild a fitted template from the arrays of its model artifact."""
         quantiles = GlobalQuantiles(arrays["quantiles"])
-        return FittedRadOT(inputs, quantiles, arrays["lower"], arrays["upper"])
+        return FittedRadOT(seen, quantiles, arrays["lower"], arrays["upper"])
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,8 @@ def _normal_grid(n: int) -> FloatArray:
     return np.linspace(-NORMAL_RANGE, NORMAL_RANGE, min(n, N_QUANTILES))
 
 
-def _find_atoms(inputs: TemplateInputs) -> list[Atoms]:
-    return [find_atoms(column) for column in inputs.side_bands.features.T]
+def _find_atoms(seen: Seen) -> list[Atoms]:
+    return [find_atoms(column) for column in seen.side_bands.features.T]
 
 
 def _open(features: FloatArray, atoms: Sequence[Atoms]) -> FloatArray:
@@ -136,24 +137,24 @@ def _pair(first: FloatArray, second: FloatArray) -> IntArray:
 class FittedRadOT(FittedTemplate):
     """Pairs of events, by their indices in the two side-bands."""
 
-    def __init__(self, inputs: TemplateInputs, quantiles: GlobalQuantiles, lower: IntArray, upper: IntArray) -> None:
-        self.inputs = inputs
+    def __init__(self, seen: Seen, quantiles: GlobalQuantiles, lower: IntArray, upper: IntArray) -> None:
+        self.seen = seen
         self.quantiles = quantiles
         self.lower = lower
         self.upper = upper
-        self.atoms = _find_atoms(inputs)
-        self.z1, self.z2 = (quantiles.to_normal(_open(b.features, self.atoms)) for b in (inputs.sb1, inputs.sb2))
+        self.atoms = _find_atoms(seen)
+        self.z1, self.z2 = (quantiles.to_normal(_open(b.features, self.atoms)) for b in (seen.sb1, seen.sb2))
 
-    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
-        """Return the point between the events of a pair at each target mass; `source_id` is the lower one's."""
-        sb1, sb2 = self.inputs.sb1.take(self.lower), self.inputs.sb2.take(self.upper)
-        chosen = densities.draw_sources(sb1, len(target_masses), streams.generator("pairs"))
+    def sample(self, request: Request, compute: Compute) -> Sample:
+        """Return the point between the events of a pair at each mass wanted; `source_id` is the lower one's."""
+        sb1, sb2 = self.seen.sb1.take(self.lower), self.seen.sb2.take(self.upper)
+        chosen = densities.draw_sources(sb1, len(request), compute.streams.generator("pairs"))
         sb1, sb2 = sb1.take(chosen), sb2.take(chosen)
-        fraction = ((target_masses - sb1.mjj) / (sb2.mjj - sb1.mjj))[:, None]
+        fraction = ((request.masses - sb1.mjj) / (sb2.mjj - sb1.mjj))[:, None]
         z1, z2 = self.z1[self.lower[chosen]], self.z2[self.upper[chosen]]
         opened = self.quantiles.from_normal(z1 + fraction * (z2 - z1))
         features = np.stack([atoms.close(y) for atoms, y in zip(self.atoms, opened.T, strict=True)], axis=1)
-        events = make_events(target_masses, features, sb1.names, np.arange(len(target_masses)), sb1.source_id)
+        events = make_events(request.masses, features, sb1.names, np.arange(len(request)), sb1.source_id)
         return Sample(events, np.zeros(features.shape[1], dtype=np.int64))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:

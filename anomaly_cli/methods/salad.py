@@ -15,26 +15,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray, hash_uniform
-from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.seen import VALIDATION_FRACTION, Arrays, Need, Seen
 from anomaly_cli.methods import densities
-from anomaly_cli.methods.base import (
-    VALIDATION_FRACTION,
-    Arrays,
-    Context,
-    FittedTemplate,
-    Need,
-    Sample,
-    SimulationInputs,
-    TemplateInputs,
-    TemplateMethod,
-    require,
-)
+from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.nets import training
 from anomaly_cli.nets.perceptron import make_perceptron
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
+from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
 
 N_INTERVALS = 20
 """Quantile intervals of each observed feature in which the simulation needs events."""
@@ -80,7 +71,7 @@ class Salad(TemplateMethod):
         if self.largest_weight < 1.0:
             raise ConfigError(f"method {self.name}: largest_weight, a multiple of the mean weight, must be 1 or more")
 
-    def fit(self, inputs: TemplateInputs, context: Context) -> FittedSalad:
+    def fit(self, seen: Seen, compute: Compute) -> FittedSalad:
         """Train the ratio of observed to simulated side-band events.
 
         Raises:
@@ -88,29 +79,29 @@ class Salad(TemplateMethod):
             PhysicsError: where it has too few events, or none where many side-band events lie.
             TrainingError: where the training diverges twice.
         """
-        given = require(inputs, SimulationInputs, self.name)
-        bands = [given.simulated(window) for window in inputs.regions.side_bands]
-        _refuse_uncovered(concatenate(bands), inputs.side_bands)
-        both = concatenate([inputs.side_bands, *bands])
-        n_observed = len(inputs.side_bands)
-        is_validation = hash_uniform(both.event_id, context.streams.integer("validation")) < VALIDATION_FRACTION
-        scaler = densities.fit_scaler([inputs.sb1, inputs.sb2], ScalingSettings(3, 1000, 4.5))
-        trainer = densities.Trainer(self.name, context)
-        with training.seeded(context.streams.integer("training"), context.threads) as generator:
-            data = densities.ScaledEvents.make(scaler, both, is_validation)
-            ratio = make_perceptron(len(both.names) + 1, self.hidden)
+        simulation = seen.need(Need.SIMULATION)
+        bands = [simulation.inside(window) for window in seen.regions.side_bands]
+        _refuse_uncovered(concatenate(bands), seen.side_bands)
+        both = concatenate([seen.side_bands, *bands])
+        n_observed = len(seen.side_bands)
+        is_validation = hash_uniform(both.event_id, compute.streams.integer("validation")) < VALIDATION_FRACTION
+        scaler = densities.fit_scaler([seen.sb1, seen.sb2], ScalingSettings(3, 1000, 4.5))
+        trainer = densities.Trainer(self.name, compute)
+        with densities.session(compute) as generator:
+            data = densities.ScaledEvents.make(scaler, both, is_validation, compute.device)
+            ratio = make_perceptron(len(both.names) + 1, self.hidden).to(compute.device)
             task = _ratio_task(ratio, data, both.weight, n_observed)
             schedule = training.Schedule(self.epochs, self.batch_size, self.learning_rate, self.patience)
             rows = trainer.train("ratio", "learning_rate", task, schedule, generator)
-        fitted = FittedSalad(scaler, ratio, given.simulated(inputs.regions.sr), self.largest_weight)
+        fitted = FittedSalad(scaler, ratio, simulation.inside(seen.regions.sr), self.largest_weight)
         fitted.keep_training(rows, both.names, data.n_clipped)
         return fitted
 
-    def load(self, arrays: Arrays, inputs: TemplateInputs) -> FittedSalad:
+    def load(self, arrays: Arrays, seen: Seen) -> FittedSalad:
         """Rebuild a fitted template from the arrays of its model artifact."""
-        events = require(inputs, SimulationInputs, self.name).simulated(inputs.regions.sr)
-        ratio = make_perceptron(len(inputs.sb1.names) + 1, self.hidden)
-        densities.load_module(ratio, arrays, "ratio")
+        events = seen.need(Need.SIMULATION).inside(seen.regions.sr)
+        ratio = make_perceptron(len(seen.sb1.names) + 1, self.hidden)
+        load_module(ratio, arrays, "ratio")
         return FittedSalad(densities.load_scaler(arrays), ratio, events, self.largest_weight)
 
 
@@ -149,7 +140,7 @@ def _ratio_task(ratio: nn.Module, data: densities.ScaledEvents, weight: FloatArr
     """
     is_observed = np.arange(len(weight)) < n_observed
     total = np.where(is_observed, weight[:n_observed].sum(), weight[n_observed:].sum())
-    balanced, target = densities.to_tensor(0.5 * len(weight) * weight / total), densities.to_tensor(is_observed)
+    balanced, target = (to_tensor(a, str(data.x.device)) for a in (0.5 * len(weight) * weight / total, is_observed))
 
     def loss(batch: Tensor, _: torch.Generator) -> Tensor:
         log_ratio = ratio(torch.cat([data.x[batch], data.mass[batch]], dim=1)).squeeze(1)
@@ -169,20 +160,20 @@ class FittedSalad(FittedTemplate):
         self.events = events
         self.largest_weight = largest_weight
 
-    def sample(self, target_masses: FloatArray, streams: Streams) -> Sample:
+    def sample(self, request: Request, compute: Compute) -> Sample:
         """Return every simulated signal-region event once, its weight times the ratio; the mean weight is 1."""
         events = self.events
         scaled, n_clipped = self.scaler.transform(events.mjj, events.features)
         x = np.column_stack([scaled, self.scaler.mass(events.mjj)])
-        with torch.no_grad(), training.seeded(0, 1):
-            log_ratio = np.concatenate(
-                [densities.to_array(self.ratio(densities.to_tensor(x[part]))) for part in densities.in_batches(len(x))]
-            )
-        ratio = np.exp(log_ratio[:, 0] - log_ratio.max())
-        weight = events.weight * np.minimum(ratio / np.average(ratio, weights=events.weight), self.largest_weight)
+        ratio = self.ratio.to(compute.device)
+        with torch.no_grad(), densities.session(compute):
+            batches = [to_tensor(x[part], compute.device) for part in densities.in_batches(len(x))]
+            log_ratio = np.concatenate([to_array(ratio(batch)) for batch in batches])
+        odds = np.exp(log_ratio[:, 0] - log_ratio.max())
+        weight = events.weight * np.minimum(odds / np.average(odds, weights=events.weight), self.largest_weight)
         weighted = replace(events, event_id=np.arange(len(events)), weight=weight / weight.mean())
         return Sample(weighted, n_clipped)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scaling and weights under prefixed names."""
-        return densities.scaler_arrays(self.scaler) | densities.module_arrays("ratio", self.ratio)
+        return densities.scaler_arrays(self.scaler) | module_arrays("ratio", self.ratio)

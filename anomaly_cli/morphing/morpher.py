@@ -13,16 +13,16 @@ import torch
 from scipy.special import ndtri
 from torch import nn
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import TrainingError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Progress, Step
-from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.seen import Arrays, TrainingRow
 from anomaly_cli.core.tables import Table
-from anomaly_cli.methods.base import Arrays, TrainingRow
-from anomaly_cli.methods.densities import load_module, module_arrays, to_array, to_tensor
 from anomaly_cli.morphing.settings import FlowSettings, MorphSettings
 from anomaly_cli.nets import flows_for_flows as nets
 from anomaly_cli.nets import training
+from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
 
 SIDES = ("source", "target")
 N_POINTS = 200
@@ -103,19 +103,23 @@ class Morpher:
         transport: nets.Mover = self.modules[TRANSPORT]
         return transport
 
-    def move(self, source: Table, target_condition: FloatArray) -> FloatArray:
+    def move(self, source: Table, target_condition: FloatArray, compute: Compute) -> FloatArray:
         """Move every event of the source.
 
         Args:
             source: events `(n, d)` and their conditions `(n, c)`.
             target_condition: conditions to move to `(n, c)`.
+            compute: threads and device.
 
         Returns:
             The moved features `(n, d)`, in the order of the source.
         """
-        x = to_tensor(self.scaling.transform(source.values))
-        old, new = (to_tensor(self.condition_scaling.transform(c)) for c in (source.condition, target_condition))
-        with training.seeded(0, 1):
+        conditions = (self.condition_scaling.transform(c) for c in (source.condition, target_condition))
+        columns = (self.scaling.transform(source.values), *conditions)
+        x, old, new = (to_tensor(column, compute.device) for column in columns)
+        for module in self.modules.values():
+            module.to(compute.device)
+        with training.seeded(compute.streams.integer("move"), compute.threads, compute.device):
             return self.scaling.inverse(to_array(nets.move_all(self.mover, x, old, new)))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -125,7 +129,8 @@ class Morpher:
             arrays |= {f"scaling.{name}.points": scaling.points, f"scaling.{name}.scaled": scaling.scaled}
         for name, module in self.modules.items():
             arrays |= module_arrays(name, module)
-        return arrays
+        is_made_of_densities = isinstance(self.modules.get(TRANSPORT), nets.BaseTransfer)
+        return arrays | {"starts_at_base_transfer": np.array(is_made_of_densities)}
 
     @staticmethod
     def from_arrays(settings: MorphSettings, arrays: Arrays) -> Morpher:
@@ -138,9 +143,8 @@ class Morpher:
         modules = _make_densities(settings, d, c)
         if settings.variant != "base_transfer":
             start = settings.start
-            if start == "auto":  # only a base transfer is made of densities
-                is_made_of_densities = any(name.startswith(f"{TRANSPORT}.source_density.") for name in arrays)
-                start = "base_transfer" if is_made_of_densities else "identity"
+            if start == "auto":
+                start = "base_transfer" if arrays["starts_at_base_transfer"] else "identity"
             modules[TRANSPORT] = _make_transport(settings, start, d, c)
         for name, module in modules.items():
             load_module(module, arrays, name)
@@ -159,7 +163,7 @@ def train_morpher(
     tables: tuple[Table, Table],
     splits: tuple[Split, Split],
     settings: MorphSettings,
-    context: tuple[Streams, int, Progress],
+    compute: Compute,
 ) -> Morpher:
     """Train the flows that a variant needs.
 
@@ -167,20 +171,21 @@ def train_morpher(
         tables: source and target.
         splits: their training and validation events; others are not used.
         settings: how.
-        context: random streams, threads, and where to report.
+        compute: random streams, threads, device, and where to report.
 
     Raises:
         TrainingError: where a training diverges twice.
     """
-    streams, threads, progress = context
     used = [np.concatenate([split.training, split.validation]) for split in splits]
     pooled = np.concatenate([table.values[use] for table, use in zip(tables, used, strict=True)])
     pooled_condition = np.concatenate([table.condition[use] for table, use in zip(tables, used, strict=True)])
     scalings = Scaling.fit(pooled, settings.scaling), Scaling.fit(pooled_condition, "linear")
-    sides = tuple(_side(table, split, scalings) for table, split in zip(tables, splits, strict=True))
+    sides = tuple(_side(table, split, scalings, compute.device) for table, split in zip(tables, splits, strict=True))
     rows = []
-    with training.seeded(streams.integer("training"), threads) as generator:
-        modules = _make_densities(settings, pooled.shape[1], pooled_condition.shape[1])
+    progress = compute.progress
+    with training.seeded(compute.streams.integer("training"), compute.threads, compute.device) as generator:
+        made = _make_densities(settings, pooled.shape[1], pooled_condition.shape[1])
+        modules = {name: module.to(compute.device) for name, module in made.items()}
         for name, module in modules.items():
             task = nets.density_task(module, sides[name == "target_density"])
             rows += _train(task, name.replace("_", " "), _schedule(settings.density), (generator, progress))
@@ -209,7 +214,7 @@ def _make_transport(settings: MorphSettings, start: str, d: int, c: int) -> nets
     if start == "base_transfer":
         return nets.BaseTransfer(*(nets.make_density(d, c, _size(settings.density)) for _ in SIDES))
     context = settings.context if c else "none"
-    return nets.Transport(d, c, _size(settings.transport), context, start == "identity")
+    return nets.make_transport(d, c, _size(settings.transport), context, start == "identity")
 
 
 def _transport_tasks(
@@ -222,6 +227,7 @@ def _transport_tasks(
     tasks = {}
     for start in starts:
         transport = _make_transport(settings, start, sides[0].x.shape[1], sides[0].condition.shape[1])
+        transport.to(sides[0].x.device)
         if start == "base_transfer":
             transport.load_state_dict(nets.BaseTransfer(*densities.values()).state_dict())
         tasks[start] = _transport_task(transport, sides, densities, settings)
@@ -281,8 +287,7 @@ def _train(
     return [TrainingRow(part, *vars(epoch).values()) for epoch in curve]
 
 
-def _side(table: Table, split: Split, scalings: tuple[Scaling, Scaling]) -> nets.Side:
+def _side(table: Table, split: Split, scalings: tuple[Scaling, Scaling], device: str) -> nets.Side:
     x, condition = scalings[0].transform(table.values), scalings[1].transform(table.condition)
-    return nets.Side(
-        to_tensor(x), to_tensor(condition), torch.from_numpy(split.training), torch.from_numpy(split.validation)
-    )
+    indices = (torch.from_numpy(index).to(device) for index in (split.training, split.validation))
+    return nets.Side(to_tensor(x, device), to_tensor(condition, device), *indices)

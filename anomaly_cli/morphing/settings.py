@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import tomli_w
 
+from anomaly_cli.core.compute import CPU
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.records import nearest
 
@@ -179,12 +180,14 @@ class MorphConfig:
     Attributes:
         seed: seed of every random stream.
         threads: threads; part of the provenance, since it can change rounding.
+        device: where flows are trained: `cpu`, `cuda`, or `auto`; part of the provenance as well.
         data: what is moved into what.
         flows: how.
     """
 
     seed: int = 1
     threads: int = 1
+    device: str = CPU
     data: MorphDataSettings = field(default_factory=MorphDataSettings)
     flows: MorphSettings = field(default_factory=MorphSettings)
 

@@ -1,6 +1,6 @@
 """Conditional diffusion of feature vectors: noise levels, denoiser and samplers are independent parts.
 
-Imports nothing of the package but the network layers beside it, and knows no physics.
+Imports nothing else of the package and knows no physics.
 
 References:
     T. Karras, M. Aittala, T. Aila, S. Laine, "Elucidating the Design Space of Diffusion-Based Generative
@@ -34,8 +34,28 @@ Sampler = Callable[["Denoiser", Tensor, Tensor, Tensor], Tensor]
 class Denoiser(nn.Module):
     """The denoised events D(x; sigma) = c_skip x + c_out F(c_in x, ln(sigma)/4, condition) (EDM, eq. 7).
 
-    F is a residual multilayer perceptron whose last layer starts at zero, so that D starts at the best
-    guess for independent Gaussian features.
+    Args:
+        network: F, from scaled noisy events `(n, d)`, conditions `(n, c)` and embedded noise levels
+            `(n, 2 N_FREQUENCIES)` to `(n, d)`; where it starts at zero, D starts at the best guess for independent
+            Gaussian features.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+        """Return the denoised events `(n, d)` of noisy ones `x (n, d)` at noise levels `sigma (n, 1)`."""
+        variance = sigma**2 + SIGMA_DATA**2
+        c_skip, c_out, c_in = SIGMA_DATA**2 / variance, sigma * SIGMA_DATA / variance.sqrt(), variance.rsqrt()
+        phase = (sigma.log() / 4) * math.pi * 2.0 ** torch.arange(-2, N_FREQUENCIES - 2, device=x.device)
+        level = torch.cat([phase.sin(), phase.cos()], dim=1)
+        denoised: Tensor = c_skip * x + c_out * self.network(c_in * x, context, level)
+        return denoised
+
+
+class ResidualPerceptron(nn.Module):
+    """A residual multilayer perceptron whose last layer starts at zero, as the network of a denoiser.
 
     Args:
         n_features: dimension d.
@@ -55,16 +75,13 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
-        """Return the denoised events `(n, d)` of noisy ones `x (n, d)` at noise levels `sigma (n, 1)`."""
-        variance = sigma**2 + SIGMA_DATA**2
-        c_skip, c_out, c_in = SIGMA_DATA**2 / variance, sigma * SIGMA_DATA / variance.sqrt(), variance.rsqrt()
-        phase = (sigma.log() / 4) * math.pi * 2.0 ** torch.arange(-2, N_FREQUENCIES - 2)
-        hidden: Tensor = self.first(torch.cat([c_in * x, context, phase.sin(), phase.cos()], dim=1))
+    def forward(self, x: Tensor, context: Tensor, level: Tensor) -> Tensor:
+        """Return `(n, d)` from events, conditions and embedded noise levels."""
+        hidden: Tensor = self.first(torch.cat([x, context, level], dim=1))
         for block in self.blocks:
             hidden = hidden + block(hidden)
-        denoised: Tensor = c_skip * x + c_out * self.last(hidden)
-        return denoised
+        last: Tensor = self.last(hidden)
+        return last
 
 
 def denoising_loss(denoiser: Denoiser, x: Tensor, context: Tensor, generator: torch.Generator) -> Tensor:
@@ -72,9 +89,9 @@ def denoising_loss(denoiser: Denoiser, x: Tensor, context: Tensor, generator: to
 
     The weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2 makes every noise level count alike.
     """
-    log_sigma = LOG_SIGMA_MEAN + LOG_SIGMA_STD * torch.randn(len(x), 1, generator=generator)
+    log_sigma = LOG_SIGMA_MEAN + LOG_SIGMA_STD * torch.randn(len(x), 1, generator=generator, device=x.device)
     sigma = log_sigma.exp()
-    noisy = x + sigma * torch.randn(x.shape, generator=generator)
+    noisy = x + sigma * torch.randn(x.shape, generator=generator, device=x.device)
     weight = (sigma**2 + SIGMA_DATA**2) / (sigma * SIGMA_DATA) ** 2
     loss: Tensor = (weight * (denoiser(noisy, sigma, context) - x) ** 2).mean(dim=1)
     return loss

@@ -59,14 +59,17 @@ class PairTransport(nn.Module):
     One flow maps from the lower to the higher condition, its inverse back; both see the same symmetric
     context (m_high - m_low, mean), so that moving there and back returns the start.
 
+    Args:
+        flow: of d features and two conditions; it is made to start at the identity.
+
     References:
         D. Sengupta, S. Klein, J. A. Raine, T. Golling, "CURTAINs Flows For Flows: Constructing
         Unobserved Regions with Maximum Likelihood Estimation", 2023, arXiv:2305.04646.
     """
 
-    def __init__(self, n_features: int, transforms: int, hidden: Sequence[int], bins: int, passes: int) -> None:
+    def __init__(self, flow: zuko.flows.NSF) -> None:
         super().__init__()
-        self.flow = make_spline_flow(n_features, 2, transforms, hidden, bins, passes)
+        self.flow = flow
         start_at_identity(self.flow)
 
     def move(self, x: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,6 +92,15 @@ class PairTransport(nn.Module):
                 direction = transform if is_up else transform.inv
                 moved[mask], log_det[mask] = direction.call_and_ladj(x[mask])
         return moved, log_det
+
+
+def draw(flow: zuko.flows.NSF, context: Tensor, generator: torch.Generator) -> Tensor:
+    """Return one event of the density at each context `(n, c)`, `(n, d)`."""
+    distribution = condition_on(flow, context)
+    n_features = distribution.event_shape[0]
+    latent = torch.randn(len(context), n_features, generator=generator, device=context.device)
+    drawn: Tensor = distribution.transform.inv(latent)
+    return drawn
 
 
 def condition_on(flow: zuko.flows.NSF, context: Tensor) -> Any:

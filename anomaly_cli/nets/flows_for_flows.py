@@ -30,8 +30,6 @@ from anomaly_cli.nets.training import Task
 
 DIRECTIONS = ("forward", "inverse", "alternate", "both")
 """Source to target, target to source, either in turn from step to step, or both in every step."""
-CONTEXTS = ("difference", "concatenation", "one_per_side", "none")
-"""What a transport sees of the two conditions."""
 BATCH = 8192
 """Events moved at once."""
 
@@ -97,22 +95,16 @@ class Transport(nn.Module):
 
     Coupling transforms, so that both directions cost the same. With `one_per_side`, the half of the
     transforms next to a side sees the condition of that side.
+
+    Args:
+        parts: the flows that events go through, in order: two with `one_per_side`, else one.
+        context: what they see of the two conditions: `difference`, `concatenation`, `one_per_side` or `none`.
     """
 
-    def __init__(self, n_features: int, n_conditions: int, size: Size, context: str, starts_at_identity: bool) -> None:
+    def __init__(self, parts: Sequence[nn.Module], context: str) -> None:
         super().__init__()
         self.context = context
-        width = {"difference": n_conditions, "concatenation": 2 * n_conditions, "one_per_side": n_conditions}
-        shares = [size.transforms]
-        if context == "one_per_side":
-            shares = [size.transforms - size.transforms // 2, size.transforms // 2]
-        self.parts = nn.ModuleList(
-            make_spline_flow(n_features, width.get(context, 0), share, size.hidden, size.bins, passes=2)
-            for share in shares
-        )
-        if starts_at_identity:
-            for part in self.parts:
-                start_at_identity(part)
+        self.parts = nn.ModuleList(parts)
 
     def _contexts(self, source: Tensor, target: Tensor) -> Sequence[Tensor | None]:
         """Return the context of each part."""
@@ -137,6 +129,29 @@ class Transport(nn.Module):
             y, change = part(context).transform.inv.call_and_ladj(y)
             log_det = log_det + change
         return y, log_det
+
+
+def make_transport(n_features: int, n_conditions: int, size: Size, context: str, starts_at_identity: bool) -> Transport:
+    """Return an untrained transport of spline flows.
+
+    Args:
+        n_features: dimension d.
+        n_conditions: number of conditions c of each side.
+        size: size of all parts together.
+        context: what they see of the conditions.
+        starts_at_identity: whether it starts there instead of at random.
+    """
+    width = {"difference": n_conditions, "concatenation": 2 * n_conditions, "one_per_side": n_conditions}
+    shares = [size.transforms]
+    if context == "one_per_side":
+        shares = [size.transforms - size.transforms // 2, size.transforms // 2]
+    parts = [
+        make_spline_flow(n_features, width.get(context, 0), share, size.hidden, size.bins, passes=2) for share in shares
+    ]
+    if starts_at_identity:
+        for part in parts:
+            start_at_identity(part)
+    return Transport(parts, context)
 
 
 @dataclass(frozen=True)
@@ -290,7 +305,7 @@ class _TransportLoss:
     def _draw(self, side: int, n: int, generator: torch.Generator) -> Tensor:
         """Return indices of events of a side, of its validation events during validation."""
         pool = self.sides[side].training if self.fraction < 1.0 else self.sides[side].validation
-        return pool[torch.randint(len(pool), (n,), generator=generator)]
+        return pool[torch.randint(len(pool), (n,), generator=generator, device=pool.device)]
 
 
 def move_all(mover: Mover, x: Tensor, source: Tensor, target: Tensor) -> Tensor:

@@ -160,11 +160,6 @@ class MassScaler:
     high: FloatArray
     bound: float
 
-    @property
-    def orders(self) -> list[int]:
-        """Polynomial order of each feature."""
-        return [len(feature.coefficients) - 1 for feature in self.features]
-
     def mass(self, mjj: FloatArray) -> FloatArray:
         """Return the scaled mass t `(n,)`; `mjj` in GeV."""
         scaled: FloatArray = (np.log(mjj) - self.center) / self.scale

@@ -61,14 +61,18 @@ class Epoch:
 
 
 @contextlib.contextmanager
-def seeded(seed: int, threads: int) -> Iterator[torch.Generator]:
-    """Fix torch's global randomness and thread number inside the block, and restore them after it."""
+def seeded(seed: int, threads: int, device: str = "cpu") -> Iterator[torch.Generator]:
+    """Yield a generator on `device`, with so many threads inside the block.
+
+    Layers of torch draw their starting weights from its global generator, which is seeded inside the block too; both it
+    and the number of threads are restored after it. Nothing else draws from it.
+    """
     before = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
         try:
-            yield torch.Generator().manual_seed(seed)
+            yield torch.Generator(device).manual_seed(seed)
         finally:
             torch.set_num_threads(before)
 
@@ -163,7 +167,9 @@ class _Optimisation:
     def train_epoch(self, generator: torch.Generator) -> float:
         """Train for one epoch and return the mean loss per event, non-finite where it stopped early."""
         total = 0.0
-        order = self.task.training[torch.randperm(len(self.task.training), generator=generator)]
+        order = self.task.training[
+            torch.randperm(len(self.task.training), generator=generator, device=generator.device)
+        ]
         for batch in torch.split(order, self.schedule.batch_size):
             self.task.begin(self.n_done / self.n_steps)
             losses = self.task.loss(batch, generator)
@@ -211,7 +217,7 @@ def _copy(values: Sequence[Tensor], weights: Sequence[nn.Parameter]) -> None:
 
 def validate(task: Task, batch_size: int) -> float:
     """Return the mean loss with the same random numbers every time, so that epochs compare."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(task.validation.device).manual_seed(0)
     with torch.no_grad():
         total = math.fsum(float(task.loss(b, generator).sum()) for b in torch.split(task.validation, batch_size))
     return total / len(task.validation)

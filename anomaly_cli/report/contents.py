@@ -5,7 +5,6 @@ Every table and every export says it with these words.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
 
 CLOSURE, KFOLD = "closure uncertainty", "k-fold over-dispersion"
@@ -54,15 +53,6 @@ def contents_of(artifact: Artifact) -> str:
     return describe(missing_uncertainties(artifact.groups["tests"]))
 
 
-def factor_text(row: Mapping[str, Any]) -> str:
-    """Return the k-fold factor of a cut with its error; (few) where it comes from too few permutations."""
-    if math.isnan(row["overdispersion"]):
-        return NOT_MEASURED
-    measured = f"{row['overdispersion_measured']:.2f} +- {row['overdispersion_error']:.2f}"
-    used = f"1 ({measured})" if row["overdispersion_measured"] < 1.0 else measured
-    return used + (" (few)" if row["n_permutations"] < FEWEST_PERMUTATIONS else "")
-
-
 def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> tuple[dict[str, Artifact], list[Kind]]:
     """Return the further results that belong to a count, and the kinds of those that do not.
 
@@ -76,7 +66,7 @@ def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> 
         place = run.measurements if kind in OF_SETTINGS and not run.artifact(kind).exists() else run
         if not place.artifact(kind).exists():
             continue
-        result = read_artifact(place.artifact(kind), kind)
+        result = place.read_file(place.artifact(kind), kind)
         if _belongs(result, significance):
             if place is run and result.provenance.inputs.get(INPUT, NOT_NEEDED) != NOT_NEEDED:
                 require_record(run, split, result)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -14,14 +12,18 @@ from typing import Any
 import yaml
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.belonging import check_chain, check_workspaces, read_between
-from anomaly_cli.artifacts.contents import read_regions, read_split
+from anomaly_cli.artifacts.belonging import check_workspaces
+from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Artifact, read_artifact, write_files
+from anomaly_cli.artifacts.store import Artifact, write_files
 from anomaly_cli.artifacts.unblinding import require_record
 from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.report.cells import AnyCell, Missing, plain
 from anomaly_cli.report.contents import contents_of, find_results
 from anomaly_cli.report.hs3 import to_hs3
+from anomaly_cli.report.notation import COUNT, Format
+from anomaly_cli.report.render import csv, latex
+from anomaly_cli.report.table import Column, Priority, Table
 from anomaly_cli.report.tables import rows_of
 
 COUNTS = (
@@ -38,6 +40,8 @@ GLOBALS = ("z_local", "p_global", "p_global_error", "z_global", "p_gross_vitells
 """Columns of the table of the global significance."""
 CALIBRATIONS = ("background_efficiency", "mean", "mean_error", "std", "std_low", "std_high", "ks_p")
 """Columns of the table of the calibration, beside the type-I errors."""
+NO_NUMBER = "-"
+"""What stands where a number is not finite: not measured, or no limit."""
 LIMIT_NAMES = ("expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2")
 ERRORS = {"n_expected": "uncertainty", "signal_yield": "signal_error", "p_global": "p_global_error"}
 """Columns that are given as the symmetric error of another in HEPData."""
@@ -52,11 +56,18 @@ DESCRIPTIONS = {
 
 
 @dataclass(frozen=True)
-class _Table:
+class _Export:
     """Rows of a table, and in words which uncertainties its numbers contain."""
 
     rows: Sequence[Mapping[str, Any]]
     contents: str
+
+    def table(self, name: str) -> Table:
+        """Return it as a table, whose columns have the names that they have in artifacts."""
+        shown = [_column(column, [plain(row[column]) for row in self.rows]) for column in self.rows[0]]
+        contents = Column("contents", "contents", priority=Priority.DATA, holds=str)
+        cells = tuple((*(_cell(row[column.name]) for column in shown), self.contents) for row in self.rows)
+        return Table(name, "", (*shown, contents), cells, (self.contents,))
 
 
 def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[Path]:
@@ -68,17 +79,15 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
         overwrite: whether earlier exports may be replaced.
 
     Raises:
-        ArtifactError: where nothing has been counted, files of different runs lie beside each other, a result belongs
-            to another count, or the directory holds files or cannot be made.
+        ArtifactError: where nothing has been counted, a result belongs to another count, or the directory holds files
+            or cannot be made.
     """
     target = output or run.exports
     if target.exists() and not target.is_dir():
         raise ArtifactError(f"{target}: is no directory; name another with --output")
     if target.exists() and any(target.iterdir()) and not overwrite:
         raise ArtifactError(f"{target}: holds files already; pass --overwrite or name another directory with --output")
-    split = read_split(run)
-    significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
-    check_chain([split, *read_between(run), significance])
+    split, significance = run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE)
     check_workspaces(run, significance)
     require_record(run, split, significance)
     results, others = find_results(run, split, significance)
@@ -89,34 +98,35 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
             )
     if schema.BUMP.name in results:
         check_workspaces(run, results[schema.BUMP.name])
-    tables, region = _tables(significance, results), read_regions(split).sr.text
+    exports, region = _exports(significance, results), read_regions(split).sr.text
     files: dict[Path, bytes] = {}
-    for name, table in tables.items():
-        files[target / f"{name}.csv"] = _csv(table)
-        files[target / f"{name}.tex"] = _latex(table, region)
-        files[target / "hepdata" / f"{name}.yaml"] = _dump(_hepdata_table(table))
-    files[target / "hepdata" / "submission.yaml"] = _submission(tables, region, significance.digest)
+    for name, export in exports.items():
+        table = export.table(name)
+        files[target / f"{name}.csv"] = csv.render_table(table).encode()
+        files[target / f"{name}.tex"] = f"% signal region {region} TeV\n{latex.render_table(table)}".encode()
+        files[target / "hepdata" / f"{name}.yaml"] = _dump(_hepdata_table(export))
+    files[target / "hepdata" / "submission.yaml"] = _submission(exports, region, significance.digest)
     files |= _likelihoods(target, significance, results)
     write_files(files)
     return sorted(files)
 
 
-def _tables(significance: Artifact, results: Mapping[str, Artifact]) -> dict[str, _Table]:
-    tables = {"counts": _Table(_columns(significance, COUNTS), contents_of(significance))}
+def _exports(significance: Artifact, results: Mapping[str, Artifact]) -> dict[str, _Export]:
+    exports = {"counts": _Export(_columns(significance, COUNTS), contents_of(significance))}
     for name, artifact in results.items():
         contents = contents_of(artifact) if name in DESCRIPTIONS else ""
         if name == "limits":
             for group in ("tests", "strength"):
                 rows = [_limit_row(row) for row in rows_of(artifact.groups.get(group, {}))]
                 if rows:
-                    tables["limits" if group == "tests" else group] = _Table(rows, contents)
+                    exports["limits" if group == "tests" else group] = _Export(rows, contents)
         elif name == "bump":
-            tables[name] = _Table(_columns(artifact, BUMPS), contents)
+            exports[name] = _Export(_columns(artifact, BUMPS), contents)
         elif name == "global":
-            tables[name] = _Table([_global_row(artifact)], contents)
+            exports[name] = _Export([_global_row(artifact)], contents)
         elif name == "calibration":
-            tables[name] = _Table(_calibration_rows(artifact), contents)
-    return tables
+            exports[name] = _Export(_calibration_rows(artifact), contents)
+    return exports
 
 
 def _columns(artifact: Artifact, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -162,63 +172,49 @@ def _likelihoods(target: Path, significance: Artifact, results: Mapping[str, Art
 
 
 def _plain(value: Any) -> Any:
-    number = value.item() if hasattr(value, "item") else value
-    return "-" if isinstance(number, float) and not math.isfinite(number) else number
+    number = plain(value)
+    return NO_NUMBER if isinstance(number, float) and not math.isfinite(number) else number
 
 
-def _csv(table: _Table) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*table.rows[0], "contents"])
-    writer.writerows([*(_plain(value) for value in row.values()), table.contents] for row in table.rows)
-    return text.getvalue().encode()
+def _cell(value: Any) -> AnyCell:
+    number = _plain(value)
+    return Missing(NO_NUMBER) if number == NO_NUMBER else number
 
 
-def _latex(table: _Table, region: str) -> bytes:
-    names = list(table.rows[0])
-    head = " & ".join(name.replace("_", r"\_") for name in names)
-    lines = [f"% signal region {region} TeV", rf"\begin{{tabular}}{{{'r' * len(names)}}}", r"\hline", head + r" \\"]
-    rows = [" & ".join(_latex_number(v) for v in row.values()) + r" \\" for row in table.rows]
-    foot = rf"\multicolumn{{{len(names)}}}{{l}}{{{table.contents}}} \\"
-    return "\n".join([*lines, r"\hline", *rows, r"\hline", foot, r"\end{tabular}", ""]).encode()
+def _column(name: str, values: Sequence[Any]) -> Column:
+    """Return the column of what is of one type, and of numbers of which some are not finite."""
+    holds = type(values[0]) if isinstance(values[0], str | int) else float
+    return Column(name, name, format=Format(".4g") if holds is float else COUNT, holds=holds)
 
 
-def _latex_number(value: Any) -> str:
-    plain = _plain(value)
-    if isinstance(plain, float):
-        mantissa, _, exponent = f"{plain:.4g}".partition("e")
-        return rf"${mantissa} \times 10^{{{int(exponent)}}}$" if exponent else f"${mantissa}$"
-    return str(plain)
-
-
-def _hepdata_table(table: _Table) -> dict[str, Any]:
-    rows, dependent = table.rows, []
+def _hepdata_table(export: _Export) -> dict[str, Any]:
+    rows, dependent = export.rows, []
     for name in (name for name in rows[0] if name not in ("background_efficiency", *ERRORS.values())):
         values = []
         for row in rows:
             value: dict[str, Any] = {"value": _plain(row[name])}
-            error = _plain(row.get(ERRORS.get(name, ""), "-"))
-            if error != "-":
+            error = _plain(row.get(ERRORS.get(name, ""), NO_NUMBER))
+            if error != NO_NUMBER:
                 value["errors"] = [{"symerror": error, "label": "total"}]
             values.append(value)
-        qualifiers = [{"name": "contents", "value": table.contents}]
+        qualifiers = [{"name": "contents", "value": export.contents}]
         dependent.append({"header": {"name": name}, "qualifiers": qualifiers, "values": values})
     efficiencies = [{"value": _plain(row["background_efficiency"])} for row in rows]
     independent = [{"header": {"name": "background_efficiency"}, "values": efficiencies}]
     return {"independent_variables": independent, "dependent_variables": dependent}
 
 
-def _submission(tables: Mapping[str, _Table], region: str, digest: str) -> bytes:
+def _submission(exports: Mapping[str, _Export], region: str, digest: str) -> bytes:
     head = {"comment": f"Resonant anomaly search, signal region {region} TeV; significance artifact {digest}."}
     documents = [
         {
             "name": name,
             "location": f"Signal region {region} TeV",
-            "description": f"{DESCRIPTIONS[name]} Contents: {table.contents}.",
+            "description": f"{DESCRIPTIONS[name]} Contents: {export.contents}.",
             "keywords": [{"name": "observables", "values": ["N"]}],
             "data_file": f"{name}.yaml",
         }
-        for name, table in tables.items()
+        for name, export in exports.items()
     ]
     text: str = yaml.safe_dump_all([head, *documents], sort_keys=False)
     return text.encode()

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
+from anomaly_cli.artifacts.columns import Group
 from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.report.notation import COUNT
+from anomaly_cli.report.table import Column, Message, Part, Priority, Report, Table, build, made
 
 MOST_ARRAYS = 12
 """Groups of more arrays than this that no column describes, as the weights of networks, are summed up."""
+LONGEST_TEXT = 40
+MOST_VALUES = 6
 
 
-def explain_artifact(artifact: Artifact, is_blinded: bool = False) -> RenderableType:
+def explain_artifact(artifact: Artifact, is_blinded: bool = False) -> Report:
     """Return an explanation of an artifact: what it is, how it was made, what it holds.
 
     While the signal region is blinded, groups that tell its number of events are named only.
@@ -33,51 +35,73 @@ def explain_artifact(artifact: Artifact, is_blinded: bool = False) -> Renderable
     ]
     if artifact.features:
         lines.append("features: " + ", ".join(artifact.features))
-    return Group(*(Text(line, overflow="fold") for line in lines), *_group_tables(artifact, is_blinded))
+    return [*map(Message, lines), *(_explain_group(artifact, name, is_blinded) for name in artifact.groups)]
 
 
-def _group_tables(artifact: Artifact, is_blinded: bool) -> list[RenderableType]:
-    tables: list[RenderableType] = []
-    for name, columns in artifact.groups.items():
-        group = artifact.kind.groups[name]
-        if is_blinded and group.tells_region:
-            tables.append(Text(f"/{name}: {group.meaning}: not shown, the signal region is blinded\n"))
-            continue
-        if not group.columns and len(columns) > MOST_ARRAYS:
-            tables.append(_network_table(f"/{name}: {group.meaning}", columns))
-            continue
-        table = Table(title=f"/{name}: {group.meaning}", box=box.SIMPLE_HEAD, title_justify="left")
-        for header in ("data set", "shape", "unit", "meaning", "values"):
-            table.add_column(header, overflow="fold", no_wrap=header == "data set")
-        for key, array in columns.items():
-            column = group.columns.get(key)
-            unit, meaning = (column.unit, column.meaning) if column else ("", "")
-            table.add_row(key, "x".join(map(str, array.shape)) or "1", unit, meaning, _values(array))
-        tables.append(table)
-    return tables
+def _explain_group(artifact: Artifact, name: str, is_blinded: bool) -> Part:
+    group, columns = artifact.kind.groups[name], artifact.groups[name]
+    title = f"/{name}: {group.meaning}"
+    if is_blinded and group.tells_region:
+        return Message(f"{title}: not shown, the signal region is blinded")
+    if not group.columns and len(columns) > MOST_ARRAYS:
+        return _network_table(name, title, columns)
+    return _array_table(name, title, group, columns)
 
 
-def _network_table(title: str, columns: Mapping[str, np.ndarray]) -> Table:
+@dataclass(frozen=True)
+class _Array:
+    """One data set of a group."""
+
+    name: str
+    values: np.ndarray
+    unit: str
+    meaning: str
+
+    @property
+    def shape(self) -> str:
+        """Its lengths, as `4x5`."""
+        return "x".join(map(str, self.values.shape)) or "1"
+
+
+def _array_table(name: str, title: str, group: Group, columns: Mapping[str, np.ndarray]) -> Table:
+    arrays = []
+    for key, values in columns.items():
+        column = group.columns.get(key)
+        arrays.append(_Array(key, values, column.unit if column else "", column.meaning if column else ""))
+    texts = (
+        (Column("data_set", "data set", priority=Priority.KEY, holds=str), lambda array: array.name),
+        (
+            Column("shape", "shape", priority=Priority.LOW, holds=str),
+            lambda array: "x".join(map(str, array.values.shape)) or "1",
+        ),
+        (Column("unit", "unit", priority=Priority.LOW, holds=str), lambda array: array.unit),
+        (Column("meaning", "meaning", holds=str), lambda array: array.meaning),
+        (Column("values", "values", priority=Priority.HIGH, holds=str), lambda array: _values(array.values)),
+    )
+    return build(f"group_{name}", title, [made(column, cell) for column, cell in texts], arrays)
+
+
+def _network_table(name: str, title: str, columns: Mapping[str, np.ndarray]) -> Table:
     """Return one row per network, of the arrays whose names begin alike."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for header in ("names begin with", "arrays", "numbers"):
-        table.add_column(header, justify="left" if header.startswith("names") else "right")
     sizes: dict[str, list[int]] = {}
     for key, array in columns.items():
         sizes.setdefault(key.partition(".")[0], []).append(array.size)
-    for beginning, found in sizes.items():
-        table.add_row(beginning, str(len(found)), str(sum(found)))
-    return table
+    fields = [
+        made(Column("beginning", "names begin with", priority=Priority.KEY, holds=str), lambda row: row[0]),
+        made(Column("arrays", "arrays", format=COUNT, holds=int), lambda row: len(row[1])),
+        made(Column("numbers", "numbers", format=COUNT, holds=int), lambda row: sum(row[1])),
+    ]
+    return build(f"group_{name}", title, fields, sizes.items())
 
 
 def _values(array: np.ndarray) -> str:
     if array.dtype.kind == "U":
         different = list(dict.fromkeys(np.ravel(array).tolist()))
-        texts = [text if len(text) <= 40 else f"{text[:37]}..." for text in different[:12]]
+        texts = [text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 3]}..." for text in different[:12]]
         return ", ".join(texts) + (" ..." if len(different) > 12 else "")
     if array.size == 0:
         return "empty"
-    if array.size <= 6:
+    if array.size <= MOST_VALUES:
         return ", ".join(f"{value:.6g}" for value in np.ravel(array).tolist())
     if array.dtype.kind == "b":
         return f"{int(array.sum())} of {array.size} true"

@@ -1,4 +1,4 @@
-"""Tables and picture of `anomaly morph`, made from its artifact alone."""
+"""The picture of `anomaly morph`, made from its artifact alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from anomaly_cli.artifacts.morph_schema import MORPH
 from anomaly_cli.artifacts.store import Artifact, read_artifact
@@ -24,29 +20,6 @@ MOST_POINTS = 20_000
 """Points of a panel, at most."""
 MOST_ARROWS = 400
 FORMATS = (".png", ".pdf", ".svg")
-
-
-def morph_tables(morph: Artifact) -> RenderableType:
-    """Return how alike moved events and target are, and how far they were moved."""
-    groups = morph.groups
-    n_test = [int(groups[name]["is_test"].sum()) for name in ("moved", "target")]
-    quality = Table(
-        title=f"Compared with the target, on {n_test[0]} source and {n_test[1]} target events kept out of the training",
-        caption="AUC of boosted trees, 0.5 is perfect. Distances in standard deviations of the features.",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-    )
-    for header in ("", "AUC", "sliced Wasserstein", "distance moved"):
-        quality.add_column(header, justify="right" if header else "left", overflow="fold")
-    for name, auc, error, sliced, distance in zip(*groups["quality"].values(), strict=True):
-        quality.add_row(str(name), f"{auc:.4f} +- {error:.4f}", f"{sliced:.4f}", f"{distance:.3f}")
-    features = Table(title="Features, in their own units", box=box.SIMPLE_HEAD, title_justify="left")
-    for header in ("", "standard deviation", "Wasserstein before", "Wasserstein after", "mean change"):
-        features.add_column(header, justify="right" if header else "left", overflow="fold")
-    for name, *numbers in zip(*groups["features"].values(), strict=True):
-        features.add_row(str(name), *(f"{number:.4g}" for number in numbers))
-    return Group(quality, Text(""), features)
 
 
 def draw_morph(artifact: Path, figure: Path, columns: str) -> Path:

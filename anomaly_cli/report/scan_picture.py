@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from anomaly_cli.artifacts.scan_kinds import search_words
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.report.scan import WITHOUT, is_measured_in
+from anomaly_cli.report.results.scan import WITHOUT, is_measured_in
 from anomaly_cli.report.tables import percent
 
 MOST_PANELS = 8

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
-from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.config import Config, RegionSettings
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.progress import silent
+from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Window
 from anomaly_cli.scans.manifest import Manifest
-from anomaly_cli.stages import split
-from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.inputs import simulation_digests
+from anomaly_cli.stages import data
 from anomaly_cli.stages.loading import Loaded, plan_sources, source_digests
-from anomaly_cli.stages.template import configured_method
+from anomaly_cli.stages.provisions import simulation_digests
+from anomaly_cli.stages.resolve import resolve_settings
 
 BASE_QUANTILES = (0.1, 0.4, 0.6, 0.9)
 """Edges of the windows that the events of a base flow are split by: any will do, all of its events are used."""
@@ -32,7 +30,7 @@ def input_digests(config: Config) -> dict[str, str]:
     Raises:
         AnomalyError: where a file cannot be read.
     """
-    simulations = simulation_digests(config, configured_method(config))
+    simulations = simulation_digests(config, resolve_settings(config).method)
     return {
         **source_digests(config, plan_sources(config, config.data.inject)),
         **{f"{role} {config.template.simulation}": digest for role, digest in simulations.items()},
@@ -56,7 +54,7 @@ def load_events(config: Config) -> Loaded:
     """Return the usable events of all files, before anything is divided into pseudo-data and reference."""
     sources = plan_sources(config, config.data.inject)
     flows = {index: Cutflow() for index in range(len(sources))}
-    return split.load_events(sources, config, flows, _resources(config))
+    return data.load_events(sources, config, flows, Compute(Streams(config.seed)))
 
 
 def background_masses(loaded: Loaded, config: Config) -> FloatArray:
@@ -88,17 +86,13 @@ def refuse_injections(loaded: Loaded, configs: Sequence[Config]) -> None:
     meant: dict[int, int | str] = {}
     for config in configs:
         given = config.data.inject
-        provenance = split.plan_split(RunDirectory(Path()), config).provenance
-        sources = plan_sources(config, provenance.settings["inject"])
+        asked = data.resolve_asked(config)
+        sources = plan_sources(config, asked.inject)
         try:
-            observed, _ = split.divide_events(loaded, sources, config, provenance, _resources(config))
+            observed = data.divide_events(loaded, sources, asked, config, Compute(Streams(config.seed))).observed
         except ConfigError as error:
             raise ConfigError(str(error).replace("--inject ", "grid.inject = ")) from error
         is_injected = (loaded.is_signal & (loaded.source == 0))[observed] if loaded.is_labelled else np.zeros(0)
         twin = meant.setdefault(int(is_injected.sum()), given)
         if twin is not given:
             raise ConfigError(f"grid: inject = {twin!r} and {given!r} mean the same here; name it once")
-
-
-def _resources(config: Config) -> Resources:
-    return Resources(config.seed, config.threads, 1, silent)

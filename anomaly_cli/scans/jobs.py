@@ -19,13 +19,13 @@ from typing import Any
 
 from anomaly_cli.analysis.lookelsewhere import PASS_FAIL
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_split
 from anomaly_cli.artifacts.idsets import pack_ids
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.scan_kinds import SCAN_POINT
-from anomaly_cli.artifacts.store import read_artifact, write_artifact, write_files
+from anomaly_cli.artifacts.store import write_artifact, write_files
 from anomaly_cli.config import Config
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import parse_window
@@ -36,19 +36,19 @@ from anomaly_cli.scans.parts import Base, Chunk, Job, Measurement, Point
 from anomaly_cli.scans.records import JobRecord
 from anomaly_cli.scans.results import MEASURED_KINDS, base_verdict, is_made, not_measured
 from anomaly_cli.scans.settings import GridSettings
-from anomaly_cli.stages.base import make_base
-from anomaly_cli.stages.frame import Outcome, Resources
-from anomaly_cli.stages.inputs import event_settings
-from anomaly_cli.stages.limits import make_limits
-from anomaly_cli.stages.permutation import make_permutation
-from anomaly_cli.stages.run import run_chain
-from anomaly_cli.stages.significance import make_significance
-from anomaly_cli.stages.split import make_split
-from anomaly_cli.stages.template import make_model, make_template
-from anomaly_cli.stages.validation import make_validation
+from anomaly_cli.stages.chain import run_chain
+from anomaly_cli.stages.closure import CLOSURE
+from anomaly_cli.stages.frame import Analysis, Outcome, execute
+from anomaly_cli.stages.shared import SHARED
+from anomaly_cli.stages.significance import SIGNIFICANCE
+from anomaly_cli.stages.split import SPLIT, event_settings
+from anomaly_cli.stages.template import MODEL, TEMPLATE
+from anomaly_cli.studies.limits import limits_stage
+from anomaly_cli.studies.permutation import PERMUTATION
+from anomaly_cli.studies.windows import WINDOWS
 
 STAGE = "scan point"
-MEASURE = {"windows": make_validation, "permutations": make_permutation}
+MEASURE = {"windows": WINDOWS, "permutations": PERMUTATION}
 MEDIAN = 2
 """Position of the median among the expected limits."""
 PHYSICS = (PhysicsError, TrainingError, ConfigError)
@@ -57,7 +57,7 @@ _Ended = tuple[tuple[Outcome, ...], str]
 """What a job did, and why it has no result, if so."""
 
 
-def run_job(scan: ScanDirectory, manifest: Manifest, job: Job, resources: Resources) -> list[bool]:
+def run_job(scan: ScanDirectory, manifest: Manifest, job: Job, compute: Compute) -> list[bool]:
     """Make what is missing of a job's results, one seed after the other; return which were made now.
 
     Raises:
@@ -67,7 +67,7 @@ def run_job(scan: ScanDirectory, manifest: Manifest, job: Job, resources: Resour
     was_made, failures = [], []
     for part in job.points if isinstance(job, Chunk) else (job,):
         try:
-            was_made.append(_run_once(scan, manifest, part, resources))
+            was_made.append(_run_once(scan, manifest, part, compute))
         except Exception as error:
             failures.append(error)
     if failures:
@@ -75,24 +75,23 @@ def run_job(scan: ScanDirectory, manifest: Manifest, job: Job, resources: Resour
     return was_made
 
 
-def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base | Measurement, resources: Resources) -> bool:
+def _run_once(scan: ScanDirectory, manifest: Manifest, job: Point | Base | Measurement, compute: Compute) -> bool:
     if is_made(scan, job):
         return False
-    resources = dataclasses.replace(resources, seed=job.seed)
-    resources.progress(Step(job.words, 0, 1))
+    compute.progress(Step(job.words, 0, 1))
     with JobRecord.start(scan.path / job.record) as record:
         if isinstance(job, Base):
-            outcomes, failure = _run_base(scan, manifest, job, resources)
+            outcomes, failure = _run_base(scan, manifest, job, compute)
         elif isinstance(job, Measurement):
-            outcomes, failure = _run_measurement(scan, manifest, job, resources)
+            outcomes, failure = _run_measurement(scan, manifest, job, compute)
         else:
-            outcomes, failure = _run_point(scan, manifest, job, resources)
+            outcomes, failure = _run_point(scan, manifest, job, compute)
         record.finish(outcomes, failure)
-    resources.progress(Step(job.words, 1, 1, f"failed: {failure}" if failure else ""))
+    compute.progress(Step(job.words, 1, 1, f"failed: {failure}" if failure else ""))
     return True
 
 
-def _run_base(scan: ScanDirectory, manifest: Manifest, job: Base, resources: Resources) -> _Ended:
+def _run_base(scan: ScanDirectory, manifest: Manifest, job: Base, compute: Compute) -> _Ended:
     output = (scan.path / job.output).absolute()
     config = manifest.config(job)
     template = dataclasses.replace(config.template, base=str(output))
@@ -100,24 +99,24 @@ def _run_base(scan: ScanDirectory, manifest: Manifest, job: Base, resources: Res
     reason = ""
     refuse_changed_data(manifest, config)
     with _work_directory(scan, manifest, job) as directory:
-        run = RunDirectory(directory)
         RunDirectory(output.parent).create()
         try:
             config = dataclasses.replace(config, template=template, regions=base_regions(config))
-            outcomes.append(make_split(run, config, resources, False))
+            analysis = _open(directory, config, job, compute).replacing()
+            outcomes.append(execute(SPLIT, analysis))
         except ConfigError as error:  # says nothing about the base flow: no verdict
             raise ArtifactError(f"shared base flow: its events cannot be prepared: {error}") from error
         except PHYSICS as error:
             reason = str(error)
         try:
-            outcomes += [make_base(run, config, resources, True)] if not reason else []
+            outcomes += [execute(SHARED, analysis)] if not reason else []
         except PHYSICS as error:
             reason = str(error)
     write_files({scan.path / job.verdict: json.dumps({"reason": reason}).encode()})
     return tuple(outcomes), reason
 
 
-def _run_measurement(scan: ScanDirectory, manifest: Manifest, job: Measurement, resources: Resources) -> _Ended:
+def _run_measurement(scan: ScanDirectory, manifest: Manifest, job: Measurement, compute: Compute) -> _Ended:
     """Keep what can be measured, and note what cannot."""
     reasons, measured = [], []
     outcomes: list[Outcome] = []
@@ -125,12 +124,13 @@ def _run_measurement(scan: ScanDirectory, manifest: Manifest, job: Measurement, 
     with _work_directory(scan, manifest, job) as directory:
         run = RunDirectory(directory)
         try:
-            config = _with_base(scan, manifest, job, resources)
-            outcomes += [make(run, config, resources, False) for make in (make_split, make_model, make_template)]
+            config = _with_base(scan, manifest, job, compute)
+            analysis = _open(directory, config, job, compute)
+            outcomes += [execute(stage, analysis) for stage in (SPLIT, MODEL, TEMPLATE)]
             for name in manifest.scan.grid.measure:
                 kind = MEASURED_KINDS[name]
                 try:
-                    outcomes.append(MEASURE[name](run, config, resources, False))
+                    outcomes.append(execute(MEASURE[name], analysis))
                     content = run.artifact(kind).read_bytes()
                     write_files({RunDirectory(scan.path / job.folder).artifact(kind): content})
                     measured.append(name)
@@ -142,7 +142,7 @@ def _run_measurement(scan: ScanDirectory, manifest: Manifest, job: Measurement, 
     return tuple(outcomes), "; ".join(reasons)
 
 
-def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources: Resources) -> _Ended:
+def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, compute: Compute) -> _Ended:
     refuse_changed_data(manifest, manifest.config(point))
     provenance = Provenance(STAGE, SCAN_POINT.version, {"key": point.key, "point": point.name}, point.seed, {})
     groups: dict[str, Any] = {"point": _identity(point)}
@@ -151,9 +151,9 @@ def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
     with _work_directory(scan, manifest, point) as directory:
         run = RunDirectory(directory)
         try:
-            config = _with_base(scan, manifest, point, resources)
-            measured, missing = _measurements(scan, manifest, point, resources)
-            outcomes, found = _analyse(run, config, resources, manifest.scan.grid, measured)
+            config = _with_base(scan, manifest, point, compute)
+            measured, missing = _measurements(scan, manifest, point, compute)
+            outcomes, found = _analyse(_open(directory, config, point, compute), manifest.scan.grid, measured)
             groups |= found
             groups["events"]["not_measured"] = missing
         except PHYSICS as error:
@@ -165,19 +165,17 @@ def _run_point(scan: ScanDirectory, manifest: Manifest, point: Point, resources:
     return outcomes, reason
 
 
-def _measurements(
-    scan: ScanDirectory, manifest: Manifest, point: Point, resources: Resources
-) -> tuple[Path | None, str]:
+def _measurements(scan: ScanDirectory, manifest: Manifest, point: Point, compute: Compute) -> tuple[Path | None, str]:
     """Return where the uncertainties of a point were measured, if any were, and what is missing there."""
     if not point.measurement:
         return None, ""
     job = manifest.measurement_by_key[point.measurement]
-    _run_once(scan, manifest, job, resources)  # where no engine has made it beforehand
+    _run_once(scan, manifest, job, compute)  # where no engine has made it beforehand
     folder = scan.path.absolute() / job.folder
     return folder if folder.is_dir() else None, not_measured(scan, job) or ""
 
 
-def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point | Measurement, resources: Resources) -> Config:
+def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point | Measurement, compute: Compute) -> Config:
     """Return the configuration of a point, with the shared base flow that it needs.
 
     Raises:
@@ -187,7 +185,7 @@ def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point | Measureme
     if not point.base:
         return config
     base = manifest.base_by_key[point.base]
-    _run_once(scan, manifest, base, resources)  # where no engine has made it beforehand
+    _run_once(scan, manifest, base, compute)  # where no engine has made it beforehand
     reason = base_verdict(scan, base)
     if reason:
         raise PhysicsError(f"shared base flow: {reason}")
@@ -195,28 +193,31 @@ def _with_base(scan: ScanDirectory, manifest: Manifest, point: Point | Measureme
     return dataclasses.replace(config, template=template)
 
 
+def _open(directory: Path, config: Config, job: Point | Base | Measurement, compute: Compute) -> Analysis:
+    """Return the analysis of a job."""
+    own = dataclasses.replace(config, seed=job.seed)
+    opened = Analysis.open(directory, own, compute.progress)
+    return dataclasses.replace(opened, compute=dataclasses.replace(opened.compute, processes=compute.processes))
+
+
 def _analyse(
-    run: RunDirectory, config: Config, resources: Resources, grid: GridSettings, measured: Path | None
+    analysis: Analysis, grid: GridSettings, measured: Path | None
 ) -> tuple[tuple[Outcome, ...], dict[str, dict[str, Any]]]:
     """Run the chain, count again with what was measured; return outcomes and what is kept."""
-    leave_out = () if grid.closure else (schema.CLOSURE,)
-    outcomes = run_chain(run, config, resources, False, grid.unblind, leave_out)
-    if not run.artifact(schema.SIGNIFICANCE).exists():
+    leave_out = () if grid.closure else (CLOSURE,)
+    outcomes = run_chain(analysis, grid.unblind, leave_out)
+    run = analysis.run
+    if not run.has(schema.SIGNIFICANCE):
         return tuple(outcomes), _collect(run)
-    without = _read_tests(run)["z"]
+    without = run.read(schema.SIGNIFICANCE).groups["tests"]["z"]
     if measured:
-        config = dataclasses.replace(
-            config, significance=dataclasses.replace(config.significance, measurements=str(measured))
-        )
-        outcomes.append(make_significance(run, config, resources, True))
-    outcomes.append(make_limits(run, config, resources, False))
+        significance = dataclasses.replace(analysis.config.significance, measurements=str(measured))
+        analysis = analysis.reconfigured(dataclasses.replace(analysis.config, significance=significance))
+        outcomes.append(execute(SIGNIFICANCE, analysis.replacing()))
+    outcomes.append(execute(limits_stage(), analysis))
     found = _collect(run)
     found["tests"]["z_without"] = without
     return tuple(outcomes), found
-
-
-def _read_tests(run: RunDirectory) -> Mapping[str, Any]:
-    return read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE).groups["tests"]
 
 
 def _keep_unblinding(scan: ScanDirectory, point: Point, run: RunDirectory) -> None:
@@ -260,7 +261,7 @@ def _identity(point: Point) -> dict[str, Any]:
 
 def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
     """Return what is kept of a finished run."""
-    split = read_split(run)
+    split = run.read(schema.SPLIT)
     groups: dict[str, dict[str, Any]] = {
         "events": {
             "identity": canonical_json(event_settings(split.provenance)),
@@ -270,12 +271,12 @@ def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
         },
         "chain": _chain(run),
     }
-    if run.artifact(schema.CLOSURE).exists():
-        checks = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE).groups["checks"]
+    if run.has(schema.CLOSURE):
+        checks = run.read(schema.CLOSURE).groups["checks"]
         groups["closure"] = {name: checks[name] for name in SCAN_POINT.groups["closure"].columns}
-    if run.artifact(schema.SIGNIFICANCE).exists():
-        significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE).groups
-        limits = read_artifact(run.artifact(schema.LIMITS), schema.LIMITS).groups["tests"]
+    if run.has(schema.SIGNIFICANCE):
+        significance = run.read(schema.SIGNIFICANCE).groups
+        limits = run.read(schema.LIMITS).groups["tests"]
         fit = significance["mass_fit"]
         groups["events"]["n_observed"] = len(split.groups["sr"]["event_id"])
         groups["events"] |= {name: fit[name] for name in ("n_expected", "uncertainty")} | {
@@ -292,7 +293,7 @@ def _control_samples(run: RunDirectory, tests: Mapping[str, Any]) -> dict[str, d
     """Return the events of the signal region, where those that fail a cut tell what to expect."""
     if PASS_FAIL not in tests["test"]:
         return {}
-    scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES).groups
+    scores = run.read(schema.SCORES).groups
     groups = {"region": "observed", "region_template": "template"}
     return {name: pack_ids(scores[group]["event_id"]) for name, group in groups.items()}
 
@@ -301,7 +302,7 @@ def _chain(run: RunDirectory) -> dict[str, list[str]]:
     kinds = [
         kind
         for kind in (schema.SPLIT, schema.TEMPLATE_MODEL, schema.TEMPLATE, schema.SCORES, schema.SIGNIFICANCE)
-        if run.artifact(kind).exists()
+        if run.has(kind)
     ]
-    digests = [read_artifact(run.artifact(kind), kind, groups=()).digest for kind in kinds]
+    digests = [run.read(kind).digest for kind in kinds]
     return {"kind": [kind.name for kind in kinds], "digest": digests}

@@ -6,33 +6,31 @@ from anomaly_cli.artifacts.scan_kinds import SCAN_POINT
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.scans.manifest import Manifest
 from anomaly_cli.scans.parts import hash_key
-from anomaly_cli.stages import (
-    base,
-    classify,
-    closure,
-    limits,
-    permutation,
-    significance,
-    split,
-    template,
-    validation,
-)
+from anomaly_cli.stages.classify import CLASSIFY
+from anomaly_cli.stages.closure import CLOSURE
+from anomaly_cli.stages.shared import SHARED
+from anomaly_cli.stages.significance import SIGNIFICANCE
+from anomaly_cli.stages.split import SPLIT
+from anomaly_cli.stages.template import MODEL, TEMPLATE
+from anomaly_cli.studies.limits import limits_stage
+from anomaly_cli.studies.permutation import PERMUTATION
+from anomaly_cli.studies.windows import WINDOWS
 
-BASE_MEANING = {"split": split.VERSION, "base": base.VERSION, "region of a base": 1}
+BASE_MEANING = {"split": SPLIT.version, "base": SHARED.version, "region of a base": 1}
 SEARCH_MEANING = {
     **BASE_MEANING,
-    "model": template.MODEL_VERSION,
-    "template": template.SAMPLE_VERSION,
-    "classify": classify.VERSION,
+    "model": MODEL.version,
+    "template": TEMPLATE.version,
+    "classify": CLASSIFY.version,
 }
 POINT_MEANING = {
     **SEARCH_MEANING,
-    "significance": significance.VERSION,
-    "closure": closure.VERSION,
-    "limits": limits.VERSION,
+    "significance": SIGNIFICANCE.version,
+    "closure": CLOSURE.version,
+    "limits": limits_stage().version,
     "result": SCAN_POINT.version,
 }
-MEASURED_MEANING = {"windows": validation.VERSION, "permutations": permutation.VERSION}
+MEASURED_MEANING = {"windows": WINDOWS.version, "permutations": PERMUTATION.version}
 """Versions of the stages: an upgrade of the package makes anew what has changed its meaning, and only that."""
 
 

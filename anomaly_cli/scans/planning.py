@@ -10,23 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import anomaly_cli
-from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.scan_kinds import ONLY_VARIANT
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.seen import Need
 from anomaly_cli.core.windows import Window, parse_side_bands
-from anomaly_cli.methods.base import Need, TemplateMethod
-from anomaly_cli.methods.registry import make_method
 from anomaly_cli.scans.events import background_masses, input_digests, load_events, refuse_injections
 from anomaly_cli.scans.manifest import Manifest, point_config
 from anomaly_cli.scans.meaning import BASE_MEANING, MEASURED_MEANING, POINT_MEANING, SEARCH_MEANING, meaning
 from anomaly_cli.scans.parts import Base, Measurement, Point, hash_key
 from anomaly_cli.scans.settings import AUTO, GridSettings, ScanConfig
 from anomaly_cli.scans.windows import find_windows, named_windows
-from anomaly_cli.stages import split
-from anomaly_cli.stages.base import SHAPING
-from anomaly_cli.stages.inputs import event_settings, simulation_digests
-from anomaly_cli.stages.template import configured_method
+from anomaly_cli.search.settings import SearchSettings, describe
+from anomaly_cli.stages.frame import Analysis
+from anomaly_cli.stages.provisions import simulation_digests
+from anomaly_cli.stages.resolve import resolve_settings
+from anomaly_cli.stages.split import SPLIT, event_settings
 
 MEASURED_SETTINGS = ("background_efficiencies", "windows", "window_width", "permutations")
 """Settings of the significance that measurements depend on."""
@@ -38,14 +37,14 @@ class _Series:
 
     Attributes:
         config: their configuration, with some seed and region.
-        method: the method with its settings.
+        settings: how they are searched.
         events: what determines the events, seed aside.
         simulation: digests of the simulation, if it needs one.
         grid: what is done at every point.
     """
 
     config: Config
-    method: TemplateMethod
+    settings: SearchSettings
     events: dict[str, Any]
     simulation: dict[str, str]
     grid: GridSettings
@@ -53,11 +52,11 @@ class _Series:
     @cached_property
     def base_meaning(self) -> str:
         """Hash of all that a shared base flow depends on but the seed, or nothing where the method needs none."""
-        if Need.SHARED_BASE not in self.method.needs:
+        method, config = self.settings.method, self.config
+        if Need.SHARED_MODEL not in method.needs:
             return ""
-        settings = {k: v for k, v in dataclasses.asdict(self.method).items() if k.startswith(SHAPING)}
-        template, threads = self.config.template, self.config.threads
-        return hash_key(["base", BASE_MEANING, self.events, settings, template.base_without, threads])
+        settings, rounding = [method.name, method.shared_settings()], [config.threads, config.device]
+        return hash_key(["base", BASE_MEANING, self.events, settings, config.template.base_without, rounding])
 
     @cached_property
     def _search(self) -> list[Any]:
@@ -65,8 +64,8 @@ class _Series:
         config = self.config
         return [
             [self.events, config.regions.side_bands, self.simulation, self.base_meaning],
-            [self.method.name, dataclasses.asdict(self.method), config.template.oversampling],
-            [dataclasses.asdict(config.classifier), config.threads],
+            [describe(self.settings.method), config.template.oversampling],
+            [self.settings.describe_ranking(), config.threads, config.device],
         ]
 
     @cached_property
@@ -115,7 +114,7 @@ def plan_scan(scan: ScanConfig) -> Manifest:
     points: dict[str, Point] = {}
     digests: dict[str, str] = {}
     for series, variant in _all_series(scan):
-        method, inject = series.method.name, series.config.data.inject
+        method, inject = series.settings.method.name, series.config.data.inject
         digests |= input_digests(series.config)
         for seed in range(scan.grid.first_seed, scan.grid.first_seed + scan.grid.seeds):
             base_key = series.base_key(seed)
@@ -156,10 +155,7 @@ def _any_config(scan: ScanConfig, method: str, variant: str, inject: int | str) 
 
 def _series(scan: ScanConfig, method: str, variant: str, inject: int | str) -> _Series:
     config = _any_config(scan, method, variant, inject)
-    for name, settings in config.methods.items():
-        make_method(name, settings)  # a typing error in another method's settings should not wait for its turn
-    made = configured_method(config)
-    plan = split.plan_split(RunDirectory(Path()), config)
-    events = event_settings(plan.provenance)
+    settings = resolve_settings(config)
+    events = event_settings(SPLIT.plan(Analysis.open(Path(), config)))
     del events["seed"]
-    return _Series(config, made, events, simulation_digests(config, made), scan.grid)
+    return _Series(config, settings, events, simulation_digests(config, settings.method), scan.grid)

@@ -35,7 +35,7 @@ def base_verdict(scan: ScanDirectory, base: Base) -> str | None:
         reason = str(json.loads((scan.path / base.verdict).read_text(encoding="utf-8"))["reason"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return reason if reason or is_usable(scan.path / base.output, schema.BASE_FLOW) else None
+    return reason if reason or is_usable(scan.path / base.output, schema.SHARED_MODEL) else None
 
 
 def not_measured(scan: ScanDirectory, job: Measurement) -> str | None:

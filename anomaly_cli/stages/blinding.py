@@ -12,22 +12,25 @@ import getpass
 import platform
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions, read_split, read_template
+from anomaly_cli.artifacts.contents import has_truth, read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, append_record, find_record, read_records
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.stages.measurements import settings_digest
+from anomaly_cli.stages.identity import stored_identity
+
+SCORED = (schema.SCORES.name, schema.CLASSIFIER.name)
+"""Kinds that tell what the events of the signal region are like to one search, and only that one may look at."""
 
 
-def is_blinded(run: RunDirectory, split: Artifact, digest: str) -> bool:
+def is_blinded(run: RunDirectory, digest: str) -> bool:
     """Return whether the signal region may not be looked at yet, with these settings."""
-    return not split.groups["origin"]["has_truth"] and find_record(run, split, digest) is None
+    return not has_truth(run) and find_record(run, run.read(schema.SPLIT), digest) is None
 
 
-def permission(run: RunDirectory, split: Artifact, digest: str) -> dict[str, str]:
+def permission(run: RunDirectory, digest: str) -> dict[str, str]:
     """Return the record that allows to look, as an input of what is made by looking."""
-    found = None if split.groups["origin"]["has_truth"] else find_record(run, split, digest)
+    found = None if has_truth(run) else find_record(run, run.read(schema.SPLIT), digest)
     return {INPUT: found or NOT_NEEDED}
 
 
@@ -39,41 +42,42 @@ def hides_region(run: RunDirectory, artifact: Artifact) -> bool:
     """
     if not any(group.tells_region for group in artifact.kind.groups.values()):
         return False
-    if not run.artifact(schema.SPLIT).exists():
+    if not run.has(schema.SPLIT):
         return True
-    split = artifact if artifact.kind is schema.SPLIT else read_split(run)
+    split = artifact if artifact.kind is schema.SPLIT else run.read(schema.SPLIT)
     if artifact.provenance.inputs.get("split", split.digest) != split.digest:
         return True
     if split.groups["origin"]["has_truth"]:
         return False
     unblinded = [record["settings_digest"] for record in read_records(run) if record["split"] == split.digest]
-    if artifact.kind is schema.SCORES:
-        template = read_template(run, split).provenance.settings
-        return settings_digest(split, template, artifact.provenance.settings) not in unblinded
+    if artifact.kind.name in SCORED:
+        return stored_identity(run, artifact).digest not in unblinded
     return not unblinded
 
 
-def require_unblinded(run: RunDirectory, split: Artifact, digest: str) -> None:
+def require_unblinded(run: RunDirectory, digest: str) -> None:
     """Refuse to look at a blinded signal region.
 
     Raises:
         ConfigError: where it is blinded.
     """
-    if is_blinded(run, split, digest):
+    if is_blinded(run, digest):
+        split = run.read(schema.SPLIT)
         raise ConfigError(
             f"the signal region {read_regions(split).sr.text} TeV of {split.path} is blinded for these settings;"
             f" 'anomaly significance --unblind --run {run.path}' looks at it, which is recorded in unblinding.json"
         )
 
 
-def unblind(run: RunDirectory, split: Artifact, digest: str) -> None:
+def unblind(run: RunDirectory, digest: str) -> None:
     """Record that the signal region is looked at, unless that is recorded or the data are pseudo-data.
 
     Raises:
         ArtifactError: where earlier records were changed or taken away.
     """
-    if not is_blinded(run, split, digest):
+    if not is_blinded(run, digest):
         return
+    split = run.read(schema.SPLIT)
     content = {
         "user": _user(),
         "host": platform.node(),

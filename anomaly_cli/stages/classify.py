@@ -1,66 +1,74 @@
-"""Classify: observed signal-region events against the template, in folds by source event."""
+"""Classify: rank observed, template and side-band events, each by models that never saw it or a copy of it."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions, read_split, read_template, read_truth
-from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import Artifact, write_artifact
-from anomaly_cli.classifiers import kfold
-from anomaly_cli.config import Config
+from anomaly_cli.artifacts.contents import read_template
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.classifiers.base import CLASSIFIERS
+from anomaly_cli.classifiers.kfold import KFold
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FoldScores
-from anomaly_cli.methods.base import Need
-from anomaly_cli.methods.registry import find_methods
-from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.scoring import Contest, score
+from anomaly_cli.core.seen import Need
+from anomaly_cli.scores.base import SCORES, FittedScore, Ranking
+from anomaly_cli.search.rank import rank, scored
+from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
+from anomaly_cli.stages.identity import ranking_settings
+from anomaly_cli.stages.provisions import score_provisions, truth_digest
+from anomaly_cli.stages.split import stored_split
 
-STAGE, VERSION = "classify", 1
-
-
-def plan_classify(run: RunDirectory, config: Config, split: Artifact, template: Artifact) -> Plan:
-    """Return the plan of the classification."""
-    settings = {**dataclasses.asdict(config.classifier), "threads": config.threads}
-    inputs = {"split": split.digest, "template": template.digest}
-    return Plan(STAGE, run.artifact(schema.SCORES), Provenance(STAGE, VERSION, settings, config.seed, inputs))
+SCORED = ("event_id", "source_id", "weight", "fold", "score")
 
 
-def make_scores(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
-    """Train the classifier in folds and write the scores of observed and template events.
-
-    Raises:
-        AnomalyError: where an artifact is missing or there are too few events.
-    """
-    split = read_split(run)
-    template = read_template(run, split)
-    plan = plan_classify(run, config, split, template)
-
-    is_supervised = Need.TRUTH in find_methods()[template.provenance.settings["method"]].needs
-    truth = read_truth(run, split) if is_supervised else None
-
-    def make() -> None:
-        contest = Contest.read(split, template, truth, read_regions(split).sr)
-        workers = kfold.Resources(resources.processes, resources.threads, resources.progress)
-        scores = score(contest, [], config.classifier, resources.streams("classify"), workers)
-        groups = {
-            "observed": _columns(contest.observed, scores[0]),
-            "template": _columns(contest.template, scores[1]),
-        }
-        write_artifact(plan.output, schema.SCORES, groups, plan.provenance)
-
-    return execute(plan, overwrite, make)
+def _inputs(analysis: Analysis) -> dict[str, str]:
+    return {"truth": truth_digest(analysis)} if Need.TRUTH in analysis.settings.score.needs else {}
 
 
-def _columns(events: Events, scores: FoldScores) -> dict[str, Any]:
-    return {
-        "mjj": events.mjj,
-        "event_id": events.event_id,
-        "source_id": events.source_id,
-        "weight": events.weight,
-        "fold": scores.fold,
-        "score": scores.score,
+def _make(analysis: Analysis) -> Made:
+    split, template = stored_split(analysis.run.read(schema.SPLIT)), read_template(analysis.run.read(schema.TEMPLATE))
+    ranked = rank(split, template, analysis.settings, score_provisions(analysis), analysis.compute)
+    side_bands = split.side_bands
+    groups = {
+        "observed": scored_columns(split.sr, ranked.observed),
+        "template": scored_columns(template.events, ranked.template),
+        "side_bands": scored_columns(side_bands, scored(ranked.score, side_bands)),
     }
+    return Made(groups, twins=[(schema.CLASSIFIER, {"models": ranked.score.to_arrays()})])
+
+
+def scored_columns(events: Events, scores: ScoredEvents) -> Mapping[str, Any]:
+    """Return scored events as the columns of the schema; `events` holds the masses, of these and perhaps of others."""
+    order = np.argsort(events.event_id, kind="stable")
+    position = order[np.searchsorted(events.event_id[order], scores.event_id)]
+    return {"mjj": events.mjj[position], **{name: getattr(scores, name) for name in SCORED}}
+
+
+CLASSIFY = Stage(
+    name="classify",
+    version=2,
+    kind=schema.SCORES,
+    settings=ranking_settings,
+    inputs=_inputs,
+    make=_make,
+    beside=lambda _: Beside(twins=(schema.CLASSIFIER,)),
+)
+"""Trains the score in folds, keeps its models, and writes the scores."""
+
+
+def stored_scores(scores: Artifact, group: str) -> ScoredEvents:
+    """Return the scored events of a group of an artifact."""
+    return ScoredEvents(**{name: scores.groups[group][name] for name in SCORED})
+
+
+def stored_score(classifier: Artifact) -> FittedScore:
+    """Return the score whose models an artifact holds."""
+    settings = classifier.provenance.settings
+    family = CLASSIFIERS.make(settings["classifier"]["name"], settings["classifier"]["settings"])
+    ranking = Ranking(family, KFold(settings["folds"], settings["validation_fraction"]))
+    score = SCORES.make(settings["score"]["name"], settings["score"]["settings"])
+    return score.load(classifier.groups["models"], ranking)

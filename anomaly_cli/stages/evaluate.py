@@ -1,32 +1,33 @@
-"""Evaluate: what the classifier gains, on truth that no stage of the analysis has seen."""
+"""Evaluate: what the score gains, on truth that no stage of the analysis has seen."""
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.selection import effective_sources, number_to_keep
+from anomaly_cli.analysis.selection import ScoredEvents, effective_sources, number_to_keep
 from anomaly_cli.analysis.sic import Improvement, improvement_error, measure_improvement
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import Truth, read_regions, read_split, read_template, read_truth
-from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import Artifact, write_artifact
-from anomaly_cli.classifiers import kfold
-from anomaly_cli.config import Config
+from anomaly_cli.artifacts.contents import read_regions, read_truth
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, effective_number
-from anomaly_cli.methods.base import Training
-from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import refuse_simulated_reference
-from anomaly_cli.stages.scoring import Contest, score
-from anomaly_cli.stages.search import scored
-from anomaly_cli.stages.template import at_unit_weight
+from anomaly_cli.core.records import as_columns
+from anomaly_cli.core.template import Template, TemplatePart
+from anomaly_cli.core.truth import Truth
+from anomaly_cli.scores.base import SCORES, FittedScore
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.rank import fit_score, scored
+from anomaly_cli.search.template import at_unit_weight
+from anomaly_cli.stages.classify import scored_columns, stored_score
+from anomaly_cli.stages.frame import Analysis, Made, Stage
+from anomaly_cli.stages.identity import ranking_settings
+from anomaly_cli.stages.provisions import refuse_simulated_reference, truth_digest
+from anomaly_cli.stages.split import stored_split
 
-STAGE, VERSION = "evaluate", 4
 EFFICIENCIES = (0.1, 0.01, 0.001)
 """Background efficiencies; those that keep no reference event are left out."""
 FEWEST_REFERENCE = 500
@@ -34,101 +35,90 @@ FEWEST_REFERENCE = 500
 IDEALISED = "idealised"
 
 
-def plan_evaluate(run: RunDirectory, config: Config, split: Artifact, template: Artifact, truth: Truth) -> Plan:
-    """Return the plan of the evaluation."""
-    settings = {**dataclasses.asdict(config.classifier), "threads": config.threads}
-    inputs = {"split": split.digest, "template": template.digest, "truth": truth.digest}
-    return Plan(STAGE, run.artifact(schema.EVALUATION), Provenance(STAGE, VERSION, settings, config.seed, inputs))
-
-
-def make_evaluation(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
-    """Measure SIC on reference background and unused signal, for the run's template and the idealised one.
-
-    The classifier is trained again exactly as in the run (same streams). The idealised template is the
-    reference background itself; being scored in folds, no event is scored by a model that saw it.
-
-    Raises:
-        ConfigError: where the data have no truth, nothing was held back, or the template was made from what was.
-    """
-    split = read_split(run)
-    template = read_template(run, split)
-    truth = read_truth(run, split)
-    sr = read_regions(split).sr
-    if truth is None or not len(truth.background(sr)) or not len(truth.signal(sr)):
+def _refuse(analysis: Analysis) -> None:
+    """Refuse data without truth, or too little of it held back."""
+    found, sr = read_truth(analysis.run), read_regions(analysis.run.read(schema.SPLIT)).sr
+    if found is None or not len(found[0].background(sr)) or not len(found[0].signal(sr)):
         raise ConfigError(
             "evaluate: needs labelled data with background held back and signal left over in the signal region;"
             " split them with --reserve 0.4 (and fewer signal events with --inject), or --reference FILE"
         )
-    n_reference = effective_number(truth.background(sr).weight)
+    n_reference = effective_number(found[0].background(sr).weight)
     if n_reference < FEWEST_REFERENCE:
         raise PhysicsError(
             f"evaluate: {n_reference:.0f} reference background events in the signal region are too few,"
             f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
-    plan = plan_evaluate(run, config, split, template, truth)
-    contest = Contest.read(split, template, truth, sr)
-    method = str(template.provenance.settings["method"])
-    sets = _Sets(method, contest, truth.background(sr), truth.signal(sr))
-
-    def make() -> None:
-        refuse_simulated_reference(config, split, template, truth.reference)
-        _make(plan, config, resources, sets)
-
-    return execute(plan, overwrite, make)
 
 
-@dataclass(frozen=True)
-class _Sets:
-    method: str
-    contest: Contest
-    background: Events
-    signal: Events
+def _make(analysis: Analysis) -> Made:
+    """Measure SIC on reference background and unused signal, for the run's score and the idealised one.
+
+    The run's classifier was kept; nothing of it is trained again. The idealised template is the reference background
+    itself; being scored in folds, no event is scored by a model that saw it.
+    """
+    run = analysis.run
+    truth, template = _truth(analysis), run.read(schema.TEMPLATE)
+    refuse_simulated_reference(analysis, template, truth.reference)
+    sr, compute = read_regions(run.read(schema.SPLIT)).sr, analysis.compute
+    reference, signal = truth.background(sr), truth.signal(sr)
+    background = at_unit_weight(reference, len(reference), compute.streams.generator("evaluate/weights"))
+    method = str(template.provenance.settings["model"]["method"]["name"])
+    gains, groups = {}, {}
+    for name, score in (
+        (method, stored_score(run.read(schema.CLASSIFIER))),
+        (IDEALISED, _idealised(analysis, reference, compute.named(f"evaluate: {IDEALISED} template"))),
+    ):
+        ranked = scored(score, background), scored(score, signal)
+        gains[name] = measure_gain(*ranked)
+        if name == method:
+            groups = {"background": scored_columns(background, ranked[0]), "signal": scored_columns(signal, ranked[1])}
+    rows = [{"method": name, **vars(gain), "sic": gain.sic} for name, found in gains.items() for gain in found]
+    counts: Mapping[str, Any] = {"n_background": len(background), "n_signal": len(signal)}
+    return Made({"sic": as_columns(rows), "counts": counts, **groups})
 
 
-def _make(plan: Plan, config: Config, resources: Resources, sets: _Sets) -> None:
-    ideal = replace(sets.contest, template=sets.background, training=Training.OBSERVED_AGAINST_TEMPLATE)
-    rows = [
-        {"method": method, **vars(gain), "sic": gain.sic}
-        for method, contest in ((sets.method, sets.contest), (IDEALISED, ideal))
-        for gain in measure_gain(method, contest, sets.background, sets.signal, config, resources)
-    ]
-    groups: dict[str, dict[str, Any]] = {
-        "sic": {name: [row[name] for row in rows] for name in rows[0]},
-        "counts": {"n_background": len(sets.background), "n_signal": len(sets.signal)},
-    }
-    write_artifact(plan.output, schema.EVALUATION, groups, plan.provenance)
+EVALUATE = Stage(
+    name="evaluate",
+    version=5,
+    kind=schema.EVALUATION,
+    settings=ranking_settings,
+    inputs=lambda analysis: {"truth": truth_digest(analysis)},
+    make=_make,
+    refuse=_refuse,
+)
+"""Measures what the score gains on truth."""
 
 
-def measure_gain(
-    method: str, contest: Contest, background: Events, signal: Events, config: Config, resources: Resources
-) -> list[Improvement]:
-    """Train the run's classifier again and measure SIC on events that it has not seen.
+def _truth(analysis: Analysis) -> Truth:
+    found = read_truth(analysis.run)
+    if found is None:
+        raise ConfigError("evaluate: needs labelled data")
+    return found[0]
+
+
+def _idealised(analysis: Analysis, background: Events, compute: Compute) -> FittedScore:
+    """Train the run's classifier against true background instead of the template."""
+    settings = replace(analysis.settings, score=SCORES.make("cwola", {}))
+    split = stored_split(analysis.run.read(schema.SPLIT))
+    return fit_score(split, Template((TemplatePart(background),)), settings, Provisions(), compute)
+
+
+def measure_gain(background: ScoredEvents, signal: ScoredEvents) -> list[Improvement]:
+    """Measure SIC at each background efficiency that keeps an event of every fold.
 
     Args:
-        method: name of the method, for the report of progress.
-        contest: what the classifier is trained on.
-        background: true background in the signal region; where it has weights, it is drawn by them for the cut.
-        signal: unused signal there.
-        config: settings of the classifier.
-        resources: streams, threads, processes.
-
-    Returns:
-        the gain at each background efficiency that keeps an event of every fold.
+        background: scored true background in the signal region, at unit weight.
+        signal: scored unused signal there.
     """
-    workers = kfold.Resources(
-        resources.processes, resources.threads, resources.progress, f"evaluate: {method} template"
-    )
-    background = at_unit_weight(background, len(background), resources.streams("evaluate").generator("weights"))
-    scores = score(contest, [background, signal], config.classifier, resources.streams("classify"), workers)
-    scored_background, scored_signal = scored(background, scores[2]), scored(signal, scores[3])
-    fold, source = scored_background.fold, scored_background.source_id
+    fold, source = background.fold, background.source_id
     smallest = min(
         effective_sources(source[fold == index], np.ones((fold == index).sum())) for index in np.unique(fold)
     )
     return [
         replace(
-            measure_improvement(scored_background, scored_signal, efficiency),
-            sic_error=improvement_error(scored_background, scored_signal, efficiency),
+            measure_improvement(background, signal, efficiency),
+            sic_error=improvement_error(background, signal, efficiency),
         )
         for efficiency in EFFICIENCIES
         if number_to_keep(int(smallest), efficiency) >= 1

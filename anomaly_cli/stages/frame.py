@@ -1,7 +1,7 @@
-"""The frame of every stage: where files lie, what is up to date, what may be replaced.
+"""The frame of every stage: what it reads, what is up to date, what may be replaced.
 
-A stage is planned before it is run: its plan states the provenance that its outputs will have. Outputs
-that have it already are not made again; others are replaced only with `overwrite`.
+A stage is a record: its settings and inputs state the provenance that its output will have. An output that has it
+already, with everything that lies beside it, is not made again; others are replaced only with `overwrite`.
 """
 
 from __future__ import annotations
@@ -11,32 +11,179 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
+from threadpoolctl import threadpool_limits
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import read_any, write_files
+from anomaly_cli.artifacts.store import Arrays, Artifact, encode_artifact, write_files
 from anomaly_cli.config import Config
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import AnomalyError, ArtifactError
-from anomaly_cli.core.progress import Progress
+from anomaly_cli.core.progress import Progress, silent
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.nets.device import resolve_device
+from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.stages.resolve import resolve_settings
+
+Groups = Mapping[str, Mapping[str, Any] | Arrays]
+B = TypeVar("B", bound="Bench")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Where work is done.
+
+    Attributes:
+        run: the run directory.
+        compute: the random streams of the run's seed, threads, processes, device, progress.
+        overwrite: whether artifacts of other settings or inputs may be replaced.
+    """
+
+    run: RunDirectory
+    compute: Compute
+    overwrite: bool = False
+
+    @property
+    def rounding(self) -> dict[str, Any]:
+        """What may change rounding, and so belongs to the settings of every stage that computes."""
+        return {"threads": self.compute.threads, "device": self.compute.device}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis(Bench):
+    """One analysis: where it is done, and how it is configured.
+
+    Attributes:
+        config: the configuration.
+    """
+
+    config: Config
+
+    @staticmethod
+    def open(directory: Path, config: Config, progress: Progress = silent, overwrite: bool = False) -> Analysis:
+        """Return the analysis of a directory."""
+        compute = Compute(
+            Streams(config.seed),
+            threads=config.threads,
+            processes=config.n_processes,
+            device=resolve_device(config.device),
+            progress=progress,
+        )
+        return Analysis(run=RunDirectory(directory), config=config, compute=compute, overwrite=overwrite)
+
+    @cached_property
+    def settings(self) -> SearchSettings:
+        """How the search is done: the configuration, resolved once."""
+        return resolve_settings(self.config)
+
+    def reconfigured(self, config: Config) -> Analysis:
+        """Return the same with another configuration, its seed included."""
+        return replace(self, config=config, compute=replace(self.compute, streams=Streams(config.seed)))
+
+    def replacing(self) -> Analysis:
+        """Return the same, allowed to replace what is there."""
+        return replace(self, overwrite=True)
 
 
 @dataclass(frozen=True)
-class Resources:
-    """What a stage may use; `processes` never changes a result."""
+class Made:
+    """What a stage has made.
 
-    seed: int
-    threads: int
-    processes: int
-    progress: Progress
+    Attributes:
+        groups: content of its artifact.
+        features: names of the features of the events in it.
+        twins: further artifacts of the same provenance.
+        files: further files by their path relative to the run directory.
+    """
 
-    def streams(self, name: str) -> Streams:
-        """Return the random streams of a stage."""
-        return Streams(self.seed).child(name)
+    groups: Groups
+    features: tuple[str, ...] = ()
+    twins: Sequence[tuple[Kind, Groups]] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What lies beside an artifact and was made with it.
+
+    Attributes:
+        twins: kinds of the same provenance that must be there.
+        files: content of further files by their path relative to the run directory.
+        pattern: other files of this pattern are left from an earlier state and are removed with it.
+    """
+
+    twins: tuple[Kind, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    pattern: str = ""
+
+
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}
+
+
+def _refuse_nothing(_: Any) -> None:
+    return None
+
+
+def _nothing_beside(_: Artifact) -> Beside:
+    return Beside()
+
+
+@dataclass(frozen=True)
+class Stage(Generic[B]):
+    """One stage: from artifacts of a run to one artifact, and what lies beside it.
+
+    Attributes:
+        name: as provenance and people call it.
+        version: raised when the same settings would give another result.
+        kind: what it makes; the kind's parents are what it reads, and its inputs.
+        settings: every setting that its result depends on.
+        make: makes it.
+        inputs: digests of what it reads besides, by name.
+        beside: what lies beside an artifact of it.
+        output: where it goes, unless to its place in the run directory.
+        refuse: refuses what may not be done or cannot work, before anything is made or said to be up to date.
+        looks: whether it looks at the signal region, so that it waits for unblinding.
+    """
+
+    name: str
+    version: int
+    kind: Kind
+    settings: Callable[[B], Mapping[str, Any]]
+    make: Callable[[B], Made]
+    inputs: Callable[[B], Mapping[str, str]] = _nothing
+    beside: Callable[[Artifact], Beside] = _nothing_beside
+    output: Callable[[B], Path] | None = None
+    refuse: Callable[[B], None] = _refuse_nothing
+    looks: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that runs it."""
+        return self.kind.made_by
+
+    def path(self, bench: B) -> Path:
+        """Return where its artifact lies."""
+        return self.output(bench) if self.output else bench.run.artifact(self.kind)
+
+    def plan(self, bench: B) -> Provenance:
+        """Return the provenance that its artifact will have.
+
+        Raises:
+            AnomalyError: where a setting cannot be used, or what it reads is missing.
+        """
+        parents = {name: bench.run.read(schema.KINDS[name]).digest for name in self.kind.parents}
+        inputs = {**parents, **self.inputs(bench)}
+        return Provenance(self.name, self.version, self.settings(bench), bench.compute.streams.seed, inputs)
 
 
 class State(Enum):
@@ -49,21 +196,6 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a stage is about to do.
-
-    Attributes:
-        stage: its name.
-        output: the file that it makes; further files are written before it.
-        provenance: the provenance that the output will have.
-    """
-
-    stage: str
-    output: Path
-    provenance: Provenance
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What a stage did.
 
@@ -73,44 +205,92 @@ class Outcome:
         was_made: whether it was made now.
         seconds: wall time [s].
         cpu_seconds: CPU time of this process and of worker processes that have ended [s].
+        finished: when it was finished, UTC in ISO format.
     """
 
     stage: str
     output: Path
     was_made: bool
-    seconds: float
-    cpu_seconds: float
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    finished: str = ""
 
 
-def inspect_plan(plan: Plan) -> tuple[State, str]:
-    """Return what lies at the plan's output, and in words how it differs from the plan."""
-    if not plan.output.exists():
+def inspect_stage(stage: Stage[B], bench: B) -> tuple[State, str]:
+    """Return what lies at a stage's output and beside it, and in words how it differs from what is asked for."""
+    planned, path = stage.plan(bench), stage.path(bench)
+    if not path.exists():
         return State.MISSING, ""
     try:
-        found = read_any(plan.output)
+        found = bench.run.read_file(path, stage.kind)
     except AnomalyError as error:
         return State.OTHER, str(error)
-    differences = plan.provenance.differences(found.provenance)
-    return (State.OTHER, "; ".join(differences)) if differences else (State.CURRENT, "")
+    differences = planned.differences(found.provenance)
+    if differences:
+        return State.OTHER, "; ".join(differences)
+    return _inspect_beside(stage.beside(found), found, bench.run)
 
 
-def execute(plan: Plan, overwrite: bool, make: Callable[[], None]) -> Outcome:
-    """Make the plan's output unless it is up to date.
+def _inspect_beside(beside: Beside, found: Artifact, run: RunDirectory) -> tuple[State, str]:
+    """Return whether what lies beside an artifact is whole: what is missing is made again, what differs is replaced."""
+    missing = False
+    for kind in beside.twins:
+        path = run.artifact(kind)
+        if not path.exists():
+            missing = True
+            continue
+        try:
+            twin = run.read_file(path, kind)
+        except AnomalyError as error:
+            return State.OTHER, str(error)
+        if twin.provenance != found.provenance:
+            return State.OTHER, f"{path.name} belongs to another {found.kind.name}"
+    for name, content in beside.files.items():
+        path = run.path / name
+        missing = missing or not path.exists()
+        if path.exists() and path.read_bytes() != content.encode():
+            return State.OTHER, f"{name} has been changed"
+    return (State.MISSING if missing else State.CURRENT), ""
+
+
+def execute(stage: Stage[B], bench: B) -> Outcome:
+    """Make a stage's output unless it is up to date; everything that belongs to it is written in one step.
 
     Raises:
-        ArtifactError: where the output exists with another provenance and `overwrite` is not given.
+        ArtifactError: where the output exists with another provenance and may not be replaced.
+        AnomalyError: where it cannot be made.
     """
-    state, difference = inspect_plan(plan)
+    stage.refuse(bench)
+    state, difference = inspect_stage(stage, bench)
+    path = stage.path(bench)
     if state is State.CURRENT:
-        return Outcome(plan.stage, plan.output, False, 0.0, 0.0)
-    if state is State.OTHER and not overwrite:
+        return Outcome(stage.name, path, False)
+    if state is State.OTHER and not bench.overwrite:
         raise ArtifactError(
-            f"{plan.output} already exists and differs from what is asked for ({difference});"
+            f"{path} already exists and differs from what is asked for ({difference});"
             " pass --overwrite to replace it, or another directory with --run"
         )
+    provenance = stage.plan(bench)
     start, cpu_start = time.monotonic(), used_cpu()
-    make()
-    return Outcome(plan.stage, plan.output, True, time.monotonic() - start, used_cpu() - cpu_start)
+    with threadpool_limits(limits=bench.compute.threads):  # of every library, so that rounding is that of `threads`
+        made = stage.make(bench)
+    _write(stage, bench, made, provenance)
+    finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return Outcome(stage.name, path, True, time.monotonic() - start, used_cpu() - cpu_start, finished)
+
+
+def _write(stage: Stage[B], bench: B, made: Made, provenance: Provenance) -> None:
+    run, path = bench.run, stage.path(bench)
+    files = {run.path / name: content.encode() for name, content in made.files.items()}
+    for kind, groups in made.twins:
+        files[run.artifact(kind)] = encode_artifact(kind, groups, provenance, made.features)[0]
+    files[path] = encode_artifact(stage.kind, made.groups, provenance, made.features)[0]
+    run.create()
+    write_files(files)
+    kept = stage.beside(run.read_file(path, stage.kind))
+    if kept.pattern:
+        for stale in set(run.path.glob(kept.pattern)) - set(files):
+            stale.unlink(missing_ok=True)
 
 
 def used_cpu() -> float:
@@ -134,12 +314,11 @@ def append_log(run: RunDirectory, outcomes: Sequence[Outcome]) -> None:
         entries = json.loads(run.log.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         entries = []
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     host = {"host": platform.node(), "machine": platform.machine(), "python": platform.python_version()}
-    entries += [
+    entries = (entries if isinstance(entries, list) else []) + [
         {
             **{"stage": o.stage, "output": o.output.name, "seconds": round(o.seconds, 2)},
-            **{"cpu_seconds": round(o.cpu_seconds, 2), "finished": now, **host},
+            **{"cpu_seconds": round(o.cpu_seconds, 2), "finished": o.finished, **host},
         }
         for o in made
     ]

@@ -175,19 +175,6 @@ def _available(table: EventTable, config: Config) -> tuple[str, ...]:
     return names
 
 
-def refuse_constant(events: Events, where: str) -> None:
-    """Refuse a feature that is the same in every event; `where` ends the sentence.
-
-    Raises:
-        PhysicsError: for the first that is.
-    """
-    for name, column in zip(events.names, events.features.T, strict=True):
-        if len(column) and column.min() == column.max():
-            raise PhysicsError(
-                f"feature '{name}' has the same value ({column[0]:g}) in every {where}; leave it out with --features"
-            )
-
-
 def _tell_lost(path: Path, weight: FloatArray, n_kept: int) -> None:
     if n_kept < FEW_KEPT * len(weight):
         warnings.warn(

@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,48 +13,10 @@ from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.analysis.nonclosure import Nonclosure, WindowCounts, transfer_nonclosure
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
-from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import hash_json
-from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact
+from anomaly_cli.artifacts.store import Arrays, Artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.stages.counting import loosest_first
-from anomaly_cli.stages.inputs import simulation_digests
-from anomaly_cli.stages.template import configured_method, model_settings
-
-
-def settings_digest(split: Artifact, template: Mapping[str, Any], classifier: Mapping[str, Any]) -> str:
-    """Return a hash of the settings that closure and over-dispersion depend on.
-
-    Measured values belong to a configuration; this names it, whatever the seed and the injected signal.
-
-    Args:
-        split: the split, for windows and features.
-        template: settings of the template stage.
-        classifier: settings of the classification.
-    """
-    # this follows from the windows that the base flow has not seen, which are among the settings
-    model = {key: value for key, value in template["model"].items() if key != "base_has_seen_signal_region"}
-    relevant = {
-        "windows_gev": [[window.low, window.high] for window in read_regions(split).named().values()],
-        "features": list(split.features),
-        "template": {**template, "model": model},
-        "classifier": classifier,
-    }
-    return hash_json(relevant)
-
-
-def configured_digest(split: Artifact, config: Config) -> str:
-    """Return the settings digest that a run with this configuration has."""
-    method = configured_method(config)
-    template = {
-        "method": method.name,
-        "model": model_settings(config, method, simulation_digests(config, method)),
-        "oversampling": config.template.oversampling,
-        "threads": config.threads,
-    }
-    return settings_digest(split, template, {**dataclasses.asdict(config.classifier), "threads": config.threads})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +69,7 @@ def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measure
     if named and permutation is None and validation is None:
         raise ConfigError(
             f"--measurements {named}: holds no validation.h5 or permutation.h5 of these settings; measure there with"
-            " 'anomaly significance closure' and 'anomaly significance permute'"
+            " 'anomaly significance windows' and 'anomaly significance permute'"
         )
     factors = _factors(permutation) if permutation is not None else {}
     overdispersion = {efficiency: max(1.0, factor.value) for efficiency, factor in factors.items()}
@@ -128,13 +89,13 @@ def _read_matching(run: RunDirectory, kind: Kind, digest: str) -> Artifact | Non
     path = run.artifact(kind)
     if not path.exists():
         return None
-    artifact = read_artifact(path, kind)
+    artifact = run.read_file(path, kind)
     return artifact if artifact.provenance.settings["settings_digest"] == digest else None
 
 
 def closure_by_efficiency(counts: Arrays, overdispersion: Mapping[float, float]) -> dict[float, Nonclosure]:
     """Return the closure uncertainty of every cut that was counted in the validation windows."""
-    efficiencies = loosest_first(np.unique(counts["background_efficiency"]).tolist())
+    efficiencies = np.unique(counts["background_efficiency"])[::-1].tolist()
     cuts = [(window_counts(counts, efficiency), overdispersion.get(efficiency, 1.0)) for efficiency in efficiencies]
     return dict(zip(efficiencies, transfer_nonclosure(cuts), strict=True))
 

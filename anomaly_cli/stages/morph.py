@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from anomaly_cli.analysis.distances import feature_distances, sliced_wasserstein
 from anomaly_cli.analysis.quality import Sampled, measure_separation
-from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
-from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import Artifact, file_digest, read_artifact, write_artifact
+from anomaly_cli.artifacts.store import Artifact, file_digest, read_artifact
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, ConfigError, DataError, PhysicsError
 from anomaly_cli.core.folds import FloatArray, hash_uniform
-from anomaly_cli.core.progress import Step
+from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.records import build_record
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.tables import Table
@@ -27,11 +26,10 @@ from anomaly_cli.datasets.tables import read_table
 from anomaly_cli.datasets.toys import make_toy
 from anomaly_cli.morphing.morpher import SIDES, Morpher, Split, train_morpher
 from anomaly_cli.morphing.settings import MorphConfig, MorphSettings
-from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.training_curves import training_columns
+from anomaly_cli.nets.device import resolve_device
+from anomaly_cli.stages.curves import training_columns
+from anomaly_cli.stages.frame import Bench, Made, Stage
 
-MODEL_STAGE, MODEL_VERSION = "morph model", 3
-MOVE_STAGE, MOVE_VERSION = "morph", 3
 TOY = "toy:"
 VALIDATION_FRACTION = 0.1
 PART_SALT, CHOICE_SALT = (Streams(0).integer(f"morph/{name}") for name in ("parts", "choice"))
@@ -154,89 +152,105 @@ def _check_tails(source: Table, target: Table) -> None:
             )
 
 
-def plan_morph(directory: Path, config: MorphConfig, data: MorphData) -> Plan:
-    """Return the plan of training the flows."""
-    settings = {**dataclasses.asdict(config), "condition_names": data.tables[0].condition_names}
-    seed = settings.pop("seed")
-    for side in data.digests:
-        settings["data"][side] = "file"
-    provenance = Provenance(MODEL_STAGE, MODEL_VERSION, settings, seed, data.digests)
-    return Plan(MODEL_STAGE, artifact_path(directory, MORPH_MODEL), provenance)
+@dataclass(frozen=True, kw_only=True)
+class MorphBench(Bench):
+    """Where one data set is moved into another.
+
+    Attributes:
+        config: the configuration, of `config_for_model` where a model is named.
+        data: source and target.
+    """
+
+    config: MorphConfig
+    data: MorphData
 
 
-def artifact_path(directory: Path, kind: Kind) -> Path:
-    """Return where an artifact of a morph lies."""
-    return RunDirectory(directory).artifact(kind)
-
-
-def make_morph_model(
-    directory: Path, config: MorphConfig, data: MorphData, resources: Resources, overwrite: bool
-) -> Outcome:
-    """Train the flows and write the model artifact.
+def open_morph(directory: Path, config: MorphConfig, progress: Progress, overwrite: bool) -> MorphBench:
+    """Read or make the data of a morph and return where it is done.
 
     Raises:
-        AnomalyError: where a training diverges, or the model may not be replaced.
+        AnomalyError: where a file cannot be used, or source and target do not fit together.
     """
-    plan = plan_morph(directory, config, data)
-
-    def make() -> None:
-        context = (resources.streams("morph"), resources.threads, resources.progress)
-        morpher = train_morpher(data.tables, data.splits, config.flows, context)
-        groups = {"weights": morpher.to_arrays(), "training": training_columns(morpher.curve)}
-        write_artifact(plan.output, MORPH_MODEL, groups, plan.provenance, data.tables[0].names)
-
-    return execute(plan, overwrite, make)
+    device = resolve_device(config.device)
+    compute = Compute(Streams(config.seed), threads=config.threads, device=device, progress=progress)
+    data = load_data(config)
+    run = RunDirectory(directory)
+    return MorphBench(run=run, compute=compute, overwrite=overwrite, config=config, data=data)
 
 
-def make_morph(
-    directory: Path,
-    config: MorphConfig,
-    data: MorphData,
-    resources: Resources,
-    overwrite: bool,
-    from_model: Path | None,
-) -> Outcome:
-    """Move every event of the source, measure the result, and write the morph artifact.
+def _settings(bench: MorphBench) -> dict[str, Any]:
+    settings = {**dataclasses.asdict(bench.config), "condition_names": bench.data.tables[0].condition_names}
+    settings.pop("seed")
+    for side in bench.data.digests:
+        settings["data"][side] = "file"
+    return {**settings, **bench.rounding}
+
+
+def _train(bench: MorphBench) -> Made:
+    data = bench.data
+    morpher = train_morpher(data.tables, data.splits, bench.config.flows, bench.compute.child("morph"))
+    groups = {"weights": morpher.to_arrays(), "training": training_columns(morpher.curve)}
+    return Made(groups, data.tables[0].names)
+
+
+MORPH_TRAINING: Stage[MorphBench] = Stage(
+    name="morph model",
+    version=4,
+    kind=MORPH_MODEL,
+    settings=_settings,
+    inputs=lambda bench: bench.data.digests,
+    make=_train,
+)
+"""Trains the flows."""
+
+
+def moving_stage(from_model: Path | None = None) -> Stage[MorphBench]:
+    """Return the stage that moves every event of the source and measures the result.
 
     Args:
-        directory: where the artifacts lie.
-        config: configuration, of `config_for_model` where a model is named.
-        data: source and target.
-        resources: what may be used.
-        overwrite: whether another morph may be replaced.
         from_model: model artifact to use; the directory's own by default.
-
-    Raises:
-        ArtifactError: where the model has other features or conditions.
     """
-    model = read_artifact(from_model or artifact_path(directory, MORPH_MODEL), MORPH_MODEL)
-    source, target = data.tables
-    morpher = _load_morpher(model, source)
-    settings = {**plan_morph(directory, config, data).provenance.settings, "model_seed": model.provenance.seed}
-    inputs = {**data.digests, "morph_model": model.digest}
-    plan = Plan(
-        MOVE_STAGE,
-        artifact_path(directory, MORPH),
-        Provenance(MOVE_STAGE, MOVE_VERSION, settings, config.seed, inputs),
+
+    def read_model(bench: MorphBench) -> Artifact:
+        return bench.run.read_file(from_model or bench.run.artifact(MORPH_MODEL), MORPH_MODEL)
+
+    return Stage(
+        name="morph",
+        version=4,
+        kind=MORPH,
+        settings=lambda bench: {**_settings(bench), "model_seed": read_model(bench).provenance.seed},
+        inputs=lambda bench: {**bench.data.digests, MORPH_MODEL.name: read_model(bench).digest},
+        make=lambda bench: _move(bench, _load_morpher(read_model(bench), bench.data.tables[0])),
+        refuse=lambda bench: _refuse_other_columns(read_model(bench), bench.data.tables[0]),
     )
 
-    def make() -> None:
-        resources.progress(Step("morph: moving", 0, 1))
-        wanted = source.condition
-        if morpher.settings.condition == "drawn":
-            generator = resources.streams("morph").generator("target-condition")
-            wanted = target.condition[generator.integers(0, len(target), len(source))]
-        after = morpher.move(source, wanted)
-        groups = _describe(data, after, wanted, config)
-        write_artifact(plan.output, MORPH, groups, plan.provenance, source.names)
-        resources.progress(Step("morph: moving", 1, 1, f"{len(after)} events"))
 
-    return execute(plan, overwrite, make)
+def _move(bench: MorphBench, morpher: Morpher) -> Made:
+    source, target = bench.data.tables
+    compute = bench.compute.child("morph")
+    compute.progress(Step("morph: moving", 0, 1))
+    wanted = source.condition
+    if morpher.settings.condition == "drawn":
+        generator = compute.streams.generator("target-condition")
+        wanted = target.condition[generator.integers(0, len(target), len(source))]
+    after = morpher.move(source, wanted, compute)
+    groups = _describe(bench.data, after, wanted, bench.config)
+    compute.progress(Step("morph: moving", 1, 1, f"{len(after)} events"))
+    return Made(groups, source.names)
 
 
 def _load_morpher(model: Artifact, source: Table) -> Morpher:
+    _refuse_other_columns(model, source)
     settings = build_record(MorphSettings, model.provenance.settings["flows"], "flows")
-    morpher = Morpher.from_arrays(settings, model.groups["weights"])
+    return Morpher.from_arrays(settings, model.groups["weights"])
+
+
+def _refuse_other_columns(model: Artifact, source: Table) -> None:
+    """Refuse a model of other features or conditions.
+
+    Raises:
+        ArtifactError: naming both.
+    """
     conditions = tuple(model.provenance.settings["condition_names"])
     if model.features != source.names or conditions != source.condition_names:
         known, given = (
@@ -247,7 +261,6 @@ def _load_morpher(model: Artifact, source: Table) -> Morpher:
             f"{model.path}: moves {known}, the source has {given}; choose them with --columns and --condition, or train"
             " anew without --from-model"
         )
-    return morpher
 
 
 def _choose_test_events(is_test: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

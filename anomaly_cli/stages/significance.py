@@ -3,148 +3,96 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.counting import CountingResult, compute_significance
-from anomaly_cli.analysis.exact import binomial_significance
 from anomaly_cli.analysis.mass_fit import MassFit
-from anomaly_cli.analysis.toys import ToyResult, toy_p_value
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_split, read_template
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import Artifact, encode_artifact, read_artifact, write_files
+from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import require_record
-from anomaly_cli.config import Config
-from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.core.progress import Step
+from anomaly_cli.core.records import as_columns
+from anomaly_cli.search.count import Counted, build_cuts, count
 from anomaly_cli.stages.blinding import permission, require_unblinded
-from anomaly_cli.stages.counting import Cut, build_cuts, fold_heterogeneity, scored_events
-from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.measurements import Factor, Measurements, find_measurements, settings_digest
-from anomaly_cli.stages.template import fit_side_bands, mass_fit_columns
-
-STAGE, VERSION = "significance", 4
-
-
-@dataclass(frozen=True)
-class _Test:
-    cut: Cut
-    result: CountingResult
-    toys: ToyResult
-    z_binomial: float
-    fold_p: float
-    is_transferred: bool
-    factor: Factor
+from anomaly_cli.stages.classify import stored_scores
+from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
+from anomaly_cli.stages.identity import stored_identity
+from anomaly_cli.stages.measurements import Factor, Measurements, find_measurements
+from anomaly_cli.stages.split import stored_split
+from anomaly_cli.stages.template import mass_fit_columns
 
 
-def plan_significance(run: RunDirectory, config: Config, split: Artifact, scores: Artifact) -> Plan:
-    """Return the plan of the counting."""
-    digest = run_digest(split, read_template(run, split), scores)
-    measurements = find_measurements(run, config, digest)
-    settings = {
-        "background_efficiencies": list(config.significance.background_efficiencies),
-        "pass_fail_from": config.significance.pass_fail_from,
-        "least_fit_p": config.significance.least_fit_p,
-        "toys": config.significance.toys,
-        "settings_digest": digest,
+def _settings(analysis: Analysis) -> dict[str, Any]:
+    cuts = analysis.settings.cuts
+    return {
+        "background_efficiencies": list(cuts.background_efficiencies),
+        "pass_fail_from": cuts.pass_fail_from,
+        "least_fit_p": cuts.least_fit_p,
+        "toys": analysis.config.significance.toys,
+        "settings_digest": stored_identity(analysis.run).digest,
     }
-    inputs = {"split": split.digest, "scores": scores.digest, **measurements.inputs, **permission(run, split, digest)}
-    provenance = Provenance(STAGE, VERSION, settings, config.seed, inputs)
-    return Plan(STAGE, run.artifact(schema.SIGNIFICANCE), provenance)
 
 
-def run_digest(split: Artifact, template: Artifact, scores: Artifact) -> str:
-    """Return the settings digest of a run.
-
-    Raises:
-        ArtifactError: where the scores belong to another template.
-    """
-    if scores.provenance.inputs["template"] != template.digest:
-        raise ArtifactError(f"{scores.path}: scores another template; run 'anomaly classify --overwrite' first")
-    return settings_digest(split, template.provenance.settings, scores.provenance.settings)
+def _measurements(analysis: Analysis) -> Measurements:
+    return find_measurements(analysis.run, analysis.config, stored_identity(analysis.run).digest)
 
 
-def read_scores(run: RunDirectory, split: Artifact) -> Artifact:
-    """Return the scores of a run.
-
-    Raises:
-        ArtifactError: where they belong to other events.
-    """
-    scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES)
-    if scores.provenance.inputs["split"] != split.digest:
-        raise ArtifactError(f"{scores.path}: scores other events than {split.path.name} holds; run 'anomaly classify'")
-    return scores
+def _inputs(analysis: Analysis) -> dict[str, str]:
+    digest = stored_identity(analysis.run).digest
+    return {**_measurements(analysis).inputs, **permission(analysis.run, digest)}
 
 
-def make_significance(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
-    """Count after each cut and write the significance artifact and the workspaces beside it.
-
-    Raises:
-        AnomalyError: where an artifact is missing or belongs to other events, the signal region is
-            blinded, or a fit fails.
-    """
-    split = read_split(run)
-    scores = read_scores(run, split)
-    plan = plan_significance(run, config, split, scores)
-    digest = str(plan.provenance.settings["settings_digest"])
-    require_unblinded(run, split, digest)
-    measurements = find_measurements(run, config, digest)
-
-    def make() -> None:
-        mass_fit = fit_side_bands(split)
-        tests = _run_tests(scores, mass_fit, config, measurements, resources)
-        files = {
-            run.workspaces / f"{test.cut.model.name}.json": json.dumps(test.result.workspace, indent=1).encode()
-            for test in tests
-        }
-        groups = _groups(tests, mass_fit, scores)
-        files[plan.output] = encode_artifact(schema.SIGNIFICANCE, groups, plan.provenance)[0]
-        write_files(files)
-        for stale in set(run.workspaces.glob("SR_*.json")) - set(files):
-            stale.unlink(missing_ok=True)
-
-    return execute(plan, overwrite, make)
+def _make(analysis: Analysis) -> Made:
+    run = analysis.run
+    scores, fit = run.read(schema.SCORES), stored_split(run.read(schema.SPLIT)).fit_masses()
+    measurements, cuts = _measurements(analysis), analysis.settings.cuts
+    observed, template = (stored_scores(scores, group) for group in ("observed", "template"))
+    measured = {efficiency: measurements.of(efficiency) for efficiency in cuts.background_efficiencies}
+    built = build_cuts(observed, template, fit, cuts, measured)
+    counted = count(built, observed, analysis.config.significance.toys, analysis.compute)
+    return Made(_groups(counted, fit, scores, measurements), files=_workspaces(counted))
 
 
-def _run_tests(
-    scores: Artifact, fit: MassFit, config: Config, measurements: Measurements, resources: Resources
-) -> list[_Test]:
-    settings = config.significance
-    observed, template = scored_events(scores, "observed"), scored_events(scores, "template")
-    measured = {efficiency: measurements.of(efficiency) for efficiency in settings.background_efficiencies}
-    tests = []
-    cuts = build_cuts(observed, template, fit, settings, measured)
-    for done, cut in enumerate(cuts):
-        efficiency = cut.selection.background_efficiency
-        closure = measurements.closure.get(efficiency)
-        generator = resources.streams("significance").generator(f"toys/{cut.model.name}")
-        experiment = cut.model.experiment()
-        tests.append(
-            _Test(
-                cut,
-                compute_significance(cut.model),
-                toy_p_value(experiment, settings.toys, generator),
-                float(binomial_significance(experiment)),
-                fold_heterogeneity(cut.selection, observed),
-                bool(closure and closure.is_transferred),
-                measurements.factors.get(efficiency, Factor()),
-            )
-        )
-        resources.progress(Step("significance: pyhf and toys", done + 1, len(cuts)))
-    return tests
+def _workspaces(counted: Sequence[Counted]) -> dict[str, str]:
+    return {_workspace_file(one.cut.model.name): json.dumps(one.result.workspace, indent=1) for one in counted}
 
 
-def _groups(tests: list[_Test], fit: MassFit, scores: Artifact) -> dict[str, Any]:
+def _workspace_file(channel: str) -> str:
+    return f"workspaces/{channel}.json"
+
+
+def _beside(significance: Artifact) -> Beside:
+    """Return the workspaces of the tests, which the artifact holds as well."""
+    stored = [json.loads(str(text)) for text in significance.groups["tests"]["workspace"]]
+    files = {_workspace_file(spec["channels"][0]["name"]): json.dumps(spec, indent=1) for spec in stored}
+    return Beside(files=files, pattern=_workspace_file("SR_*"))
+
+
+SIGNIFICANCE = Stage(
+    name="significance",
+    version=5,
+    kind=schema.SIGNIFICANCE,
+    settings=_settings,
+    inputs=_inputs,
+    make=_make,
+    beside=_beside,
+    refuse=lambda analysis: require_unblinded(analysis.run, stored_identity(analysis.run).digest),
+    looks=True,
+)
+"""Counts after each cut, and writes a workspace for each beside."""
+
+
+def _groups(
+    counted: Sequence[Counted], fit: MassFit, scores: Artifact, measurements: Measurements
+) -> dict[str, Mapping[str, Any]]:
     return {
         "mass_fit": mass_fit_columns(fit),
-        "tests": columns_of([_row(test) for test in tests]),
-        "folds": columns_of([row for index, test in enumerate(tests) for row in _fold_rows(index, test, scores)]),
-        "selected": _selected([test.cut.selection.is_observed_selected for test in tests], scores, "observed"),
-        "selected_template": _selected([test.cut.selection.is_template_selected for test in tests], scores, "template"),
+        "tests": as_columns([_row(one, measurements) for one in counted]),
+        "folds": as_columns([row for index, one in enumerate(counted) for row in _fold_rows(index, one, scores)]),
+        "selected": _selected([one.cut.selection.is_observed_selected for one in counted], scores, "observed"),
+        "selected_template": _selected([one.cut.selection.is_template_selected for one in counted], scores, "template"),
     }
 
 
@@ -156,8 +104,10 @@ def _selected(masks: list[Any], scores: Artifact, group: str) -> dict[str, Any]:
     }
 
 
-def _row(test: _Test) -> dict[str, Any]:
-    selection, model, result = test.cut.selection, test.cut.model, test.result
+def _row(counted: Counted, measurements: Measurements) -> dict[str, Any]:
+    selection, model, result = counted.cut.selection, counted.cut.model, counted.result
+    closure = measurements.closure.get(selection.background_efficiency)
+    factor = measurements.factors.get(selection.background_efficiency, Factor())
     return {
         "test": "pass/fail" if model.is_pass_fail else "template",
         "background_efficiency": selection.background_efficiency,
@@ -171,36 +121,36 @@ def _row(test: _Test) -> dict[str, Any]:
         "n_template": int(selection.is_template_selected.sum()),
         "n_template_all": len(selection.is_template_selected),
         "n_sources": selection.n_sources,
-        "template_uncertainty": _template_uncertainty(test),
+        "template_uncertainty": _template_uncertainty(counted),
         "norm_uncertainty": model.relative.get("norm", 0.0),
-        "closure_uncertainty": test.cut.measured.closure,
-        "is_closure_transferred": test.is_transferred,
-        "overdispersion": test.cut.measured.overdispersion,
-        "overdispersion_measured": test.factor.value,
-        "overdispersion_error": test.factor.error,
-        "n_permutations": test.factor.n_permutations,
+        "closure_uncertainty": counted.cut.measured.closure,
+        "is_closure_transferred": bool(closure and closure.is_transferred),
+        "overdispersion": counted.cut.measured.overdispersion,
+        "overdispersion_measured": factor.value,
+        "overdispersion_error": factor.error,
+        "n_permutations": factor.n_permutations,
         "signal_yield": result.signal_yield,
-        "z": test.toys.z,
-        "p0": test.toys.p0,
-        "p0_error": test.toys.error,
+        "z": counted.toys.z,
+        "p0": counted.toys.p0,
+        "p0_error": counted.toys.error,
         "q0": result.q0,
         "z_asymptotic": result.z,
         "p0_asymptotic": result.p0,
         "z_closed_form": result.z_closed_form,
-        "z_binomial": test.z_binomial,
-        "fold_p": test.fold_p,
+        "z_binomial": counted.z_binomial,
+        "fold_p": counted.fold_p,
         "workspace": json.dumps(result.workspace),
     }
 
 
-def _template_uncertainty(test: _Test) -> float:
-    selection = test.cut.selection
-    return selection.efficiency_uncertainty if test.cut.model.is_pass_fail else float(selection.n_sources**-0.5)
+def _template_uncertainty(counted: Counted) -> float:
+    selection = counted.cut.selection
+    return selection.efficiency_uncertainty if counted.cut.model.is_pass_fail else float(selection.n_sources**-0.5)
 
 
-def _fold_rows(index: int, test: _Test, scores: Artifact) -> list[dict[str, Any]]:
+def _fold_rows(index: int, counted: Counted, scores: Artifact) -> list[dict[str, Any]]:
     observed, template = scores.groups["observed"]["fold"], scores.groups["template"]["fold"]
-    selection = test.cut.selection
+    selection = counted.cut.selection
     return [
         {
             "test": index,
@@ -213,20 +163,12 @@ def _fold_rows(index: int, test: _Test, scores: Artifact) -> list[dict[str, Any]
     ]
 
 
-def columns_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return rows as columns."""
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
 def read_significance(run: RunDirectory) -> Artifact:
     """Return the significance artifact of a run, checked to belong to its scores.
 
     Raises:
         ArtifactError: where it was made from other scores, or the unblinding that it needed is not recorded.
     """
-    significance = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
-    scores = read_artifact(run.artifact(schema.SCORES), schema.SCORES, groups=())
-    if significance.provenance.inputs["scores"] != scores.digest:
-        raise ArtifactError(f"{significance.path}: was made from other scores; run 'anomaly significance --overwrite'")
-    require_record(run, read_split(run), significance)
+    significance = run.read(schema.SIGNIFICANCE)
+    require_record(run, run.read(schema.SPLIT), significance)
     return significance

@@ -2,174 +2,154 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from anomaly_cli.analysis.mass_fit import MassFit, fit_mass_spectrum
+from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions, read_split
-from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import Artifact, event_columns, read_artifact, write_artifact
-from anomaly_cli.config import Config
-from anomaly_cli.core.errors import ArtifactError, PhysicsError
-from anomaly_cli.core.events import Events
-from anomaly_cli.core.progress import Step
-from anomaly_cli.methods.base import Context, FittedTemplate, Need, SimulationInputs, TemplateInputs, TemplateMethod
-from anomaly_cli.methods.densities import draw_by_weight
-from anomaly_cli.methods.registry import make_method
-from anomaly_cli.stages.frame import Outcome, Plan, Resources, execute
-from anomaly_cli.stages.inputs import SIMULATION_KEYS, base_left_out, has_seen, input_digests, method_inputs
-from anomaly_cli.stages.training_curves import training_columns
-
-MODEL_STAGE, MODEL_VERSION = "template model", 3
-SAMPLE_STAGE, SAMPLE_VERSION = "template", 3
+from anomaly_cli.artifacts.contents import template_groups
+from anomaly_cli.artifacts.store import Artifact, event_columns
+from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.core.seen import Need, Seen
+from anomaly_cli.methods.base import METHODS, FittedTemplate, TemplateMethod
+from anomaly_cli.search.settings import describe
+from anomaly_cli.search.template import MadeTemplate, fit_method, sample_template, see
+from anomaly_cli.stages.curves import training_columns
+from anomaly_cli.stages.frame import Analysis, Made, Stage
+from anomaly_cli.stages.provisions import input_digests, method_provisions, simulation_digests
+from anomaly_cli.stages.shared import describe_shared
+from anomaly_cli.stages.split import stored_split
 
 
-def plan_model(run: RunDirectory, config: Config, split: Artifact) -> Plan:
-    """Return the plan of training the method."""
-    method = configured_method(config)
-    inputs = input_digests(run, config, split, method)
-    settings = model_settings(config, method, {key: inputs[key] for key in SIMULATION_KEYS if key in inputs})
-    if Need.SHARED_BASE in method.needs:
-        settings["base_has_seen_signal_region"] = has_seen(settings["base_left_out"], read_regions(split).sr)
-    provenance = Provenance(MODEL_STAGE, MODEL_VERSION, settings, config.seed, inputs)
-    return Plan(MODEL_STAGE, run.artifact(schema.TEMPLATE_MODEL), provenance)
+def model_settings(analysis: Analysis) -> dict[str, Any]:
+    """Return what a trained method depends on beside the events: its settings, and what it is provided with."""
+    method, config = analysis.settings.method, analysis.config
+    provided: dict[str, Any] = dict(simulation_digests(config, method))
+    if Need.SHARED_MODEL in method.needs:
+        provided |= describe_shared(config)
+    return {"method": describe(method), "provided": provided, **analysis.rounding}
 
 
-def model_settings(config: Config, method: TemplateMethod, simulation: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a trained method depends on beside the events: its settings, its simulation, its shared base."""
-    base = {"base_left_out": base_left_out(config)} if Need.SHARED_BASE in method.needs else {}
-    return {"method": method.name, **dataclasses.asdict(method), "threads": config.threads, **simulation, **base}
+def template_settings(analysis: Analysis) -> dict[str, Any]:
+    """Return what a template depends on beside the events."""
+    return {"model": model_settings(analysis), "oversampling": analysis.config.template.oversampling}
 
 
-def plan_sample(run: RunDirectory, config: Config, split: Artifact, model: Artifact) -> Plan:
-    """Return the plan of sampling a trained method."""
-    settings = {
-        "method": model.provenance.settings["method"],
-        "model": dict(model.provenance.settings),
-        "oversampling": config.template.oversampling,
-        "threads": config.threads,
+def _make_model(analysis: Analysis) -> Made:
+    method, split = analysis.settings.method, stored_split(analysis.run.read(schema.SPLIT))
+    seen = see(split, method, method_provisions(analysis, method), analysis.compute)
+    return Made(_model_groups(fit_method(method, seen, analysis.compute), seen), seen.sb1.names)
+
+
+def _model_groups(fitted: FittedTemplate, seen: Seen) -> dict[str, Mapping[str, Any]]:
+    groups: dict[str, Mapping[str, Any]] = {
+        "weights": fitted.to_arrays(),
+        "training": training_columns(fitted.training),
     }
-    inputs = {"split": split.digest, "template_model": model.digest}
-    if "truth" in model.provenance.inputs:
-        inputs["truth"] = model.provenance.inputs["truth"]
-    provenance = Provenance(SAMPLE_STAGE, SAMPLE_VERSION, settings, config.seed, inputs)
-    return Plan(SAMPLE_STAGE, run.artifact(schema.TEMPLATE), provenance)
-
-
-def make_model(run: RunDirectory, config: Config, resources: Resources, overwrite: bool) -> Outcome:
-    """Train the template method on the side-bands and write the model artifact.
-
-    Raises:
-        AnomalyError: where there are too few events, a setting is wrong, or a training diverges.
-    """
-    split = read_split(run)
-    plan = plan_model(run, config, split)
-
-    def make() -> None:
-        method = configured_method(config)
-        inputs = method_inputs(run, config, split, method)
-        fitted = method.fit(
-            inputs, Context(resources.streams(f"template/{method.name}"), resources.threads, resources.progress)
-        )
-        write_artifact(
-            plan.output, schema.TEMPLATE_MODEL, _model_groups(fitted, inputs), plan.provenance, split.features
-        )
-
-    return execute(plan, overwrite, make)
-
-
-def make_template(
-    run: RunDirectory, config: Config, resources: Resources, overwrite: bool, from_model: Path | None = None
-) -> Outcome:
-    """Sample the trained method at signal-region masses and write the template artifact.
-
-    Args:
-        run: the run directory.
-        config: configuration.
-        resources: what may be used.
-        overwrite: whether another template may be replaced.
-        from_model: model artifact to sample; the run's own by default.
-
-    Raises:
-        AnomalyError: where the model belongs to other events.
-    """
-    split = read_split(run)
-    model = read_artifact(from_model or run.artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)
-    plan = plan_sample(run, config, split, model)
-
-    def make() -> None:
-        resources.progress(Step("template: sampling", 0, 1))
-        fitted, inputs = load_fitted(run, config, split, model)
-        mass_fit = fit_side_bands(split)
-        n_observed = len(split.groups["sr"]["mjj"])
-        n_wanted = round(config.template.oversampling * n_observed)
-        if n_wanted < 1:
-            raise PhysicsError(
-                f"template: oversampling {config.template.oversampling:g} of the signal-region events leaves"
-                " no template event; raise it with --oversampling"
-            )
-        masses = mass_fit.sample(n_wanted, resources.streams("template").generator("target-mass"))
-        sample = fitted.sample(masses, resources.streams("template/sample"))
-        events = at_unit_weight(sample.events, n_wanted, resources.streams("template").generator("weights"))
-        groups = {
-            "events": event_columns(events),
-            "mass_fit": mass_fit_columns(mass_fit),
-            "clipped": {"feature": list(inputs.sb1.names), "n_clipped": sample.n_clipped},
+    if fitted.n_clipped_training:
+        groups["scaling"] = {
+            "feature": list(fitted.n_clipped_training),
+            "n_clipped": list(fitted.n_clipped_training.values()),
         }
-        if sample.component is not None:
-            groups["components"] = {"component": sample.component}
-        write_artifact(plan.output, schema.TEMPLATE, groups, plan.provenance, split.features)
-        resources.progress(Step("template: sampling", 1, 1))
-
-    return execute(plan, overwrite, make)
-
-
-def at_unit_weight(events: Events, n: int, generator: np.random.Generator) -> Events:
-    """Return weighted events as `n` events of unit weight, each as often as its weight asks for.
-
-    A cut at the m-th largest score is unbiased for events that count alike; one at a sum of weights is not, since the
-    event that would exceed it tends to be heavy. Copies keep their source, so statistics stay those of the weights.
-    """
-    if not np.ptp(events.weight) > 0.0:
-        return events
-    drawn = events.take(draw_by_weight(events.weight, n, generator))
-    return dataclasses.replace(drawn, event_id=np.arange(n), weight=np.ones(n))
+    if seen.simulation is not None:
+        groups["simulation"] = seen.simulation.cutflow.columns()
+    if seen.shared is not None:
+        groups["shared"] = {"has_seen_signal_region": seen.shared.has_seen(seen.regions.sr)}
+    return groups
 
 
-def load_fitted(
-    run: RunDirectory, config: Config, split: Artifact, model: Artifact
-) -> tuple[FittedTemplate, TemplateInputs]:
-    """Return the trained method of a model artifact and the inputs that it was trained on.
+MODEL = Stage(
+    name="template model",
+    version=4,
+    kind=schema.TEMPLATE_MODEL,
+    settings=model_settings,
+    inputs=lambda analysis: input_digests(analysis, analysis.settings.method),
+    make=_make_model,
+)
+"""Trains the template method on the side-bands."""
+
+
+def _read_model(analysis: Analysis, from_model: Path | None) -> Artifact:
+    run = analysis.run
+    return run.read_file(from_model, schema.TEMPLATE_MODEL) if from_model else run.read(schema.TEMPLATE_MODEL)
+
+
+def _sample_settings(analysis: Analysis, from_model: Path | None) -> dict[str, Any]:
+    model = _read_model(analysis, from_model).provenance.settings
+    return {"model": dict(model), "oversampling": analysis.config.template.oversampling}
+
+
+def _sample_inputs(analysis: Analysis, from_model: Path | None) -> dict[str, str]:
+    model = _read_model(analysis, from_model)
+    truth = model.provenance.inputs.get("truth")
+    return {schema.TEMPLATE_MODEL.name: model.digest, **({"truth": truth} if truth else {})}
+
+
+def _make_template(analysis: Analysis, from_model: Path | None) -> Made:
+    model = _read_model(analysis, from_model)
+    fitted, seen = load_fitted(analysis, model)
+    split = stored_split(analysis.run.read(schema.SPLIT))
+    oversampling = analysis.config.template.oversampling
+    made = sample_template(method_of(model.provenance.settings), fitted, split, oversampling, analysis.compute)
+    return Made(_template_groups(made, seen.sb1.names), seen.sb1.names)
+
+
+def _template_groups(made: MadeTemplate, names: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
+    return {
+        "events": event_columns(made.template.events),
+        **template_groups(made.template),
+        "mass_fit": mass_fit_columns(made.mass_fit),
+        "clipped": {"feature": list(names), "n_clipped": made.n_clipped},
+    }
+
+
+def template_stage(from_model: Path | None = None) -> Stage[Analysis]:
+    """Return the stage that samples a trained method: the run's own, or the one of a file."""
+    return Stage(
+        name="template",
+        version=4,
+        kind=schema.TEMPLATE,
+        settings=partial(_sample_settings, from_model=from_model),
+        inputs=partial(_sample_inputs, from_model=from_model),
+        make=partial(_make_template, from_model=from_model),
+    )
+
+
+TEMPLATE = template_stage()
+"""Samples the run's own model at signal-region masses."""
+
+
+def load_fitted(analysis: Analysis, model: Artifact) -> tuple[FittedTemplate, Seen]:
+    """Return the trained method of a model artifact and what it has seen.
 
     Raises:
-        ArtifactError: where the model was trained on another split.
+        ArtifactError: where the model was trained on other events, or with other provisions than are there now.
     """
+    split = analysis.run.read(schema.SPLIT)
     if model.provenance.inputs["split"] != split.digest:
         raise ArtifactError(
             f"{model.path}: was trained on other events than {split.path}; train anew with 'anomaly template' without"
             " --from-model, or use the split that it was trained on"
         )
     method = method_of(model.provenance.settings)
-    own = dataclasses.replace(config, seed=model.provenance.seed)  # which events validate is a matter of the seed
-    inputs = method_inputs(run, own, split, method)
-    if input_digests(run, own, split, method) != model.provenance.inputs:
+    # which events validate is a matter of the seed
+    own = analysis.reconfigured(replace(analysis.config, seed=model.provenance.seed))
+    provisions = method_provisions(own, method)
+    if {"split": split.digest, **input_digests(own, method)} != model.provenance.inputs:
         raise ArtifactError(
-            f"{model.path}: was trained with another simulation, base flow or truth than are given now; train anew with"
-            " 'anomaly template --overwrite' without --from-model"
+            f"{model.path}: was trained with another simulation, shared model or truth than are given now; train anew"
+            " with 'anomaly template --overwrite' without --from-model"
         )
-    return method.load(model.groups.get("weights", {}), inputs), inputs
+    seen = see(stored_split(split), method, provisions, own.compute)
+    return method.load(model.groups.get("weights", {}), seen), seen
 
 
-def fit_side_bands(split: Artifact) -> MassFit:
-    """Return the mass fit to the side-bands of a split."""
-    regions = read_regions(split)
-    return fit_mass_spectrum([split.groups[n]["mjj"] for n in ("sb1", "sb2")], regions.side_bands, regions.sr)
+def method_of(model: Mapping[str, Any]) -> TemplateMethod:
+    """Return the method that a model was trained by, from the settings in its provenance."""
+    return METHODS.make(str(model["method"]["name"]), model["method"]["settings"])
 
 
 def mass_fit_columns(fit: MassFit) -> Mapping[str, Any]:
@@ -185,33 +165,3 @@ def mass_fit_columns(fit: MassFit) -> Mapping[str, Any]:
         "uncertainty_statistical": fit.uncertainty_statistical,
         "uncertainty_function": fit.uncertainty_function,
     }
-
-
-def method_of(model: Mapping[str, Any]) -> TemplateMethod:
-    """Return the method that a model was trained by, from the settings in its provenance."""
-    no_settings = ("method", "threads", "base_left_out", "base_has_seen_signal_region", *SIMULATION_KEYS)
-    settings = {key: value for key, value in model.items() if key not in no_settings}
-    return make_method(str(model["method"]), settings)
-
-
-def configured_method(config: Config) -> TemplateMethod:
-    """Return the template method that a configuration asks for.
-
-    Raises:
-        ConfigError: for an unknown method or setting.
-    """
-    made = {name: make_method(name, settings) for name, settings in config.methods.items()}
-    name = config.template.method
-    return (made[name] if name in made else make_method(name, {})).configure(config.methods)
-
-
-def _model_groups(fitted: FittedTemplate, inputs: TemplateInputs) -> dict[str, Any]:
-    groups: dict[str, Any] = {"weights": fitted.to_arrays(), "training": training_columns(fitted.training)}
-    if fitted.n_clipped_training:
-        groups["scaling"] = {
-            "feature": list(fitted.n_clipped_training),
-            "n_clipped": list(fitted.n_clipped_training.values()),
-        }
-    if isinstance(inputs, SimulationInputs):
-        groups["simulation"] = inputs.cutflow.columns()
-    return groups

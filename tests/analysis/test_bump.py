@@ -5,8 +5,8 @@ import pyhf
 import pytest
 from test_mass_fit import dijet_masses
 
+from anomaly_cli.analysis.asymptotics import fit_workspace
 from anomaly_cli.analysis.bump import Resonance, build_bump_workspace, bump_toys, choose_parameters, fit_bump
-from anomaly_cli.analysis.counting import fit_workspace
 from anomaly_cli.analysis.spectrum import bin_masses
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.windows import Window

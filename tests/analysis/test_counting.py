@@ -11,12 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anomaly_cli.analysis.counting import (
-    LARGEST_DISAGREEMENT,
-    CountingModel,
-    compute_significance,
-    fit_workspace,
-)
+from anomaly_cli.analysis.asymptotics import LARGEST_DISAGREEMENT, compute_significance, fit_workspace
+from anomaly_cli.analysis.counting import CountingModel
 from anomaly_cli.analysis.exact import binomial_significance
 from anomaly_cli.analysis.profile import Experiments, signed_root
 from anomaly_cli.analysis.pyhf_toys import repair_pyhf_toys

@@ -19,8 +19,9 @@ from test_mass_fit import dijet_masses
 from test_selection import scored
 from toys import REGIONS
 
+from anomaly_cli.analysis.asymptotics import compute_significance
 from anomaly_cli.analysis.calibration import clopper_pearson, spread_interval
-from anomaly_cli.analysis.counting import CountingModel, compute_significance, experiments
+from anomaly_cli.analysis.counting import CountingModel, experiments
 from anomaly_cli.analysis.mass_fit import fit_mass_spectrum
 from anomaly_cli.analysis.modelling import Measured, model_by_fail, model_by_template
 from anomaly_cli.analysis.profile import signed_root

@@ -11,10 +11,10 @@ from toys import REGIONS
 from anomaly_cli.analysis import mass_fit
 from anomaly_cli.analysis.mass_fit import fit_mass_spectrum, refuse_poor_fit
 from anomaly_cli.analysis.selection import ScoredEvents
-from anomaly_cli.config import SignificanceSettings
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.windows import Window
-from anomaly_cli.stages.counting import build_cuts
+from anomaly_cli.search.count import build_cuts
+from anomaly_cli.search.settings import Cuts
 
 
 def dijet_masses(n: int, seed: int) -> np.ndarray:
@@ -120,7 +120,7 @@ def test_only_cuts_that_the_side_bands_normalise_need_a_good_fit():
     poor = fit(np.repeat(dijet_masses(60_000, 1), 5))
     observed = ScoredEvents(*(np.arange(1000),) * 2, np.ones(1000), np.zeros(1000, dtype=int), rng.random(1000))
     template = replace(observed, score=rng.random(1000))
-    settings = SignificanceSettings(background_efficiencies=(0.2,))
+    settings = Cuts(background_efficiencies=(0.2,))
     assert len(build_cuts(observed, template, poor, settings, {})) == 1
     tight = replace(settings, background_efficiencies=(0.2, 0.01))
     with pytest.raises(PhysicsError, match="the side-band mass fit is poor"):

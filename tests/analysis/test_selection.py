@@ -6,8 +6,8 @@ import pytest
 from anomaly_cli.analysis.selection import ScoredEvents, effective_sources, efficiency_uncertainty, passes, select
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import make_events
-from anomaly_cli.stages.bump import pass_rate_flatness
-from anomaly_cli.stages.template import at_unit_weight
+from anomaly_cli.search.template import at_unit_weight
+from anomaly_cli.studies.bump import pass_rate_flatness
 
 
 def scored(score, fold, source=None, first_id=0):

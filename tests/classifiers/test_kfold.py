@@ -8,16 +8,26 @@ import pytest
 
 from anomaly_cli.analysis.profile import Experiments, signed_root
 from anomaly_cli.analysis.selection import ScoredEvents, select
-from anomaly_cli.classifiers.kfold import Resources, score_in_folds
-from anomaly_cli.classifiers.settings import ClassifierSettings
+from anomaly_cli.classifiers.kfold import Contest, Ensembles, KFold, train_in_folds
+from anomaly_cli.classifiers.trees import Trees
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import make_events
-from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
 
-SETTINGS = ClassifierSettings(folds=4, ensemble=2, iterations=60)
-ONE = Resources(1, 1, silent)
+SETTINGS = Trees(ensemble=2, iterations=60)
 LOG = logging.getLogger(__name__)
+
+
+def train(observed, template, settings=SETTINGS, seed=1, processes=1, trains=None):
+    compute = Compute(Streams(seed), processes=processes)
+    return train_in_folds(Contest(observed, template, trains), settings, KFold(4), compute)
+
+
+def score_in_folds(sets, settings=SETTINGS, seed=1, processes=1):
+    """Train the first set against the second, and score all sets."""
+    ensembles = train(sets[0], sets[1], settings, seed, processes)
+    return [ensembles.score(events) for events in sets]
 
 
 def background(n, rng, first_id=0):
@@ -50,13 +60,13 @@ def null_z(seed, by_source, n=1500, settings=SETTINGS):
     template = repeated(sources, 4, rng)
     if not by_source:  # what a naive split does: every copy in a fold of its own
         template = replace(template, source_id=10**6 + np.arange(len(template)))
-    scores = score_in_folds([observed, template], settings, Streams(seed), ONE)
+    scores = score_in_folds([observed, template], settings, seed)
     if not by_source:
         template = replace(template, source_id=sources.event_id[np.tile(np.arange(len(sources)), 4)])
     return z_at(observed, template, scores)
 
 
-SMALL = ClassifierSettings(folds=4, ensemble=1, iterations=20)
+SMALL = Trees(ensemble=1, iterations=20)
 
 
 @pytest.mark.parametrize("n_experiments", [12, pytest.param(150, marks=pytest.mark.slow)])
@@ -79,14 +89,14 @@ def test_a_signal_is_found():
     observed = background(3000, rng)
     observed.features[:150] = 0.2 * rng.standard_normal((150, 3)) + 2.0
     template = background(9000, rng, 10_000)
-    scores = score_in_folds([observed, template], SETTINGS, Streams(1), ONE)
+    scores = score_in_folds([observed, template])
     assert z_at(observed, template, scores, 0.01) > 8
 
 
 def test_results_do_not_depend_on_the_number_of_processes():
     rng = np.random.default_rng(1)
     observed, template = background(600, rng), background(1500, rng, 10_000)
-    one, two = (score_in_folds([observed, template], SETTINGS, Streams(1), Resources(n, 1, silent)) for n in (1, 2))
+    one, two = (score_in_folds([observed, template], processes=n) for n in (1, 2))
     for a, b in zip(one, two, strict=True):
         assert a.score.tobytes() == b.score.tobytes()
 
@@ -99,7 +109,7 @@ def test_every_event_is_scored_once_also_events_of_other_sets():
         background(97, rng, 20_000),
         background(1, rng, 30_000),
     ]
-    scores = score_in_folds(sets, SETTINGS, Streams(1), ONE)
+    scores = score_in_folds(sets)
     for events, found in zip(sets, scores, strict=True):
         assert found.score.shape == found.fold.shape == (len(events),)
         assert (found.score != 0.0).all()
@@ -108,4 +118,50 @@ def test_every_event_is_scored_once_also_events_of_other_sets():
 def test_too_few_events_are_refused():
     rng = np.random.default_rng(1)
     with pytest.raises(PhysicsError, match="too few for 4 folds"):
-        score_in_folds([background(50, rng), background(500, rng, 10_000)], SETTINGS, Streams(1), ONE)
+        train(background(50, rng), background(500, rng, 10_000))
+
+
+def test_trained_models_survive_being_stored():
+    rng = np.random.default_rng(1)
+    observed, template, others = background(600, rng), background(1500, rng, 10_000), background(211, rng, 20_000)
+    ensembles = train(observed, template)
+    loaded = Ensembles.from_arrays(SETTINGS, ensembles.to_arrays())
+    for events in (observed, template, others):
+        assert loaded.score(events).score.tobytes() == ensembles.score(events).score.tobytes()
+
+
+def test_models_stop_on_sources_that_they_are_not_trained_on(monkeypatch):
+    """Copies of a source in training and stopping events would let the trees recognise them and never stop."""
+    rng = np.random.default_rng(1)
+    observed, template = background(600, rng), repeated(background(900, rng, 10_000), 4, rng)
+    seen = []
+    fit = Trees.fit
+
+    def watched(self, training, stopping, compute):
+        seen.append((set(training.events.source_id.tolist()), set(stopping.events.source_id.tolist())))
+        return fit(self, training, stopping, compute)
+
+    monkeypatch.setattr(Trees, "fit", watched)
+    train(observed, template, SMALL)
+    assert len(seen) == 4
+    for trained, stopped in seen:
+        assert stopped
+        assert not trained & stopped
+
+
+def test_a_part_of_the_template_trains_only_the_folds_that_it_serves(monkeypatch):
+    rng = np.random.default_rng(1)
+    observed, template = background(600, rng), background(1500, rng, 10_000)
+    trains = np.ones((1500, 4), dtype=bool)
+    trains[:700] = [True, False, True, False]
+    seen = {}
+    fit = Trees.fit
+
+    def watched(self, training, stopping, compute):
+        ids = np.concatenate([training.events.event_id, stopping.events.event_id])
+        seen[compute.streams.prefix] = (np.isin(ids, template.event_id[:700]).any(), np.isin(ids, 11_400).any())
+        return fit(self, training, stopping, compute)
+
+    monkeypatch.setattr(Trees, "fit", watched)
+    train(observed, template, SMALL, trains=trains)
+    assert [seen[f"model/{fold}/0/"][0] for fold in range(4)] == [True, False, True, False]

@@ -7,6 +7,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+from anomaly_cli.methods.registry import find_methods
 from conftest import FAST, invoke
 from toys import shipped_rows, toy_events, write_official
 
@@ -14,7 +15,6 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import load_config
 from anomaly_cli.methods.base import Need
-from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.stages.measurements import configured_digest
 
 EFFICIENT = [
@@ -404,7 +404,7 @@ def test_a_template_that_nothing_can_be_compared_with_says_how_to_check_it(tmp_p
 
 
 def test_what_is_next_is_what_the_method_can_do(copied):
-    quick = ["--overwrite", "--processes", "1", "--set", "classifier.iterations=5"]
+    quick = ["--overwrite", "--processes", "1", "--set", "classifiers.trees.iterations=5"]
     mixed = invoke("run", "--run", copied, "--method", "rad_ot", *quick)
     assert mixed.exit_code == 0, mixed.output
     following = mixed.output.split("Next:")[1]

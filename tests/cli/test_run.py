@@ -93,11 +93,11 @@ def test_what_is_missing_is_made_again_byte_for_byte(copied, finished):
 
 
 def test_other_settings_are_refused_until_overwrite_and_then_only_what_changed_is_made(copied, finished):
-    refused = invoke("run", "--run", copied, "--set", "classifier.leaves=15")
+    refused = invoke("run", "--run", copied, "--set", "classifiers.trees.leaves=15")
     assert refused.exit_code == 4
     assert "leaves was 31, now 15" in refused.output.replace("\n", " ")
     assert digests(copied) == digests(finished)
-    result = invoke("run", "--run", copied, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    result = invoke("run", "--run", copied, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     assert result.exit_code == 0, result.output
     changed = {name for name in ARTIFACTS if digests(copied)[name] != digests(finished)[name]}
     assert changed == {"scores.h5", "significance.h5"}
@@ -359,7 +359,7 @@ def start(directory, data_file, *options):
 )
 def test_an_interrupted_run_leaves_no_half_written_file_and_continues(how, tmp_path, data_file, finished):
     directory = tmp_path / "run"
-    slow = ("--set", "classifier.ensemble=50")
+    slow = ("--set", "classifiers.trees.ensemble=50")
     process = start(directory, data_file, *slow)
     deadline = time.monotonic() + 120
     while not (directory / "template.h5").exists():

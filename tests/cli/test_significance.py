@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from anomaly_cli.stages.limits import experiments_of
 from click.testing import CliRunner
 from conftest import FAST, invoke
 from pyhf.cli import cli as pyhf_cli
@@ -26,9 +27,9 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.artifacts.unblinding import append_record
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
-from anomaly_cli.report.contents import factor_text
-from anomaly_cli.report.significance import show_p, show_z
-from anomaly_cli.stages.limits import experiments_of
+from anomaly_cli.report.cells import shown
+from anomaly_cli.report.notation import PROBABILITY, fixed
+from anomaly_cli.report.results.significance import factor_cell, probability_cell, significance_cell
 
 
 def run_ok(*arguments):
@@ -99,7 +100,7 @@ def test_what_was_measured_in_another_run_of_these_settings_is_shown(measured, c
     output = run_ok("summary", "--run", copied)
     for text in ("all uncertainties included", "Label permutation: 5", "Validation windows"):
         assert text in output
-    assert output.count(f"From {measured}, a run with the same settings") == 2
+    assert " ".join(output.split()).count(f"From {measured}, a run with the same settings") == 2
     assert "--measure" not in output.split("Next:")[1]
 
 
@@ -140,7 +141,7 @@ def test_measurements_serve_other_runs_of_the_same_settings_only(measured, finis
     other = Path(shutil.copytree(finished, tmp_path / "other"))
     run_ok("significance", "--run", other, "--measurements", measured, "--overwrite")
     assert (read_any(other / "significance.h5").groups["tests"]["closure_uncertainty"] > 0.0).all()
-    run_ok("classify", "--run", other, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    run_ok("classify", "--run", other, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     refused = invoke("significance", "--run", other, "--overwrite")
     assert refused.exit_code == 2
     assert "holds no validation.h5 or permutation.h5 of these settings" in refused.output.replace("\n", " ")
@@ -406,18 +407,23 @@ def test_a_factor_is_shown_with_its_error_and_from_how_few_permutations(complete
     tests = read_any(complete / "significance.h5").groups["tests"]
     output = " ".join(run_ok("summary", "--run", complete).split())
     for value, error in zip(tests["overdispersion_measured"], tests["overdispersion_error"], strict=True):
-        shown = f"{value:.2f} +- {error:.2f}"
-        assert (f"1 ({shown}) (few)" if value < 1.0 else f"{shown} (few)") in output
+        number = f"{value:.2f} +- {error:.2f}"
+        assert (f"{number} (as 1, few)" if value < 1.0 else f"{number} (few)") in output
     row = {"overdispersion": 1.0, "overdispersion_measured": 0.9, "overdispersion_error": 0.2, "n_permutations": 20}
-    assert factor_text(row) == "1 (0.90 +- 0.20)"
-    assert factor_text({**row, "overdispersion": 1.3, "overdispersion_measured": 1.3}) == "1.30 +- 0.20"
-    assert factor_text({**row, "overdispersion": np.nan}) == "not measured"
+
+    def factor(**other):
+        return shown(factor_cell({**row, **other}), fixed(2))
+
+    assert factor() == "0.90 +- 0.20 (as 1)"
+    assert factor(overdispersion=1.3, overdispersion_measured=1.3) == "1.30 +- 0.20"
+    assert factor(overdispersion=np.nan) == "not measured"
 
 
 def test_what_no_float_holds_is_shown_as_a_bound():
-    assert show_z(float(norm.isf(np.finfo(float).tiny))) == "> 37.5"
-    assert (show_z(37.4), show_z(41.0), show_z(-1.0)) == ("37.40", "41.00", "-1.00")
-    assert (show_p(0.0), show_p(0.012)) == ("< 2.2e-308", "0.012")
+    tiny = float(norm.isf(np.finfo(float).tiny))
+    shown_z = [shown(significance_cell(z), fixed(2)) for z in (tiny, 37.4, 41.0, -1.0)]
+    assert shown_z == ["> 37.5", "37.40", "41.00", "-1.00"]
+    assert [shown(probability_cell(p), PROBABILITY) for p in (0.0, 0.012)] == ["< 2.2e-308", "0.012"]
 
 
 @pytest.mark.parametrize("place", ["file", "below"])
@@ -473,7 +479,7 @@ def test_calibration_is_a_list_of_jobs_that_continues(fresh):
 def test_what_is_measured_later_is_applied_to_pseudo_experiments_that_are_there(copied, measured):
     """Only counts are kept of a training; closure and over-dispersion enter when they are known."""
     options = ("--run", copied, "--experiments", "2", "--processes", "2")
-    assert "WITHOUT closure and k-fold" in run_ok("significance", "calibrate", *options)
+    assert "WITHOUT closure and k-fold" in " ".join(run_ok("significance", "calibrate", *options).split())
     before = read_artifact(copied / "calibration.h5", schema.CALIBRATION).groups["experiments"]
     records = {path: path.stat().st_mtime_ns for path in (copied / "calibration").glob("*/*.json")}
     again = ("--overwrite", "--set", f"significance.measurements={measured}")
@@ -489,7 +495,7 @@ def test_a_calibration_of_other_settings_is_not_quoted_and_leaves_the_records_of
     run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", "--index", "0", "--processes", "1")
     (record,) = (fresh / "calibration").glob("*/*.json")
     before = record.read_bytes()
-    fast = ("--fast", "--set", "classifier.leaves=7", "--processes", "1")
+    fast = ("--fast", "--set", "classifiers.trees.leaves=7", "--processes", "1")
     run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", *fast)
     assert "background-only" not in run_ok("summary", "--run", fresh)
     assert record.read_bytes() == before
@@ -583,7 +589,7 @@ def test_no_command_tells_the_number_of_blinded_events(observed, tmp_path):
     for name in ("split", "template", "scores"):
         assert str(len(split.groups["sr"]["mjj"])) in run_ok("inspect", run / f"{name}.h5") or name == "template"
         assert "is blinded" not in run_ok("inspect", run / f"{name}.h5")
-    run_ok("classify", "--run", run, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    run_ok("classify", "--run", run, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     assert "is blinded" in run_ok("inspect", run / "scores.h5")
     assert "is blinded" not in run_ok("inspect", run / "split.h5")
 
@@ -597,7 +603,7 @@ def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):
     assert {"user", "host", "time", "split", "settings_digest"} <= set(record)
     run_ok("significance", "--run", run)  # needs no second permission
     assert len(json.loads((run / "unblinding.json").read_text())) == 1
-    run_ok("classify", "--run", run, "--set", "classifier.leaves=15", "--overwrite", "--processes", "1")
+    run_ok("classify", "--run", run, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     assert invoke("significance", "--run", run, "--overwrite").exit_code == 2
     run_ok("significance", "--run", run, "--overwrite", "--unblind")
     records = json.loads((run / "unblinding.json").read_text())

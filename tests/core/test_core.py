@@ -97,7 +97,7 @@ def test_events_refuse_what_is_not_finite_and_name_it():
     features[1, 1] = np.nan
     with pytest.raises(DataError, match="feature b is not finite"):
         make_events(np.ones(3), features, ("a", "b"), np.arange(3))
-    with pytest.raises(DataError, match="shape"):
+    with pytest.raises(DataError, match="features of 3 events, expected 2"):
         make_events(np.ones(2), np.zeros((3, 2)), ("a", "b"), np.arange(2))
 
 

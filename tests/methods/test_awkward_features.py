@@ -6,18 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toys import REGIONS, given_to, inputs_by_need, toy_inputs, toy_simulation
+from toys import compute, draw, seen_by, shared_model, toy_inputs, toy_simulation
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
+from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.events import concatenate
-from anomaly_cli.core.progress import silent
-from anomaly_cli.core.streams import Streams
-from anomaly_cli.methods.base import (
-    Context,
-    Need,
-    TemplateInputs,
-)
-from anomaly_cli.methods.registry import find_methods, make_method
+from anomaly_cli.core.seen import TrueEvents
+from anomaly_cli.methods.base import METHODS
 
 NAMES = ("linear", "integer", "floored", "cauchy", "outliers", "constant")
 QUICK = {"base_epochs": 1, "transport_epochs": 1, "epochs": 1, "width": 32}
@@ -26,9 +21,9 @@ QUICK = {"base_epochs": 1, "transport_epochs": 1, "epochs": 1, "width": 32}
 def quick(name):
     """The shortest training of a method."""
     if name == "combined":
-        return make_method(name, {"methods": ["cathode", "rad_ot"]})
-    method = find_methods()[name]
-    return make_method(name, {key: value for key, value in QUICK.items() if key in method.__dataclass_fields__})
+        return METHODS.make(name, {"methods": ["cathode", "rad_ot"]})
+    method = METHODS.find()[name]
+    return METHODS.make(name, {key: value for key, value in QUICK.items() if key in method.__dataclass_fields__})
 
 
 def awkward(events, seed):
@@ -39,7 +34,8 @@ def awkward(events, seed):
     floored = np.maximum(rng.standard_normal(n) + 0.2 * t - 0.5, 0.0)
     cauchy = linear + rng.standard_cauchy(n)
     outliers = np.where(rng.random(n) < 1e-3, 1e6, 0.5 * linear + rng.standard_normal(n))
-    return replace(events, features=np.stack([linear, integer, floored, cauchy, outliers, np.ones(n)], 1), names=NAMES)
+    columns = np.stack([linear, integer, floored, cauchy, outliers, np.ones(n)], 1)
+    return events.with_block(Features.kind, Features(columns, NAMES))
 
 
 @pytest.fixture(scope="module")
@@ -47,24 +43,25 @@ def everything():
     """Side-bands, simulation and hidden events with awkward features, and what each need is given."""
     clean, hidden = toy_inputs(9_000)
     sb1, sb2, hidden = (awkward(events, seed) for seed, events in enumerate((clean.sb1, clean.sb2, hidden)))
-    inputs = TemplateInputs(sb1, sb2, REGIONS, clean.is_validation)
+    none = hidden.take(np.zeros(0, dtype=np.int64))
+    inputs = replace(clean, sb1=sb1, sb2=sb2, true=TrueEvents(hidden, none))
     simulation = awkward(toy_simulation(12_000), 7)
-    return inputs_by_need(inputs, hidden, simulation, hidden, quick("curtains_f4f_efficient")), hidden
+    return inputs, simulation, shared_model(quick("curtains_f4f_efficient"), inputs, hidden), hidden
 
 
-def template(method, given, hidden):
-    fitted = method.fit(given_to(method, given), Context(Streams(1), 1, silent))
-    masses = np.random.default_rng(1).choice(hidden.mjj, 2 * len(hidden))
-    return fitted.sample(masses, Streams(1)).events
+def template(method, everything):
+    inputs, simulation, shared, hidden = everything
+    fitted = method.fit(seen_by(method, inputs, hidden, simulation, shared), compute())
+    return draw(fitted, np.random.default_rng(1).choice(hidden.mjj, 2 * len(hidden))).events
 
 
-@pytest.mark.parametrize("name", list(find_methods()))
+@pytest.mark.parametrize("name", list(METHODS.find()))
 def test_every_method_keeps_values_possible(everything, name):
-    given, hidden = everything
-    events = template(quick(name), given, hidden)
+    inputs, simulation, _, hidden = everything
+    events = template(quick(name), everything)
     columns = dict(zip(NAMES, events.features.T, strict=True))
     assert np.isfinite(events.features).all()
-    seen = concatenate([given[Need.SIMULATION].simulation, given[Need.SIDE_BANDS].side_bands, hidden]).features
+    seen = concatenate([simulation, inputs.side_bands, hidden]).features
     assert (events.features >= seen.min(axis=0) - 1e-9).all()
     assert (events.features <= seen.max(axis=0) + 1e-9).all()
     assert (columns["integer"] == np.round(columns["integer"])).all()
@@ -73,7 +70,7 @@ def test_every_method_keeps_values_possible(everything, name):
 
 
 def test_a_density_of_awkward_features_closes(everything):
-    given, hidden = everything
-    events = template(make_method("cathode", {"base_epochs": 8}), given, hidden)
+    hidden = everything[-1]
+    events = template(METHODS.make("cathode", {"base_epochs": 8}), everything)
     sets = [Sampled(e.features, offset + e.source_id, e.weight) for e, offset in ((events, 10**6), (hidden, 0))]
     assert measure_separation(*sets, seed=1, threads=1).auc < 0.55

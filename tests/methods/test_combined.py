@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
@@ -11,11 +11,13 @@ from anomaly_cli.config import load_config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.methods.combined import Combined
 from anomaly_cli.methods.curtains_f4f import CurtainsF4F
-from anomaly_cli.stages.template import configured_method, method_of
+from anomaly_cli.search.settings import describe
+from anomaly_cli.stages.resolve import resolve_settings
+from anomaly_cli.stages.template import method_of
 
 
 def configured(*overrides: str) -> Combined:
-    method = configured_method(load_config([], overrides, {"template.method": "combined"}))
+    method = resolve_settings(load_config([], overrides, {"template.method": "combined"})).method
     assert isinstance(method, Combined)
     return method
 
@@ -29,7 +31,7 @@ def test_settings_of_a_method_are_those_of_its_part() -> None:
 
 @pytest.mark.parametrize(("parts", "expected"), [(["rad_ot", "cathode"], True), (["curtains_f4f", "cathode"], False)])
 def test_a_stored_combination_mixes_sources_where_a_part_does(parts: list[str], expected: bool) -> None:
-    stored = json.loads(json.dumps({"method": "combined", **asdict(configured(f"methods.combined.methods={parts}"))}))
+    stored = json.loads(json.dumps({"method": describe(configured(f"methods.combined.methods={parts}"))}))
     assert method_of(stored).mixes_sources == expected
 
 

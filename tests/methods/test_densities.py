@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from anomaly_cli.methods.base import METHODS
 from anomaly_cli.methods.densities import draw_by_weight, draw_sources, limit_epochs
-from anomaly_cli.methods.registry import make_method
 
 
 @pytest.mark.parametrize(("n", "epochs"), [(1000, 10), (40_000, 5), (10**6, 1)])
@@ -32,9 +32,9 @@ def test_events_are_drawn_as_often_as_their_weight_says():
 
 
 def test_the_defaults_leave_the_shipped_data_their_epochs():
-    method = make_method("curtains_f4f", {})
+    method = METHODS.make("curtains_f4f", {})
     assert limit_epochs(method.base_epochs, method.base_events, 50_000) == method.base_epochs
     assert limit_epochs(method.transport_epochs, method.transport_events, 50_000) == method.transport_epochs
-    drapes = make_method("drapes", {})
+    drapes = METHODS.make("drapes", {})
     assert limit_epochs(drapes.epochs, drapes.training_events, 50_000) == drapes.epochs
     assert limit_epochs(drapes.epochs, drapes.training_events, 250_000) < 20

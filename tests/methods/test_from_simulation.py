@@ -4,15 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toys import REGIONS, toy_inputs, toy_simulation
+from toys import REGIONS, compute, draw, toy_inputs, toy_simulation
 
 from anomaly_cli.analysis.selection import effective_sources
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, PhysicsError
-from anomaly_cli.core.progress import silent
-from anomaly_cli.core.streams import Streams
-from anomaly_cli.methods.base import Context, SimulationInputs, TemplateInputs
-from anomaly_cli.methods.registry import make_method
+from anomaly_cli.core.seen import Simulation
+from anomaly_cli.methods.base import METHODS
 
 QUICK = {"base_epochs": 1, "transport_epochs": 1}
 
@@ -20,12 +18,15 @@ QUICK = {"base_epochs": 1, "transport_epochs": 1}
 @pytest.fixture(scope="module")
 def inputs():
     seen, _ = toy_inputs(12_000)
-    blind = vars(TemplateInputs(seen.sb1, seen.sb2, seen.regions, seen.is_validation))
-    return SimulationInputs(**blind, simulation=toy_simulation(), cutflow=Cutflow())
+    return with_simulation(seen, toy_simulation())
+
+
+def with_simulation(seen, events):
+    return replace(seen, true=None, simulation=Simulation(events, Cutflow()))
 
 
 def fit(inputs, **settings):
-    return make_method("flows_for_flows", {**QUICK, **settings}).fit(inputs, Context(Streams(1), 1, silent))
+    return METHODS.make("flows_for_flows", {**QUICK, **settings}).fit(inputs, compute())
 
 
 @pytest.mark.parametrize(
@@ -39,13 +40,15 @@ def fit(inputs, **settings):
 def test_a_direction_trains_the_densities_it_needs(inputs, direction, parts):
     fitted = fit(inputs, direction=direction)
     assert list(dict.fromkeys(row.part for row in fitted.training)) == parts
-    assert np.isfinite(fitted.sample(np.full(11, 3500.0), Streams(1)).events.features).all()
+    assert np.isfinite(draw(fitted, np.full(11, 3500.0)).events.features).all()
 
 
 def test_events_keep_about_their_mass_and_only_signal_region_events_are_moved(inputs):
     masses = np.random.default_rng(1).uniform(REGIONS.sr.low, REGIONS.sr.high, 8209)
-    events = fit(inputs).sample(masses, Streams(1)).events
-    simulated = dict(zip(inputs.simulation.event_id.tolist(), inputs.simulation.mjj.tolist(), strict=True))
+    events = draw(fit(inputs), masses).events
+    simulated = dict(
+        zip(inputs.simulation.events.event_id.tolist(), inputs.simulation.events.mjj.tolist(), strict=True)
+    )
     sources = np.array([simulated[identity] for identity in events.source_id.tolist()])
     assert np.array_equal(events.mjj, masses)
     assert REGIONS.sr.contains(sources).all()
@@ -53,9 +56,10 @@ def test_events_keep_about_their_mass_and_only_signal_region_events_are_moved(in
 
 
 def test_a_simulation_without_enough_events_in_a_window_is_refused(inputs):
-    few = inputs.simulation.take(inputs.simulation.mjj < REGIONS.sr.high)
+    simulated = inputs.simulation.events
+    few = simulated.take(simulated.mjj < REGIONS.sr.high)
     with pytest.raises(PhysicsError, match=r"0 events in 3.7-4.6 TeV.*--simulation"):
-        fit(SimulationInputs(**{**vars(inputs), "simulation": few}))
+        fit(with_simulation(inputs, few))
 
 
 def thinned(simulation, share=0.25):
@@ -72,12 +76,9 @@ QUICK_OF = {"flows_for_flows": QUICK, "salad": {"epochs": 3}}
 @pytest.mark.parametrize("method", ["flows_for_flows", "salad"])
 def test_a_weighted_simulation_stands_for_the_events_it_weighs(inputs, method):
     masses = np.random.default_rng(1).uniform(REGIONS.sr.low, REGIONS.sr.high, 8209)
-    context = Context(Streams(1), 1, silent)
     templates = [
-        make_method(method, QUICK_OF[method])
-        .fit(replace(inputs, simulation=simulation), context)
-        .sample(masses, Streams(1))
-        for simulation in (inputs.simulation, thinned(inputs.simulation))
+        draw(METHODS.make(method, QUICK_OF[method]).fit(with_simulation(inputs, simulation), compute()), masses)
+        for simulation in (inputs.simulation.events, thinned(inputs.simulation.events))
     ]
     (full, weighted) = (sample.events for sample in templates)
     below = [np.average(e.features[:, 0] < 0.0, weights=e.weight) for e in (full, weighted)]
@@ -88,14 +89,14 @@ def test_a_weighted_simulation_stands_for_the_events_it_weighs(inputs, method):
 
 
 def test_few_effective_events_are_refused_however_many_rows_there_are(inputs):
-    simulation = inputs.simulation
+    simulation = inputs.simulation.events
     weight = np.where(np.arange(len(simulation)) % 100 == 0, 1e4, 1.0)
     with pytest.raises(PhysicsError, match=r"events worth \d+ of equal weight in 3-3.3 TeV"):
-        fit(replace(inputs, simulation=replace(simulation, weight=weight)))
+        fit(with_simulation(inputs, replace(simulation, weight=weight)))
 
 
 def test_settings_that_do_not_fit_are_refused():
     with pytest.raises(ConfigError, match="did you mean 'forward'"):
-        make_method("flows_for_flows", {"direction": "forwards"})
+        METHODS.make("flows_for_flows", {"direction": "forwards"})
     with pytest.raises(ConfigError, match="0 \\(no penalty\\) or above"):
-        make_method("flows_for_flows", {"penalty_weight": -1.0})
+        METHODS.make("flows_for_flows", {"penalty_weight": -1.0})

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from anomaly_cli.nets import flows_for_flows as nets
 from anomaly_cli.nets import training
 
+CONTEXTS = ("difference", "concatenation", "one_per_side", "none")
 SIZE = nets.Size(2, (16,), 6)
 NO_PENALTY = nets.Penalty()
 
@@ -27,14 +28,14 @@ def side(n, seed, c=1, shift=0.0):
     return nets.Side(x, condition, torch.arange(n // 5, n), torch.arange(n // 5))
 
 
-@given(st.sampled_from([*nets.CONTEXTS, "base transfer"]), st.integers(1, 4), st.integers(0, 2), st.integers(0, 1000))
+@given(st.sampled_from([*CONTEXTS, "base transfer"]), st.integers(1, 4), st.integers(0, 2), st.integers(0, 1000))
 @settings(max_examples=25, deadline=None)
 def test_moving_there_and_back_returns_the_event_and_its_volume(context, d, c, seed):
     with training.seeded(seed, 1):
         if context == "base transfer":
             transport = shake(nets.BaseTransfer(*(nets.make_density(d, c, SIZE) for _ in range(2))))
         else:
-            transport = shake(nets.Transport(d, c, SIZE, context if c else "none", starts_at_identity=False))
+            transport = shake(nets.make_transport(d, c, SIZE, context if c else "none", starts_at_identity=False))
         x, source, target = 0.8 * torch.randn(101, d), torch.randn(101, c), torch.randn(101, c)
         with torch.no_grad():
             moved, forward = transport.move(x, source, target)
@@ -46,7 +47,7 @@ def test_moving_there_and_back_returns_the_event_and_its_volume(context, d, c, s
 
 def test_the_volume_is_the_determinant_of_the_jacobian():
     with training.seeded(1, 1):
-        transport = shake(nets.Transport(3, 1, SIZE, "concatenation", starts_at_identity=False))
+        transport = shake(nets.make_transport(3, 1, SIZE, "concatenation", starts_at_identity=False))
         x, c = 0.5 * torch.randn(5, 3), torch.randn(5, 2)
         _, log_det = transport.move(x, c[:, :1], c[:, 1:])
         for row in range(5):
@@ -58,9 +59,9 @@ def test_the_volume_is_the_determinant_of_the_jacobian():
 
 
 @pytest.mark.parametrize("d", [1, 3])
-@pytest.mark.parametrize("context", nets.CONTEXTS)
+@pytest.mark.parametrize("context", CONTEXTS)
 def test_identity_initialisation_starts_at_the_identity(context, d):
-    transport = nets.Transport(d, 1, SIZE, context, starts_at_identity=True)
+    transport = nets.make_transport(d, 1, SIZE, context, starts_at_identity=True)
     x, c = torch.randn(97, d), torch.randn(97, 2)
     moved, log_det = transport.move(x, c[:, :1], c[:, 1:])
     assert torch.allclose(moved, x, atol=1e-5)
@@ -80,7 +81,7 @@ def sees(transport, which):
 )
 def test_each_context_sees_what_it_says(context, seen):
     with training.seeded(2, 1):
-        transport = shake(nets.Transport(2, 1, SIZE, context, starts_at_identity=False))
+        transport = shake(nets.make_transport(2, 1, SIZE, context, starts_at_identity=False))
         assert [sees(transport, which) for which in (0, 1)] == [bool(value) for value in seen]
         x, one, two = 0.5 * torch.randn(50, 2), torch.ones(50, 1), 2 * torch.ones(50, 1)
         is_shift_free = torch.allclose(transport.move(x, one, one)[0], transport.move(x, two, two)[0], atol=1e-5)
@@ -89,7 +90,7 @@ def test_each_context_sees_what_it_says(context, seen):
 
 def test_one_per_side_gives_each_half_the_condition_of_its_side():
     with training.seeded(3, 1):
-        transport = shake(nets.Transport(2, 1, SIZE, "one_per_side", starts_at_identity=False))
+        transport = shake(nets.make_transport(2, 1, SIZE, "one_per_side", starts_at_identity=False))
         x, c = 0.5 * torch.randn(50, 2), torch.randn(50, 2)
         first, second = transport.parts
         by_hand = second(c[:, 1:]).transform(first(c[:, :1]).transform(x))
@@ -111,7 +112,7 @@ def test_base_transfer_of_equal_densities_is_the_identity(d):
 @pytest.mark.parametrize("n", [1, nets.BATCH - 1, nets.BATCH + 1, 16411])
 def test_moving_in_batches_moves_every_event_of_the_last_one(n):
     with training.seeded(5, 1):
-        transport = shake(nets.Transport(2, 0, SIZE, "none", starts_at_identity=False))
+        transport = shake(nets.make_transport(2, 0, SIZE, "none", starts_at_identity=False))
         x, none = 3.0 + 0.2 * torch.randn(n, 2), torch.zeros(n, 0)
         moved = nets.move_all(transport, x, none, none)
         with torch.no_grad():
@@ -142,7 +143,7 @@ def test_penalties_measure_the_movement_of_each_event(power, expected):
 def test_the_penalty_reaches_the_loss_that_is_trained_and_annealing_spares_validation(is_annealed, halfway):
     sides = side(500, 1), side(500, 2, shift=1.0)
     with training.seeded(6, 1):
-        transport = shake(nets.Transport(2, 1, SIZE, "concatenation", starts_at_identity=False))
+        transport = shake(nets.make_transport(2, 1, SIZE, "concatenation", starts_at_identity=False))
         densities = nets.make_density(2, 1, SIZE), nets.make_density(2, 1, SIZE)
 
     def losses(penalty, fraction):
@@ -206,7 +207,7 @@ def test_every_direction_moves_a_shifted_normal_to_its_target(direction):
 
     sides = side(1009, 1, c=0, shift=-1.0), side(997, 2, c=0, shift=1.0)
     with training.seeded(8, 1) as generator:
-        transport = nets.Transport(2, 0, SIZE, "none", starts_at_identity=True)
+        transport = nets.make_transport(2, 0, SIZE, "none", starts_at_identity=True)
         objective = nets.Objective(direction, NO_PENALTY, False)
         task = nets.transport_task(transport, sides, (Normal(-1.0), Normal(1.0)), objective)
         curve = training.train(task, training.Schedule(8, 64, 2e-2, 8), generator, lambda *_: None)
@@ -219,7 +220,7 @@ def test_every_direction_moves_a_shifted_normal_to_its_target(direction):
 
 def test_densities_are_frozen_while_a_transport_is_trained():
     density = nets.make_density(2, 1, SIZE)
-    transport = nets.Transport(2, 1, SIZE, "none", starts_at_identity=True)
+    transport = nets.make_transport(2, 1, SIZE, "none", starts_at_identity=True)
     task = nets.transport_task(
         transport, (side(50, 1), side(50, 2)), (None, density), nets.Objective("forward", NO_PENALTY, True)
     )

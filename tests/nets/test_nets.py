@@ -11,7 +11,7 @@ from scipy.stats import kstest
 from toys import REGIONS, toy_events
 
 from anomaly_cli.nets import training
-from anomaly_cli.nets.flows import PairTransport
+from anomaly_cli.nets.flows import PairTransport, make_spline_flow
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings, fit_mass_scaling
 
 SETTINGS = ScalingSettings(max_order=3, bin_events=1000, bound=4.5)
@@ -83,7 +83,7 @@ def test_values_beyond_the_range_are_clipped_and_counted(scaler):
 
 @pytest.mark.parametrize("n_features", [1, 2, 5])
 def test_transport_starts_as_the_identity(n_features):
-    transport = PairTransport(n_features, 2, (8,), 4, 2)
+    transport = PairTransport(make_spline_flow(n_features, 2, 2, (8,), 4, 2))
     x, m = torch.randn(97, n_features), torch.randn(97, 1)
     moved, log_det = transport.move(x, m, torch.randn(97, 1))
     assert torch.allclose(moved, x, atol=1e-5)
@@ -94,7 +94,7 @@ def test_transport_starts_as_the_identity(n_features):
 @settings(max_examples=15, deadline=None)
 def test_transport_there_and_back_returns_the_event_and_its_volume(n_features, seed):
     with training.seeded(seed, 1):
-        transport = PairTransport(n_features, 2, (16,), 6, 2)
+        transport = PairTransport(make_spline_flow(n_features, 2, 2, (16,), 6, 2))
         for parameter in transport.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
         x, source, target = 0.8 * torch.randn(101, n_features), torch.randn(101, 1), torch.randn(101, 1)

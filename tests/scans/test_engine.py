@@ -239,7 +239,8 @@ def test_a_scan_with_dead_jobs_ends_with_a_table_of_the_others_and_their_logs_la
     done = drive("run", scan, check=False)
     text = " ".join(done.stdout.split())
     assert done.returncode != 0
-    assert "Signal regions: curtains_f4f_efficient" in text
+    assert "Signal regions" in text
+    assert "curtains_f4f_efficient, 150 injected" in text
     assert f"{scan}/scan_result.h5: written" in text
     (log,) = (scan / "logs" / "SR_3400_3800").glob("*.log")
     assert log.read_text().count("has no value") == 2  # the reason of the first try survives the second

@@ -28,7 +28,7 @@ def test_every_combination_is_one_job_with_a_file_of_its_own(write_grid, tmp_pat
     assert len(manifest.points) == 2 * 3 * 2
     assert len({point.output for point in manifest.points}) == len(manifest.points)
     assert len({point.record for point in manifest.points}) == len(manifest.points)
-    assert {manifest.config(point).classifier.leaves for point in manifest.points} == {15, 31}
+    assert {manifest.config(point).classifiers.trees.leaves for point in manifest.points} == {15, 31}
 
 
 def test_regions_and_variants_of_a_seed_share_one_base_flow(write_grid, tmp_path):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.scan_kinds import SCAN
 from anomaly_cli.artifacts.store import Artifact
-from anomaly_cli.report.scan import MOST_NOTES, global_tables, scan_notes, scan_tables
+from anomaly_cli.report.render.registry import About
+from anomaly_cli.report.render.text import render
+from anomaly_cli.report.results.scan import MOST_NOTES, global_table, regions_table, scan_notes, tables
 from anomaly_cli.report.scan_picture import draw_p_values
+from anomaly_cli.report.table import Message
 from anomaly_cli.scans.collect import _global, _Selected
 from anomaly_cli.scans.parts import Point
 
@@ -53,10 +54,7 @@ def make_scan(points, tests, searches=()):
 
 
 def rendered(parts, width):
-    console = Console(width=width, record=True, file=io.StringIO())
-    for part in parts:
-        console.print(part)
-    return console.export_text()
+    return render(parts, About(width=width))
 
 
 TWO_SEEDS = make_scan(
@@ -66,9 +64,8 @@ TWO_SEEDS = make_scan(
 
 
 def test_a_row_shows_one_cut_for_all_seeds_and_medians_at_that_cut():
-    (table,) = scan_tables(TWO_SEEDS)
-    cells = [next(iter(column.cells)) for column in table.columns]
-    assert cells == ["3.3-3.7", "2/2", "20 %", "105", "100.0", "2.05", "30.0", "0.5123"]
+    (row,) = [line for line in rendered([regions_table(TWO_SEEDS)], 120).splitlines() if "3.3-3.7" in line]
+    assert row.split() == ["3.3-3.7", "2/2", "20", "%", "105", "100.0", "2.05", "30.0", "0.5123"]
 
 
 def test_tables_and_picture_say_what_z_leaves_out_and_show_both_where_something_was_measured(tmp_path):
@@ -76,18 +73,18 @@ def test_tables_and_picture_say_what_z_leaves_out_and_show_both_where_something_
     searches = [("cathode", 1, 0)]
     without, with_both = make_scan(point, rows, searches), make_scan(point, rows, searches)
     with_both.groups["tests"]["closure_uncertainty"][:] = 0.1
-    for tables in (scan_tables, global_tables):
-        assert "WITHOUT closure uncertainty and k-fold over-dispersion" in str(tables(without)[0].title)
-        assert "WITHOUT" not in str(tables(with_both)[0].title)
-    assert "an excess may be a flaw of the template" in str(scan_tables(without)[0].caption)
-    assert "closure uncertainty in 1 of 1 tests" in str(scan_tables(with_both)[0].caption)
-    headers = [[str(column.header) for column in scan_tables(scan)[0].columns] for scan in (without, with_both)]
-    assert ["Z\nwithout" in row for row in headers] == [False, True]
+    for table in (regions_table, global_table):
+        assert "WITHOUT closure uncertainty and k-fold over-dispersion" in table(without).title
+        assert "WITHOUT" not in table(with_both).title
+    assert "an excess may be a flaw of the template" in " ".join(regions_table(without).notes)
+    assert "closure uncertainty in 1 of 1 tests" in " ".join(regions_table(with_both).notes)
+    names = [[column.name for column in regions_table(scan).columns] for scan in (without, with_both)]
+    assert ["z_without" in row for row in names] == [False, True]
 
 
 def test_a_blinded_scan_says_that_and_nothing_of_significances():
     scan = make_scan([(3300.0, 3700.0, "cathode", seed, "blinded") for seed in (1, 2)], [])
-    text = rendered([*scan_tables(scan), *scan_notes(scan)], 120)
+    text = rendered(tables(scan), 120)
     assert "2 points blinded: scored, not counted; to look, plan with grid.unblind = true" in text
     assert "measured" not in text
 
@@ -95,8 +92,8 @@ def test_a_blinded_scan_says_that_and_nothing_of_significances():
 def test_points_without_closure_have_no_column_and_no_word_of_it():
     scan = make_scan([(3300.0, 3700.0, "cathode", 1, "done")], [(0, 0.2, 3.0, 100)])
     scan.groups["points"]["closure_auc"][:] = np.nan
-    assert "AUC" not in rendered(scan_tables(scan), 120)
-    assert "AUC" in rendered(scan_tables(TWO_SEEDS), 120)
+    assert "AUC" not in rendered([regions_table(scan)], 120)
+    assert "AUC" in rendered([regions_table(TWO_SEEDS)], 120)
 
 
 def test_medians_are_said_to_be_over_the_seeds_that_have_results():
@@ -104,7 +101,7 @@ def test_medians_are_said_to_be_over_the_seeds_that_have_results():
         [(3300.0, 3700.0, "cathode", seed, "done" if seed < 3 else "failed") for seed in (1, 2, 3)],
         [(0, 0.2, 3.0, 100), (1, 0.2, 2.0, 100)],
     )
-    assert "Medians over 2 seeds" in " ".join(rendered(scan_tables(scan), 120).split())
+    assert "Medians over 2 seeds" in " ".join(rendered([regions_table(scan)], 120).split())
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -115,20 +112,19 @@ def test_every_row_is_one_line_whatever_is_scanned(width):
         [(point, cut, -1.25, 12345) for point in range(4) for cut in (0.2, 0.001)],
         [(method, 1, test) for test, method in enumerate((*methods, "all"))],
     )
-    tables = scan_tables(scan)
-    assert [method in str(table.title) for method, table in zip(methods, tables, strict=True)] == [True, True]
-    lines = rendered(tables, width).splitlines()
+    assert list(regions_table(scan).groups()) == [f"{method}, 420 injected" for method in methods]
+    lines = rendered([regions_table(scan)], width).splitlines()
     rows = [line.split() for line in lines if line.lstrip().startswith(("3.1-3.5", "3.3-3.7"))]
     assert len(rows) == 4
     assert all(row[1:] == ["1/1", "20", "%", "12345", "100.0", "-1.25", "30.0", "0.5123"] for row in rows)
-    assert len(global_tables(scan)) == 3
-    assert max(len(line) for line in rendered(global_tables(scan), width).splitlines()) <= width
+    assert list(global_table(scan).groups()) == [f"{method}, 420 injected" for method in (*methods, "all")]
+    assert max(len(line) for line in rendered(tables(scan), width).splitlines()) <= width
 
 
 def test_what_failed_and_what_is_missing_is_named_with_its_reason():
     states = ["failed", "done", *["missing"] * (MOST_NOTES + 2)]
     scan = make_scan([(3300.0, 3700.0, "cathode", seed, state) for seed, state in enumerate(states)], [])
-    text = [str(note) for note in scan_notes(scan)]
+    text = [note.text for note in scan_notes(scan) if isinstance(note, Message)]
     assert text[0] == "failed: 3.3-3.7 TeV cathode, 420 injected, seed 0: too few"
     assert text[1] == "missing: 3.3-3.7 TeV cathode, 420 injected, seed 2"
     assert text[-1] == "... and 2 more missing"

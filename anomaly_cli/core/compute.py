@@ -1,0 +1,47 @@
+"""What a piece of work may use: random streams, threads, processes, a device, and where to report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from anomaly_cli.core.progress import Progress, Step, silent
+from anomaly_cli.core.streams import Streams
+
+CPU = "cpu"
+DEVICES = ("auto", CPU, "cuda")
+"""What a user may ask for; `auto` becomes one of the others before anything is computed."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What a piece of work may use. It goes through fit and sample alike; nothing is global.
+
+    Attributes:
+        streams: random streams; a result depends on their seed and names.
+        threads: threads per process; may change rounding, so it stands in the provenance.
+        processes: processes; never changes a result.
+        device: `cpu` or `cuda`, for networks; may change rounding, so it stands in the provenance.
+        progress: where to report.
+    """
+
+    streams: Streams
+    threads: int = 1
+    processes: int = 1
+    device: str = CPU
+    progress: Progress = silent
+
+    def child(self, name: str) -> Compute:
+        """Return the same with streams whose names all start with `name/`."""
+        return replace(self, streams=self.streams.child(name))
+
+    def alone(self) -> Compute:
+        """Return the same for one of several pieces side by side: one process, no progress of its own."""
+        return replace(self, processes=1, progress=silent)
+
+    def named(self, task: str) -> Compute:
+        """Return the same with every report under the name `task`."""
+
+        def report(step: Step) -> None:
+            self.progress(replace(step, task=task))
+
+        return replace(self, progress=report)

@@ -1,0 +1,162 @@
+"""Finds plug-ins: one class per file of a package of ours, or an entry point of any installed package."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import pkgutil
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from anomaly_cli.core.errors import AnomalyWarning, ConfigError, first_line
+from anomaly_cli.core.records import build_record, nearest
+
+Plugin = TypeVar("Plugin")
+OWN = "anomaly_cli"
+
+
+@dataclass(frozen=True)
+class Found(Generic[Plugin]):
+    """What was found of one family.
+
+    Attributes:
+        classes: every usable plug-in by its name, in alphabetical order.
+        broken: why others cannot be used, by the name of their entry point.
+    """
+
+    classes: Mapping[str, type[Plugin]]
+    broken: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Family(Generic[Plugin]):
+    """One family of plug-ins: template methods, classifiers, or scores.
+
+    Attributes:
+        base: abstract class of its members, frozen dataclasses of settings with class variables `name`, `summary` and
+            `reference`.
+        word: what a member is called in sentences.
+        package: our package with one member per file.
+        group: entry-point group in which other packages name theirs.
+        command: the command that lists them.
+    """
+
+    base: type[Plugin]
+    word: str
+    package: str
+    group: str
+    command: str
+    _cache: dict[str, Found[Plugin]] = field(default_factory=dict, repr=False, compare=False)
+
+    def find(self) -> Mapping[str, type[Plugin]]:
+        """Return every usable member by name; a broken one of another package is warned of once and left out."""
+        return self._found.classes
+
+    @property
+    def _found(self) -> Found[Plugin]:
+        if "found" not in self._cache:
+            self._cache["found"] = self._look()
+            for name, reason in self._cache["found"].broken.items():
+                warnings.warn(
+                    f"{self.word} '{name}' of another package is left out: {reason}", AnomalyWarning, stacklevel=3
+                )
+        return self._cache["found"]
+
+    def make(self, name: str, settings: Mapping[str, Any]) -> Plugin:
+        """Return the member `name` with `settings`.
+
+        Raises:
+            ConfigError: for an unknown name or setting, or a member that cannot be used.
+        """
+        found = self._found
+        if name in found.broken and name not in found.classes:
+            raise ConfigError(f"{self.word} '{name}' cannot be used: {found.broken[name]}")
+        if name not in found.classes:
+            hint = nearest(name, found.classes)
+            raise ConfigError(f"unknown {self.word} '{name}'; {hint}; '{self.command}' lists them")
+        return build_record(found.classes[name], settings, f"{self.word} {name}")
+
+    def _look(self) -> Found[Plugin]:
+        classes = {cls.__dict__["name"]: cls for cls in self._own()}
+        broken: dict[str, str] = {}
+        for entry in importlib.metadata.entry_points(group=self.group):
+            candidate = _Candidate(entry, self.base, self.word)
+            reason = candidate.reason or (
+                f"its name is already that of {classes[entry.name].__module__}" if entry.name in classes else ""
+            )
+            if reason:
+                broken[entry.name] = reason
+            else:
+                classes[entry.name] = candidate.loaded
+        return Found(dict(sorted(classes.items())), broken)
+
+    def _own(self) -> Iterator[Any]:
+        package = importlib.import_module(self.package)
+        for info in pkgutil.iter_modules(package.__path__):
+            module = importlib.import_module(f"{self.package}.{info.name}")
+            for value in vars(module).values():
+                if _is_member(value, self.base) and value.__module__ == module.__name__:
+                    yield value
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An entry point of another package that may name a member."""
+
+    entry: importlib.metadata.EntryPoint
+    base: type[Any]
+    word: str
+
+    @cached_property
+    def loaded(self) -> Any:
+        return self.entry.load()
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot be used; empty where it can."""
+        package = f"{self.entry.dist.name} " if self.entry.dist else ""
+        try:
+            cls = self.loaded
+        except Exception as error:  # whatever another package's code raises when it is imported
+            return f"{package}({self.entry.value}) fails to import: {type(error).__name__}: {first_line(error)}"
+        if not _is_member(cls, self.base):
+            return (
+                f"{package}({self.entry.value}) is no complete {self.word}: it must be a subclass of {_path(self.base)}"
+            )
+        missing = [name for name in ("name", "summary", "reference") if not isinstance(getattr(cls, name, None), str)]
+        if missing:
+            return f"{package}({self.entry.value}) has no text '{missing[0]}'"
+        if cls.name != self.entry.name:
+            return (
+                f"{package}({self.entry.value}) is called '{cls.name}' where its entry point says '{self.entry.name}'"
+            )
+        return ""
+
+
+def is_foreign(member: object) -> bool:
+    """Return whether a member belongs to another package."""
+    return not type(member).__module__.startswith(f"{OWN}.")
+
+
+def _path(cls: type[Any]) -> str:
+    return f"{cls.__module__}.{cls.__name__}"
+
+
+def _is_member(value: object, base: type[Any]) -> bool:
+    return isinstance(value, type) and issubclass(value, base) and not inspect.isabstract(value)
+
+
+def lazy_member(family: Family[Any], attribute: str) -> Any:
+    """Return the class of a family's member by its Python name, for `package.ClassName`.
+
+    Raises:
+        AttributeError: where there is none.
+    """
+    for cls in family.find().values():
+        if cls.__name__ == attribute:
+            return cls
+    raise AttributeError(f"module '{family.package}' has no attribute '{attribute}'")

@@ -1,0 +1,75 @@
+"""What a bump hunt tells, and what may fake a bump; one row per cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.report.cells import Measured
+from anomaly_cli.report.contents import contents_of
+from anomaly_cli.report.notation import COUNT, PROBABILITY, fixed
+from anomaly_cli.report.table import Column, Message, Priority, Report, Row, Table, build, made, stored
+from anomaly_cli.report.tables import contents_field, cut_of, measured_of, percent, rows_of
+
+KIND = schema.BUMP
+TESTS = KIND.groups["tests"]
+NOT_EXPORTED = "so few events are not linear in the modes of the background"
+
+
+def tables(bump: Artifact) -> Report:
+    """Return the bump hunt, what sculpts the spectrum, and which cuts have no result or no likelihood."""
+    rows = rows_of(bump.groups["tests"])
+    left_out = [
+        Message(f"{percent(row['background_efficiency'])} is left out: {row['reason']}.")
+        for row in rows_of(bump.groups["left_out"])
+    ]
+    without = [percent(row["background_efficiency"]) for row in rows if not row["workspace"]]
+    if without:
+        left_out.append(Message(f"No likelihood is exported for {', '.join(without)}: {NOT_EXPORTED}."))
+    return [_found(bump, rows), _sculpting(rows), *left_out]
+
+
+def _found(bump: Artifact, rows: Sequence[Row]) -> Table:
+    resonance = bump.groups["resonance"]
+    mass, width = float(resonance["mass"]), float(resonance["width"])
+    fields = [
+        cut_of(TESTS),
+        stored(TESTS, "n_events", "events", COUNT),
+        made(
+            Column("signal_yield", "signal", format=fixed(0), priority=Priority.HIGH, holds=Measured),
+            measured_of("signal_yield", "signal_error"),
+            TESTS,
+        ),
+        stored(TESTS, "z_asymptotic", "Z", fixed(2), Priority.HIGH),
+        stored(TESTS, "p0", "p0 (toys)", PROBABILITY, missing="too few"),
+        stored(TESTS, "n_parameters", "parameters", COUNT, Priority.LOW),
+        stored(TESTS, "p_value", "fit p", fixed(2)),
+        stored(TESTS, "p0_asymptotic", "p0", priority=Priority.DATA),
+        contents_field(contents_of(bump)),
+        made(Column("mass", "mass", "GeV", "of the resonance", priority=Priority.DATA), lambda _: mass),
+        made(Column("width", "width", "GeV", "of its core", priority=Priority.DATA), lambda _: width),
+    ]
+    title = f"Bump hunt at {mass / 1000:.3g} TeV, width {width:.0f} GeV; local, {contents_of(bump)}"
+    notes = [
+        "parameters: of the smooth part. fit p: goodness of fit without signal. Signal-region events take part in the"
+        " training and scatter more for it (k-fold factor), side-band events do not; the fit leaves that out."
+    ]
+    return build("bump_hunt", title, fields, rows, notes)
+
+
+def _sculpting(rows: Sequence[Row]) -> Table:
+    fields = [
+        cut_of(TESTS),
+        stored(TESTS, "spurious_signal", "spurious signal", fixed(0), Priority.HIGH),
+        made(
+            Column("spurious_share", "in standard deviations", meaning="of the fitted signal", format=fixed(2)),
+            lambda row: float(row["spurious_signal"] / row["signal_error"]),
+        ),
+        stored(TESTS, "sculpting_p", "flat pass rate, p", PROBABILITY),
+    ]
+    notes = [
+        "spurious signal: what the same fit finds where the template replaces the signal region. flat pass rate: of the"
+        " template against mass, in the signal region."
+    ]
+    return build("sculpting", "Sculpting", fields, rows, notes)

@@ -1,0 +1,78 @@
+"""Whether Z is calibrated: its mean, spread and type-I errors where there is no signal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.report.cells import AnyCell, Interval, Measured
+from anomaly_cli.report.contents import contents_of
+from anomaly_cli.report.notation import PROBABILITY, fixed
+from anomaly_cli.report.table import Column, Field, Priority, Report, Row, Table, build, made, stored
+from anomaly_cli.report.tables import contents_field, cut_of, measured_of, rows_of
+
+KIND = schema.CALIBRATION
+TESTS = KIND.groups["tests"]
+
+
+def tables(calibration: Artifact) -> Report:
+    """Return spread and type-I errors of signed Z without signal."""
+    rows = rows_of(calibration.groups["tests"])
+    return [_spread(calibration, rows), _rates(calibration, rows)]
+
+
+def _spread(calibration: Artifact, rows: Sequence[Row]) -> Table:
+    n, n_failed = (len(calibration.groups[group]["index"]) for group in ("experiments", "failed"))
+    fields = [
+        cut_of(TESTS),
+        made(
+            Column("mean", "mean of Z", format=fixed(2), priority=Priority.HIGH, holds=Measured),
+            measured_of("mean", "mean_error"),
+            TESTS,
+        ),
+        made(
+            Column("std", "std of Z", format=fixed(2), priority=Priority.HIGH, holds=Interval),
+            lambda row: Interval(*(float(row[name]) for name in ("std", "std_low", "std_high"))),
+            TESTS,
+        ),
+        stored(TESTS, "ks_p", "KS p", PROBABILITY),
+        stored(TESTS, "mean_statistical", "statistics only: mean", fixed(2), Priority.LOW),
+        stored(TESTS, "std_statistical", "statistics only: std", fixed(2), Priority.LOW),
+        contents_field(contents_of(calibration)),
+    ]
+    settings = calibration.provenance.settings
+    missing = [name for key, name in (("closure", "closure"), ("overdispersion", "k-fold")) if not settings[key]]
+    contents = f", WITHOUT {' and '.join(missing)}" if missing else ""
+    notes = [
+        "Right are 0 and 1; 68 % intervals. statistics only: without closure and over-dispersion.",
+        f"{n_failed} more gave no result." if n_failed else "",
+    ]
+    title = f"Calibration: {n} background-only pseudo-experiments through the whole chain{contents}"
+    return build("calibration", title, fields, rows, notes)
+
+
+def _rates(calibration: Artifact, rows: Sequence[Row]) -> Table:
+    levels = [float(level) for level in calibration.groups["levels"]["level"]]
+    fields: list[Field] = [cut_of(TESTS)]
+    for index, level in enumerate(levels):
+        name = f"type_one_{level:g}".replace(".", "p").replace("-", "m")
+        column = Column(
+            name,
+            f"{level:g}",
+            meaning=f"share of pseudo-experiments with p0 below {level:g}",
+            format=fixed(3),
+            holds=Interval,
+        )
+        fields.append(made(column, _rate(index)))
+    return build(
+        "type_one_errors",
+        "Calibration: how often p0 is smaller than",
+        fields,
+        rows,
+        ["68 % Clopper-Pearson intervals."],
+    )
+
+
+def _rate(index: int) -> Callable[[Row], AnyCell]:
+    return lambda row: Interval(*(float(row[name][index]) for name in ("type_one", "type_one_low", "type_one_high")))

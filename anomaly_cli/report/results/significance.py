@@ -1,0 +1,152 @@
+"""What a count tells: the side-band expectation, one row per cut, and what its uncertainty is made of."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.report.cells import Above, AnyCell, Below, Measured, Missing, marked, number_or
+from anomaly_cli.report.contents import FEWEST_PERMUTATIONS, NOT_MEASURED, describe, missing_uncertainties
+from anomaly_cli.report.notation import COUNT, PROBABILITY, SHARE, Format, fixed
+from anomaly_cli.report.table import Column, Field, Level, Message, Priority, Report, Row, Table, build, made, stored
+from anomaly_cli.report.tables import contents_field, cut_of, measured_of, rows_of
+
+KIND = schema.SIGNIFICANCE
+TESTS, FIT = KIND.groups["tests"], KIND.groups["mass_fit"]
+DOUBTFUL_FIT = 0.01
+"""A side-band fit with a smaller p-value is pointed out."""
+SCALED_FIT = 0.001
+"""With a smaller one its uncertainty is scaled up (`analysis/mass_fit.py`)."""
+SMALLEST_P = sys.float_info.min
+"""The smallest probability that a float holds in full precision."""
+LARGEST_Z = 37.5194
+"""Its one-sided significance."""
+SMALLEST_SHOWN = 0.01
+"""Smaller probabilities are shown as smaller than this."""
+
+
+def tables(significance: Artifact) -> Report:
+    """Return the side-band expectation, the counts, and their uncertainties."""
+    missing = missing_uncertainties(significance.groups["tests"])
+    rows = rows_of(significance.groups["tests"])
+    report: list[Table | Message] = [*_fit(significance.groups["mass_fit"]), _counts(rows, describe(missing))]
+    report.append(_uncertainties(rows))
+    if missing:
+        report.append(Message(f"Not measured for these settings: {', '.join(missing)}.", Level.HEADLINE))
+    return report
+
+
+def significance_cell(z: float) -> AnyCell:
+    """Return a significance; at the smallest probability that a float holds it is only a bound."""
+    return Above(37.5) if abs(z - LARGEST_Z) < 1e-3 else float(z)
+
+
+def probability_cell(p: float, error: float = 0.0) -> AnyCell:
+    """Return a probability and its statistical error, where it has one."""
+    if p <= SMALLEST_P:
+        return Below(SMALLEST_P)
+    return Measured(float(p), float(error)) if error > 0.0 else float(p)
+
+
+def _fit(fit: Row) -> Report:
+    fields = [
+        made(
+            Column("n_expected", "expected background", format=fixed(0), priority=Priority.KEY, holds=Measured),
+            measured_of("n_expected", "uncertainty"),
+            FIT,
+        ),
+        stored(FIT, "p_value", "goodness of fit, p", PROBABILITY, Priority.HIGH),
+        *(stored(FIT, name, name, priority=Priority.DATA) for name in ("chi2", "ndf", "n_parameters")),
+    ]
+    table = build("side_band_fit", "Side-band fit: the signal region before any cut", fields, [fit])
+    p_value = float(fit["p_value"])
+    if p_value >= DOUBTFUL_FIT:
+        return [table]
+    scaled = ", so that its uncertainty is scaled up" if p_value < SCALED_FIT else ""
+    advice = f"The side-band fit is poor{scaled}: narrow the side-bands with --side-bands."
+    return [table, Message(advice, Level.WARNING)]
+
+
+def _counts(rows: Sequence[Row], contents: str) -> Table:
+    z = fixed(2)
+    fields = [
+        cut_of(TESTS),
+        made(
+            Column("n_expected", "expected", format=fixed(1), holds=Measured),
+            measured_of("n_expected", "uncertainty"),
+            TESTS,
+        ),
+        stored(TESTS, "n_observed", "observed", COUNT, Priority.HIGH),
+        _significance("z", "Z", z, Priority.HIGH),
+        made(Column("p0", "p0", format=PROBABILITY), lambda row: probability_cell(row["p0"]), TESTS),
+        _significance("z_asymptotic", "Z (pyhf)", z, Priority.LOW),
+        _significance("z_binomial", "Z_Bi", z, Priority.LOW),
+        contents_field(contents),
+    ]
+    notes = ["Z and p0 from pseudo-experiments, Z (pyhf) asymptotic, Z_Bi conservative."]
+    return build("counts", f"Counting experiment; local, {contents}", fields, rows, notes)
+
+
+def _significance(name: str, header: str, digits: Format, priority: Priority) -> Field:
+    """Return a column of significances; nothing where there is none."""
+    column = Column(name, header, format=digits, priority=priority)
+    return made(column, lambda row: None if math.isinf(row[name]) else significance_cell(row[name]), TESTS)
+
+
+def _uncertainties(rows: Sequence[Row]) -> Table:
+    marks = {
+        "as 1": "measured below 1, used as 1",
+        "few": f"from fewer than {FEWEST_PERMUTATIONS} permutations, too few",
+    }
+    closure_marks = {"t": "transferred from looser cuts"}
+    fields = [
+        cut_of(TESTS),
+        stored(TESTS, "template_uncertainty", "template", SHARE),
+        made(
+            Column("norm_uncertainty", "side-bands", format=SHARE),
+            lambda row: Missing("fail") if row["test"] == "pass/fail" else float(row["norm_uncertainty"]),
+            TESTS,
+        ),
+        made(
+            Column("closure_uncertainty", "closure", format=SHARE, priority=Priority.HIGH, marks=closure_marks),
+            closure_cell,
+            TESTS,
+        ),
+        made(
+            Column(
+                "overdispersion_measured",
+                "k-fold factor",
+                format=fixed(2),
+                priority=Priority.HIGH,
+                holds=Measured,
+                marks=marks,
+            ),
+            factor_cell,
+            TESTS,
+        ),
+        stored(TESTS, "fold_p", "folds alike", Format(".2f", smallest=SMALLEST_SHOWN), Priority.LOW),
+        stored(TESTS, "overdispersion", "k-fold factor used", priority=Priority.DATA, missing=NOT_MEASURED),
+    ]
+    notes = [
+        "side-bands: of their fit; 'fail' where the events that fail the cut normalise instead. folds alike:"
+        " probability that folds of one pass rate scatter as much."
+    ]
+    return build("uncertainties", "Relative uncertainties of the expectation", fields, rows, notes)
+
+
+def closure_cell(row: Row) -> AnyCell:
+    """Return the closure uncertainty of a cut."""
+    cell = number_or(row["closure_uncertainty"], NOT_MEASURED)
+    return marked(cell, "t" if row["is_closure_transferred"] and not isinstance(cell, Missing) else "")
+
+
+def factor_cell(row: Row) -> AnyCell:
+    """Return the k-fold factor of a cut as measured, marked where it is used as 1 or from too few permutations."""
+    if math.isnan(row["overdispersion"]):
+        return Missing(NOT_MEASURED)
+    measured = Measured(float(row["overdispersion_measured"]), float(row["overdispersion_error"]))
+    is_few = row["n_permutations"] < FEWEST_PERMUTATIONS
+    return marked(measured, "as 1" if measured.value < 1.0 else "", "few" if is_few else "")

@@ -1,0 +1,55 @@
+"""The validation windows, and the closure uncertainty that they measure."""
+
+from __future__ import annotations
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.report.cells import Measured, marked
+from anomaly_cli.report.notation import COUNT, SHARE, fixed
+from anomaly_cli.report.table import Column, Priority, Report, Table, build, made, stored
+from anomaly_cli.report.tables import cut_of, measured_of, rows_of, window_field
+
+KIND = schema.VALIDATION
+WINDOWS, CLOSURE = KIND.groups["windows"], KIND.groups["closure"]
+
+
+def tables(validation: Artifact) -> Report:
+    """Return the windows and the closure uncertainty per cut."""
+    return [_windows(validation), _closure(validation)]
+
+
+def _windows(validation: Artifact) -> Table:
+    fields = [
+        window_field("window", "window"),
+        window_field("side_bands", "with side-bands", ("side_band_low", "side_band_high"), Priority.LOW),
+        stored(WINDOWS, "n_events", "events", COUNT, Priority.HIGH),
+        made(
+            Column("mass_fit_expected", "side-band fit", format=COUNT, priority=Priority.HIGH, holds=Measured),
+            measured_of("mass_fit_expected", "mass_fit_uncertainty"),
+            WINDOWS,
+        ),
+        stored(WINDOWS, "n_template", "template", COUNT),
+    ]
+    title = "Validation windows: signal-free, the signal region left out"
+    return build("validation_windows", title, fields, rows_of(validation.groups["windows"]))
+
+
+def _closure(validation: Artifact) -> Table:
+    marks = {"t": "transferred from looser cuts, fewer than 20 expected per window"}
+    fields = [
+        cut_of(CLOSURE),
+        stored(CLOSURE, "mean_expected", "per window", fixed(1), Priority.LOW),
+        stored(CLOSURE, "mean_ratio", "observed/expected", fixed(3)),
+        stored(CLOSURE, "best", "most likely", SHARE),
+        made(
+            Column("upper", "68 % upper edge", format=SHARE, priority=Priority.HIGH, marks=marks),
+            lambda row: marked(float(row["upper"]), "t" if row["is_transferred"] else ""),
+            CLOSURE,
+        ),
+    ]
+    notes = [
+        "The upper edge is used. Over-dispersion counts as non-closure here; the counting takes it out where it is"
+        " measured."
+    ]
+    rows = rows_of(validation.groups["closure"])
+    return build("closure_uncertainty", "Closure uncertainty of the pass rate", fields, rows, notes)

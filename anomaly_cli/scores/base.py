@@ -1,0 +1,128 @@
+"""The contract of a score: what ranks events. The template still sets the thresholds.
+
+A score is fitted to what it may see and to a template, and then ranks any events by their fold: every event by models
+that never saw it or a copy of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+
+from anomaly_cli.classifiers.base import Classifier
+from anomaly_cli.classifiers.kfold import Contest, Ensembles, KFold, train_in_folds
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.events import Events
+from anomaly_cli.core.folds import FoldScores
+from anomaly_cli.core.plugins import Family
+from anomaly_cli.core.seen import Need, Seen
+from anomaly_cli.core.template import Template
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a score may train.
+
+    Attributes:
+        classifier: the family of classifiers.
+        kfold: how events are divided into folds.
+    """
+
+    classifier: Classifier
+    kfold: KFold
+
+    def train(self, contest: Contest, compute: Compute) -> Ensembles:
+        """Train the models of all folds."""
+        return train_in_folds(contest, self.classifier, self.kfold, compute)
+
+
+class FittedScore(ABC):
+    """A score that is ready to rank."""
+
+    @abstractmethod
+    def score(self, events: Events) -> FoldScores:
+        """Return the score of each event by the models of its fold; larger is more like signal.
+
+        Folds are a hash of the source id and agree between all events that are compared.
+        """
+
+    @abstractmethod
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all that `Score.load` needs: numeric arrays."""
+
+
+@dataclass(frozen=True)
+class Score(ABC):
+    """A way of ranking events.
+
+    A new score is one module of this package, or of another one that names it in the entry-point group
+    `anomaly.scores`, with one subclass: a frozen dataclass of scalars with real defaults.
+
+    Attributes:
+        name: how users call it.
+        summary: what it is, in half a sentence.
+        reference: where it was published.
+        needs: what it is given beyond the side-bands.
+        is_exchangeable: whether it tells observed events from one template, so that labels can be permuted.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SR_FEATURES})
+    is_exchangeable: ClassVar[bool] = False
+
+    @abstractmethod
+    def fit(self, seen: Seen, template: Template, ranking: Ranking, compute: Compute) -> FittedScore:
+        """Get ready to rank.
+
+        Args:
+            seen: what the score has declared to need.
+            template: the template, in parts that each serve some folds.
+            ranking: classifier and folds.
+            compute: streams of the score, processes, threads, device and where to report.
+        """
+
+    @abstractmethod
+    def load(self, arrays: Arrays, ranking: Ranking) -> FittedScore:
+        """Rebuild what `FittedScore.to_arrays` returned."""
+
+
+@dataclass(frozen=True)
+class FittedEnsembles(FittedScore):
+    """The score of the classifiers of all folds.
+
+    Attributes:
+        ensembles: their models.
+    """
+
+    ensembles: Ensembles
+
+    def score(self, events: Events) -> FoldScores:
+        """Return the mean log-odds of the models of each event's fold."""
+        return self.ensembles.score(events)
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of all models."""
+        return self.ensembles.to_arrays()
+
+    @staticmethod
+    def load(arrays: Arrays, ranking: Ranking) -> FittedEnsembles:
+        """Rebuild what `to_arrays` returned."""
+        return FittedEnsembles(Ensembles.from_arrays(ranking.classifier, arrays))
+
+
+SCORES: Family[Score] = Family(
+    Score,  # type: ignore[type-abstract]
+    "score",
+    "anomaly_cli.scores",
+    "anomaly.scores",
+    "anomaly scores",
+)
+"""The family of scores."""

@@ -1,0 +1,137 @@
+"""Closure: can boosted trees tell the template from background? Checks on values.
+
+Every check compares the template with background, and beside it untouched side-band events with the same background:
+where those cannot be told apart either, the check proves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomaly_cli.analysis.distances import Distances, measure_distances
+from anomaly_cli.analysis.quality import Sampled, Separation, measure_separation
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.events import Events
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.seen import Need, Seen
+from anomaly_cli.methods.base import FittedTemplate, Request, TemplateMethod
+
+SIDE_BANDS = "side-bands, held-out events"
+TRUE_BACKGROUND = "signal region, true background"
+TEMPLATE, UNTOUCHED = "template", "untouched side-bands"
+PER_HELD_OUT = 4
+"""Template events per held-out side-band event."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Points to compare.
+
+    Attributes:
+        name: what is compared.
+        template: template events.
+        untouched: side-band events as they are.
+        compared: the background that both are compared with.
+        n_features: the first columns are features; a further one is mjj.
+        uses_truth: whether truth labels were needed.
+    """
+
+    name: str
+    template: Sampled
+    untouched: Sampled
+    compared: Sampled
+    n_features: int
+    uses_truth: bool = False
+
+
+@dataclass(frozen=True)
+class Closure:
+    """How well the template of one check describes background.
+
+    Attributes:
+        check: what was compared.
+        found: how well trees separate template and background.
+        baseline: the same for untouched side-band events.
+        distances: in the features, by what is compared.
+    """
+
+    check: Check
+    found: Separation
+    baseline: Separation
+    distances: dict[str, Distances]
+
+    @property
+    def auc(self) -> float:
+        """AUC of template against background; 0.5 where they cannot be told apart."""
+        return self.found.auc
+
+
+def measure_closure(check: Check, compute: Compute) -> Closure:
+    """Compare the points of a check; `compute` has the streams of the search."""
+    streams = compute.streams.child("closure")
+    seed = streams.integer(check.name)
+    found = measure_separation(check.template, check.compared, seed, compute.threads)
+    baseline = measure_separation(check.untouched, check.compared, seed, compute.threads)
+    distances = {
+        name: _distances(check, points, streams.generator(f"distances/{check.name}"))
+        for name, points in ((TEMPLATE, check.template), (UNTOUCHED, check.untouched))
+    }
+    return Closure(check, found, baseline, distances)
+
+
+def _distances(check: Check, sampled: Sampled, generator: np.random.Generator) -> Distances:
+    points, compared = (_independent(part, generator)[:, : check.n_features] for part in (sampled, check.compared))
+    return measure_distances(points, compared, generator)
+
+
+def _independent(sampled: Sampled, generator: np.random.Generator) -> FloatArray:
+    """Return one point of each source `(n, d)`, kept as likely as the source has weight.
+
+    The errors of the distances are those of independent events, which copies of a source are not.
+    """
+    order = generator.permutation(len(sampled.points))
+    _, first, index = np.unique(sampled.source_id[order], return_index=True, return_inverse=True)
+    weight = np.bincount(index, weights=sampled.weight[order])
+    is_kept = generator.random(len(first)) * weight.max() < weight
+    points: FloatArray = sampled.points[order[first[is_kept]]]
+    return points
+
+
+def background_check(name: str, template: Events, side_bands: Events, background: Events, uses_truth: bool) -> Check:
+    """Return the comparison of a template with background of its own signal region."""
+    points = [_sampled(events) for events in (template, side_bands, background)]
+    return Check(name, points[0], points[1], points[2], len(background.names), uses_truth)
+
+
+def has_side_band_check(method: TemplateMethod) -> bool:
+    """Return whether a method can be checked by what it makes at side-band masses.
+
+    A method that moves events of another place than the side-bands does not do there what it does in use, and of one
+    that mixes several events no part is without held-out ones.
+    """
+    return not (method.chooses_mass or method.mixes_sources or Need.SIMULATION in method.needs)
+
+
+def side_band_check(fitted: FittedTemplate, seen: Seen, compute: Compute) -> Check:
+    """Make the template at side-band masses, to be compared with events that the training has not seen."""
+    held_out = seen.side_bands.take(seen.is_validation)
+    generator = compute.streams.generator("closure/masses")
+    trained = seen.side_bands.take(~seen.is_validation)
+    masses = trained.mjj[generator.integers(len(trained), size=PER_HELD_OUT * len(held_out))]
+    made = fitted.sample(Request(masses), compute.child("closure/sample")).events
+    moved = made.take(~np.isin(made.source_id, held_out.event_id))
+    untouched = trained.take(generator.integers(len(trained), size=len(masses)))
+    return Check(
+        SIDE_BANDS,
+        _sampled(moved, moved.mjj),
+        _sampled(untouched, masses),
+        _sampled(held_out, held_out.mjj),
+        len(held_out.names),
+    )
+
+
+def _sampled(events: Events, mjj: FloatArray | None = None) -> Sampled:
+    points = events.features if mjj is None else np.column_stack([events.features, mjj])
+    return Sampled(points, events.source_id, events.weight)

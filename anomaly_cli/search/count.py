@@ -1,0 +1,127 @@
+"""Cuts and counting models from scored events; shared by the analysis and by every pseudo-experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import chi2
+
+from anomaly_cli.analysis.asymptotics import CountingResult, compute_significance
+from anomaly_cli.analysis.counting import CountingModel, channel_name
+from anomaly_cli.analysis.exact import binomial_significance
+from anomaly_cli.analysis.mass_fit import MassFit, refuse_poor_fit
+from anomaly_cli.analysis.modelling import Measured, Predicted, model_by_fail, model_by_template
+from anomaly_cli.analysis.selection import CutCounts, ScoredEvents, Selection, select
+from anomaly_cli.analysis.toys import ToyResult, toy_p_value
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.progress import Step
+from anomaly_cli.core.windows import Window
+from anomaly_cli.search.settings import Cuts
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One cut with its model.
+
+    Attributes:
+        selection: what passes.
+        model: the counting model.
+        measured: closure and over-dispersion that it contains.
+    """
+
+    selection: Selection
+    model: CountingModel
+    measured: Measured
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was counted after one cut, and how significant it is.
+
+    Attributes:
+        cut: the cut and its model.
+        result: asymptotic significance, from pyhf.
+        toys: p-value by toys, which is quoted.
+        z_binomial: Z_Bi, the exact reference.
+        fold_p: probability of the folds' pass rates differing more for equal true rates.
+    """
+
+    cut: Cut
+    result: CountingResult
+    toys: ToyResult
+    z_binomial: float
+    fold_p: float
+
+
+def build_cuts(
+    observed: ScoredEvents,
+    template: ScoredEvents,
+    fit: MassFit,
+    cuts: Cuts,
+    measured: Mapping[float, Measured],
+) -> list[Cut]:
+    """Return every cut with its model.
+
+    Raises:
+        PhysicsError: where the template is too small for a cut, or the side-band fit is needed and poor.
+    """
+    found = []
+    for efficiency in cuts.background_efficiencies:
+        selection = select(observed, template, efficiency)
+        if efficiency < cuts.pass_fail_from:
+            refuse_poor_fit(fit, cuts.least_fit_p)
+        known = measured.get(efficiency, Measured())
+        found.append(Cut(selection, build_model(selection, fit, fit.window, cuts.pass_fail_from, known), known))
+    return found
+
+
+def build_model(
+    cut: CutCounts, fit: Predicted, window: Window, pass_fail_from: float, measured: Measured
+) -> CountingModel:
+    """Return the model of a cut: with the events that fail as control where it is loose, else with the template."""
+    name = channel_name((window.low, window.high), cut.background_efficiency)
+    if cut.background_efficiency >= pass_fail_from:
+        return model_by_fail(name, cut, measured)
+    return model_by_template(name, cut, fit, measured)
+
+
+def count(cuts: list[Cut], observed: ScoredEvents, n_toys: int, compute: Compute) -> list[Counted]:
+    """Return how significant what was counted after each cut is.
+
+    Args:
+        cuts: the cuts.
+        observed: the scored observed events.
+        n_toys: pseudo-experiments per p-value.
+        compute: streams of the search, and where to report.
+
+    Raises:
+        PhysicsError: where a fit fails.
+    """
+    counted = []
+    for done, cut in enumerate(cuts):
+        experiment = cut.model.experiment()
+        generator = compute.streams.generator(f"significance/toys/{cut.model.name}")
+        counted.append(
+            Counted(
+                cut,
+                compute_significance(cut.model),
+                toy_p_value(experiment, n_toys, generator),
+                float(binomial_significance(experiment)),
+                fold_heterogeneity(cut.selection, observed),
+            )
+        )
+        compute.progress(Step("significance: pyhf and toys", done + 1, len(cuts)))
+    return counted
+
+
+def fold_heterogeneity(selection: Selection, observed: ScoredEvents) -> float:
+    """Return the probability that the folds' pass rates differ more than these, for equal true rates."""
+    folds = np.unique(observed.fold)
+    totals = np.array([(observed.fold == fold).sum() for fold in folds], dtype=np.float64)
+    passing = np.array([selection.is_observed_selected[observed.fold == fold].sum() for fold in folds])
+    expected = totals * passing.sum() / totals.sum()
+    if expected.min() <= 0.0:
+        return 1.0
+    return float(chi2.sf(((passing - expected) ** 2 / expected).sum(), len(folds) - 1))

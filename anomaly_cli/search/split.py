@@ -1,0 +1,104 @@
+"""Divide events into side-bands, signal region and rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomaly_cli.analysis.mass_fit import MassFit, fit_mass_spectrum
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.windows import Regions, Window, default_side_bands
+
+WORDS = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Events of one search.
+
+    Attributes:
+        sb1: events in the lower side-band.
+        sr: events in the signal region.
+        sb2: events in the upper side-band.
+        rest: events in none of the windows.
+        regions: the windows; a side-band may span a stretch that is left out.
+        stretches: the stretches of the side-bands that hold events, for the mass fit.
+    """
+
+    sb1: Events
+    sr: Events
+    sb2: Events
+    rest: Events
+    regions: Regions
+    stretches: Sequence[Window]
+
+    @property
+    def side_bands(self) -> Events:
+        """Events of both side-bands, lower first."""
+        return concatenate([self.sb1, self.sb2])
+
+    @property
+    def everything(self) -> Events:
+        """All events, in order of the regions, then the rest."""
+        return concatenate([self.sb1, self.sr, self.sb2, self.rest])
+
+    def fit_masses(self) -> MassFit:
+        """Fit the dijet function to the side-bands and predict the signal region.
+
+        Raises:
+            PhysicsError: where they do not predict it.
+        """
+        masses = np.concatenate([self.sb1.mjj, self.sb2.mjj])
+        return fit_mass_spectrum([masses[w.contains(masses)] for w in self.stretches], self.stretches, self.regions.sr)
+
+
+def choose_regions(sr: Window, side_bands: tuple[Window, Window] | None, lowest: float, highest: float) -> Regions:
+    """Return the windows of a search.
+
+    Args:
+        sr: the signal region.
+        side_bands: lower and upper side-band; None for 300 GeV below and 900 GeV above, cut where the data end.
+        lowest: smallest mass in the data [GeV].
+        highest: largest mass in the data [GeV].
+
+    Raises:
+        ConfigError: where they overlap, or the data leave no side-band.
+    """
+    lower, upper = side_bands or default_side_bands(sr, lowest, highest)
+    return Regions(sr=sr, sb1=lower, sb2=upper)
+
+
+def split_events(events: Events, regions: Regions, stretches: Sequence[Window] = ()) -> Split:
+    """Divide events; every one lands in one of the regions or in the rest.
+
+    Args:
+        events: the events.
+        regions: the windows.
+        stretches: of the side-bands that hold events; by default all of them.
+    """
+    masks = {name: window.contains(events.mjj) for name, window in regions.named().items()}
+    rest = ~np.any(list(masks.values()), axis=0)
+    parts = {name: events.take(mask) for name, mask in masks.items()}
+    return Split(**parts, rest=events.take(rest), regions=regions, stretches=stretches or regions.side_bands)
+
+
+def refuse_empty(split: Split, lowest: float, highest: float) -> None:
+    """Refuse a split with a region that holds no events.
+
+    Args:
+        split: the split.
+        lowest: smallest usable mass [GeV].
+        highest: largest usable mass [GeV].
+
+    Raises:
+        PhysicsError: naming the region.
+    """
+    for name, window in split.regions.named().items():
+        if not len(getattr(split, name)):
+            raise PhysicsError(
+                f"{WORDS[name]} {window.text} TeV holds no usable events; usable ones span {lowest / 1000:.3f} to"
+                f" {highest / 1000:.3f} TeV: choose another window, or a feature that is defined there"
+            )

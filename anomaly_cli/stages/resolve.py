@@ -1,0 +1,46 @@
+"""From a configuration to the settings of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from anomaly_cli.classifiers.base import CLASSIFIERS
+from anomaly_cli.classifiers.kfold import KFold
+from anomaly_cli.config import DEFAULT, Config
+from anomaly_cli.core.plugins import Family
+from anomaly_cli.methods.base import METHODS
+from anomaly_cli.scores.base import SCORES
+from anomaly_cli.search.settings import Cuts, SearchSettings
+
+
+def resolve_settings(config: Config) -> SearchSettings:
+    """Return how the search of a configuration is done.
+
+    Raises:
+        ConfigError: for an unknown method, score, classifier or setting.
+    """
+    method = choose(METHODS, config.template.method, config.methods).configure(config.methods)
+    score = method.score if config.score.name == DEFAULT else config.score.name
+    return SearchSettings(
+        method=method,
+        oversampling=config.template.oversampling,
+        score=choose(SCORES, score, config.scores),
+        classifier=choose(CLASSIFIERS, config.classifier.name, config.classifiers),
+        kfold=KFold(config.classifier.folds, config.classifier.validation_fraction),
+        cuts=Cuts(
+            config.significance.background_efficiencies,
+            config.significance.pass_fail_from,
+            config.significance.least_fit_p,
+        ),
+    )
+
+
+def choose(family: Family[Any], name: str, settings: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Return one member with its settings; those of the others are checked as well.
+
+    Raises:
+        ConfigError: for an unknown member or setting.
+    """
+    made = {other: family.make(other, values) for other, values in settings.items()}
+    return made[name] if name in made else family.make(name, {})

@@ -1,0 +1,226 @@
+"""Bump hunt: cut everywhere on the score, and look for a resonance in the dijet masses that remain.
+
+Side-band events have scores too; each comes from models that never saw the event, nor a template event made from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import chi2, norm
+
+from anomaly_cli.analysis.asymptotics import fit_workspace
+from anomaly_cli.analysis.bump import (
+    BumpFit,
+    Resonance,
+    build_bump_workspace,
+    bump_toys,
+    choose_parameters,
+    fit_bump,
+)
+from anomaly_cli.analysis.counting import channel_name
+from anomaly_cli.analysis.selection import Selection, passes, select
+from anomaly_cli.analysis.spectrum import BinnedSpectrum, bin_masses
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import read_regions
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.progress import Step
+from anomaly_cli.core.records import as_columns
+from anomaly_cli.core.windows import Regions
+from anomaly_cli.stages.blinding import permission, require_unblinded
+from anomaly_cli.stages.classify import stored_scores
+from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
+from anomaly_cli.stages.identity import stored_identity
+from anomaly_cli.stages.template import method_of
+
+TOYS = 1000
+"""Pseudo-experiments per cut."""
+FEWEST_EXCEEDANCES = 25
+"""With fewer pseudo-experiments above the observed value, only the asymptotic p-value is quoted."""
+LARGEST_DISAGREEMENT = 0.1
+"""Largest difference in z between pyhf and the fit; a likelihood that differs more is not exported.
+
+The workspace is linear in the modes of the background, the fit exponential: with thousands of events both agree to
+0.02 to 0.05, with a few hundred, as after tight cuts, to 0.1, which is a tenth of what the data fluctuate by.
+"""
+PASS_RATE_BINS = 8
+"""Mass bins in the signal region in which the template's pass rate should be flat."""
+
+
+@dataclass(frozen=True)
+class _Events:
+    """Everything that is cut on: observed signal region and side-bands, and template, with scores."""
+
+    regions: Regions
+    mjj: dict[str, FloatArray]
+    scores: dict[str, Any]
+
+
+def _refuse(analysis: Analysis) -> None:
+    """Refuse a template that mixes side-band events in one, and a signal region that is blinded."""
+    run = analysis.run
+    method = method_of(run.read(schema.TEMPLATE).provenance.settings["model"])
+    if method.mixes_sources:
+        raise ConfigError(
+            f"bump hunt: method {method.name} makes a template event from several side-band events, so models have seen"
+            " the side-band events that they would score; use another method"
+        )
+    require_unblinded(run, stored_identity(run).digest)
+
+
+def _settings(analysis: Analysis) -> dict[str, Any]:
+    return {
+        "background_efficiencies": analysis.settings.cuts.loosest_first,
+        "resonance_width": analysis.config.significance.resonance_width,
+        "toys": TOYS,
+        "settings_digest": stored_identity(analysis.run).digest,
+    }
+
+
+def _make(analysis: Analysis) -> Made:
+    events, compute = _scored_events(analysis.run), analysis.compute
+    sr, efficiencies = events.regions.sr, analysis.settings.cuts.loosest_first
+    center = (sr.low + sr.high) / 2
+    resonance = Resonance(center, analysis.config.significance.resonance_width * center)
+    hunted, left_out = [], {}
+    for done, efficiency in enumerate(efficiencies):
+        compute.progress(Step("bump hunt", done, len(efficiencies)))
+        try:
+            hunted.append(_hunt(events, resonance, efficiency, compute))
+        except PhysicsError as error:
+            left_out[efficiency] = str(error)
+    compute.progress(Step("bump hunt", len(efficiencies), len(efficiencies)))
+    if not hunted:
+        raise PhysicsError(f"no cut leaves a spectrum that can be fitted; the loosest: {next(iter(left_out.values()))}")
+    spectra, fits, rows = (list(column) for column in zip(*hunted, strict=True))
+    groups = _groups(rows, spectra, fits, resonance)
+    groups["left_out"] = {"background_efficiency": list(left_out), "reason": list(left_out.values())}
+    return Made(groups, files=_workspaces([row["workspace"] for row in rows]))
+
+
+def _workspaces(texts: Sequence[str]) -> dict[str, str]:
+    """Return the workspaces as files; a likelihood that pyhf disagrees with has none."""
+    names = [json.loads(text)["channels"][0]["name"] for text in texts if text]
+    return {f"workspaces/{name}.json": text for name, text in zip(names, filter(None, texts), strict=True)}
+
+
+BUMP = Stage(
+    name="bump",
+    version=3,
+    kind=schema.BUMP,
+    settings=_settings,
+    inputs=lambda analysis: permission(analysis.run, stored_identity(analysis.run).digest),
+    make=_make,
+    beside=lambda found: Beside(
+        files=_workspaces([str(text) for text in found.groups["tests"]["workspace"]]), pattern="workspaces/bump_*.json"
+    ),
+    refuse=_refuse,
+    looks=True,
+)
+"""Hunts for a bump after each cut."""
+
+
+def _scored_events(run: RunDirectory) -> _Events:
+    scores = run.read(schema.SCORES)
+    groups = {"sr": "observed", "template": "template", "sides": "side_bands"}
+    return _Events(
+        read_regions(run.read(schema.SPLIT)),
+        {name: scores.groups[group]["mjj"] for name, group in groups.items()},
+        {name: stored_scores(scores, group) for name, group in groups.items()},
+    )
+
+
+def _hunt(
+    events: _Events, resonance: Resonance, efficiency: float, compute: Compute
+) -> tuple[BinnedSpectrum, BumpFit, dict[str, Any]]:
+    selection = select(events.scores["sr"], events.scores["template"], efficiency)
+    sides = events.mjj["sides"][passes(selection, events.scores["sides"])]
+    masses = np.concatenate([sides, events.mjj["sr"][selection.is_observed_selected]])
+    spectrum = _bin(masses, events.regions)
+    n_parameters = choose_parameters(spectrum, ~spectrum.inside(events.regions.sr))
+    fit = fit_bump(spectrum, resonance, n_parameters)
+    name = channel_name((events.regions.sr.low, events.regions.sr.high), efficiency).replace("SR_", "bump_")
+    workspace, q0 = _likelihood(spectrum, resonance, fit, name)
+    z = bump_toys(spectrum, resonance, fit, TOYS, compute.streams.generator(f"bump/toys/{name}"))
+    n_extreme = int((z >= fit.z).sum())
+    row = {
+        "background_efficiency": efficiency,
+        "n_events": len(masses),
+        "n_parameters": n_parameters,
+        "signal_yield": fit.signal_yield,
+        "signal_error": fit.signal_error,
+        "z_asymptotic": fit.z,
+        "p0_asymptotic": float(norm.sf(fit.z)),
+        "p0": n_extreme / TOYS if n_extreme >= FEWEST_EXCEEDANCES else np.nan,
+        "q0_pyhf": q0,
+        "p_value": fit.p_value,
+        "spurious_signal": _spurious_signal(events, selection, sides, resonance, n_parameters),
+        "sculpting_p": pass_rate_flatness(events.mjj["template"], selection),
+        "workspace": workspace,
+    }
+    return spectrum, fit, row
+
+
+def _likelihood(spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, name: str) -> tuple[str, float]:
+    """Return the workspace as JSON and its q0; empty and NaN where pyhf does not find the z of the fit in it.
+
+    Its background is linear in the modes, which a few dozen events beside a large signal are not.
+    """
+    workspace = build_bump_workspace(spectrum, resonance, fit, name)
+    try:
+        q0, _ = fit_workspace(workspace, name)
+    except PhysicsError:
+        return "", np.nan
+    is_same = abs(max(q0, 0.0) ** 0.5 - max(fit.z, 0.0)) <= LARGEST_DISAGREEMENT
+    return (json.dumps(workspace, indent=1), q0) if is_same else ("", np.nan)
+
+
+def _bin(masses: FloatArray, regions: Regions) -> BinnedSpectrum:
+    windows = list(regions.named().values())
+    return bin_masses([masses[window.contains(masses)] for window in windows], windows)
+
+
+def _spurious_signal(
+    events: _Events, selection: Selection, sides: FloatArray, resonance: Resonance, n_parameters: int
+) -> float:
+    """Return the signal fitted to side-bands and template, scaled to the data's signal region."""
+    spectrum = _bin(sides, events.regions)
+    template = _bin(events.mjj["template"][selection.is_template_selected], events.regions)
+    counts = spectrum.counts + template.counts * len(events.mjj["sr"]) / len(events.mjj["template"])
+    return fit_bump(BinnedSpectrum(spectrum.low, spectrum.high, counts), resonance, n_parameters).signal_yield
+
+
+def pass_rate_flatness(mjj: FloatArray, selection: Selection) -> float:
+    """Return the probability of the template's pass rate varying so much with mass if it were flat.
+
+    Copies of a source count as one event: the chi-square is divided by the mean number of copies.
+    """
+    edges = np.quantile(mjj, np.linspace(0.0, 1.0, PASS_RATE_BINS + 1)[1:-1])
+    index = np.searchsorted(edges, mjj, side="right")
+    totals = np.bincount(index, minlength=PASS_RATE_BINS).astype(np.float64)
+    passing = np.bincount(index, weights=selection.is_template_selected, minlength=PASS_RATE_BINS)
+    rate = passing.sum() / totals.sum()
+    chi_square = float(((passing - rate * totals) ** 2 / (rate * (1.0 - rate) * totals)).sum())
+    return float(chi2.sf(chi_square * selection.n_sources / passing.sum(), PASS_RATE_BINS - 1))
+
+
+def _groups(
+    rows: list[dict[str, Any]], spectra: list[BinnedSpectrum], fits: list[BumpFit], resonance: Resonance
+) -> dict[str, Any]:
+    return {
+        "tests": as_columns(rows),
+        "resonance": {"mass": resonance.mass, "width": resonance.width},
+        "bins": {
+            "low": spectra[0].low,
+            "high": spectra[0].high,
+            "n_observed": np.stack([spectrum.counts for spectrum in spectra], axis=1),
+            "background": np.stack([fit.background for fit in fits], axis=1),
+        },
+    }

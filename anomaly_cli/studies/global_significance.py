@@ -1,0 +1,131 @@
+"""Global significance of the largest excess over several signal regions and cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomaly_cli.analysis.lookelsewhere import (
+    SelectedEvents,
+    copula_generator,
+    global_p_value,
+    overlap_correlation,
+    selected_events,
+)
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import read_regions
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.significance_kinds import MEASURED
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.core.windows import Window
+from anomaly_cli.stages.blinding import require_unblinded
+from anomaly_cli.stages.frame import Analysis, Made, Stage
+from anomaly_cli.stages.significance import read_significance
+
+EVENT_SETTINGS = ("inject", "reserve")
+"""Settings of the split that decide which events there are."""
+
+
+@dataclass(frozen=True)
+class _Searched:
+    window: Window
+    significance: Artifact
+    scores: Artifact
+
+
+def global_stage(directories: Sequence[Path], output: Path) -> Stage[Analysis]:
+    """Return the stage that combines the tests of one or more runs on the same events.
+
+    Args:
+        directories: of the runs, each of another signal region.
+        output: file to write.
+
+    Raises:
+        ConfigError: where runs are of other events, or two have the same signal region.
+        ArtifactError: where a run has not been counted.
+    """
+    runs = [_read(RunDirectory(directory)) for directory in directories]
+    _check_same_events([RunDirectory(directory) for directory in directories])
+    windows = [run.window for run in runs]
+    if len(set(windows)) < len(windows):
+        raise ConfigError("two runs have the same signal region; name each region once")
+    runs.sort(key=lambda run: (run.window.low, run.window.high))
+    return Stage(
+        name="global",
+        version=4,
+        kind=schema.GLOBAL,
+        settings=lambda _: {},
+        inputs=lambda _: {f"significance {run.window.text}": run.significance.digest for run in runs},
+        make=lambda analysis: _make(runs, analysis.compute),
+        output=lambda _: output,
+        looks=True,
+    )
+
+
+def _make(runs: Sequence[_Searched], compute: Compute) -> Made:
+    tests = [(run, index) for run in runs for index in range(len(run.significance.groups["tests"]["z"]))]
+    correlation = overlap_correlation([selection for run in runs for selection in _selections(run)])
+    z = np.array([run.significance.groups["tests"]["z"][index] for run, index in tests])
+    efficiencies = np.array([run.significance.groups["tests"]["background_efficiency"][index] for run, index in tests])
+    cuts = np.unique(efficiencies, return_inverse=True)[1]
+    found = global_p_value(z, correlation, cuts, copula_generator(compute.streams.seed))
+    groups: dict[str, Mapping[str, Any]] = {
+        "tests": {
+            "background_efficiency": efficiencies,
+            "low": [run.window.low for run, _ in tests],
+            "high": [run.window.high for run, _ in tests],
+            "z": z,
+            **{name: np.concatenate([run.significance.groups["tests"][name] for run in runs]) for name in MEASURED},
+        },
+        "correlation": {"matrix": correlation},
+        "result": {
+            "test": found.index,
+            "z_local": found.z_local,
+            "p_global": found.p_global,
+            "p_global_error": found.error,
+            "z_global": found.z_global,
+            "p_gross_vitells": found.gross_vitells,
+            "p_sidak": found.sidak,
+            "n_effective": found.n_effective,
+        },
+    }
+    return Made(groups)
+
+
+def _read(run: RunDirectory) -> _Searched:
+    significance = read_significance(run)
+    require_unblinded(run, str(significance.provenance.settings["settings_digest"]))
+    return _Searched(read_regions(run.read(schema.SPLIT)).sr, significance, run.read(schema.SCORES))
+
+
+def _check_same_events(runs: Sequence[RunDirectory]) -> None:
+    """Refuse runs whose event ids name different events."""
+    first = runs[0].read(schema.SPLIT).provenance
+    for run in runs[1:]:
+        other = run.read(schema.SPLIT).provenance
+        is_same = other.seed == first.seed and other.inputs == first.inputs
+        is_same = is_same and all(other.settings[key] == first.settings[key] for key in EVENT_SETTINGS)
+        if not is_same:
+            raise ConfigError(
+                f"{run.path}: holds other events than {runs[0].path}; run all signal regions with the same --data,"
+                " --inject, --reserve and --seed"
+            )
+
+
+def _selections(run: _Searched) -> list[SelectedEvents]:
+    observed, template = (run.scores.groups[name]["event_id"] for name in ("observed", "template"))
+    selections = selected_events(
+        run.significance.groups, (observed, template), run.scores.provenance.inputs[schema.TEMPLATE.name]
+    )
+    for efficiency, selection in zip(
+        run.significance.groups["tests"]["background_efficiency"], selections, strict=True
+    ):
+        if selection.is_empty:
+            raise ArtifactError(f"{run.significance.path}: the cut of {efficiency:g} selects nothing; leave it out")
+    return selections

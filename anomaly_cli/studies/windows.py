@@ -1,0 +1,109 @@
+"""Validation windows: how far the expectation of the whole search is off where there is no signal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from anomaly_cli.analysis.selection import select
+from anomaly_cli.artifacts import schema
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.records import as_columns
+from anomaly_cli.search.run import Searched, require_side_bands_only
+from anomaly_cli.search.split import Split
+from anomaly_cli.search.windows import find_windows, search_windows
+from anomaly_cli.stages.closure import SHAREABLE
+from anomaly_cli.stages.frame import Analysis, Made, Stage
+from anomaly_cli.stages.identity import configured_identity
+from anomaly_cli.stages.measurements import closure_by_efficiency, window_counts
+from anomaly_cli.stages.provisions import input_digests, method_provisions
+from anomaly_cli.stages.split import stored_split
+
+
+def _settings(analysis: Analysis) -> dict[str, Any]:
+    return {
+        "background_efficiencies": analysis.settings.cuts.loosest_first,
+        "windows": analysis.config.significance.windows,
+        "window_width": analysis.config.significance.window_width,
+        "settings_digest": configured_identity(analysis).digest,
+    }
+
+
+def _inputs(analysis: Analysis) -> dict[str, str]:
+    split = analysis.run.read(schema.SPLIT)
+    return {"split": split.digest, **input_digests(analysis, analysis.settings.method)}
+
+
+def _make(analysis: Analysis) -> Made:
+    settings, significance = analysis.settings, analysis.config.significance
+    split = stored_split(analysis.run.read(schema.SPLIT))
+    found = find_windows(split, significance.window_width)[: significance.windows]
+    searches = search_windows(found, settings, method_provisions(analysis, settings.method), analysis.compute)
+    windows: list[dict[str, Any]] = []
+    counts: list[dict[str, Any]] = []
+    for index, (window, searched) in enumerate(zip(found, searches, strict=True)):
+        windows.append(_window_row(window, searched))
+        for efficiency in settings.cuts.loosest_first:
+            # a window whose template is too small for a cut expects less than an event and says nothing of it
+            with contextlib.suppress(PhysicsError):
+                counts.append(_count_row(index, searched, efficiency))
+    count_columns = {name: np.asarray(values) for name, values in as_columns(counts).items()}
+    return Made({"windows": as_columns(windows), "counts": count_columns, "closure": _closure_columns(count_columns)})
+
+
+WINDOWS = Stage(
+    name="validation",
+    version=4,
+    kind=schema.VALIDATION,
+    settings=_settings,
+    inputs=_inputs,
+    make=_make,
+    refuse=lambda analysis: require_side_bands_only(analysis.settings, "validation windows", SHAREABLE),
+)
+"""Runs the search in signal-free windows."""
+
+
+def _window_row(window: Split, searched: Searched) -> dict[str, Any]:
+    return {
+        "low": window.regions.sr.low,
+        "high": window.regions.sr.high,
+        "side_band_low": window.regions.sb1.low,
+        "side_band_high": window.regions.sb2.high,
+        "n_events": len(window.sr),
+        "n_side_bands": len(window.sb1) + len(window.sb2),
+        "n_template": len(searched.template.score),
+        "mass_fit_expected": searched.mass_fit.n_expected,
+        "mass_fit_uncertainty": searched.mass_fit.uncertainty,
+    }
+
+
+def _count_row(index: int, searched: Searched, efficiency: float) -> dict[str, Any]:
+    selection = select(searched.observed, searched.template, efficiency)
+    return {
+        "window": index,
+        "background_efficiency": efficiency,
+        "n_passing": int(selection.is_observed_selected.sum()),
+        "n_all": len(selection.is_observed_selected),
+        "efficiency": selection.efficiency,
+        "efficiency_uncertainty": selection.efficiency_uncertainty,
+    }
+
+
+def _closure_columns(counts: dict[str, Any]) -> Mapping[str, Any]:
+    found = closure_by_efficiency(counts, {})
+    return as_columns(
+        [
+            {
+                "background_efficiency": efficiency,
+                "best": item.best,
+                "upper": item.upper,
+                "mean_ratio": item.mean_ratio,
+                "mean_expected": float(window_counts(counts, efficiency).n_expected.mean()),
+                "is_transferred": item.is_transferred,
+            }
+            for efficiency, item in found.items()
+        ]
+    )

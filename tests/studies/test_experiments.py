@@ -1,0 +1,63 @@
+"""What the records of pseudo-experiments say, without running any."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomaly_cli.analysis.modelling import Measured
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.events import make_events
+from anomaly_cli.core.windows import Regions, Window
+from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.studies.experiments import Laboratory, divide_records, evaluate
+from anomaly_cli.studies.smooth_model import SmoothModel
+
+NO_EVENTS = make_events(np.zeros(0), np.zeros((0, 1)), ("mj1",), np.zeros(0, dtype=np.int64))
+
+
+def laboratory(tmp_path, measured=None):
+    model = SmoothModel.__new__(SmoothModel)  # nothing is drawn here
+    regions = Regions(Window(3300.0, 3700.0), Window(3000.0, 3300.0), Window(3700.0, 4600.0))
+    return Laboratory(model, NO_EVENTS, regions, SearchSettings(), measured or {}, tmp_path, "key", {})
+
+
+def record(index, loose=2200, tight=25):
+    names = ("background_efficiency", "n_passing", "n_all", "efficiency", "n_sources", "efficiency_uncertainty")
+    cuts = [(0.2, loose, 10_000, 0.2, 5000.0, 0.012), (0.001, tight, 10_000, 0.001, 30.0, 0.18)]
+    return {
+        "index": index,
+        "seed": 1,
+        "n_injected": 0,
+        "fit": {"n_expected": 10_000.0, "uncertainty": 100.0},
+        "cuts": [dict(zip(names, cut, strict=True)) for cut in cuts],
+        "n_signal": [0, 0],
+    }
+
+
+def test_counts_are_evaluated_with_what_has_been_measured(tmp_path):
+    plain = evaluate(laboratory(tmp_path), record(0))
+    measured = {efficiency: Measured(0.1, 1.3) for efficiency in (0.2, 0.001)}
+    known = evaluate(laboratory(tmp_path, measured), record(0))
+    assert plain["z"] == plain["z_statistical"] == known["z_statistical"]
+    assert known["n_observed"] == plain["n_observed"] == [2200, 25]
+    assert (np.array(known["z"]) < plain["z"]).all()
+    assert known["z"][0] < 0.5 * plain["z"][0]
+    assert (np.array(known["limit"]) > plain["limit"]).all()
+
+
+def test_p_values_of_toys_are_those_of_z_and_never_below_the_next_more_significant(tmp_path):
+    found = evaluate(laboratory(tmp_path), record(0, loose=2000, tight=12))
+    assert found["p0"][0] == pytest.approx(0.5, abs=0.02)
+    for p0, between in zip(found["p0"], found["p0_randomised"], strict=True):
+        assert between <= p0
+    assert found == evaluate(laboratory(tmp_path), record(0, loose=2000, tight=12))
+
+
+def test_pseudo_experiments_without_a_result_are_counted(tmp_path):
+    failed = {"index": 1, "n_injected": 0, "error": "a poor fit"}
+    records, groups = divide_records(laboratory(tmp_path), [record(0), failed], 1)
+    assert [item["index"] for item in records] == [0]
+    assert groups["failed"] == {"index": [1], "reason": ["a poor fit"]}
+    with pytest.raises(PhysicsError, match="1 of 1 pseudo-experiments gave no result, the first because: a poor fit"):
+        divide_records(laboratory(tmp_path), [failed], 1)

@@ -37,6 +37,7 @@ class DataSettings:
     Attributes:
         file: path of an event file or of a manifest that describes one, or `shipped` for the data set of
             the package.
+        key: which table of the file, where it is HDF5 with several; empty where it has one.
         labels: master key with the truth of a file without labels, or empty.
         inject: signal events put into pseudo-data over the whole spectrum: a number, `all`, or
             `default` (the data set's own default, else the square root of the background events).
@@ -45,11 +46,12 @@ class DataSettings:
         reference: a second labelled file used as reference, or empty.
         inject_from: further signals, as `FILE` or `FILE=N` with the number of events to inject.
         features: features to use, `extended` (56 of them), or `default` (the standard five, or all of an own file).
-        drop_nan: whether events with NaN are left out and counted instead of refused.
+        drop_nan: whether events with NaN or unphysical values are left out and counted instead of refused.
         strict: whether duplicate events are refused.
     """
 
     file: str = "shipped"
+    key: str = ""
     labels: str = ""
     inject: int | str = "default"
     reserve: float | str = "default"

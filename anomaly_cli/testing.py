@@ -91,7 +91,8 @@ def check_method(method: TemplateMethod, split: Split | None = None) -> None:
     """Check that a template method keeps its contract on a toy; give it settings that train for seconds.
 
     Checked: one finite event per mass wanted, at a prime number of them; ids that count from 0; sources that are
-    events which it has seen; the same template from the same streams, and another from others; arrays that bring it back.
+    events which it has seen; the same template from the same streams, and another from others; arrays that bring it
+    back.
 
     Raises:
         ContractError: naming what is broken.
@@ -154,7 +155,7 @@ def check_classifier(classifier: Classifier) -> None:
     restored = classifier.load_preparation(_stored(preparation.to_arrays(), classifier))
     back = loaded.log_odds(restored.apply(tested.events))
     _require(np.array_equal(odds, back), classifier, "is another one after it was stored")
-    sent = pickle.loads(pickle.dumps(fitted))  # noqa: S301  our own bytes, as a worker process sends them
+    sent = pickle.loads(pickle.dumps(fitted))  # our own bytes, as a worker process sends them
     _require(np.array_equal(odds, sent.log_odds(events)), classifier, "does not survive being sent to another process")
 
 

@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from anomaly_cli.stages.search import Search, scored
+from anomaly_cli.stages.validation import find_searches
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.analysis.selection import ScoredEvents
@@ -44,9 +46,7 @@ from anomaly_cli.methods.base import Context, TemplateInputs
 from anomaly_cli.methods.drapes import Drapes, DrapesSettings, DrapesSideBands, DrapesSignalRegion, FittedDrapes
 from anomaly_cli.nets.diffusion import SAMPLERS
 from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.search import Search, scored
 from anomaly_cli.stages.split import make_split
-from anomaly_cli.stages.validation import find_searches
 
 LEVELS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 STEPS = (6, 12, 25, 50)

@@ -30,6 +30,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from anomaly_cli.methods.registry import find_methods
+from anomaly_cli.stages.base import make_base
+from anomaly_cli.stages.run import measure_uncertainties, run_chain
+from anomaly_cli.stages.scoring import Contest
+
 from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.analysis.sic import Improvement
 from anomaly_cli.artifacts import schema
@@ -39,14 +44,10 @@ from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import Config, load_config
 from anomaly_cli.core.progress import silent
 from anomaly_cli.methods.base import Need, Training
-from anomaly_cli.methods.registry import find_methods
 from anomaly_cli.report.tables import rows_of
-from anomaly_cli.stages.base import make_base
 from anomaly_cli.stages.closure import true_background
 from anomaly_cli.stages.evaluate import measure_gain
 from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.run import measure_uncertainties, run_chain
-from anomaly_cli.stages.scoring import Contest
 from anomaly_cli.stages.split import make_split
 from anomaly_cli.stages.template import configured_method, make_model, make_template
 

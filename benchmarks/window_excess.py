@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from anomaly_cli.stages.search import make_search_template, scored
+from anomaly_cli.stages.validation import find_searches
 from sklearn.metrics import roc_auc_score
 
 from anomaly_cli.analysis.selection import ScoredEvents, passes, select
@@ -37,9 +39,7 @@ from anomaly_cli.core.folds import FoldScores
 from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.search import make_search_template, scored
 from anomaly_cli.stages.split import make_split
-from anomaly_cli.stages.validation import find_searches
 
 EFFICIENCIES = (0.2, 0.05, 0.01)
 COUNTED = ("analysis", "held back", "other window", "true background")

@@ -14,26 +14,46 @@ import anomaly_cli
 
 PACKAGE = Path(anomaly_cli.__file__).parent
 MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")}
+PLUGINS = ("methods", "classifiers", "scores")
+SEARCHING = ("search", *PLUGINS, "analysis", "core")
 ALLOWED = {
     "core": {"core"},
-    "nets": {"nets"},
+    "nets": {"nets", "core"},
     "methods": {"methods", "nets", "core"},
-    "classifiers": {"classifiers", "core"},
+    "classifiers": {"classifiers", "nets", "core"},
+    "scores": {"scores", "classifiers", "nets", "core"},
     "analysis": {"analysis", "core"},
+    # one search on values: it knows no file and no configuration
+    "search": {"search", "methods", "classifiers", "scores", "analysis", "core"},
     "artifacts": {"artifacts", "core"},
     "datasets": {"datasets", "core"},
     "morphing": {"morphing", "methods", "nets", "core"},
-    "config": {"core", "classifiers"},
-    "stages": {"stages", "methods", "classifiers", "analysis", "artifacts", "datasets", "config", "core", "morphing"},
+    "config": {"core"},
+    "stages": {"stages", *SEARCHING, "nets", "artifacts", "datasets", "config", "morphing"},
+    # studies stand on a finished run
+    "studies": {"studies", "stages", *SEARCHING, "artifacts", "config"},
     # a scan chains stages at many points and combines their results, as a stage does with methods
-    "scans": {"scans", "stages", "methods", "analysis", "artifacts", "datasets", "config", "core"},
+    "scans": {"scans", "studies", "stages", "search", "methods", "analysis", "artifacts", "datasets", "config", "core"},
     "report": {"report", "artifacts", "core"},
+    "testing": {"search", "methods", "classifiers", "scores", "core"},
     # data commands make no artifact and need no run directory, so they have no stage: cli calls datasets itself
-    "cli": {"cli", "scans", "stages", "report", "config", "methods", "morphing", "artifacts", "datasets", "core"},
+    "cli": {
+        "cli",
+        "scans",
+        "studies",
+        "stages",
+        "report",
+        "config",
+        *PLUGINS,
+        "morphing",
+        "artifacts",
+        "datasets",
+        "core",
+    },
 }
 HOMES = {
     "typer": ("cli",),
-    "h5py": ("artifacts/store", "datasets/containers", "datasets/tables", "datasets/rawfeatures", "datasets/frames"),
+    "h5py": ("artifacts/store", "datasets/hdf5", "datasets/rawfeatures", "datasets/frames"),
     "pooch": ("datasets/fetching",),
     "requests": ("datasets/fetching",),
     "fastjet": ("datasets/jets",),

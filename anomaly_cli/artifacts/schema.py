@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
+from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, SCORED
 from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.significance_kinds import (
     BUMP,
@@ -64,15 +65,6 @@ def _events(extra: Mapping[str, Column] | None = None) -> dict[str, Column]:
         **(extra or {}),
     }
 
-
-_SCORED = {
-    "mjj": Column("f8", "n", "GeV", "dijet invariant mass"),
-    "event_id": Column("i8", "n", "", "identity of the event"),
-    "source_id": Column("i8", "n", "", "id of the observed event that this one was made from, or its own"),
-    "weight": Column("f8", "n", "", "event weight"),
-    "fold": Column("i8", "n", "", "fold of the source event; the score comes from models trained on the other folds"),
-    "score": Column("f8", "n", "", "mean log-odds of the ensemble; not comparable between folds"),
-}
 
 _WINDOWS = {
     "name": Column("str", "w", "", "sb1, sr, sb2"),
@@ -255,9 +247,9 @@ SCORES = Kind(
     "scores of observed, template and side-band events, each by models that never saw it or a copy of it",
     "anomaly classify",
     {
-        "observed": Group(_SCORED, "signal-region events", tells_region=True),
-        "template": Group(_SCORED, "template events that are counted in their fold", tells_region=True),
-        "side_bands": Group(_SCORED, "side-band events", tells_region=True),
+        "observed": Group(SCORED, "signal-region events", tells_region=True),
+        "template": Group(SCORED, "template events that are counted in their fold", tells_region=True),
+        "side_bands": Group(SCORED, "side-band events", tells_region=True),
     },
     parents=("split", "template"),
 )
@@ -270,85 +262,6 @@ CLASSIFIER = Kind(
     {"models": Group({}, "arrays of all models")},
     parents=("split", "template"),
     twin="scores",
-)
-
-CLOSURE = Kind(
-    "closure",
-    3,
-    "how well the template describes background",
-    "anomaly closure",
-    {
-        "checks": Group(
-            {
-                "check": Column("str", "k", "", "what is compared"),
-                "auc": Column("f8", "k", "", "AUC of boosted trees, 0.5 is perfect"),
-                "auc_error": Column("f8", "k", "", "statistical error"),
-                "baseline_auc": Column(
-                    "f8", "k", "", "the same for untouched side-band events; near 0.5 the check proves nothing"
-                ),
-                "n_template": Column("i8", "k", "", "template events compared"),
-                "n_compared": Column("i8", "k", "", "events compared with"),
-                "uses_truth": Column("b1", "k", "", "whether truth labels were needed"),
-            },
-            "one row per check",
-        ),
-        "distances": Group(
-            {
-                "check": Column("str", "k", "", "what is compared with"),
-                "points": Column("str", "k", "", "template, or untouched side-bands"),
-                "wasserstein": Column("f8", "k,d", "std", "distance of each column, in standard deviations"),
-                "sliced_wasserstein": Column("f8", "k", "std", "mean over random directions"),
-                "correlation": Column("f8", "k", "", "largest difference of a correlation coefficient"),
-                "fpd": Column("f8", "k", "std^2", "Frechet distance, extrapolated to endless statistics"),
-                "fpd_error": Column("f8", "k", "std^2", "its uncertainty"),
-                "kpd": Column("f8", "k", "", "kernel distance (squared maximum mean discrepancy)"),
-                "kpd_error": Column("f8", "k", "", "its uncertainty"),
-            },
-            "distances in the features (and mjj, where the check has it)",
-        ),
-        "counts": Group(
-            {
-                "n_template": Column("i8", "", "", "template events"),
-                "n_sources": Column("f8", "", "", "effective number of independent events behind them"),
-                "clipped_training": Column("f8", "", "", "largest fraction of a feature outside the spline range"),
-                "clipped_template": Column("f8", "", "", "largest fraction of a feature held at its range's edge"),
-                "has_windows": Column("b1", "", "", "whether the method can be used in signal-free windows"),
-                "mixes_sources": Column("b1", "", "", "whether an event is made from several side-band events"),
-            },
-            "what stands behind the template",
-            tells_region=True,
-        ),
-    },
-    parents=("split", "template"),
-)
-
-EVALUATION = Kind(
-    "evaluation",
-    3,
-    "performance against truth labels",
-    "anomaly evaluate",
-    {
-        "sic": Group(
-            {
-                "method": Column("str", "s", "", "source of the template"),
-                "background_efficiency": Column("f8", "s", "", "on reference background in the signal region"),
-                "signal_efficiency": Column("f8", "s", "", "on unused signal in the signal region"),
-                "sic": Column("f8", "s", "", "signal efficiency / sqrt(background efficiency)"),
-                "sic_error": Column("f8", "s", "", "of the numbers of background and signal events; NaN where unknown"),
-            },
-            "significance improvement at fixed background efficiency",
-        ),
-        "counts": Group(
-            {
-                "n_background": Column("i8", "", "", "reference background events in the signal region"),
-                "n_signal": Column("i8", "", "", "unused signal events in the signal region"),
-            },
-            "size of the test set",
-        ),
-        "background": Group(_SCORED, "reference background, at unit weight, ranked by the run's score"),
-        "signal": Group(_SCORED, "unused signal, ranked by the run's score"),
-    },
-    parents=("split", "template", "scores"),
 )
 
 KINDS: Mapping[str, Kind] = {

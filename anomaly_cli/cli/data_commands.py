@@ -90,6 +90,7 @@ def path(name: Name, folder: Folder = None) -> None:
 
 def describe(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Event file, a manifest of your own, or a data set.")],
+    key: options.Key = None,
 ) -> None:
     """Say what a file is: layout, columns, ranges, NaN, events by region, and which command comes next.
 
@@ -97,7 +98,7 @@ def describe(
     """
     from anomaly_cli.cli.data_output import print_description
 
-    print_description(file)
+    print_description(file, key or "")
 
 
 def features(

@@ -114,11 +114,11 @@ def _whole_files(name: str, folder: Path | None) -> Sequence[FileState]:
     return states
 
 
-def print_description(file: Path) -> None:
+def print_description(file: Path, key: str) -> None:
     """Print what a file is; the events of a data set where this is the name of one and of no file."""
     if not file.exists() and str(file) in (SHIPPED, *manifest_names()):
         file = next(state.path for state in _whole_files(str(file), None) if state.file.holds == "events")
-    found: Description = describe(file)
+    found: Description = describe(file, key)
     events = f"{found.n_events} events"
     if found.n_signal >= 0:
         events += f", of these {found.n_signal} signal"

@@ -64,7 +64,13 @@ InjectFrom = Annotated[
 Labels = Annotated[
     str | None, typer.Option("--labels", metavar="FILE", help="Master key: truth of a data file without labels.")
 ]
-DropNan = Annotated[bool | None, typer.Option("--drop-nan", help="Leave out and count events with NaN.")]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", metavar="NAME", help="Which table of an HDF5 file of several; other files: by a manifest."),
+]
+DropNan = Annotated[
+    bool | None, typer.Option("--drop-nan", help="Leave out and count events with NaN or unphysical values.")
+]
 Strict = Annotated[bool | None, typer.Option("--strict", help="Refuse duplicate events instead of warning.")]
 Features = Annotated[
     str | None,

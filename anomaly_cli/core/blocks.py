@@ -24,7 +24,7 @@ FEATURES_BLOCK = "features"
 class Block(ABC):
     """Knowledge of n events that can be taken, joined and stored.
 
-    A new kind of block is a frozen dataclass with a `kind`, which an artifact keeps so that the block can be read again.
+    A new kind of block is a frozen dataclass with a `kind`, which an artifact keeps so that it can be read again.
     """
 
     kind: ClassVar[str]

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from anomaly_cli.core.errors import AnomalyError
+from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
-from anomaly_cli.datasets.containers import RawPlace, Table, read_table
-from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest
+from anomaly_cli.datasets.columns import RawPlace, Table
+from anomaly_cli.datasets.containers import read_table
+from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own_table
 from anomaly_cli.datasets.rawfeatures import CHUNK_EVENTS, N_SLOTS, read_rows, to_constituents
 from anomaly_cli.datasets.readers import CATHODE, EventTable, read_events
 
@@ -59,23 +61,28 @@ class Description:
     next_command: str
 
 
-def describe(path: Path) -> Description:
-    """Return what a file is, also where it cannot be analysed.
+def describe(path: Path, key: str = "") -> Description:
+    """Return what a file is, also where it cannot be analysed; `key` says which table where there are several.
 
     Raises:
         DataError: where the file cannot be read at all.
     """
-    content = read_table(Path(load_own_manifest(path).file) if is_own_manifest(path) else path)
+    is_own = is_own_manifest(path)
+    content = read_own_table(path, load_own_manifest(path), key) if is_own else read_table(path, key)
     if isinstance(content, RawPlace):
         return _describe_raw(path, content)
     try:
-        table = read_events(path, drop_nan=True)
+        table = read_events(path, drop_nan=True, features=_default_features(path, is_own), key=key)
     except AnomalyError as error:
         return _describe_unusable(path, content, str(error))
-    return _describe_events(path, content, table)
+    return _describe_events(path, content, table, key)
 
 
-def _describe_events(path: Path, content: Table, table: EventTable) -> Description:
+def _default_features(path: Path, is_own: bool) -> tuple[str, ...]:
+    return tuple(load_own_manifest(path).features) if is_own else FEATURES
+
+
+def _describe_events(path: Path, content: Table, table: EventTable, key: str) -> Description:
     features = table.compute(table.feature_names)
     n_bad = table.n_read - len(table)
     ranges = _ranges(content.columns)
@@ -85,7 +92,7 @@ def _describe_events(path: Path, content: Table, table: EventTable) -> Descripti
     for window in REGIONS if table.is_labelled else ():
         inside = window.contains(features.mjj)
         regions.append((window.text, int((inside & ~table.is_signal).sum()), int((inside & table.is_signal).sum())))
-    command = f"anomaly run --data {path} --signal-region 3.3-3.7"
+    command = f"anomaly run --data {path} --signal-region 3.3-3.7" + (f" --key {key}" if key else "")
     if table.layout == CATHODE:
         command += " --features mj1,delta_mj,tau21_j1,tau21_j2"
     n_signal = int(table.is_signal.sum()) if table.is_labelled else -1
@@ -99,7 +106,7 @@ def _describe_events(path: Path, content: Table, table: EventTable) -> Descripti
         n_duplicates=table.n_duplicates,
         columns=tuple(ranges),
         regions=tuple(regions),
-        problem=f"{n_bad} events hold NaN and are refused unless --drop-nan is passed" if n_bad else "",
+        problem=f"{', '.join(table.faults)}; these events are refused unless --drop-nan is passed" if n_bad else "",
         next_command=command + (" --drop-nan" if n_bad else ""),
     )
 

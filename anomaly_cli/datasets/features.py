@@ -13,7 +13,8 @@ from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import nearest
 
-JET_COLUMNS = ("px", "py", "pz", "m", "tau1", "tau2", "tau3")
+MOMENTUM_COLUMNS = ("px", "py", "pz", "m")
+JET_COLUMNS = (*MOMENTUM_COLUMNS, "tau1", "tau2", "tau3")
 OFFICIAL_COLUMNS = tuple(f"{name}j{jet}" for jet in (1, 2) for name in JET_COLUMNS)
 """The 14 kinematic columns of the official LHCO feature file, jets ordered by pT; `label` follows."""
 BETAS, MOST_AXES = (0.5, 1.0, 2.0), 9
@@ -74,6 +75,15 @@ def check_features(names: Sequence[str], known: Sequence[str] = (*FEATURES, *SUB
     return tuple(names)
 
 
+def columns_of(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the official columns, and those of the extended set, that mjj and the features are computed from."""
+    stems = list(MOMENTUM_COLUMNS)
+    if any(name.startswith("tau21") for name in names):
+        stems += ["tau1", "tau2"]
+    stems += [name.split("_j")[0] for name in names if name in SUBJETTINESSES]
+    return tuple(f"{stem}j{jet}" for jet in (1, 2) for stem in dict.fromkeys(stems))
+
+
 def compute_features(columns: Mapping[str, FloatArray], names: Sequence[str]) -> EventFeatures:
     """Compute the dijet mass and the chosen features from the official columns.
 
@@ -82,38 +92,40 @@ def compute_features(columns: Mapping[str, FloatArray], names: Sequence[str]) ->
     marked where a tau21 is among the chosen features, and the caller drops and counts them.
 
     Args:
-        columns: the official columns, and those of the extended set that are asked for, `(n,)` each, [GeV]; tau
-            un-normalised.
+        columns: those that `columns_of` names, `(n,)` each, [GeV]; tau un-normalised.
         names: the features to return.
     """
-    px, py, pz, mass, tau1, tau2 = (
-        np.stack([columns[f"{name}j1"], columns[f"{name}j2"]]).astype(np.float64)
-        for name in ("px", "py", "pz", "m", "tau1", "tau2")
-    )
+    px, py, pz, mass = (_pair(columns, stem) for stem in MOMENTUM_COLUMNS)
     energy = np.sqrt(px**2 + py**2 + pz**2 + mass**2)
     mjj2 = energy.sum(0) ** 2 - px.sum(0) ** 2 - py.sum(0) ** 2 - pz.sum(0) ** 2
     eta, phi = np.arcsinh(pz / np.hypot(px, py)), np.arctan2(py, px)
     delta_phi = np.abs(np.mod(phi[0] - phi[1] + np.pi, 2 * np.pi) - np.pi)
-    has_tau = tau1 > 0.0
-    tau21 = np.divide(tau2, tau1, out=np.zeros_like(tau2), where=has_tau)
     lighter = (mass[1] < mass[0]).astype(np.int64)
     rows = np.arange(mass.shape[1])
     available = {
         "mj1": mass[lighter, rows],
         "delta_mj": mass[1 - lighter, rows] - mass[lighter, rows],
-        "tau21_j1": tau21[lighter, rows],
-        "tau21_j2": tau21[1 - lighter, rows],
         "delta_r_jj": np.hypot(eta[0] - eta[1], delta_phi),
     }
-    needs_tau = any(name.startswith("tau21") for name in names)
+    is_defined = np.ones(mass.shape[1], dtype=np.bool_)
+    if any(name.startswith("tau21") for name in names):
+        tau1, tau2 = _pair(columns, "tau1"), _pair(columns, "tau2")
+        has_tau = tau1 > 0.0
+        tau21 = np.divide(tau2, tau1, out=np.zeros_like(tau2), where=has_tau)
+        available |= {"tau21_j1": tau21[lighter, rows], "tau21_j2": tau21[1 - lighter, rows]}
+        is_defined = has_tau[0] & has_tau[1]
     for name in names:
         if name in SUBJETTINESSES:
             tau, jet = name.split("_j")
-            pair = np.stack([columns[f"{tau}j1"], columns[f"{tau}j2"]])
-            available[name] = pair[lighter if jet == "1" else 1 - lighter, rows]
+            available[name] = _pair(columns, tau)[lighter if jet == "1" else 1 - lighter, rows]
     return EventFeatures(
         mjj=np.sqrt(np.maximum(mjj2, 0.0)),
         values=np.stack([available[name] for name in names], axis=1),
         names=tuple(names),
-        is_defined=has_tau[0] & has_tau[1] if needs_tau else np.ones(mass.shape[1], dtype=np.bool_),
+        is_defined=is_defined,
     )
+
+
+def _pair(columns: Mapping[str, FloatArray], stem: str) -> FloatArray:
+    """Return a quantity of both jets in the order of the file `(2, n)`."""
+    return np.stack([columns[f"{stem}j1"], columns[f"{stem}j2"]]).astype(np.float64)

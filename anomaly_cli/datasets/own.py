@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import build_record, nearest
-from anomaly_cli.datasets.containers import RawPlace, read_table
+from anomaly_cli.datasets.columns import RawPlace, Table
+from anomaly_cli.datasets.containers import read_table
 
 UNITS = {"GeV": 1.0, "TeV": 1000.0, "1": 1.0}
 
@@ -40,6 +39,7 @@ class OwnManifest:
         features: the features by the name that they get.
         label: column with 0 for background and 1 for signal, empty where there is none.
         weight: column with event weights, empty where there is none.
+        key: which table of an HDF5 file that has several, empty where it has one.
         title: one line, for people.
     """
 
@@ -48,6 +48,7 @@ class OwnManifest:
     features: Mapping[str, OwnColumn] = field(default_factory=dict)
     label: str = ""
     weight: str = ""
+    key: str = ""
     title: str = ""
 
 
@@ -92,25 +93,43 @@ def load_own_manifest(path: Path) -> OwnManifest:
     return build_record(OwnManifest, {**tree, "features": columns, "file": str(path.parent / tree["file"])}, str(path))
 
 
-def read_own(path: Path, manifest: OwnManifest) -> OwnEvents:
+def read_own_table(path: Path, manifest: OwnManifest, key: str = "") -> Table | RawPlace:
+    """Return the table that a manifest describes; `key` says which where the manifest does not.
+
+    Raises:
+        DataError: where the file cannot be read.
+        ConfigError: where the manifest names another table than `key`.
+    """
+    if key and manifest.key and key.strip("/") != manifest.key.strip("/"):
+        raise ConfigError(f"--key {key}: {path} names the table '{manifest.key}'; leave out --key")
+    return read_table(Path(manifest.file), manifest.key or key)
+
+
+def read_own(path: Path, manifest: OwnManifest, features: Sequence[str] | None = None, key: str = "") -> OwnEvents:
     """Return the events of the file that a manifest describes.
+
+    Features other than `features` are left out where they are no numbers; None stands for all.
 
     Raises:
         DataError: where the file cannot be read or lacks a column.
     """
     file = Path(manifest.file)
-    table = read_table(file)
+    table = read_own_table(path, manifest, key)
     if isinstance(table, RawPlace):
         raise DataError(f"{file}: holds raw events; make features first with 'anomaly data features'")
     wanted = {"mjj": manifest.mjj, **manifest.features}
     extra = {key: name for key, name in (("label", manifest.label), ("weight", manifest.weight)) if name}
-    for name in (*(column.column for column in wanted.values()), *extra.values()):
-        if name not in table.columns:
-            raise DataError(f"{file}: has no column '{name}', which {path} names; {nearest(name, table.columns)}")
-    columns = {
-        name: np.asarray(table.columns[own.column], dtype=np.float64) * UNITS[own.unit] for name, own in wanted.items()
-    }
-    label, weight = (
-        np.asarray(table.columns[extra[key]], dtype=np.float64) if key in extra else None for key in ("label", "weight")
-    )
+    names = (*(own.column for own in wanted.values()), *extra.values())
+    for name in names:
+        if name not in table.names:
+            raise DataError(f"{file}: has no column '{name}', which {path} names; {nearest(name, table.names)}")
+    try:
+        unused = [own.column for name, own in manifest.features.items() if features and name not in features]
+        in_use = {"mjj": manifest.mjj, **{n: own for n, own in wanted.items() if own.column not in unused}}
+        taken = table.take((*(own.column for own in in_use.values()), *extra.values()))
+        taken |= table.fitting(unused, len(taken[manifest.mjj.column]))
+    except DataError as error:
+        raise DataError(f"{file}: {error}; mend the file, or what {path} names") from error
+    columns = {name: taken[own.column] * UNITS[own.unit] for name, own in wanted.items() if own.column in taken}
+    label, weight = (taken[extra[key]] if key in extra else None for key in ("label", "weight"))
     return OwnEvents(columns, label, weight)

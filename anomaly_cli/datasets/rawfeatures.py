@@ -15,7 +15,8 @@ import numpy.typing as npt
 from anomaly_cli.core.errors import ConfigError, DataError, first_line
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.workers import in_order
-from anomaly_cli.datasets.containers import RawPlace, read_table
+from anomaly_cli.datasets.columns import RawPlace
+from anomaly_cli.datasets.containers import read_table
 from anomaly_cli.datasets.frames import write_frame, written_in_one_step
 from anomaly_cli.datasets.jets import Constituents, find_dijets, jet_columns, passes_trigger, require_fastjet
 from anomaly_cli.datasets.readers import read_master_key

@@ -13,21 +13,26 @@ from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.folds import FloatArray, IntArray, hash_rows
 from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.containers import CATHODE_COLUMNS, RawPlace, Table, read_table, require_file
+from anomaly_cli.datasets.columns import RawPlace, Table
+from anomaly_cli.datasets.containers import CATHODE_COLUMNS, read_table, require_file
 from anomaly_cli.datasets.features import (
     EXTENDED_COLUMNS,
     OFFICIAL_COLUMNS,
     SUBJETTINESSES,
     EventFeatures,
+    columns_of,
     compute_features,
 )
 from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own
+from anomaly_cli.datasets.screening import WEIGHT, find_faults, refuse_faults
 
 BoolArray = npt.NDArray[np.bool_]
 OFFICIAL, CURTAINS, CATHODE, OWN = "official features", "CURTAINs", "CATHODE", "own file"
 CURTAINS_COLUMNS = ("m_jj", "m_j1", "m_j2", "tau21_j1", "tau21_j2", "del_R")
 DIRECT = "mjj"
 """The column that a table with ready-made features has, and one of jet momenta has not."""
+LARGEST_TYPICAL_GEV = 5e4
+"""Dijet masses and momenta whose typical value is larger were not written in GeV."""
 LEAST_MJJ_GEV, LEAST_MASS_GEV = 50.0, 2.0
 """Dijet and jet masses whose typical value is smaller were not written in GeV."""
 
@@ -43,8 +48,9 @@ class EventTable:
         is_labelled: whether the file has truth labels.
         weight: event weight `(n,)`, positive; 1 where the file has none.
         row: row of each event in the file `(n,)`.
-        n_read: rows in the file; those with NaN may have been dropped.
+        n_read: rows in the file; those with values that cannot be may have been dropped.
         n_duplicates: events equal to an earlier one in every column.
+        faults: why events were dropped: column, what is wrong, in how many.
     """
 
     layout: str
@@ -55,6 +61,7 @@ class EventTable:
     row: IntArray
     n_read: int
     n_duplicates: int
+    faults: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.row)
@@ -64,7 +71,7 @@ class EventTable:
         """Features that can be had from this file."""
         if DIRECT in self.columns:
             return tuple(name for name in self.columns if name != DIRECT)
-        return (*FEATURES, *(name for name in SUBJETTINESSES if name.replace("_", "") in self.columns))
+        return tuple(n for n in (*FEATURES, *SUBJETTINESSES) if set(columns_of((n,))) <= set(self.columns))
 
     def compute(self, names: Sequence[str]) -> EventFeatures:
         """Return mass and features.
@@ -84,39 +91,48 @@ class EventTable:
         return EventFeatures(self.columns[DIRECT], values, tuple(names), np.ones(len(self), dtype=np.bool_))
 
 
-def read_events(path: Path, labels: Path | None = None, drop_nan: bool = False) -> EventTable:
+def read_events(
+    path: Path,
+    labels: Path | None = None,
+    drop_nan: bool = False,
+    features: Sequence[str] | None = None,
+    key: str = "",
+) -> EventTable:
     """Read an event file, or the file that a manifest (`.toml`) describes.
 
     Args:
         path: the file; see docs/data.md for the layouts.
         labels: a master key: one 0, 1 or 2 a line, what is not 0 is signal.
-        drop_nan: whether events with NaN are dropped (and counted) instead of refused.
+        drop_nan: whether events with NaN or other values that cannot be are dropped (and counted) instead of refused.
+        features: those in use; other columns may hold anything. All that can be had where None.
+        key: which table of an HDF5 file that has several; the manifest of a file may say it, too.
 
     Raises:
         DataError: where the file is missing, damaged, in another layout, or holds values that cannot be used.
     """
     if is_own_manifest(path):
         require_file(path)
-        table = _read_own(path)
+        table = _read_own(path, features, key)
     else:
-        content = read_table(path)
+        content = read_table(path, key)
         if isinstance(content, RawPlace):
             raise DataError(
                 f"{path}: holds raw constituents, not features; make them with"
                 f" 'anomaly data features {path.name} features.h5', or fetch the .features.h5 file of the same record"
             )
-        table = detect_layout(path, content)
+        table = detect_layout(path, content, features)
     if labels is not None:
         table = _with_labels(path, table, labels)
-    table = _without_nan(path, table, drop_nan)
+    _refuse_mev(path, table)
+    table = _screened(path, table, features, drop_nan)
     if table.layout != OWN:  # a manifest states its units, and its masses may be small
         check_units(path, table)
     _check_labels_and_weights(path, table)
     return replace(table, n_duplicates=count_duplicates(table))
 
 
-def _read_own(path: Path) -> EventTable:
-    found = read_own(path, load_own_manifest(path))
+def _read_own(path: Path, features: Sequence[str] | None, key: str) -> EventTable:
+    found = read_own(path, load_own_manifest(path), features, key)
     try:
         return _make(OWN, found.columns, found.label, found.weight)
     except DataError as error:
@@ -147,13 +163,13 @@ def _as_truth(label: FloatArray) -> BoolArray:
     return truth
 
 
-def detect_layout(path: Path, table: Table) -> EventTable:
-    """Return the events of a table in one of the known layouts.
+def detect_layout(path: Path, table: Table, features: Sequence[str] | None = None) -> EventTable:
+    """Return the events of a table in one of the known layouts; columns that no feature uses need not be numbers.
 
     Raises:
         DataError: where its columns fit none.
     """
-    names = set(table.columns)
+    names = set(table.names)
     try:
         if set(CATHODE_COLUMNS[:-1]) <= names:
             return _cathode(table)
@@ -161,9 +177,11 @@ def detect_layout(path: Path, table: Table) -> EventTable:
             return _curtains(table)
         missing = [name for name in OFFICIAL_COLUMNS if name not in names]
         if not missing:
-            extended = [name for name in EXTENDED_COLUMNS if name in names]
-            columns = {name: table.columns[name] for name in (*OFFICIAL_COLUMNS, *extended)}
-            return _make(OFFICIAL, columns, table.columns.get("label"), None)
+            wanted = columns_of(FEATURES + SUBJETTINESSES if features is None else features)
+            present = [name for name in (*OFFICIAL_COLUMNS, *EXTENDED_COLUMNS) if name in names]
+            taken = table.take(name for name in present if name in wanted)
+            taken |= table.fitting((name for name in present if name not in wanted), len(taken["pxj1"]))
+            return _make(OFFICIAL, taken, _label(table, "label"), None)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     raise DataError(
@@ -172,10 +190,14 @@ def detect_layout(path: Path, table: Table) -> EventTable:
     )
 
 
+def _label(table: Table, name: str) -> FloatArray | None:
+    if name in table.other:
+        raise DataError(f"column '{name}' {table.other[name]}; write 0 for background and 1 for signal")
+    return table.take((name,))[name] if name in table.names else None
+
+
 def _cathode(table: Table) -> EventTable:
-    mjj, lighter, difference, tau_lighter, tau_heavier = (
-        np.asarray(table.columns[name], dtype=np.float64) for name in CATHODE_COLUMNS[:-1]
-    )
+    mjj, lighter, difference, tau_lighter, tau_heavier = table.take(CATHODE_COLUMNS[:-1]).values()
     columns = {
         DIRECT: 1000.0 * mjj,
         "mj1": 1000.0 * lighter,
@@ -183,22 +205,21 @@ def _cathode(table: Table) -> EventTable:
         "tau21_j1": tau_lighter,
         "tau21_j2": tau_heavier,
     }
-    return _make(CATHODE, columns, table.columns.get("label"), None)
+    return _make(CATHODE, columns, _label(table, "label"), None)
 
 
 def _curtains(table: Table) -> EventTable:
-    first, second = (np.asarray(table.columns[name], dtype=np.float64) for name in ("m_j1", "m_j2"))
+    mjj, first, second, *tau, delta_r = table.take(CURTAINS_COLUMNS).values()
     swap = first > second
-    tau = [np.asarray(table.columns[name], dtype=np.float64) for name in ("tau21_j1", "tau21_j2")]
     columns = {
-        DIRECT: np.asarray(table.columns["m_jj"], dtype=np.float64),
+        DIRECT: mjj,
         "mj1": np.minimum(first, second),
         "delta_mj": np.abs(first - second),
         "tau21_j1": np.where(swap, tau[1], tau[0]),
         "tau21_j2": np.where(swap, tau[0], tau[1]),
-        "delta_r_jj": np.asarray(table.columns["del_R"], dtype=np.float64),
+        "delta_r_jj": delta_r,
     }
-    return _make(CURTAINS, columns, table.columns.get("is_signal"), None)
+    return _make(CURTAINS, columns, _label(table, "is_signal"), None)
 
 
 def _with_labels(path: Path, table: EventTable, labels: Path) -> EventTable:
@@ -227,33 +248,39 @@ def read_master_key(path: Path, n_events: int) -> BoolArray:
     return truth
 
 
-def _without_nan(path: Path, table: EventTable, drop: bool) -> EventTable:
-    bad = np.zeros(len(table), dtype=np.bool_)
-    for name, column in {**table.columns, "weight": table.weight}.items():
-        is_bad = ~np.isfinite(column)
-        if len(column) and is_bad.all():
-            raise DataError(
-                f"{path}: column '{name}' is NaN or infinite in every event; check how it was written, or leave it out"
-                " of the file's manifest"
-            )
-        if is_bad.any() and not drop:
-            raise DataError(
-                f"{path}: column '{name}' is NaN or infinite in {int(is_bad.sum())} of {len(column)} events; pass"
-                " --drop-nan to 'anomaly run' or 'anomaly split' to leave such events out and have them counted"
-            )
-        bad |= is_bad
-    if not bad.any():
+def _screened(path: Path, table: EventTable, features: Sequence[str] | None, drop: bool) -> EventTable:
+    """Return the events without a value that cannot be, in any column in use.
+
+    Raises:
+        DataError: where there are such values and they are not to be dropped.
+    """
+    names = table.feature_names if features is None else features
+    has_momenta = DIRECT not in table.columns
+    wanted = columns_of(names) if has_momenta else (DIRECT, *names)
+    in_use = [name for name in wanted if name in table.columns]
+    faults = find_faults({**table.columns, WEIGHT: table.weight}, [*in_use, WEIGHT], has_momenta)
+    refuse_faults(path, faults, drop)
+    if not faults:
         return table
-    if bad.all():
-        raise DataError(f"{path}: every event has some column that is NaN or infinite; check how it was written")
-    kept = ~bad
+    kept = ~np.any([fault.is_bad for fault in faults], axis=0)
     return replace(
         table,
         columns={name: column[kept] for name, column in table.columns.items()},
         is_signal=table.is_signal[kept] if table.is_labelled else table.is_signal,
         weight=table.weight[kept],
         row=table.row[kept],
+        faults=tuple(fault.text for fault in faults),
     )
+
+
+def _refuse_mev(path: Path, table: EventTable) -> None:
+    scale = np.concatenate([np.abs(table.columns[n]) for n in (DIRECT, "pxj1", "pyj1") if n in table.columns])
+    finite = scale[np.isfinite(scale)]
+    if len(finite) and np.median(finite) > LARGEST_TYPICAL_GEV:
+        raise DataError(
+            f"{path}: dijet masses or momenta are around {np.median(finite):.3g}, which no collider reaches in GeV; are"
+            " they in MeV? divide masses, momenta and tau by 1000 then"
+        )
 
 
 def check_units(path: Path, table: EventTable) -> None:

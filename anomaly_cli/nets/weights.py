@@ -45,8 +45,8 @@ def load_module(module: nn.Module, arrays: Mapping[str, npt.NDArray[Any]], prefi
     parameters = list(module.parameters())
     if [weight.shape for weight in stored] != [tuple(parameter.shape) for parameter in parameters]:
         raise ArtifactError(
-            f"the stored weights of '{prefix}' do not fit the network that the installed libraries make of its settings;"
-            " train it anew with 'anomaly template --overwrite', or install the versions in its provenance, which"
+            f"the stored weights of '{prefix}' do not fit the network that the installed libraries make of its"
+            " settings; train it anew with 'anomaly template --overwrite', or install the versions in its provenance, which"
             " 'anomaly inspect' shows"
         )
     with torch.no_grad():

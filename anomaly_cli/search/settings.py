@@ -78,8 +78,8 @@ class SearchSettings:
     oversampling: float = 4.0
     score: Score = field(default_factory=default_score)
     classifier: Classifier = field(default_factory=Trees)
-    kfold: KFold = KFold()
-    cuts: Cuts = Cuts()
+    kfold: KFold = field(default_factory=KFold)
+    cuts: Cuts = field(default_factory=Cuts)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.oversampling <= LARGEST_OVERSAMPLING:

@@ -103,8 +103,8 @@ def sample_checked(method: TemplateMethod, fitted: FittedTemplate, request: Requ
     sample = _blamed(method, fitted, request, compute)
     if not method.chooses_mass and not np.array_equal(np.sort(sample.events.mjj), np.sort(request.masses)):
         raise ConfigError(
-            f"method {method.name} breaks its contract: it returned {len(sample.events)} events of other masses than the"
-            f" {len(request)} asked for; it must declare chooses_mass, or be mended"
+            f"method {method.name} breaks its contract: it returned {len(sample.events)} events of other masses than"
+            f" the {len(request)} asked for; it must declare chooses_mass, or be mended"
         )
     if is_foreign(method):
         few = Request(request.masses[:TRIED_TWICE])

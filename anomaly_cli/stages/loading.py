@@ -128,7 +128,8 @@ def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, st
     """
     data: DataSettings = config.data
     labels = Path(data.labels) if data.labels and source.role == "data" else None
-    table = read_events(source.path, labels, data.drop_nan)
+    key = data.key if source.role == "data" else ""
+    table = read_events(source.path, labels, data.drop_nan, choose_features(config), key)
     cutflow.add("read", table.n_read)
     if len(table) < table.n_read:
         cutflow.add("no NaN in any column", len(table))

@@ -121,7 +121,7 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> Simula
         AnomalyError: where the file is missing, has another layout, lacks a feature, or has negative weights.
     """
     path, features = _simulation_file(config), split.features
-    table = read_events(path, drop_nan=bool(split.provenance.settings["drop_nan"]))
+    table = read_events(path, drop_nan=bool(split.provenance.settings["drop_nan"]), features=features)
     missing = [name for name in features if name not in table.feature_names]
     if missing:
         raise DataError(

@@ -48,7 +48,7 @@ def split_settings(config: Config) -> dict[str, Any]:
     sr, _ = configured_windows(config)
     asked = resolve_asked(config)
     sources = plan_sources(config, asked.inject)
-    return {
+    settings = {
         "inject": asked.inject,
         "inject_from": [source.inject for source in sources if source.role == "inject_from"],
         "reserve": asked.reserve,
@@ -57,6 +57,7 @@ def split_settings(config: Config) -> dict[str, Any]:
         "side_bands": config.regions.side_bands,
         "drop_nan": config.data.drop_nan,
     }
+    return {**settings, "key": config.data.key} if config.data.key else settings
 
 
 def event_settings(provenance: Provenance) -> dict[str, object]:

@@ -5,6 +5,7 @@ import resource
 import signal
 
 import h5py
+import numpy as np
 import pytest
 
 from anomaly_cli.artifacts import schema
@@ -13,7 +14,10 @@ from anomaly_cli.artifacts.store import encode_artifact, read_any, read_artifact
 from anomaly_cli.core.errors import ArtifactError
 
 PROVENANCE = Provenance("evaluate", 1, {"folds": 5, "nested": {"a": 1}}, 7, {"split": "abc"})
+SCORED = {name: np.arange(3) for name in ("mjj", "event_id", "source_id", "weight", "fold", "score")}
 GROUPS = {
+    "background": SCORED,
+    "signal": SCORED,
     "sic": {
         "method": ["curtains_f4f", "idealised"],
         "background_efficiency": [0.01, 0.01],

@@ -117,6 +117,24 @@ def test_events_with_nan_are_counted_in_the_cutflow(tmp_path):
     assert flow["read"] - flow["no NaN in any column"] == 4
 
 
+def test_the_table_chosen_by_key_is_split_and_another_choice_is_another_split(tmp_path):
+    import h5py
+
+    rows = shipped_rows(20)
+    data = write_official(tmp_path / "a.h5", rows[::2])
+    with h5py.File(data, "a") as file:
+        file.create_dataset("other", data=rows[1::2]).attrs["columns"] = file["features"].attrs["columns"]
+    result = split(tmp_path, "--data", data)
+    assert result.exit_code == 3
+    assert "several tables, /features, /other" in " ".join(result.output.split())
+    assert not (tmp_path / "run").exists()
+    assert split(tmp_path, "--data", data, "--key", "other").exit_code == 0
+    assert cutflow(tmp_path / "run")["read"] == len(rows[1::2])
+    again = split(tmp_path, "--data", data, "--key", "features")
+    assert again.exit_code == 4
+    assert "key" in again.output
+
+
 def test_duplicates_are_warned_of_and_refused_when_strict(tmp_path):
     rows = shipped_rows(20)
     data = write_official(tmp_path / "a.h5", np.concatenate([rows, rows[:3]]))

@@ -7,15 +7,16 @@ import json
 import h5py
 import numpy as np
 import pytest
-from anomaly_cli.methods.registry import find_methods
 from conftest import FAST, invoke
 from toys import shipped_rows, toy_events, write_official
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import load_config
-from anomaly_cli.methods.base import Need
-from anomaly_cli.stages.measurements import configured_digest
+from anomaly_cli.core.seen import Need
+from anomaly_cli.methods.base import METHODS
+from anomaly_cli.stages.frame import Analysis
+from anomaly_cli.stages.identity import configured_identity
 
 EFFICIENT = [
     *("--method", "curtains_f4f_efficient"),
@@ -40,28 +41,29 @@ def efficient(tmp_path_factory, data_file):
 
 
 def test_a_run_makes_the_base_flow_that_it_lacks_and_keeps_it(efficient, data_file):
-    base = provenance(efficient / "base_flow.h5")
-    assert base["stage"] == "base flow"
-    assert provenance(efficient / "model.h5")["settings"]["base_has_seen_signal_region"] is True
+    base = provenance(efficient / "shared_model.h5")
+    assert base["stage"] == "shared model"
+    with h5py.File(efficient / "model.h5") as model:
+        assert model["shared/has_seen_signal_region"][()]
     again = invoke("run", "--run", efficient, "--quiet")
     assert again.exit_code == 0, again.output
-    assert "Up to date, not run again: split, base flow" in again.output
+    assert "Up to date, not run again: split, shared model" in again.output
 
 
 def test_every_event_is_in_the_base_flow_or_left_out(efficient):
-    with h5py.File(efficient / "split.h5") as split, h5py.File(efficient / "base_flow.h5") as base:
+    with h5py.File(efficient / "split.h5") as split, h5py.File(efficient / "shared_model.h5") as base:
         n_events = sum(len(split[name]["mjj"]) for name in ("sb1", "sr", "sb2", "rest"))
         assert int(base["counts/n_seen"][()]) == n_events
         assert int(base["counts/n_left_out"][()]) == 0
 
 
 def test_another_signal_region_uses_the_same_base_flow(efficient, data_file, tmp_path):
-    options = ["--signal-region", "3.4-3.8", "--data", data_file, "--base", efficient / "base_flow.h5"]
+    options = ["--signal-region", "3.4-3.8", "--data", data_file, "--base", efficient / "shared_model.h5"]
     result = invoke("run", "--run", tmp_path / "other", *options, *DATA, *FAST, *EFFICIENT)
     assert result.exit_code == 0, result.output
-    assert not (tmp_path / "other" / "base_flow.h5").exists()
-    used = provenance(tmp_path / "other" / "model.h5")["inputs"]["base_flow"]
-    assert used == provenance(efficient / "model.h5")["inputs"]["base_flow"]
+    assert not (tmp_path / "other" / "shared_model.h5").exists()
+    used = provenance(tmp_path / "other" / "model.h5")["inputs"]["shared_model"]
+    assert used == provenance(efficient / "model.h5")["inputs"]["shared_model"]
 
 
 def test_a_window_can_be_left_out_of_the_base_flow(efficient, tmp_path):
@@ -72,7 +74,7 @@ def test_a_window_can_be_left_out_of_the_base_flow(efficient, tmp_path):
         assert int(file["counts/n_left_out"][()]) == len(split["sr/mjj"])
     result = invoke("run", "--run", efficient, "--base", base)
     assert result.exit_code == 4
-    assert "base_has_seen_signal_region was True, now False" in result.output
+    assert "provided.left_out was [], now [[3300.0, 3700.0]]" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("windows", [("3.0-4.0", "3.3-3.5"), ("3.0-3.6", "3.4-4.0"), ("3.5-4.0", "3.0-3.5")])
@@ -80,7 +82,7 @@ def test_windows_that_meet_are_left_out_of_the_base_flow_as_one(efficient, tmp_p
     without = [option for window in windows for option in ("--without", window)]
     result = invoke("base", "--run", efficient, *without, "--base", tmp_path / "blind.h5", "--quiet")
     assert result.exit_code == 0, result.output
-    base = read_artifact(tmp_path / "blind.h5", schema.BASE_FLOW).groups
+    base = read_artifact(tmp_path / "blind.h5", schema.SHARED_MODEL).groups
     with h5py.File(efficient / "split.h5") as split:
         masses = np.concatenate([split[name]["mjj"][()] for name in ("sb1", "sr", "sb2", "rest")])
     assert base["counts"]["n_left_out"] == ((masses >= 3000.0) & (masses < 4000.0)).sum()
@@ -89,7 +91,7 @@ def test_windows_that_meet_are_left_out_of_the_base_flow_as_one(efficient, tmp_p
 
 def test_a_base_flow_of_other_settings_is_refused_by_their_name(efficient):
     other = ["--set", "methods.curtains_f4f_efficient.base_bins=5", "--overwrite"]
-    result = invoke("template", "--run", efficient, "--base", efficient / "base_flow.h5", *other)
+    result = invoke("template", "--run", efficient, "--base", efficient / "shared_model.h5", *other)
     assert result.exit_code == 4
     assert "was trained with base_bins" in " ".join(result.output.split())
 
@@ -102,24 +104,35 @@ def test_a_base_flow_that_leaves_out_other_windows_than_the_settings_say_is_refu
 
 
 def test_a_named_base_flow_that_has_seen_what_the_settings_leave_out_is_refused(efficient):
-    other = ["--base", efficient / "base_flow.h5", "--set", "template.base_without=['3.3-3.7']", "--overwrite"]
+    other = ["--base", efficient / "shared_model.h5", "--set", "template.base_without=['3.3-3.7']", "--overwrite"]
     result = invoke("template", "--run", efficient, *other)
     assert result.exit_code == 2
     assert "has seen events of 3.3-3.7 TeV, which template.base_without leaves out" in " ".join(result.output.split())
 
 
 def test_what_was_measured_with_one_base_flow_is_not_used_with_one_that_has_seen_less(efficient, tmp_path):
-    split = read_artifact(efficient / "split.h5", schema.SPLIT)
+    def configured_digest(config):
+        return configured_identity(Analysis.open(efficient, config)).digest
+
     whole = load_config([], [], {"template.method": "curtains_f4f_efficient"})
     blind = load_config([], [], {"template.method": "curtains_f4f_efficient", "template.base_without": ["3.3-3.7"]})
     base = tmp_path / "base.h5"
     invoke("base", "--run", efficient, "--without", "3.3-3.7", "--base", base, "--quiet")
     named = load_config([], [], {"template.method": "curtains_f4f_efficient", "template.base": str(base)})
-    assert configured_digest(split, blind) == configured_digest(split, named) != configured_digest(split, whole)
+    assert configured_digest(blind) == configured_digest(named) != configured_digest(whole)
 
 
 def test_a_base_flow_of_other_events_is_refused(efficient, data_file, tmp_path):
-    options = ["--signal-region", "3.3-3.7", "--data", data_file, "--base", efficient / "base_flow.h5", "--seed", "2"]
+    options = [
+        "--signal-region",
+        "3.3-3.7",
+        "--data",
+        data_file,
+        "--base",
+        efficient / "shared_model.h5",
+        "--seed",
+        "2",
+    ]
     result = invoke("run", "--run", tmp_path / "run", *options, *DATA, *FAST, *EFFICIENT)
     assert result.exit_code == 4
     assert "was trained on other events" in result.output
@@ -441,7 +454,7 @@ def test_references_and_bounds_run_to_the_end(method, copied):
     result = invoke("run", "--run", copied, "--method", method, "--overwrite", "--processes", "1", *quick)
     assert result.exit_code == 0, result.output
     assert f"template {method}" in result.output
-    assert ("(truth), seed" in result.output) == (Need.TRUTH in find_methods()[method].needs)
+    assert ("(truth), seed" in result.output) == (Need.TRUTH in METHODS.find()[method].needs)
 
 
 def test_the_bump_hunt_refuses_events_that_are_made_from_several(copied):
@@ -490,7 +503,7 @@ def test_the_list_of_methods_names_each_and_what_it_needs_beside_the_side_bands(
     result = invoke("methods")
     assert result.exit_code == 0, result.output
     text = " ".join(result.output.split())
-    for name, method in find_methods().items():
+    for name, method in METHODS.find().items():
         needs = ", ".join(sorted(need.value for need in method.needs - {Need.SIDE_BANDS}))
         line = f" {name} {method.summary}{f'; needs {needs}' if needs else ''} ({method.reference})"
         assert line in text

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from anomaly_cli.stages.limits import experiments_of
 from click.testing import CliRunner
 from conftest import FAST, invoke
 from pyhf.cli import cli as pyhf_cli
@@ -30,6 +29,7 @@ from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.report.cells import shown
 from anomaly_cli.report.notation import PROBABILITY, fixed
 from anomaly_cli.report.results.significance import factor_cell, probability_cell, significance_cell
+from anomaly_cli.studies.limits import experiments_of
 
 
 def run_ok(*arguments):
@@ -117,7 +117,7 @@ def test_validation_windows_leave_the_signal_region_out(measured):
 def test_a_window_whose_template_is_too_small_for_a_cut_counts_for_the_looser_ones(fresh, monkeypatch):
     from anomaly_cli.analysis.selection import select
     from anomaly_cli.core.errors import PhysicsError
-    from anomaly_cli.stages import validation
+    from anomaly_cli.studies import windows
 
     efficiencies = np.unique(read_any(fresh / "validation.h5").groups["counts"]["background_efficiency"])
     refused = []
@@ -128,7 +128,7 @@ def test_a_window_whose_template_is_too_small_for_a_cut_counts_for_the_looser_on
             raise PhysicsError("template events are too few")
         return select(observed, template, efficiency)
 
-    monkeypatch.setattr(validation, "select", select_or_refuse)
+    monkeypatch.setattr(windows, "select", select_or_refuse)
     (fresh / "validation.h5").unlink()
     run_ok("significance", "closure", "--run", fresh, "--set", "significance.windows=3", "--processes", "1")
     groups = read_any(fresh / "validation.h5").groups
@@ -574,7 +574,7 @@ def test_no_command_tells_the_number_of_blinded_events(observed, tmp_path):
         "scores",
         "closure",
         "permutation",
-        "base_flow",
+        "shared_model",
     }
     explained = {path.stem: run_ok("inspect", path) for path in artifacts}
     split, template = read_any(run / "split.h5"), read_any(run / "template.h5")

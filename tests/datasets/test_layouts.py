@@ -157,6 +157,92 @@ def test_nan_is_refused_by_column_or_dropped_and_the_rows_are_kept_track_of(tmp_
     assert np.array_equal(table.columns["mj2"], rows[table.row, 10])
 
 
+def set_columns(*columns, to):
+    def change(rows):
+        rows[2:7, [LABELLED.index(column) for column in columns]] = to
+
+    return change
+
+
+def set_ratio(rows):
+    rows[2:7, [LABELLED.index("tau1j2"), LABELLED.index("tau2j2")]] = 1e-28, 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_columns("mj1", to=-999.0), r"column 'mj1' is negative \(down to -999\)"),
+        (set_columns("mj2", to=-1.0), r"column 'mj2' is negative \(down to -1\)"),
+        (set_columns("tau1j2", to=-0.01), r"column 'tau1j2' is negative"),
+        (set_columns("pzj1", to=1e30), r"column 'pzj1' is beyond 1e\+06 \(up to 1e\+30\)"),
+        (set_columns("pxj2", "pyj2", to=0.0), r"columns 'pxj2' and 'pyj2' are both 0"),
+        (set_ratio, r"column 'tau2j2' is more than 10 times tau1j2"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_like_nan_or_dropped_and_counted(tmp_path, rows, change, message):
+    change(rows)
+    path = write_official(tmp_path / "a.h5", rows)
+    with pytest.raises(DataError, match=rf"a.h5: {message}.* in 5 of {len(rows)} events; pass --drop-nan"):
+        read_events(path)
+    table = read_events(path, drop_nan=True)
+    assert table.row.tolist() == [0, 1, *range(7, len(rows))]
+    assert np.isfinite(table.compute(FEATURES).values).all()
+    described = describe(path)
+    assert "in 5 of" in described.problem
+    assert described.next_command.endswith("--drop-nan")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "n", "message"),
+    [
+        ("mass", -999.0, 1, r"column 'mjj' is not above 0 \(down to -999000\)"),
+        ("mass", 0.0, 3, r"column 'mjj' is not above 0"),
+        ("m_light", -0.999, 2, r"column 'mj1' is negative"),
+        ("s", -999.0, 2, r"column 'shape' is -999, far from all others,"),
+        ("s", 1e28, 1, r"column 'shape' is beyond 1e\+20"),
+    ],
+)
+def test_values_that_cannot_be_are_found_in_an_own_file_too(tmp_path, rows, name, value, n, message):
+    columns = own_columns(rows)
+    columns[name][:n] = value
+    write_own(tmp_path / "mine.npz", columns)
+    (tmp_path / "mine.toml").write_text(MANIFEST.format(file="mine.npz"))
+    with pytest.raises(DataError, match=rf"{message}.* in {n} of {len(rows)}"):
+        read_events(tmp_path / "mine.toml")
+    assert len(read_events(tmp_path / "mine.toml", drop_nan=True)) == len(rows) - n
+
+
+def test_rounding_and_features_that_may_be_negative_are_let_pass(tmp_path, rows):
+    rows[4, LABELLED.index("mj1")] = -0.1
+    assert len(read_events(write_official(tmp_path / "a.h5", rows))) == len(rows)
+    columns = own_columns(rows)
+    columns["s"] = np.clip(np.linspace(-120.0, 120.0, len(rows)), -99.0, 99.0)  # -99 is its end, not a placeholder
+    write_own(tmp_path / "mine.npz", columns)
+    (tmp_path / "mine.toml").write_text(MANIFEST.format(file="mine.npz"))
+    assert len(read_events(tmp_path / "mine.toml")) == len(rows)
+
+
+def test_only_columns_in_use_are_checked(tmp_path, rows):
+    rows[::7, LABELLED.index("tau3j1")] = np.nan
+    path = write_official(tmp_path / "a.h5", rows)
+    assert len(read_events(path, features=FEATURES)) == len(rows)
+    with pytest.raises(DataError, match="column 'tau3j1' is NaN"):
+        read_events(path, features=("mj1", "tau3_j1"))
+    assert not describe(path).problem
+    columns = {**own_columns(rows), "s": np.array(["text"] * len(rows))}
+    write_own(tmp_path / "mine.npz", columns)
+    (tmp_path / "mine.toml").write_text(MANIFEST.format(file="mine.npz"))
+    assert read_events(tmp_path / "mine.toml", features=("mj1",)).feature_names == ("mj1",)
+    with pytest.raises(DataError, match=r"mine.npz: column 's' holds text \('text'\), where numbers are needed"):
+        read_events(tmp_path / "mine.toml", features=("mj1", "shape"))
+
+
+def test_momenta_in_mev_are_asked_about(tmp_path, rows):
+    rows[:, :14] *= 1e3
+    with pytest.raises(DataError, match="are they in MeV"):
+        read_events(write_official(tmp_path / "a.h5", rows))
+
+
 def test_duplicates_are_counted_once_each(tmp_path, rows):
     doubled = np.concatenate([rows, rows[:7], rows[:2]])
     assert read_events(write_official(tmp_path / "a.h5", doubled)).n_duplicates == 9
@@ -188,7 +274,7 @@ def test_a_stray_header_inside_a_csv_is_named_by_line(tmp_path, rows):
     lines = [",".join(map(str, row)) for row in rows[:10].tolist()]
     header = ",".join(LABELLED)
     path.write_text("\n".join([header, *lines[:4], header, *lines[4:]]))
-    with pytest.raises(DataError, match="line 6 has 'pxj1' in column 'pxj1'"):
+    with pytest.raises(DataError, match=r"column 'pxj1' has 'pxj1' in line 6 \(a second header line"):
         read_events(path)
     path.write_text("\n".join(lines))
     with pytest.raises(DataError, match="no header line"):

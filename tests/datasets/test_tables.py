@@ -61,7 +61,7 @@ def test_bad_tables_end_in_a_sentence_that_names_the_column(tmp_path):
         read_table(tmp_path / "nothing.csv", (), ())
     frame = pd.DataFrame(ROWS, columns=NAMES)
     frame.assign(eta=["text"] * len(frame)).to_csv(path)
-    with pytest.raises(DataError, match=r"'eta' must hold 101 numbers.*--columns"):
+    with pytest.raises(DataError, match=r"'eta' has 'text' in line 2, where numbers are needed.*--columns"):
         read_table(path, NAMES, ())
     frame.loc[5, "mass"] = np.nan
     frame.to_csv(path)

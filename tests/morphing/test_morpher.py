@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.progress import silent
 from anomaly_cli.core.records import build_record
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.tables import Table
@@ -17,6 +17,8 @@ from anomaly_cli.morphing.settings import FlowSettings, MorphSettings, Transport
 from anomaly_cli.nets.flows_for_flows import BaseTransfer
 
 TINY = {"transforms": 2, "hidden": (8,), "bins": 4, "epochs": 2, "batch_size": 64}
+
+ONE = Compute(Streams(1))
 
 
 def shifted(n, seed, shift):
@@ -31,7 +33,7 @@ def train(seed=1, **changes):
     splits = tuple(Split(np.arange(100, len(table)), np.arange(100)) for table in tables)
     flow = changes.pop("flow", TINY)
     how = MorphSettings(transport=TransportSettings(**flow), density=FlowSettings(**flow), **changes)
-    return tables, train_morpher(tables, splits, how, (Streams(seed), 1, silent))
+    return tables, train_morpher(tables, splits, how, Compute(Streams(seed)))
 
 
 @given(st.sampled_from(["linear", "quantile"]), st.integers(10, 3000), st.integers(0, 1000))
@@ -73,19 +75,19 @@ def test_a_variant_trains_the_networks_it_needs_moves_every_event_and_survives_b
     (source, target), morpher = train(**changes)
     assert list(dict.fromkeys(row.part for row in morpher.curve)) == parts
     aim = target.condition[np.arange(1009) % 997]
-    moved = morpher.move(source, aim)
+    moved = morpher.move(source, aim, ONE)
     assert moved.shape == (1009, 2)
     assert np.isfinite(moved).all()
     again = Morpher.from_arrays(morpher.settings, morpher.to_arrays())
-    assert np.array_equal(again.move(source, aim), moved)
+    assert np.array_equal(again.move(source, aim, ONE), moved)
 
 
 def test_a_transport_that_starts_at_the_base_transfer_is_it_until_training_makes_something_better():
     still = {**TINY, "learning_rate": 1e-12}
     (source, _), morpher = train(flow=still, start="base_transfer")
     (_, _), base = train(flow=still, variant="base_transfer")
-    moved = morpher.move(source, source.condition)
-    assert np.allclose(moved, base.move(source, source.condition), rtol=1e-4, atol=1e-4)
+    moved = morpher.move(source, source.condition, ONE)
+    assert np.allclose(moved, base.move(source, source.condition, ONE), rtol=1e-4, atol=1e-4)
     (_, _), trained = train(flow={**TINY, "learning_rate": 1e-2}, start="base_transfer")
     rows = [row for row in trained.curve if row.part == "transport"]
     assert rows[-1].validation_loss < rows[0].validation_loss
@@ -106,7 +108,7 @@ def test_a_transport_starts_at_the_identity_where_the_sides_are_alike(shift, cho
     first = next(row for row in morpher.curve if row.part == "transport")
     assert first.validation_loss == loss[f"start {chosen}".replace("_", " ")]
     again = Morpher.from_arrays(morpher.settings, morpher.to_arrays())
-    assert np.array_equal(again.move(source, source.condition), morpher.move(source, source.condition))
+    assert np.array_equal(again.move(source, source.condition, ONE), morpher.move(source, source.condition, ONE))
 
 
 def test_a_single_setting_leaves_the_other_defaults_of_its_flow():
@@ -116,9 +118,9 @@ def test_a_single_setting_leaves_the_other_defaults_of_its_flow():
 
 def test_the_same_seed_gives_the_same_flows_and_another_seed_others():
     (source, _), first = train()
-    moved = first.move(source, source.condition)
-    assert np.array_equal(train()[1].move(source, source.condition), moved)
-    assert not np.array_equal(train(seed=2)[1].move(source, source.condition), moved)
+    moved = first.move(source, source.condition, ONE)
+    assert np.array_equal(train()[1].move(source, source.condition, ONE), moved)
+    assert not np.array_equal(train(seed=2)[1].move(source, source.condition, ONE), moved)
 
 
 def test_a_price_on_movement_shortens_it_and_an_annealed_one_counts_at_first():
@@ -130,7 +132,7 @@ def test_a_price_on_movement_shortens_it_and_an_annealed_one_counts_at_first():
         "annealed": {"penalty": "l1", "penalty_weight": 3.0, "annealed": True},
     }.items():
         (source, _), morpher = train(variant="unidirectional", flow=longer, **changes)
-        distances[name] = np.abs(morpher.move(source, source.condition) - source.values)[:, 0].mean()
+        distances[name] = np.abs(morpher.move(source, source.condition, ONE) - source.values)[:, 0].mean()
         rows = [row for row in morpher.curve if row.part == "transport"]
         first_losses[name] = rows[1].training_loss, rows[-1].validation_loss
     assert distances["l1"] < 0.5 * distances["free"]

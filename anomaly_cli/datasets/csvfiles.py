@@ -1,0 +1,87 @@
+"""CSV files: one header line with the column names, numbers below."""
+
+from __future__ import annotations
+
+import csv
+import re
+import warnings
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from anomaly_cli.core.errors import DataError, first_line
+from anomaly_cli.datasets.columns import Table, shortened
+
+NUMBER = r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?(\.[0-9]+)?"
+
+
+def read_csv(path: Path) -> Table:
+    """Return the table of a CSV file.
+
+    Raises:
+        DataError: where names and values do not fit together.
+    """
+    try:
+        _check_first_lines(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # else pandas takes the first column for an index where lines are longer than the header
+            frame = pd.read_csv(path, skipinitialspace=True, low_memory=False, index_col=False)
+    except pd.errors.ParserWarning as error:
+        raise _too_many_values(path) from error
+    except (ValueError, OSError, csv.Error, pd.errors.ParserError) as error:
+        raise DataError(
+            f"{path}: cannot be read as CSV ({first_line(error)}); it needs one header line with the column names and"
+            " numbers below"
+        ) from error
+    columns: dict[str, npt.NDArray[Any]] = {}
+    other: dict[str, str] = {}
+    for label, series in frame.items():
+        name = str(label).strip()
+        if series.dtype.kind in "fiub":
+            columns[name] = series.to_numpy()
+        else:
+            other[name] = _first_text(name, series)
+    return Table(columns, "CSV", other)
+
+
+def _first_text(name: str, series: pd.Series[Any]) -> str:
+    numbers = pd.to_numeric(series, errors="coerce")
+    row = int(np.argmax(numbers.isna() & series.notna()))
+    text = str(series.iloc[row]).strip()
+    remark = " (a second header line, as files have it that were joined)" if text == name else ""
+    return f"has '{shortened(text)}' in line {row + 2}{remark}"
+
+
+def _check_first_lines(path: Path) -> None:
+    """Refuse a first line that cannot be the names of the values in the second.
+
+    Raises:
+        DataError: saying what it is instead.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(islice((row for row in csv.reader(file, skipinitialspace=True) if row), 2))
+    names = [name.strip() for name in rows[0]] if rows else []
+    if names and all(re.fullmatch(NUMBER, name) for name in names):
+        raise DataError(f"{path}: has no header line; write the column names, separated by commas, into the first line")
+    if len(rows) < 2:
+        raise DataError(f"{path}: holds no events, having {len(rows)} line(s) only; check how it was written")
+    values = rows[1]
+    if len(values) > len(names):
+        raise _too_many_values(path)
+    if len(values) < len(names):
+        raise DataError(
+            f"{path}: its first line has {len(names)} names and the next {len(values)} values, so it is not known which"
+            " value belongs to which name; write one name per value into the first line"
+        )
+
+
+def _too_many_values(path: Path) -> DataError:
+    return DataError(
+        f"{path}: some lines have more values than the first line has names, so it is not known which value belongs to"
+        " which name; write one name per value into the first line"
+    )

@@ -15,8 +15,10 @@ file = "{data}"
 reserve = 0.3
 
 [analysis.classifier]
-ensemble = {ensemble}
 folds = 3
+
+[analysis.classifiers.trees]
+ensemble = {ensemble}
 
 [analysis.significance]
 background_efficiencies = [0.2, 0.05]

@@ -214,8 +214,7 @@ class FittedTrees(FittedClassifier):
         """Return the value of the leaf that each column of `bins (d, n)` reaches in one tree `(n,)`.
 
         The leaves from left to right are bits. A node that sends an event right rules out the leaves below its left
-        child; the first leaf that no node rules out is reached. What the nodes of a feature rule out is looked up by its
-        bin.
+        child; the first leaf that no node rules out is reached. What a feature's nodes rule out is looked up by bin.
         """
         left, right, feature = self.left[tree], self.right[tree], self.feature[tree]
         leaves, below = _leaves_in_order(left, right)

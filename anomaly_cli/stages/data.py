@@ -47,8 +47,9 @@ class Origin:
 
     @staticmethod
     def of(loaded: Loaded, index: IntArray) -> Origin:
-        """Return the origin of some of the events that were read."""
-        return Origin(loaded.is_signal[index], loaded.source[index], loaded.row[index])
+        """Return the origin of some of the events that were read; without labels none is called signal."""
+        is_signal = loaded.is_signal[index] if loaded.is_labelled else np.zeros(len(index), dtype=np.bool_)
+        return Origin(is_signal, loaded.source[index], loaded.row[index])
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def _refuse(analysis: Analysis) -> None:
             f"evaluate: {n_reference:.0f} reference background events in the signal region are too few,"
             f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
+    refuse_simulated_reference(analysis, analysis.run.read(schema.TEMPLATE), found[0].reference)
 
 
 def _make(analysis: Analysis) -> Made:
@@ -59,7 +60,6 @@ def _make(analysis: Analysis) -> Made:
     """
     run = analysis.run
     truth, template = _truth(analysis), run.read(schema.TEMPLATE)
-    refuse_simulated_reference(analysis, template, truth.reference)
     sr, compute = read_regions(run.read(schema.SPLIT)).sr, analysis.compute
     reference, signal = truth.background(sr), truth.signal(sr)
     background = at_unit_weight(reference, len(reference), compute.streams.generator("evaluate/weights"))

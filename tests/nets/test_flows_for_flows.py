@@ -173,7 +173,7 @@ def record_ways(direction, n_steps):
             return super().move_back(*arguments)
 
     with training.seeded(7, 1):
-        spy = Spy(2, 1, SIZE, "none", starts_at_identity=True)
+        spy = Spy(list(nets.make_transport(2, 1, SIZE, "none", starts_at_identity=True).parts), "none")
         densities = nets.make_density(2, 1, SIZE), nets.make_density(2, 1, SIZE)
     task = nets.transport_task(
         spy, (side(100, 1), side(73, 2)), densities, nets.Objective(direction, NO_PENALTY, False)

@@ -301,7 +301,7 @@ def test_a_seed_that_dies_does_not_take_the_others_with_it(seeds, monkeypatch):
     first.unlink()
     assert invoke("scan", "job", seeds, "--index", "0").exit_code == 1
     assert (first.exists(), second.exists()) == (False, True)
-    assert "died: 3.3-3.7 TeV, curtains_f4f_efficient, 150 injected, seed 1 no memory left" in words(
+    assert "died: 3.3-3.7 TeV, curtains_f4f_efficient, 150 injected, seed 1: no memory left" in words(
         invoke("scan", "status", seeds)
     )
     monkeypatch.setattr(jobs, "run_chain", chain)
@@ -429,7 +429,7 @@ def test_events_that_cannot_be_prepared_are_no_verdict_on_a_base_flow(write_grid
     def refuse(*_):
         raise ConfigError("no such window")
 
-    monkeypatch.setattr(jobs, "make_split", refuse)
+    monkeypatch.setattr(jobs, "execute", refuse)
     assert invoke("scan", "plan", write_grid(), "--output", tmp_path / "s").exit_code == 0
     for kind in ("base", "point"):
         result = invoke("scan", "job", tmp_path / "s", "--index", "0", "--kind", kind)

@@ -23,16 +23,19 @@ def keys(manifest):
 
 
 def test_every_combination_is_one_job_with_a_file_of_its_own(write_grid, tmp_path):
-    more = "[variants.small]\nclassifier = { leaves = 15 }\n[variants.large]\n"
+    more = "[variants.small]\nclassifiers.trees = { leaves = 15 }\n[variants.large]\n"
     manifest = plan(write_grid(seeds=3, more=more), tmp_path / "scan")
     assert len(manifest.points) == 2 * 3 * 2
     assert len({point.output for point in manifest.points}) == len(manifest.points)
     assert len({point.record for point in manifest.points}) == len(manifest.points)
-    assert {manifest.config(point).classifiers.trees.leaves for point in manifest.points} == {15, 31}
+    assert {manifest.config(point).classifiers.get("trees", {}).get("leaves", 31) for point in manifest.points} == {
+        15,
+        31,
+    }
 
 
 def test_regions_and_variants_of_a_seed_share_one_base_flow(write_grid, tmp_path):
-    more = "[variants.small]\nclassifier = { leaves = 15 }\n[variants.large]\n"
+    more = "[variants.small]\nclassifiers.trees = { leaves = 15 }\n[variants.large]\n"
     manifest = plan(write_grid(seeds=2, more=more), tmp_path / "scan")
     assert sorted(base.seed for base in manifest.bases) == [1, 2]
     assert {point.base for point in manifest.points} == {base.key for base in manifest.bases}
@@ -64,7 +67,7 @@ def test_planning_twice_gives_the_same_bytes(write_grid, tmp_path):
 
 
 def test_a_variant_that_changes_nothing_shares_the_results_of_the_earlier_one(write_grid, tmp_path):
-    more = "[variants.a]\n[variants.b]\nclassifier = { ensemble = 1 }\n[variants.c]\nclassifier = { leaves = 15 }\n"
+    more = "[variants.a]\n[variants.b]\nclassifiers.trees = { ensemble = 1 }\n[variants.c]\nclassifiers.trees = { leaves = 15 }\n"
     result = invoke("scan", "plan", write_grid(more=more), "--output", tmp_path / "scan")
     assert "4 points in 2 signal regions" in result.output
     assert "2 points left out: their settings are those of an earlier variant" in result.output
@@ -184,7 +187,7 @@ def test_automatic_windows_overlap_and_hold_enough_events(write_grid, tmp_path):
         ("[jobs]\nseeds_per_job = 0\n", "seeds_per_job >= 1"),
         ("[variants.'a b']\n", "letters, digits"),
         ("[variants.other]\ndata = { inject = 3 }\n", "cannot change 'data'"),
-        ("[variants.other]\nclassifier = { leafs = 3 }\n", "did you mean 'leaves'?"),
+        ("[variants.other]\nclassifiers.trees = { leafs = 3 }\n", "did you mean 'leaves'?"),
         ("[variants.other]\ntemplate = { method = 'cathode' }\n", "use grid.methods"),
         ("[variants]\nother = 3\n", "must be a table"),
         ("[analysis.regions]\nsignal_region = '3-4'\n", "use grid.windows"),

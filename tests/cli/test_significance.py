@@ -43,7 +43,7 @@ def measured(finished, tmp_path_factory):
     """A run with over-dispersion and closure measured; not to be changed."""
     directory = Path(shutil.copytree(finished, tmp_path_factory.mktemp("measured") / "run"))
     run_ok("significance", "permute", "--run", directory, "--permutations", "5", "--processes", "1")
-    run_ok("significance", "closure", "--run", directory, "--set", "significance.windows=3", "--processes", "1")
+    run_ok("significance", "windows", "--run", directory, "--set", "significance.windows=3", "--processes", "1")
     return directory
 
 
@@ -130,7 +130,7 @@ def test_a_window_whose_template_is_too_small_for_a_cut_counts_for_the_looser_on
 
     monkeypatch.setattr(windows, "select", select_or_refuse)
     (fresh / "validation.h5").unlink()
-    run_ok("significance", "closure", "--run", fresh, "--set", "significance.windows=3", "--processes", "1")
+    run_ok("significance", "windows", "--run", fresh, "--set", "significance.windows=3", "--processes", "1")
     groups = read_any(fresh / "validation.h5").groups
     counted = [int((groups["counts"]["background_efficiency"] == e).sum()) for e in efficiencies]
     assert counted == [2, *[3] * (len(efficiencies) - 1)]
@@ -669,6 +669,9 @@ def test_nothing_is_recorded_where_nothing_can_be_looked_at(observed, tmp_path):
     refused = invoke("significance", "permute", "--unblind", "--run", run, *other)
     assert refused.exit_code == 4
     assert "under the wrong ones" in " ".join(refused.output.split())
+    for command in (("significance",), ("significance", "bump"), ("significance", "permute")):
+        refused = invoke(*command, "--unblind", "--run", run, "--set", "significance.toys=10")
+        assert (refused.exit_code, "toys >= 1000" in refused.output) == (2, True)
     assert not (run / "unblinding.json").exists()
 
 
@@ -682,7 +685,7 @@ BAD = [
     (("significance", "--run", "nowhere"), 4, "no such file"),
     (("significance", "limits", "--run", "nowhere"), 4, "no such file"),
     (("significance", "bump", "--run", "nowhere"), 4, "no such file"),
-    (("significance", "closure", "--run", "nowhere"), 4, "no such file"),
+    (("significance", "windows", "--run", "nowhere"), 4, "no such file"),
     (("significance", "permute", "--run", "nowhere"), 4, "no such file"),
     (("significance", "calibrate", "--run", "nowhere"), 4, "no such file"),
     (("significance", "global", "--run", "nowhere"), 4, "no such file"),
@@ -703,7 +706,7 @@ BAD = [
         5,
         "drop that efficiency",
     ),
-    (("significance", "closure", "--run", "RUN", "--set", "significance.windows=2"), 2, "windows >= 3"),
+    (("significance", "windows", "--run", "RUN", "--set", "significance.windows=2"), 2, "windows >= 3"),
 ]
 
 
@@ -729,6 +732,6 @@ def test_scores_of_other_events_are_refused(fresh, tmp_path, data_file):
 
 
 def test_methods_that_need_more_than_side_bands_have_no_validation_windows(fresh):
-    refused = invoke("significance", "closure", "--run", fresh, "--set", "template.method=idealised", "--overwrite")
+    refused = invoke("significance", "windows", "--run", fresh, "--set", "template.method=idealised", "--overwrite")
     assert refused.exit_code == 2
     assert "needs more than side-bands" in " ".join(refused.output.split())

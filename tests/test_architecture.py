@@ -35,6 +35,8 @@ ALLOWED = {
     # a scan chains stages at many points and combines their results, as a stage does with methods
     "scans": {"scans", "studies", "stages", "search", "methods", "analysis", "artifacts", "datasets", "config", "core"},
     "report": {"report", "artifacts", "core"},
+    # the Python API stands where the command line does: it reads files and shows results
+    "api": {"api", "stages", *SEARCHING, "nets", "artifacts", "datasets", "config", "report"},
     "testing": {"search", "methods", "classifiers", "scores", "core"},
     # data commands make no artifact and need no run directory, so they have no stage: cli calls datasets itself
     "cli": {
@@ -59,7 +61,7 @@ HOMES = {
     "fastjet": ("datasets/jets",),
     "awkward": ("datasets/jets", "datasets/generator"),
     "pythia8mc": ("datasets/generator",),
-    "pandas": ("datasets",),
+    "pandas": ("datasets", "api"),
     "pyhf": ("analysis",),
     "yaml": ("report/exchange",),
     "sklearn": ("classifiers", "analysis/quality"),

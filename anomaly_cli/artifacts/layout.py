@@ -74,6 +74,11 @@ class RunDirectory:
         return artifact
 
     @property
+    def digests(self) -> dict[str, str]:
+        """Digest of every artifact that has been read, by kind."""
+        return {artifact.kind.name: artifact.digest for _, artifact in self._cache.values()}
+
+    @property
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "config.toml"

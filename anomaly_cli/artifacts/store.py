@@ -319,8 +319,10 @@ def file_digest(path: Path, option: str = "--data") -> str:
     """Return the sha256 of a file's bytes, read in chunks; `option` is where a user gave its path.
 
     Raises:
-        DataError: where the file cannot be read.
+        DataError: where the file cannot be read, or is a device, pipe or socket, which may have no end.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise DataError(f"{path}: is no regular file; write its content to a file and give that to {option}")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

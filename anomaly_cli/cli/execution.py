@@ -24,6 +24,7 @@ ACTIONS = {
     State.MISSING: "run",
     State.CURRENT: "nothing: up to date",
     State.OTHER: "replace, only with --overwrite",
+    State.RENEWED: "run again with what has been measured since",
     State.UNDECIDED: "decided when its inputs are there",
 }
 
@@ -72,7 +73,7 @@ def print_summary(run: RunDirectory) -> None:
             f"{run.artifact(missing[0])}: no such file, the run is not finished; finish it with"
             f" 'anomaly run --run {directory} --signal-region WINDOW'"
         )
-    show(summarise_run(run))
+    show(summarise_run(run), run.digests)
     files = ", ".join(sorted(p.name for p in directory.iterdir() if not p.name.startswith(".") and p.is_file()))
     workspaces = f", {run.workspaces.name}/ (HistFactory JSON)" if run.workspaces.exists() else ""
     show(Message(f"Files in {directory}/: {files}{workspaces}"))
@@ -145,7 +146,7 @@ def run_morph(asked: Asked, config: MorphConfig, from_model: Path | None) -> Non
     finally:
         append_log(run, outcomes)
     say_made(outcomes)
-    show(report_on(run.read(MORPH)))
+    show(report_on(run.read(MORPH)), run.digests)
     say(f"Next: anomaly morph plot --output {run.path}")
 
 

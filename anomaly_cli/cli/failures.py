@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import functools
+import inspect
 import signal
 import sys
+import typing
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
-from typing import ParamSpec
+from typing import Annotated, ParamSpec
 
 import typer
 
@@ -17,6 +20,8 @@ from anomaly_cli.core.errors import AnomalyError, AnomalyWarning, ArtifactError
 
 Parameters = ParamSpec("Parameters")
 INTERRUPTED = 130
+PROGRAMS = ("anomaly", "__main__")
+"""What this program is called by, so that its arguments are those of the command."""
 TERMINATED = "terminated (time limit or cancelled)"
 REFUSED = frozenset(
     {
@@ -53,6 +58,31 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapper
+
+
+def telling(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a guarded `command` with an option `--json`: it prints what it tells as one JSON document instead."""
+
+    @functools.wraps(command)
+    def wrapper(*args: object, as_json: bool = False, **kwargs: object) -> None:
+        if not as_json:
+            command(*args, **kwargs)
+            return
+        from anomaly_cli.cli.output import collecting
+
+        with collecting(" ".join(sys.argv[1:]) if Path(sys.argv[0]).stem in PROGRAMS else command.__name__):
+            command(*args, **kwargs)
+
+    option = Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, in full precision; see report.schema.json.")
+    ]
+    hints = typing.get_type_hints(command, include_extras=True)
+    given = inspect.signature(command).parameters
+    parameters = [parameter.replace(annotation=hints[name]) for name, parameter in given.items()]
+    parameters.append(inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option))
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {**hints, "as_json": option}
+    return guarded(wrapper)
 
 
 def interrupt(number: int, _: FrameType | None) -> None:

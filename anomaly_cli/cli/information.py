@@ -11,7 +11,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.asked import Asked, takes
-from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.failures import guarded, telling
 
 if TYPE_CHECKING:
     from anomaly_cli.report.table import Table
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command("inspect")(guarded(inspect))
+    app.command("inspect")(telling(inspect))
     for family in (methods, classifiers, scores):
-        app.command(family.__name__)(guarded(family))
+        app.command(family.__name__)(telling(family))
     app.command("config")(guarded(config))
 
 
@@ -40,7 +40,8 @@ def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artif
     if not file.exists():
         raise ArtifactError(f"{file}: no such file; check the path")
     artifact = read_any(file)
-    show(explain_artifact(artifact, hides_region(RunDirectory(file.parent), artifact)))
+    explained = explain_artifact(artifact, hides_region(RunDirectory(file.parent), artifact))
+    show(explained, {artifact.kind.name: artifact.digest})
 
 
 def methods() -> None:

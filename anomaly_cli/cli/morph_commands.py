@@ -10,7 +10,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.asked import Asked, Option, takes
-from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.failures import guarded, telling
 from anomaly_cli.cli.groups import CommandGroup
 from anomaly_cli.core.errors import ConfigError
 
@@ -90,7 +90,7 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    group.callback()(guarded(morph))
+    group.callback()(telling(morph))
     group.command("plot")(guarded(plot))
     group.command("config")(guarded(config))
     app.add_typer(group, name="morph")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 import typer
 from rich.console import Console
@@ -25,9 +28,51 @@ STYLES: Mapping[Style, str] = {
 }
 
 
-def show(report: Report | Part) -> None:
-    """Print a report for people, as wide as the terminal."""
+@dataclass
+class Collected:
+    """What a command has told so far, kept for one JSON document.
+
+    Attributes:
+        parts: tables and messages.
+        digests: of the artifacts that they were made from, by kind.
+    """
+
+    parts: list[Part] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+_collected: ContextVar[Collected | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collecting(command: str) -> Iterator[None]:
+    """Keep what is shown in the block, and print it as one JSON document at its end.
+
+    Args:
+        command: the command, as it is written after `anomaly`.
+    """
+    collected = Collected()
+    token = _collected.set(collected)
+    try:
+        yield
+    finally:
+        _collected.reset(token)
+    print_json(collected.parts, command, collected.digests)
+
+
+def show(report: Report | Part, digests: Mapping[str, str] | None = None) -> None:
+    """Print a report for people, as wide as the terminal.
+
+    Args:
+        report: what to print.
+        digests: of the artifacts that it was made from, by kind; JSON tells them.
+    """
     parts = [report] if isinstance(report, Table | Message) else report
+    collected = _collected.get()
+    if collected is not None:
+        collected.parts += parts
+        collected.digests |= digests or {}
+        return
     console = Console()
     for line in lines(parts, console.width):
         _print(console, line.text, STYLES[line.style])
@@ -35,6 +80,10 @@ def show(report: Report | Part) -> None:
 
 def say(text: str) -> None:
     """Print one line, which only the terminal breaks, so that paths and commands stay whole."""
+    collected = _collected.get()
+    if collected is not None:
+        collected.parts.append(Message(text))
+        return
     _print(Console(), visible(text), "")
 
 

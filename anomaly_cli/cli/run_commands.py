@@ -11,13 +11,13 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.asked import Asked, takes
-from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.failures import telling
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command("run", help=help_text(run))(guarded(run))
-    app.command("summary")(guarded(summary))
+    app.command("run", help=help_text(run))(telling(run))
+    app.command("summary")(telling(summary))
 
 
 def help_text(command: Callable[..., None]) -> str:

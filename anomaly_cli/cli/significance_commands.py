@@ -9,7 +9,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.asked import Asked, Option, takes
-from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.failures import guarded, telling
 from anomaly_cli.cli.groups import CommandGroup
 from anomaly_cli.cli.run_commands import help_text
 from anomaly_cli.core.errors import ConfigError
@@ -30,11 +30,11 @@ Index = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the command and its sub-commands."""
     group = typer.Typer(cls=CommandGroup, rich_markup_mode=None)
-    group.callback(invoke_without_command=True)(guarded(significance))
+    group.callback(invoke_without_command=True)(telling(significance))
     for command in (windows, permute, bump, limits, calibrate, export):
-        group.command(command.__name__, help=help_text(command))(guarded(command))
-    group.command("global")(guarded(global_significance))
-    group.command("inject-scan")(guarded(inject_scan))
+        group.command(command.__name__, help=help_text(command))((guarded if command is export else telling)(command))
+    group.command("global")(telling(global_significance))
+    group.command("inject-scan")(telling(inject_scan))
     any_options = {"allow_extra_args": True, "ignore_unknown_options": True}
     group.command("closure", hidden=True, context_settings=any_options)(guarded(moved))
     app.add_typer(group, name="significance")

@@ -20,10 +20,10 @@ from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.exchange import export_run
 from anomaly_cli.report.results.registry import report_on
-from anomaly_cli.report.table import Report
 from anomaly_cli.stages.blinding import is_blinded, unblind
 from anomaly_cli.stages.frame import Analysis, Stage, append_log, execute
 from anomaly_cli.stages.identity import configured_identity, stored_identity
+from anomaly_cli.stages.measurements import find_measurements
 from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.studies.bump import BUMP
 from anomaly_cli.studies.calibrate import (
@@ -46,7 +46,7 @@ FAST_METHOD = {"base_epochs": 2, "transport_epochs": 1}
 
 def count(asked: Asked, look: bool) -> None:
     """Count and print the tables."""
-    _look(asked, look, _stored_digest)
+    _look(asked, look, _counted_digest)
     _show_counts(run_and_say(asked, [SIGNIFICANCE]))
 
 
@@ -67,6 +67,12 @@ def _look(asked: Asked, look: bool, find_digest: Callable[[Analysis], str]) -> N
         say("Pseudo-data with truth labels: not blinded.")
 
 
+def _counted_digest(analysis: Analysis) -> str:
+    digest = stored_identity(analysis.run).digest
+    find_measurements(analysis.run, analysis.config, digest)  # those that are named must be there
+    return digest
+
+
 def _stored_digest(analysis: Analysis) -> str:
     return stored_identity(analysis.run).digest
 
@@ -75,13 +81,14 @@ def _show_counts(run: RunDirectory) -> None:
     significance = run.read(schema.SIGNIFICANCE)
     found, _ = find_results(run, run.read(schema.SPLIT), significance)
     calibration = found.get(schema.CALIBRATION.name)
-    show([*report_on(significance), *(report_on(calibration) if calibration is not None else ())])
+    parts = [*report_on(significance), *(report_on(calibration) if calibration is not None else ())]
+    show(parts, run.digests)
 
 
 def measure_closure(asked: Asked) -> None:
     """Measure closure in validation windows, print it, and count again where that is allowed."""
     run = run_and_say(asked, [WINDOWS])
-    show(report_on(run.read(schema.VALIDATION)))
+    show(report_on(run.read(schema.VALIDATION)), run.digests)
     _recount(asked)
 
 
@@ -89,7 +96,7 @@ def measure_overdispersion(asked: Asked, look: bool) -> None:
     """Permute labels, print the result, and count again where that is allowed."""
     _look(asked, look, _permuted_digest)
     run = run_and_say(asked, [PERMUTATION])
-    show(report_on(run.read(schema.PERMUTATION)))
+    show(report_on(run.read(schema.PERMUTATION)), run.digests)
     _recount(asked)
 
 
@@ -109,13 +116,15 @@ def _recount(asked: Asked) -> None:
 def hunt(asked: Asked, look: bool) -> None:
     """Run the bump hunt and print it."""
     _look(asked, look, _stored_digest)
-    show(report_on(run_and_say(asked, [BUMP]).read(schema.BUMP)))
+    run = run_and_say(asked, [BUMP])
+    show(report_on(run.read(schema.BUMP)), run.digests)
 
 
 def set_limits(asked: Asked, efficiencies: str | None) -> None:
     """Set limits and print them."""
     given = _numbers("--signal-efficiencies", efficiencies, float) if efficiencies is not None else []
-    show(report_on(run_and_say(asked, [limits_stage(given)]).read(schema.LIMITS)))
+    run = run_and_say(asked, [limits_stage(given)])
+    show(report_on(run.read(schema.LIMITS)), run.digests)
 
 
 def globalise(asked: Asked, directories: Sequence[Path], output: Path | None) -> None:
@@ -127,7 +136,7 @@ def globalise(asked: Asked, directories: Sequence[Path], output: Path | None) ->
         analysis = Analysis.open(directories[0], Config(seed=seed, processes=1), progress, asked.overwrite)
         outcome = execute(global_stage(directories, target), analysis)
     say_made([outcome])
-    show(report_on(analysis.run.read_file(target, schema.GLOBAL)))
+    show(report_on(analysis.run.read_file(target, schema.GLOBAL)), analysis.run.digests)
 
 
 def run_calibration(asked: Asked, n_experiments: int, index: int | None, fast: bool) -> None:
@@ -136,7 +145,7 @@ def run_calibration(asked: Asked, n_experiments: int, index: int | None, fast: b
     if index is not None:
         _single(asked, config, "calibration", calibration_jobs(n_experiments), index)
         return
-    show(_study(asked, config, partial(calibration_stage, n_experiments=n_experiments)))
+    _study(asked, config, partial(calibration_stage, n_experiments=n_experiments))
 
 
 def run_injection_study(asked: Asked, numbers: str, n_experiments: int, index: int | None, fast: bool) -> None:
@@ -146,18 +155,18 @@ def run_injection_study(asked: Asked, numbers: str, n_experiments: int, index: i
     if index is not None:
         _single(asked, config, "injection", injection_jobs(injected, n_experiments), index)
         return
-    show(_study(asked, config, partial(injection_stage, injected=injected, n_experiments=n_experiments)))
+    _study(asked, config, partial(injection_stage, injected=injected, n_experiments=n_experiments))
 
 
-def _study(asked: Asked, config: Config, prepare: Callable[[Analysis], Stage[Analysis]]) -> Report:
-    """Run a study without making its settings those of the run, and return its report."""
+def _study(asked: Asked, config: Config, prepare: Callable[[Analysis], Stage[Analysis]]) -> None:
+    """Run a study without making its settings those of the run, and print its result."""
     with show_progress(asked.quiet) as progress:
         analysis = Analysis.open(asked.directory, config, progress, asked.overwrite)
         stage = prepare(analysis)
         outcome = execute(stage, analysis)
     append_log(analysis.run, [outcome])
     say_made([outcome])
-    return report_on(analysis.run.read(stage.kind))
+    show(report_on(analysis.run.read(stage.kind)), analysis.run.digests)
 
 
 def _single(asked: Asked, config: Config, folder: str, jobs: Sequence[Job], index: int) -> None:

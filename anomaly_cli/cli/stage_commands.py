@@ -9,7 +9,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.asked import Asked, Option, takes
-from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.failures import telling
 
 WITHOUT = Option(
     "without",
@@ -40,7 +40,7 @@ CLOSURE_WINDOWS = Option(
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     for command in (split, base, template, classify, closure, evaluate):
-        app.command(command.__name__)(guarded(command))
+        app.command(command.__name__)(telling(command))
 
 
 @takes(options.RUN, *options.WINDOWS, *options.DATA, common=options.COMMON)
@@ -59,8 +59,7 @@ def split(asked: Asked) -> None:
     run = run_and_say(asked, [SPLIT])
     artifact = run.read(schema.SPLIT)
     is_blinded = not artifact.groups["origin"]["has_truth"]
-    show(cutflow_table(artifact, is_blinded))
-    show(region_table(run, is_blinded))
+    show([cutflow_table(artifact, is_blinded), region_table(run, is_blinded)], run.digests)
 
 
 @takes(options.RUN, WITHOUT, BASE_OUTPUT, common=options.TRAINING)
@@ -104,7 +103,8 @@ def template(
     from anomaly_cli.stages.template import MODEL, TEMPLATE, template_stage
 
     if from_model is None:
-        show(report_on(run_and_say(asked, [MODEL, TEMPLATE]).read(schema.TEMPLATE_MODEL)))
+        run = run_and_say(asked, [MODEL, TEMPLATE])
+        show(report_on(run.read(schema.TEMPLATE_MODEL)), run.digests)
     else:
         run_and_say(asked, [template_stage(from_model)])
 
@@ -139,7 +139,7 @@ def closure(asked: Asked) -> None:
 
     run = run_and_say(asked, [CLOSURE])
     artifact = run.read(schema.CLOSURE)
-    show([*report_on(artifact), *distance_tables(artifact, hides_region(run, artifact))])
+    show([*report_on(artifact), *distance_tables(artifact, hides_region(run, artifact))], run.digests)
 
 
 @takes(options.RUN, common=options.MANY)
@@ -153,4 +153,5 @@ def evaluate(asked: Asked) -> None:
     from anomaly_cli.report.results.registry import report_on
     from anomaly_cli.stages.evaluate import EVALUATE
 
-    show(report_on(run_and_say(asked, [EVALUATE]).read(schema.EVALUATION)))
+    run = run_and_say(asked, [EVALUATE])
+    show(report_on(run.read(schema.EVALUATION)), run.digests)

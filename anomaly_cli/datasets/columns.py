@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +61,17 @@ class Table:
         """Return those of the columns that hold n numbers; what else they may hold is of no use here."""
         fitting = [name for name in names if name in self.columns and len(self.columns[name]) == n]
         return self.take(fitting)
+
+
+def require_single(path: Path, names: Iterable[str]) -> None:
+    """Refuse a name that several columns have.
+
+    Raises:
+        DataError: naming the first.
+    """
+    twice = [name for name, number in Counter(names).items() if number > 1]
+    if twice:
+        raise DataError(f"{path}: column '{twice[0]}' is there more than once; rename or remove all but one of them")
 
 
 def sort_columns(found: Mapping[str, npt.NDArray[Any]], container: str) -> Table:

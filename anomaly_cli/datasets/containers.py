@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from anomaly_cli.core.errors import ConfigError, DataError, first_line
-from anomaly_cli.datasets.columns import RawPlace, Table, damaged, sort_columns
+from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, sort_columns
 from anomaly_cli.datasets.csvfiles import read_csv
 from anomaly_cli.datasets.hdf5 import read_hdf5
 
@@ -34,8 +34,10 @@ def require_file(path: Path) -> None:
         raise DataError(f"{path}: no such file; check its path; without --data the shipped set is used") from None
     except (OSError, RuntimeError) as error:
         raise DataError(f"{path}: cannot be followed (links that lead in a circle); name the file itself") from error
-    if not is_file:
+    if path.is_dir():
         raise DataError(f"{path}: is a directory, not an event file; name a file in it")
+    if not is_file:
+        raise DataError(f"{path}: is no regular file but a device, pipe or socket; write its content to a file first")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: is empty (0 bytes); download or copy it again")
 
@@ -66,12 +68,17 @@ def read_table(path: Path, key: str = "") -> Table | RawPlace:
 
 def _read_parquet(path: Path) -> Table:
     try:
-        frame = pd.read_parquet(path)
+        from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise ConfigError(
             f"{path}: reading Parquet needs the extra 'parquet'; install it with pip install 'anomaly-cli[parquet]'"
         ) from error
-    except (ValueError, OSError) as error:
+    try:
+        with parquet.ParquetFile(path) as file:
+            require_single(path, file.schema_arrow.names)
+            # what pandas writes about itself may be damaged, and is not needed
+            frame = file.read().replace_schema_metadata(None).to_pandas()
+    except (ValueError, OSError, KeyError, TypeError, ArrowException) as error:
         raise DataError(
             f"{path}: cannot be read as Parquet ({first_line(error)}); the file is damaged, cut short or of another"
             " type: write or copy it again"
@@ -88,9 +95,30 @@ def _values(series: pd.Series[Any]) -> npt.NDArray[Any]:
 def _read_npz(path: Path) -> Table:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return sort_columns({name: file[name] for name in file.files}, "npz")
+            require_single(path, file.files)
+            return _npz_columns(file)
     except (*_NUMPY_ERRORS, AttributeError) as error:
         raise damaged(path, "npz", error) from error
+
+
+def _npz_columns(file: Any) -> Table:
+    """Return the table of an open npz file; what cannot be read without running code, or is no array, is no column."""
+    columns: dict[str, npt.NDArray[Any]] = {}
+    other: dict[str, str] = {}
+    for name in file.files:
+        try:
+            values = file[name]
+        except ValueError as error:
+            if "allow_pickle" not in str(error):
+                raise
+            other[name] = "holds Python objects"
+            continue
+        if isinstance(values, np.ndarray):
+            columns[name] = values
+        else:
+            other[name] = "is no array"
+    table = sort_columns(columns, "npz")
+    return Table(table.columns, table.container, {**table.other, **other})
 
 
 def _read_npy(path: Path) -> Table:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from anomaly_cli.core.errors import DataError, first_line
-from anomaly_cli.datasets.columns import Table, shortened
+from anomaly_cli.datasets.columns import Table, require_single, shortened
 
 NUMBER = r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?(\.[0-9]+)?"
 
@@ -68,6 +68,9 @@ def _check_first_lines(path: Path) -> None:
     names = [name.strip() for name in rows[0]] if rows else []
     if names and all(re.fullmatch(NUMBER, name) for name in names):
         raise DataError(f"{path}: has no header line; write the column names, separated by commas, into the first line")
+    if rows:
+        _refuse_other_kinds(path, rows)
+    require_single(path, (name for name in names if name))
     if len(rows) < 2:
         raise DataError(f"{path}: holds no events, having {len(rows)} line(s) only; check how it was written")
     values = rows[1]
@@ -78,6 +81,26 @@ def _check_first_lines(path: Path) -> None:
             f"{path}: its first line has {len(names)} names and the next {len(values)} values, so it is not known which"
             " value belongs to which name; write one name per value into the first line"
         )
+
+
+def _refuse_other_kinds(path: Path, rows: list[list[str]]) -> None:
+    """Refuse first lines that are of another kind of file than commas and names.
+
+    Raises:
+        DataError: saying which.
+    """
+    text = ",".join(rows[0]).lstrip()
+    if text.startswith("#"):
+        raise DataError(
+            f"{path}: begins with a line of comment ('{shortened(text)}'); remove the lines above the column names, and"
+            " the sign # before these"
+        )
+    if text.startswith(("<", "{", "[")):
+        what = "a web page or XML" if text.startswith("<") else "JSON"
+        raise DataError(f"{path}: is {what}, not CSV ('{shortened(text)}'); fetch or write the table itself")
+    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (" ", "spaces")):
+        if len(rows[0]) == 1 and all(separator in ",".join(row) for row in rows):
+            raise DataError(f"{path}: its columns are separated by {name}; write commas between them")
 
 
 def _too_many_values(path: Path) -> DataError:

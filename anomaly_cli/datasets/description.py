@@ -14,6 +14,7 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
 from anomaly_cli.datasets.columns import RawPlace, Table
 from anomaly_cli.datasets.containers import read_table
+from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own_table
 from anomaly_cli.datasets.rawfeatures import CHUNK_EVENTS, N_SLOTS, read_rows, to_constituents
 from anomaly_cli.datasets.readers import CATHODE, EventTable, read_events
@@ -121,7 +122,11 @@ def _describe_unusable(path: Path, content: Table, problem: str) -> Description:
         columns=tuple(_ranges(content.columns)),
         regions=(),
         problem=problem,
-        next_command="write a manifest for it, see docs/data.md",
+        next_command=(
+            "mend the file, and describe it again"
+            if set(OFFICIAL_COLUMNS) <= set(content.names) or is_own_manifest(path)
+            else "write a manifest for it, see docs/data.md"
+        ),
     )
 
 

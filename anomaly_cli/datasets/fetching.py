@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 import pooch
 import requests
 
-from anomaly_cli.core.errors import DataError
+from anomaly_cli.core.errors import DataError, first_line
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.datasets.frames import written_in_one_step
 from anomaly_cli.datasets.manifests import File, Manifest, shipped_file
@@ -163,6 +164,8 @@ class _Resuming:
     progress: Progress
 
     def __call__(self, url: str, output_file: str, _: Any) -> None:
+        if self.part.is_symlink():
+            raise DataError(f"{self.part}: is a link, through which another file would be written; remove it first")
         have = self.part.stat().st_size if self.part.exists() else 0
         headers = {"Range": f"bytes={have}-"} if have else {}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
@@ -213,20 +216,38 @@ def _lock_key(manifest: Manifest, file: File) -> str:
 
 
 def _read_lock(store: Path) -> dict[str, str]:
+    return {key: entry["sha256"] for key, entry in _lock_entries(store / LOCK_NAME).items()}
+
+
+def _lock_entries(lock: Path) -> dict[str, Any]:
+    """Return what the lock file holds, by file; nothing where there is none yet.
+
+    Raises:
+        DataError: where there is one that cannot be used: files would pass that nothing vouches for.
+    """
     try:
-        content = json.loads((store / LOCK_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(lock.read_text(encoding="utf-8"))
+        is_valid = all(re.fullmatch("[0-9a-f]{64}", entry["sha256"]) for entry in content.values())
+    except FileNotFoundError:
         return {}
-    return {key: entry["sha256"] for key, entry in content.items()}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise _unusable_lock(lock, first_line(error)) from error
+    if not is_valid:
+        raise _unusable_lock(lock, "an entry is no SHA-256")
+    return dict(content)
+
+
+def _unusable_lock(lock: Path, reason: str) -> DataError:
+    return DataError(
+        f"{lock}: cannot be read as checksums of fetched files ({reason}), so nothing vouches for the files beside it;"
+        " put back a copy of it, or move it and those files away and fetch them again"
+    )
 
 
 def _lock(manifest: Manifest, state: FileState, store: Path) -> None:
     """Remember the checksum of a file that no manifest states."""
     lock = store / LOCK_NAME
-    try:
-        content = json.loads(lock.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        content = {}
+    content = _lock_entries(lock)
     with state.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     entry = {"sha256": digest, "bytes": state.path.stat().st_size, "first_seen": time.strftime("%Y-%m-%d")}

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.columns import RawPlace, Table, damaged, sort_columns
+from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, sort_columns
 
 RAW_COLUMNS = (2100, 2101)
 """700 x (pT, eta, phi), without and with label."""
@@ -46,6 +46,11 @@ def read_hdf5(path: Path, key: str = "") -> Table | RawPlace:
             _load_filters(path)
             with h5py.File(path, "r", locking=False) as file:
                 return _read(path, file, key)
+        if "already open for write" in str(error) or "h5clear" in str(error):
+            raise DataError(
+                f"{path}: was not closed by the program that writes it; wait for it to end, or, where it was cut off,"
+                f" mend the file with 'h5clear --status {path}' (of the HDF5 tools) and count its events"
+            ) from error
         raise damaged(path, "HDF5", error) from error
 
 
@@ -94,16 +99,16 @@ def _choose(path: Path, file: h5py.File, key: str) -> Node:
     Raises:
         DataError: where there is none, or more than one and no key.
     """
-    nodes = dict(_walk(file))
-    framed = {name: node for name, node in nodes.items() if _is_table(node)}
+    nodes = dict(_walk(path, file, {h5py.h5o.get_info(file.id).addr}))
+    frames = {name: node for name, node in nodes.items() if _is_table(node)}
     groups = {"/": file, **{name: node for name, node in nodes.items() if isinstance(node, h5py.Group)}}
-    loose = {name: node for name, node in groups.items() if name not in framed and any(_loose(node))}
+    loose = {name: node for name, node in groups.items() if name not in frames and any(_loose(node))}
     if key:
-        wanted, known = str(PurePosixPath("/", key.strip("/"))), {**loose, **framed}
+        wanted, known = str(PurePosixPath("/", key.strip("/"))), {**loose, **frames}
         if wanted not in known:
             raise DataError(f"{path}: has no table '{key}'; {nearest(wanted, known)}")
         return known[wanted]
-    found = framed or loose
+    found = frames or loose
     if len(found) > 1:
         raise DataError(
             f"{path}: holds several tables, {', '.join(found)}; choose one with --key for --data, or by a line"
@@ -118,17 +123,52 @@ def _choose(path: Path, file: h5py.File, key: str) -> Node:
     return next(iter(found.values()))
 
 
-def _walk(group: h5py.Group, seen: frozenset[int] = frozenset()) -> Iterator[tuple[str, Node]]:
-    """Yield what lies in a group and below by its path; what belongs to a pandas frame is left out."""
-    seen = seen | {h5py.h5o.get_info(group.id).addr}
+def _walk(path: Path, group: h5py.Group, seen: set[int]) -> Iterator[tuple[str, Node]]:
+    """Yield once what lies in a group and below, by its path; the parts of a pandas frame are looked at only.
+
+    Raises:
+        DataError: where something lies in another file.
+    """
     for name in group:
-        if isinstance(group.get(name, getlink=True), h5py.SoftLink):
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.SoftLink):
             continue  # what it leads to is met in its own place
+        where = f"{group.name.rstrip('/')}/{name}"
+        if isinstance(link, h5py.ExternalLink):
+            raise _lies_outside(path, where, link.filename)
         node = group[name]
+        address = h5py.h5o.get_info(node.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        if isinstance(node, h5py.Dataset):
+            _require_inside(path, where, node)
         if isinstance(node, (h5py.Group, h5py.Dataset)):
-            yield node.name, node
-        if isinstance(node, h5py.Group) and not _is_table(node) and h5py.h5o.get_info(node.id).addr not in seen:
-            yield from _walk(node, seen)
+            yield where, node
+        if isinstance(node, h5py.Group):
+            for part in _walk(path, node, seen):
+                if not _is_table(node):
+                    yield part
+
+
+def _require_inside(path: Path, where: str, data: h5py.Dataset) -> None:
+    """Refuse data that lie in another file: a checksum of this one would not tell when they change.
+
+    Raises:
+        DataError: naming the other file.
+    """
+    if data.external:
+        raise _lies_outside(path, where, data.external[0][0])
+    for source in data.virtual_sources() if data.is_virtual else ():
+        if source.file_name != ".":
+            raise _lies_outside(path, where, source.file_name)
+
+
+def _lies_outside(path: Path, where: str, other: str) -> DataError:
+    return DataError(
+        f"{path}: '{where}' lies in another file ({other}), whose changes the checksum of this one would not tell; copy"
+        " everything into one file, for instance with h5repack, or name the other file itself"
+    )
 
 
 def _is_table(node: Node) -> bool:
@@ -160,12 +200,19 @@ def _read_pandas_frame(path: Path, node: h5py.Group) -> Table | RawPlace:
             _load_filters(path)
         return RawPlace(path, values.name, len(values), n_columns == RAW_COLUMNS[1])
     columns: dict[str, npt.NDArray[Any]] = {}
+    other: dict[str, str] = {}
+    require_single(path, (_text(name) for name in node["axis0"][()]))
     for index in range(int(node.attrs["nblocks"])):
         if BLOSC in _filters(node[f"block{index}_values"]):
             _load_filters(path)
         names = [_text(name) for name in node[f"block{index}_items"][()]]
-        columns |= _by_name(path, names, node[f"block{index}_values"][()])
-    return sort_columns(columns, "pandas fixed HDF5")
+        values = node[f"block{index}_values"]
+        if values.dtype.kind == "O":  # pickled by PyTables, all columns in one row
+            other |= dict.fromkeys(names, "holds text or other objects")
+        else:
+            columns |= _by_name(path, names, values[()])
+    table = sort_columns(columns, "pandas fixed HDF5")
+    return Table(table.columns, table.container, {**table.other, **other})
 
 
 def _filters(data: h5py.Dataset) -> list[int]:
@@ -174,7 +221,8 @@ def _filters(data: h5py.Dataset) -> list[int]:
 
 
 def _by_name(path: Path, names: list[str], values: npt.NDArray[Any]) -> Mapping[str, npt.NDArray[Any]]:
-    if values.ndim != 2 or values.shape[1] != len(names) or len(set(names)) != len(names):
+    require_single(path, names)
+    if values.ndim != 2 or values.shape[1] != len(names):
         raise DataError(f"{path}: must hold a table of numbers with one name per column; check how it was written")
     return dict(zip(names, np.ascontiguousarray(values.T), strict=True))
 

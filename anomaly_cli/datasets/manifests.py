@@ -5,6 +5,7 @@ The same folder serves a checkout (top level) and an installed wheel (mapped int
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,10 @@ class File:
     sha256: str = ""
     md5: str = ""
     holds: str = "events"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.+-]*", self.name):
+            raise ConfigError(f"file '{self.name}' needs a plain name of letters, digits and . _ + -, without a folder")
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ def load_manifest(name: str) -> Manifest:
         ConfigError: where there is none of that name, or it is not valid.
     """
     path = package_folder("data_manifests") / f"{SHIPPED_MANIFEST if name == SHIPPED else name}.toml"
-    if not path.is_file():
+    if path.stem not in manifest_names() or path.parent != package_folder("data_manifests"):
         raise ConfigError(f"data set '{name}' has no manifest; {nearest(name, manifest_names())}")
     return build_record(Manifest, tomllib.loads(path.read_text(encoding="utf-8")), str(path.name))
 

@@ -77,8 +77,10 @@ def load_own_manifest(path: Path) -> OwnManifest:
     Raises:
         ConfigError: where it cannot be read or says something else than a manifest does.
     """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: is no regular file; name the manifest itself")
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -89,6 +91,14 @@ def load_own_manifest(path: Path) -> OwnManifest:
     for name in features:
         if not re.fullmatch(r"[A-Za-z]\w*", name) or name in ("mjj", "label", "weight"):
             raise ConfigError(f"{path}: feature '{name}' needs another name: letters, digits and _, not mjj or label")
+    if not isinstance(tree["file"], str):
+        raise ConfigError(f"{path}: 'file' must be text, the path of the event file, and not {tree['file']}")
+    for name, value in {"mjj": tree["mjj"], **features}.items():
+        if not isinstance(value, dict) or not {"column", "unit"} <= set(value):
+            raise ConfigError(
+                f"{path}: '{name}' must name a column and its unit, as"
+                f' {name} = {{ column = "name in the file", unit = "GeV" }}'
+            )
     columns = {name: build_record(OwnColumn, value, f"{path}: {name}") for name, value in features.items()}
     return build_record(OwnManifest, {**tree, "features": columns, "file": str(path.parent / tree["file"])}, str(path))
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.seen import Arrays, Seen, TrainingRow
@@ -140,7 +141,7 @@ class FittedCurtainsF4F(FittedTemplate):
 
     def sample(self, request: Request, compute: Compute) -> Sample:
         """Move side-band events to the masses wanted; every event is used about equally often."""
-        sources = densities.draw_sources(self.events, len(request), compute.streams.generator("sources"))
+        sources = draw_sources(self.events, len(request), compute.streams.generator("sources"))
         chosen = self.events.take(sources)
         scaled, _ = self.scaler.transform(chosen.mjj, chosen.features)
         moved = self._move(scaled, self.scaler.mass(chosen.mjj), self.scaler.mass(request.masses), compute)

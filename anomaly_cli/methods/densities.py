@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError, TrainingError
 from anomaly_cli.core.events import EDGE_ANCHORS, Events, concatenate, make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
@@ -116,29 +117,6 @@ def session(compute: Compute, name: str = "training") -> AbstractContextManager[
 def limit_epochs(epochs: int, events: int, n_training: int) -> int:
     """Return the epochs of a training on `n_training` events that goes through so many at most; at least one."""
     return max(1, min(epochs, events // max(1, n_training)))
-
-
-def draw_sources(events: Events, n: int, generator: np.random.Generator) -> IntArray:
-    """Return `n` indices of events, each used about equally often, in random order."""
-    rounds = [generator.permutation(len(events)) for _ in range(-(-n // len(events)))]
-    return np.concatenate(rounds)[:n]
-
-
-def draw_by_weight(weight: FloatArray, n: int, generator: np.random.Generator) -> IntArray:
-    """Return `n` indices of events `(n,)`, in random order, each event as often as its weight asks for.
-
-    An event of weight w is drawn n w / sum(w) times, rounded up or down at random (systematic sampling).
-
-    References:
-        G. Kitagawa, "Monte Carlo filter and smoother for non-Gaussian nonlinear state space models",
-        J. Comput. Graph. Stat. 5 (1996) 1.
-    """
-    order = generator.permutation(len(weight))
-    reach = np.cumsum(weight[order])
-    position = (np.arange(n) + generator.random()) * (reach[-1] / n)
-    drawn = order[np.minimum(np.searchsorted(reach, position, side="right"), len(weight) - 1)]
-    shuffled: IntArray = generator.permutation(drawn)
-    return shuffled
 
 
 def generated_sample(

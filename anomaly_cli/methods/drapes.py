@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
@@ -222,7 +223,7 @@ class FittedDrapes(FittedTemplate):
             independent = streams.generator("start").standard_normal((n, d))
             denoised = self._denoise(independent, request.masses, compute)
             return densities.generated_sample(self.scaler, self.side_bands, request.masses, denoised, streams)
-        chosen = self.starting.take(densities.draw_sources(self.starting, n, streams.generator("sources")))
+        chosen = self.starting.take(draw_sources(self.starting, n, streams.generator("sources")))
         masses = chosen.mjj if self.settings.chooses_mass else request.masses
         scaled, _ = self.scaler.transform(chosen.mjj, chosen.features)
         denoised = self._denoise(scaled, masses, compute)

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import hash_uniform
@@ -97,8 +98,7 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         in_sr = simulation.inside(seen.regions.sr)
         draws = compute.streams.generator("scaling")
         everywhere = [
-            part.take(np.sort(densities.draw_by_weight(part.weight, len(part), draws)))
-            for part in (bands[0], in_sr, bands[1])
+            part.take(np.sort(draw_by_weight(part.weight, len(part), draws))) for part in (bands[0], in_sr, bands[1])
         ]
         scalers = (
             densities.fit_scaler(everywhere, self.scaling),
@@ -185,7 +185,7 @@ class FittedFlowsForFlows(FittedTemplate):
 
     def sample(self, request: Request, compute: Compute) -> Sample:
         """Move simulated events to the masses wanted; each is used about as often as its weight says."""
-        sources = densities.draw_by_weight(self.events.weight, len(request), compute.streams.generator("sources"))
+        sources = draw_by_weight(self.events.weight, len(request), compute.streams.generator("sources"))
         by_rank = np.empty_like(sources)
         by_rank[np.argsort(request.masses, kind="stable")] = sources[
             np.argsort(self.events.mjj[sources], kind="stable")

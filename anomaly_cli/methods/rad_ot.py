@@ -17,12 +17,12 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Arrays, Seen
-from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.nets.atoms import Atoms, find_atoms
 
@@ -148,7 +148,7 @@ class FittedRadOT(FittedTemplate):
     def sample(self, request: Request, compute: Compute) -> Sample:
         """Return the point between the events of a pair at each mass wanted; `source_id` is the lower one's."""
         sb1, sb2 = self.seen.sb1.take(self.lower), self.seen.sb2.take(self.upper)
-        chosen = densities.draw_sources(sb1, len(request), compute.streams.generator("pairs"))
+        chosen = draw_sources(sb1, len(request), compute.streams.generator("pairs"))
         sb1, sb2 = sb1.take(chosen), sb2.take(chosen)
         fraction = ((request.masses - sb1.mjj) / (sb2.mjj - sb1.mjj))[:, None]
         z1, z2 = self.z1[self.lower[chosen]], self.z2[self.upper[chosen]]

@@ -46,8 +46,8 @@ def load_module(module: nn.Module, arrays: Mapping[str, npt.NDArray[Any]], prefi
     if [weight.shape for weight in stored] != [tuple(parameter.shape) for parameter in parameters]:
         raise ArtifactError(
             f"the stored weights of '{prefix}' do not fit the network that the installed libraries make of its"
-            " settings; train it anew with 'anomaly template --overwrite', or install the versions that 'anomaly inspect'"
-            " shows"
+            " settings; train it anew with 'anomaly template --overwrite', or install the versions that it was made"
+            " with, which 'anomaly inspect' shows"
         )
     with torch.no_grad():
         for parameter, weight in zip(parameters, stored, strict=True):

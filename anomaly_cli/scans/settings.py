@@ -34,7 +34,7 @@ PATHS = (
 """Settings of an analysis that name files."""
 LARGEST_SEED = 2**63 - 1
 """Artifacts keep seeds as 64-bit integers."""
-VARIED = ("classifier", "significance", "methods", "template")
+VARIED = ("classifier", "classifiers", "score", "scores", "significance", "methods", "template")
 """Tables of an analysis that a variant may change; the events are the same in all variants."""
 MEASUREMENTS = ("windows", "permutations")
 """What can be measured: closure uncertainty in signal-free windows, k-fold over-dispersion."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import IntArray
@@ -17,7 +18,6 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Seen
 from anomaly_cli.core.template import Template, TemplatePart
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
-from anomaly_cli.methods.densities import draw_by_weight
 from anomaly_cli.search.provisions import Provisions, show
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import Split

@@ -153,6 +153,8 @@ class Stage(Generic[B]):
         output: where it goes, unless to its place in the run directory.
         refuse: refuses what may not be done or cannot work, before anything is made or said to be up to date.
         looks: whether it looks at the signal region, so that it waits for unblinding.
+        renewed_by: inputs that only add to what its result knows; where nothing else has changed, it is made again
+            without asking.
     """
 
     name: str
@@ -165,6 +167,7 @@ class Stage(Generic[B]):
     output: Callable[[B], Path] | None = None
     refuse: Callable[[B], None] = _refuse_nothing
     looks: bool = False
+    renewed_by: frozenset[str] = frozenset()
 
     @property
     def command(self) -> str:
@@ -192,6 +195,7 @@ class State(Enum):
     MISSING = "run"
     CURRENT = "up to date"
     OTHER = "replace"
+    RENEWED = "renew"
     UNDECIDED = "after earlier stages"
 
 
@@ -227,7 +231,10 @@ def inspect_stage(stage: Stage[B], bench: B) -> tuple[State, str]:
         return State.OTHER, str(error)
     differences = planned.differences(found.provenance)
     if differences:
-        return State.OTHER, "; ".join(differences)
+        kept = {name: digest for name, digest in planned.inputs.items() if name in stage.renewed_by}
+        old = replace(found.provenance, inputs={**found.provenance.inputs, **kept})
+        state = State.OTHER if planned.differences(old) else State.RENEWED
+        return state, "; ".join(differences)
     return _inspect_beside(stage.beside(found), found, bench.run)
 
 

@@ -80,6 +80,7 @@ SIGNIFICANCE = Stage(
     beside=_beside,
     refuse=lambda analysis: require_unblinded(analysis.run, stored_identity(analysis.run).digest),
     looks=True,
+    renewed_by=frozenset({"validation", "permutation"}),
 )
 """Counts after each cut, and writes a workspace for each beside."""
 

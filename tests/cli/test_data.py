@@ -294,6 +294,13 @@ def test_describe_prints_columns_regions_and_the_next_command(tmp_path):
         assert text in result.output
 
 
+def test_a_column_name_that_looks_like_markup_is_printed_as_it_is(tmp_path):
+    names = (*OFFICIAL_COLUMNS, "a[/b]")
+    result = invoke("data", "describe", write_official(tmp_path / "a.h5", shipped_rows(500), names))
+    assert result.exit_code == 0, result.output
+    assert "a[/b]" in result.output
+
+
 @pytest.mark.parametrize("name", ["shipped", "lhco_like_sim"])
 def test_describe_takes_a_data_set_by_name_unless_a_file_is_called_so(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)

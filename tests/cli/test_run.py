@@ -24,7 +24,9 @@ from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.core.progress import Step
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 
-ARTIFACTS = ("split.h5", "truth.h5", "model.h5", "template.h5", "scores.h5", "significance.h5", "closure.h5")
+ARTIFACTS = (
+    *("split.h5", "truth.h5", "model.h5", "template.h5", "scores.h5", "classifier.h5", "significance.h5", "closure.h5"),
+)
 OPTIONS = ("--signal-region", "3.3-3.7", "--inject", "150", "--reserve", "0.3", "--processes", "1", *FAST)
 
 
@@ -100,7 +102,7 @@ def test_other_settings_are_refused_until_overwrite_and_then_only_what_changed_i
     result = invoke("run", "--run", copied, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     assert result.exit_code == 0, result.output
     changed = {name for name in ARTIFACTS if digests(copied)[name] != digests(finished)[name]}
-    assert changed == {"scores.h5", "significance.h5"}
+    assert changed == {"scores.h5", "classifier.h5", "significance.h5"}
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(copied, finished, tmp_path):
@@ -284,7 +286,7 @@ BAD = [
     (("run", "--signal-region", "3.3-3.7", "--oversampling", "0"), 2, "outside (0, 100]"),
     (("run", "--signal-region", "3.3-3.7", "--background-efficiencies", "0.1,2"), 2, "between 0 and 1"),
     (("run", "--signal-region", "3.3-3.7", "--background-efficiencies", "many"), 2, "not a list of numbers"),
-    (("run", "--signal-region", "3.3-3.7", "--set", "classifier.leafs=3"), 2, "did you mean 'leaves'"),
+    (("run", "--signal-region", "3.3-3.7", "--set", "classifiers.trees.leafs=3"), 2, "did you mean 'leaves'"),
     (("run", "--signal-region", "3.3-3.7", "--set", "classifier"), 2, "key=value"),
     (("run", "--signal-region", "3.3-3.7", "--set", "seed.x=1"), 2, "must be a whole number"),
     (("run", "--signal-region", "3.3-3.7", "--set", "methods.curtains_f4f.epochs=1"), 2, "unknown setting 'epochs'"),

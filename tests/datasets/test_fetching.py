@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from anomaly_cli.core.errors import DataError
+from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.progress import silent
 from anomaly_cli.datasets import fetching
 from anomaly_cli.datasets.fetching import LOCK_NAME, fetch, inspect_files, store_folder
-from anomaly_cli.datasets.manifests import File, load_manifest
+from anomaly_cli.datasets.manifests import File, load_manifest, package_folder
 
 CONTENT = bytes(range(256)) * 16_384  # 4 MB: four pieces
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -164,11 +164,17 @@ def test_an_md5_alone_is_checked_too(served, tmp_path):
         fetch(replace(manifest, files=(File("other.h5", 0, "", "0" * 32),)), tmp_path, "", silent)
 
 
-def test_a_full_disk_is_one_sentence_and_the_part_is_kept_for_later(served, tmp_path):
+def _part_to(device, path):
+    return device if path.suffix == ".part" else path
+
+
+def test_a_full_disk_is_one_sentence_and_the_part_is_kept_for_later(served, tmp_path, monkeypatch):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full, the device that is always full")
     manifest, _ = served
-    (tmp_path / f".{NAME}.part").symlink_to("/dev/full")
+    opened = Path.open
+    full = Path("/dev/full")
+    monkeypatch.setattr(Path, "open", lambda path, *how, **more: opened(_part_to(full, path), *how, **more))
     with pytest.raises(DataError, match=r"No space left on device.*free some space"):
         fetch(manifest, tmp_path, "", silent)
     assert not (tmp_path / NAME).exists()
@@ -243,3 +249,43 @@ def test_the_store_is_chosen_by_option_then_by_variable(tmp_path, monkeypatch):
     monkeypatch.setenv("ANOMALY_DATA", str(tmp_path / "variable"))
     assert store_folder(None) == tmp_path / "variable"
     assert store_folder(tmp_path / "option") == tmp_path / "option"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "3", '{"a": 1}', '{"a": {}}', '{"a": {"sha256": "x"}}', '{"a": {"sha256": 1}}']
+)
+def test_checksums_that_cannot_be_read_vouch_for_nothing(served, tmp_path, text):
+    manifest, _ = served
+    unknown = replace(manifest, files=(File(NAME),))
+    fetch(unknown, tmp_path, "", silent)
+    (tmp_path / NAME).write_bytes(CONTENT[:-1] + b"x")
+    (tmp_path / LOCK_NAME).write_text(text)
+    for look in (lambda: inspect_files(unknown, tmp_path), lambda: fetch(unknown, tmp_path, "", silent)):
+        with pytest.raises(DataError, match=rf"{LOCK_NAME}: cannot be read as checksums.*fetch them again"):
+            look()
+    assert (tmp_path / LOCK_NAME).read_text() == text
+
+
+def test_a_part_that_is_a_link_is_not_followed(served, tmp_path):
+    manifest, _ = served
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / f".{NAME}.part").symlink_to(victim)
+    with pytest.raises(DataError, match="is a link, through which another file would be written"):
+        fetch(manifest, tmp_path / "store", "", silent)
+    assert victim.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", ["../events.h5", "/tmp/events.h5", "a/b.h5", "..", ".hidden", "", "a\\b.h5", "a\n.h5"])
+def test_a_file_of_a_data_set_has_a_name_and_no_path(name):
+    with pytest.raises(ConfigError, match="needs a plain name"):
+        File(name)
+
+
+def test_a_data_set_is_known_by_name_and_not_by_path(tmp_path):
+    text = (package_folder("data_manifests") / "lhco_rnd_features.toml").read_text()
+    (tmp_path / "own.toml").write_text(text)
+    for name in ("../pyproject", str(tmp_path / "own"), "../data_manifests/lhco_rnd_features", "a/lhco_rnd_features"):
+        with pytest.raises(ConfigError, match="has no manifest"):
+            load_manifest(name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -80,6 +83,7 @@ def test_a_single_table_is_read_wherever_it_lies(tmp_path, rows, add):
         add(file, "deep/below/events", rows)
         file["deep/again"] = h5py.SoftLink("/deep/below/events")
         file["deep/below/circle"] = file["deep"]
+        file["twin"] = file["deep/below/events"]
     assert np.array_equal(read_events(tmp_path / "a.h5").columns["pyj1"], rows[:, 1])
 
 
@@ -113,3 +117,81 @@ def test_a_key_to_a_file_of_one_table_is_refused(tmp_path, rows):
     np.savetxt(tmp_path / "a.csv", rows, delimiter=",", header=",".join(LABELLED), comments="")
     with pytest.raises(ConfigError, match=r"holds one table.*leave out --key"):
         read_events(tmp_path / "a.csv", key="df")
+
+
+def linked(file, rows, other):
+    file["features"] = h5py.ExternalLink(other, "/features")
+
+
+def linked_below(file, rows, other):
+    add_named(file, "features", rows)
+    file["more/of/it"] = h5py.ExternalLink(other, "/features")
+
+
+def virtual(file, rows, other):
+    layout = h5py.VirtualLayout(shape=rows.shape, dtype="f4")
+    layout[:] = h5py.VirtualSource(other, "features", shape=rows.shape)
+    file.create_virtual_dataset("features", layout).attrs["columns"] = list(LABELLED)
+
+
+def stored_outside(file, rows, other):
+    data = file.create_dataset("features", rows.shape, "f4", external=[(other, 0, rows.nbytes)])
+    data.attrs["columns"] = list(LABELLED)
+
+
+def frame_stored_outside(file, rows, other):
+    two_frames(file, rows)
+    del file["background/block0_values"]
+    file["background/block0_values"] = h5py.ExternalLink(other, "/features")
+
+
+@pytest.mark.parametrize("fill", [linked, linked_below, virtual, stored_outside, frame_stored_outside])
+def test_data_that_lie_in_another_file_are_refused_since_no_checksum_would_tell_their_changes(tmp_path, rows, fill):
+    other = write_official(tmp_path / "other.h5", rows)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        fill(file, rows, str(other))
+    with pytest.raises(DataError, match=r"lies in another file \(.*other.h5\), whose changes"):
+        read_events(tmp_path / "a.h5", key="" if fill is not frame_stored_outside else "background")
+
+
+def test_a_virtual_data_set_of_the_file_itself_is_read(tmp_path, rows):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["parts"] = rows
+        layout = h5py.VirtualLayout(shape=rows.shape, dtype="f8")
+        layout[:] = h5py.VirtualSource(file["parts"])
+        add = file.create_virtual_dataset("features", layout)
+        add.attrs["columns"] = list(LABELLED)
+    assert np.array_equal(read_events(tmp_path / "a.h5").columns["pyj1"], rows[:, 1])
+
+
+def test_a_raw_frame_is_one_table(tmp_path):
+    names = [f"c{i}" for i in range(2100)]
+    with pytest.raises(DataError, match="holds raw constituents"):
+        read_events(write_frame(tmp_path / "raw.h5", [(names, np.ones((3, 2100)))]))
+
+
+def test_a_file_that_its_writer_never_closed_says_so_and_how_to_mend_it(tmp_path, rows):
+    code = (
+        "import h5py, numpy, os, sys; file = h5py.File(sys.argv[1], 'w', libver='latest');"
+        "file['x'] = numpy.arange(1000.0); file.flush(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.h5")], check=True)
+    with pytest.raises(DataError, match=r"was not closed by the program that writes it.*h5clear --status .*a.h5"):
+        read_events(tmp_path / "a.h5")
+
+
+def test_an_unused_column_of_text_in_a_frame_or_group_is_let_be(tmp_path, rows):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        add_columns(file, rows)
+        file["process"] = ["qcd"] * len(rows)
+    assert len(read_events(tmp_path / "a.h5")) == len(rows)
+    path = write_frame(tmp_path / "b.h5", [(list(LABELLED), rows)])
+    with h5py.File(path, "a") as file:  # as PyTables writes a block of text: pickled, in one row
+        frame = file["df"]
+        frame.attrs["nblocks"] = 2
+        del frame["axis0"]
+        frame["axis0"] = np.array([*LABELLED, "process"], dtype="S16")
+        frame["block1_items"] = np.array(["process"], dtype="S16")
+        pickled = frame.create_dataset("block1_values", (1,), h5py.vlen_dtype(np.uint8))
+        pickled[0] = np.frombuffer(b"pickle", dtype=np.uint8)
+    assert len(read_events(path)) == len(rows)

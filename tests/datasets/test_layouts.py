@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from toys import shipped_rows, write_frame, write_official
 
+from anomaly_cli.artifacts.store import file_digest
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import FEATURES
 from anomaly_cli.datasets.description import describe
@@ -249,6 +255,52 @@ def test_duplicates_are_counted_once_each(tmp_path, rows):
     assert read_events(write_official(tmp_path / "b.h5", rows)).n_duplicates == 0
 
 
+TWICE = (*LABELLED[:4], "mj1", *LABELLED[5:])
+"""The official columns with one name there twice, in place of tau1j1."""
+
+
+def twice_in_csv(path, rows):
+    np.savetxt(path.with_suffix(".csv"), rows, delimiter=",", header=", ".join(TWICE), comments="")
+    return path.with_suffix(".csv")
+
+
+def twice_in_npz(path, rows):
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path.with_suffix(".npz"), "w") as file:
+        for name, column in zip(TWICE, rows.T, strict=True):
+            with file.open(f"{name}.npy", "w") as member:
+                np.save(member, column)
+    return path.with_suffix(".npz")
+
+
+def twice_in_parquet(path, rows):
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.Table.from_arrays([pyarrow.array(column) for column in rows.T], names=list(TWICE))
+    pyarrow.parquet.write_table(table, path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet")
+
+
+def twice_in_blocks(path, rows):
+    return write_frame(path, [(list(TWICE[:4]), rows[:, :4]), (list(TWICE[4:]), rows[:, 4:])])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        twice_in_csv,
+        twice_in_npz,
+        twice_in_parquet,
+        twice_in_blocks,
+        lambda path, rows: write_official(path, rows, TWICE),
+        lambda path, rows: write_frame(path, [(list(TWICE), rows)]),
+    ],
+)
+def test_a_column_that_is_there_twice_is_refused_in_every_kind_of_file(tmp_path, rows, write):
+    with pytest.raises(DataError, match="column 'mj1' is there more than once"):
+        read_events(write(tmp_path / "a.h5", rows))
+
+
 MASSES, MOMENTA = [3, 10], [0, 1, 2, 3, 7, 8, 9, 10]
 
 
@@ -320,3 +372,98 @@ def test_describe_says_what_comes_next_for_every_kind(tmp_path, rows, shared_dat
     raw = describe(shared_data("real/lhco_v1_raw_1000.h5"))
     assert (raw.n_events, raw.n_signal) == (1000, 93)
     assert "anomaly data features" in raw.next_command
+
+
+def own_manifest(tmp_path, file):
+    (tmp_path / "mine.toml").write_text(MANIFEST.format(file=file))
+    return tmp_path / "mine.toml"
+
+
+def test_columns_of_anything_that_nothing_uses_are_let_be(tmp_path, rows):
+    columns = own_columns(rows)
+    more = {"names": np.array(["qcd", "signal"]), "lumi": np.float64(3.0), "image": np.zeros((len(rows), 4))}
+    np.savez(tmp_path / "a.npz", **columns, **more, objects=np.array([{}, None], dtype=object))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as file:
+        file.writestr("readme.txt", "no array")
+    assert len(read_events(own_manifest(tmp_path, "a.npz"))) == len(rows)
+    frame = pd.DataFrame(columns).assign(era=pd.Categorical(["2016"] * len(rows)), when=pd.Timestamp(0), s2="text")
+    frame["list"] = [[1.0, 2.0]] * len(rows)
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert len(read_events(own_manifest(tmp_path, "a.parquet"))) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("s", "message"),
+    [
+        (np.array([{}, None], dtype=object), "holds Python objects"),
+        (np.array(["a", "b"]), r"holds text \('a'\)"),
+        (np.zeros((477, 4)), r"is an array of shape \(477, 4\)"),
+        (np.float64(1.0), "is a single value"),
+    ],
+)
+def test_a_column_in_use_that_holds_no_numbers_is_named_with_what_it_holds(tmp_path, rows, s, message):
+    np.savez(tmp_path / "a.npz", **{**own_columns(rows), "s": s})
+    with pytest.raises(DataError, match=f"a.npz: column 's' {message}, where numbers are needed"):
+        read_events(own_manifest(tmp_path, "a.npz"))
+
+
+def test_columns_of_different_lengths_are_named(tmp_path, rows):
+    np.savez(tmp_path / "a.npz", **{**own_columns(rows), "s": np.zeros(5)})
+    with pytest.raises(DataError, match=rf"different lengths \('s' has 5 and '.*' has {len(rows)} values\)"):
+        read_events(own_manifest(tmp_path, "a.npz"))
+
+
+def test_a_member_of_npz_in_use_that_is_no_array_is_named(tmp_path, rows):
+    columns = own_columns(rows)
+    del columns["s"]
+    np.savez(tmp_path / "a.npz", **columns)
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as file:
+        file.writestr("s", "no array")
+    with pytest.raises(DataError, match="column 's' is no array, where numbers are needed"):
+        read_events(own_manifest(tmp_path, "a.npz"))
+
+
+def test_parquet_is_read_without_what_pandas_wrote_about_itself_and_refused_where_cut(tmp_path, rows):
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table(own_columns(rows)).replace_schema_metadata({b"pandas": b"{not json"})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert len(read_events(own_manifest(tmp_path, "a.parquet"))) == len(rows)
+    content = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(content[:-300] + b"\xff" * 290 + content[-10:])
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        read_events(tmp_path / "mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('mj1 = { column = "m_light", unit = "TeV" }', 'mj1 = "m_light"', "'mj1' must name a column and its unit"),
+        ('mjj = { column = "mass", unit = "TeV" }', "mjj = 3", "'mjj' must name a column and its unit"),
+        ('file = "mine.csv"', "file = true", "'file' must be text"),
+        ('unit = "1"', "unit = 1", "unit"),
+        ('column = "s"', "column = []", "column"),
+        ('weight = "w"', "weight = 3", "weight"),
+        ('weight = "w"', "key = true", "key"),
+    ],
+)
+def test_a_manifest_with_a_value_of_another_type_is_refused_with_a_sentence(tmp_path, rows, old, new, message):
+    write_own(tmp_path / "mine.csv", own_columns(rows))
+    text = MANIFEST.format(file="mine.csv")
+    assert old in text
+    (tmp_path / "mine.toml").write_text(text.replace(old, new))
+    with pytest.raises(ConfigError, match=rf"mine.toml.*{message}"):
+        read_events(tmp_path / "mine.toml")
+
+
+def test_what_is_no_regular_file_is_refused_and_not_read_for_ever(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (Path("/dev/zero"), tmp_path / "pipe.csv"):
+        with pytest.raises(DataError, match="is no regular file"):
+            read_events(path)
+        with pytest.raises(DataError, match=r"is no regular file.*--labels"):
+            file_digest(path, "--labels")
+    with pytest.raises((ConfigError, DataError), match="is no regular file"):
+        read_events(tmp_path / "pipe.toml")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from anomaly_cli.core.drawing import draw_by_weight, draw_sources
 from anomaly_cli.methods.base import METHODS
-from anomaly_cli.methods.densities import draw_by_weight, draw_sources, limit_epochs
+from anomaly_cli.methods.densities import limit_epochs
 
 
 @pytest.mark.parametrize(("n", "epochs"), [(1000, 10), (40_000, 5), (10**6, 1)])

@@ -16,7 +16,7 @@ from made_artifacts import make_artifact
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import read_any
+from anomaly_cli.artifacts.store import read_any, write_artifact
 from anomaly_cli.report import datasets
 from anomaly_cli.report.cells import HIDDEN, Missing
 from anomaly_cli.report.inspection import explain_artifact
@@ -161,7 +161,7 @@ def test_an_artifact_is_explained_and_hides_what_tells_of_a_blinded_region():
     assert tables == [f"group_{name}" for name in artifact.groups if name not in hidden]
     weights = {"weights": {f"{network}.{index}": np.ones(3) for network in ("base", "transport") for index in range(7)}}
     (network, *_) = [
-        part for part in explain_artifact(make_artifact(schema.BASE_FLOW, weights)) if isinstance(part, Table)
+        part for part in explain_artifact(make_artifact(schema.SHARED_MODEL, weights)) if isinstance(part, Table)
     ]
     assert network.rows == (("base", 7, 21), ("transport", 7, 21))
 
@@ -223,7 +223,7 @@ def test_no_table_of_a_finished_run_is_wider_than_the_terminal(finished, width):
     report = [
         *summarise_run(run),
         cutflow_table(split),
-        region_table(run, split),
+        region_table(run),
         *report_on(read_any(finished / "model.h5")),
     ]
     report += distance_tables(read_any(finished / "closure.h5"), is_blinded=False)
@@ -238,8 +238,9 @@ def test_a_blinded_run_holds_no_number_of_its_signal_region(finished, tmp_path):
         (run.path / name).unlink()
     split = read_any(run.path / "split.h5")
     blinded = {**split.groups, "origin": {"has_truth": np.array(False)}}
-    hidden = type(split)(split.path, split.kind, blinded, split.features, split.provenance, split.digest)
-    report = [region_table(run, hidden, is_blinded=True), cutflow_table(hidden, is_blinded=True)]
+    write_artifact(split.path, split.kind, blinded, split.provenance, split.features)
+    hidden = run.read(schema.SPLIT)
+    report = [region_table(run, is_blinded=True), cutflow_table(hidden, is_blinded=True)]
     n_hidden = len(split.groups["sr"]["mjj"])
     total = int(split.groups["cutflow"]["n_events"][-1])
     for name, render in find_renderers().items():

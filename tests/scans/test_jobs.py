@@ -290,10 +290,10 @@ def test_a_seed_that_dies_does_not_take_the_others_with_it(seeds, monkeypatch):
 
     chain = jobs.run_chain
 
-    def die_at_first(run, config, *rest):
-        if config.seed == 1:
+    def die_at_first(analysis, *rest):
+        if analysis.config.seed == 1:
             raise MemoryError("no memory left")
-        return chain(run, config, *rest)
+        return chain(analysis, *rest)
 
     monkeypatch.setattr(jobs, "run_chain", die_at_first)
     manifest = ScanDirectory(seeds).read()
@@ -506,9 +506,9 @@ def test_who_looked_is_kept_also_where_counting_fails_afterwards(scan, monkeypat
     from anomaly_cli.core.errors import PhysicsError
     from anomaly_cli.scans import jobs
 
-    def look_and_fail(run, *_):
-        run.create()
-        run.unblinding.write_text('{"who": "me"}')
+    def look_and_fail(analysis, *_):
+        analysis.run.create()
+        analysis.run.unblinding.write_text('{"who": "me"}')
         raise PhysicsError("the side-band fit is poor")
 
     monkeypatch.setattr(jobs, "_analyse", look_and_fail)

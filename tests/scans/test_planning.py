@@ -67,7 +67,8 @@ def test_planning_twice_gives_the_same_bytes(write_grid, tmp_path):
 
 
 def test_a_variant_that_changes_nothing_shares_the_results_of_the_earlier_one(write_grid, tmp_path):
-    more = "[variants.a]\n[variants.b]\nclassifiers.trees = { ensemble = 1 }\n[variants.c]\nclassifiers.trees = { leaves = 15 }\n"
+    more = "[variants.a]\n[variants.b]\nclassifiers.trees = { ensemble = 1 }\n"
+    more += "[variants.c]\nclassifiers.trees = { leaves = 15 }\n"
     result = invoke("scan", "plan", write_grid(more=more), "--output", tmp_path / "scan")
     assert "4 points in 2 signal regions" in result.output
     assert "2 points left out: their settings are those of an earlier variant" in result.output

@@ -1,0 +1,219 @@
+"""The verbs of the Python API: what the stages do, on values.
+
+Every verb takes `seed`, which is recorded in its result; by default it is that of the data.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from anomaly_cli.analysis.modelling import Measured
+from anomaly_cli.api.results import ClosureResult, Counts, Data, MadeTemplateEvents, RegionEvents, Scores
+from anomaly_cli.api.runs import Run, open_run
+from anomaly_cli.classifiers.base import Classifier
+from anomaly_cli.config import DEFAULT, Config, DataSettings
+from anomaly_cli.core.compute import CPU, Compute
+from anomaly_cli.core.cutflow import Cutflow
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.seen import Simulation, TrueEvents
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.truth import Truth
+from anomaly_cli.core.windows import parse_side_bands, parse_window
+from anomaly_cli.datasets.manifests import SHIPPED
+from anomaly_cli.methods.base import TemplateMethod
+from anomaly_cli.nets.device import resolve_device
+from anomaly_cli.scores.base import SCORES, Score
+from anomaly_cli.search.closure import TRUE_BACKGROUND, background_check, measure_closure
+from anomaly_cli.search.count import build_cuts
+from anomaly_cli.search.count import count as count_cuts
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.rank import rank
+from anomaly_cli.search.settings import Cuts, SearchSettings
+from anomaly_cli.search.split import choose_regions, refuse_empty, split_events
+from anomaly_cli.search.template import make_template
+from anomaly_cli.stages.data import read_data
+
+TOYS = 100_000
+"""Pseudo-experiments per p-value, as the command line takes."""
+
+open = open_run
+
+
+def load(
+    file: str | Path = SHIPPED,
+    *,
+    inject: int | str = DEFAULT,
+    reserve: float | str = DEFAULT,
+    features: Sequence[str] = (DEFAULT,),
+    seed: int = 1,
+    **more: str | bool,
+) -> Data:
+    """Read events, as `anomaly split` does.
+
+    Args:
+        file: event file, a manifest of your own, or `shipped`.
+        inject: signal events of a labelled file that are put into pseudo-data.
+        reserve: fraction of the background of a labelled file that is held back.
+        features: names of features; `default` for the standard five, or all of an own file.
+        seed: of every random stream.
+        more: further settings of the data, as `drop_nan=True`; `anomaly config` lists them.
+
+    Raises:
+        AnomalyError: where the file cannot be used.
+    """
+    given = str(file) if str(file) == SHIPPED else str(Path(file).expanduser().absolute())
+    try:
+        settings = DataSettings(file=given, inject=inject, reserve=reserve, features=tuple(features), **more)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ConfigError(f"load: {error}; 'anomaly config' lists the settings of the data") from None
+    found = read_data(Config(seed=seed, data=settings), Compute(Streams(seed)))
+    return Data(found.observed, found.truth, tuple(found.cutflow.steps), found.span, seed, Path(given).name)
+
+
+def split(data: Data, signal_region: str, side_bands: str = DEFAULT, *, seed: int | None = None) -> RegionEvents:
+    """Divide events into side-bands, signal region and rest.
+
+    Args:
+        data: the events.
+        signal_region: as `3.3-3.7` (TeV) or `3300-3700GeV`.
+        side_bands: as `3.0-3.3,3.7-4.6`; by default 300 GeV below and 900 GeV above.
+        seed: of every random stream from here on.
+
+    Raises:
+        AnomalyError: where a window cannot be used or holds no events.
+    """
+    bands = None if side_bands == DEFAULT else parse_side_bands(side_bands)
+    divided = split_events(data.observed, choose_regions(parse_window(signal_region), bands, *data.span))
+    refuse_empty(divided, *data.span)
+    return RegionEvents(divided, data, data.seed if seed is None else seed)
+
+
+def template(
+    regions: RegionEvents,
+    method: TemplateMethod | None = None,
+    *,
+    oversampling: float = 4.0,
+    simulation: Events | None = None,
+    seed: int | None = None,
+    device: str = CPU,
+) -> MadeTemplateEvents:
+    """Train a template method on what it may see and sample it at signal-region masses.
+
+    Args:
+        regions: the events.
+        method: the method, as `methods.CurtainsF4F(base_epochs=5)`; CURTAINsF4F by default.
+        oversampling: template events per observed signal-region event.
+        simulation: simulated background, for methods that need it; ids must not be those of observed events.
+        seed: of every random stream.
+        device: `cpu`, `cuda` or `auto`.
+
+    Raises:
+        AnomalyError: where there are too few events, something is missing, or a training diverges.
+    """
+    settings = SearchSettings(oversampling=oversampling, **({"method": method} if method else {}))  # type: ignore[arg-type]
+    settings = replace(settings, score=SCORES.make(settings.method.score, {}))
+    simulated = None if simulation is None else Simulation(simulation, Cutflow())
+    provisions = Provisions(simulation=simulated, true=_true(regions))
+    chosen = regions.seed if seed is None else seed
+    made = make_template(regions.split, settings, provisions, _compute(chosen, device=device))
+    return MadeTemplateEvents(made.template, made.mass_fit, regions, settings, chosen)
+
+
+def classify(
+    regions: RegionEvents,
+    template: MadeTemplateEvents,
+    classifier: Classifier | None = None,
+    score: Score | None = None,
+    *,
+    processes: int = 0,
+    seed: int | None = None,
+    device: str = CPU,
+) -> Scores:
+    """Rank observed and template events, each by models that never saw it or a copy of it.
+
+    Args:
+        regions: the events.
+        template: the template.
+        classifier: the family, as `classifiers.Trees(ensemble=20)`.
+        score: what ranks; that of the template's method by default.
+        processes: processes; 0 for every core. Never changes a result.
+        seed: of every random stream.
+        device: `cpu`, `cuda` or `auto`.
+
+    Raises:
+        AnomalyError: where there are too few events, or something is missing.
+    """
+    settings = template.settings
+    settings = replace(settings, classifier=classifier or settings.classifier, score=score or settings.score)
+    chosen = regions.seed if seed is None else seed
+    provisions = Provisions(true=_true(regions))
+    compute = _compute(chosen, processes or len(os.sched_getaffinity(0)), device)
+    ranked = rank(regions.split, template.template, settings, provisions, compute)
+    return Scores(ranked.observed, ranked.template, ranked.score, template.mass_fit, settings, chosen)
+
+
+def count(
+    regions: RegionEvents,
+    scores: Scores,
+    efficiencies: Sequence[float] = (0.2, 0.05, 0.01, 0.001),
+    *,
+    measured: dict[float, Measured] | None = None,
+    toys: int = TOYS,
+    seed: int | None = None,
+) -> Counts:
+    """Count after each cut on the score.
+
+    Args:
+        regions: the events.
+        scores: their scores.
+        efficiencies: fractions of the template that the cuts keep.
+        measured: closure uncertainty and over-dispersion of each cut, where they have been measured.
+        toys: pseudo-experiments per p-value.
+        seed: of the toys.
+
+    Raises:
+        PhysicsError: where the template is too small for a cut, or the side-band fit is poor.
+    """
+    known, cuts = measured or {}, Cuts(tuple(efficiencies))
+    chosen = regions.seed if seed is None else seed
+    built = build_cuts(scores.observed, scores.template, scores.mass_fit, cuts, known)
+    counted = count_cuts(built, scores.observed, toys, _compute(chosen))
+    missing = () if all(one.measured.is_whole for one in built) else ("closure uncertainty and k-fold over-dispersion",)
+    return Counts(counted, missing, chosen)
+
+
+def closure(template: MadeTemplateEvents, truth: Truth | None, *, seed: int | None = None) -> ClosureResult:
+    """Compare a template with true background in its signal region.
+
+    Args:
+        template: the template.
+        truth: of the data.
+        seed: of every random stream.
+
+    Raises:
+        ConfigError: where the data have no truth.
+    """
+    if truth is None:
+        raise ConfigError("closure: needs labelled data, whose background the template can be compared with")
+    divided = template.regions.split
+    observed = divided.sr.take(~truth.is_signal[divided.sr.event_id])
+    background = concatenate([observed, truth.background(divided.regions.sr)])
+    check = background_check(TRUE_BACKGROUND, template.template.events, divided.side_bands, background, uses_truth=True)
+    chosen = template.seed if seed is None else seed
+    return ClosureResult(measure_closure(check, _compute(chosen)))
+
+
+def _true(regions: RegionEvents) -> TrueEvents | None:
+    truth, sr = regions.data.truth, regions.split.regions.sr
+    return None if truth is None else TrueEvents(truth.background(sr), truth.signal(sr))
+
+
+def _compute(seed: int, processes: int = 1, device: str = CPU) -> Compute:
+    return Compute(Streams(seed), processes=processes, device=resolve_device(device))
+
+
+__all__ = ("Run", "classify", "closure", "count", "load", "open", "split", "template")

@@ -1,0 +1,130 @@
+"""The Python API: the same analysis on values, with results that show themselves."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import invoke
+from toys import shipped_rows, write_official
+
+import anomaly_cli as an
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.core.errors import AnomalyError, ConfigError
+from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+
+METHOD = {"base_epochs": 2, "transport_epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def data(data_file):
+    return an.load(data_file, inject=150, reserve=0.3)
+
+
+@pytest.fixture(scope="module")
+def regions(data):
+    return an.split(data, "3.3-3.7")
+
+
+@pytest.fixture(scope="module")
+def template(regions):
+    return an.template(regions, an.methods.CurtainsF4F(**METHOD))
+
+
+@pytest.fixture(scope="module")
+def counts(regions, template):
+    # as `anomaly run` of the fixture `finished`, but for the folds
+    return an.count(regions, an.classify(regions, template, an.classifiers.Trees(ensemble=1)), (0.2, 0.05))
+
+
+def test_the_api_gives_the_numbers_of_the_command_line(data_file, template, counts, tmp_path):
+    settings = [f"methods.curtains_f4f.{name}={value}" for name, value in METHOD.items()]
+    options = [option for setting in (*settings, "classifiers.trees.ensemble=1") for option in ("--set", setting)]
+    arguments = ["--signal-region", "3.3-3.7", "--data", data_file, "--inject", "150", "--reserve", "0.3", *options]
+    result = invoke("run", "--run", tmp_path, *arguments, "--background-efficiencies", "0.2,0.05", "--processes", "1")
+    assert result.exit_code == 0, result.output
+    run = RunDirectory(tmp_path)
+    assert np.array_equal(run.read(schema.TEMPLATE).groups["events"]["features"], template.template.events.features)
+    tests = run.read(schema.SIGNIFICANCE).groups["tests"]
+    frame = counts.to_pandas()
+    assert frame["n_observed"].tolist() == tests["n_observed"].tolist()
+    assert frame["n_expected"].tolist() == tests["n_expected"].tolist()
+    assert frame["z"].tolist() == tests["z"].tolist()
+    checks = run.read(schema.CLOSURE).groups["checks"]
+    closure = an.closure(template, template.regions.data.truth)
+    assert closure.auc == checks["auc"][list(checks["check"]).index("signal region, true background")]
+
+
+def test_every_result_has_a_short_text_and_a_table(data, regions, template, counts):
+    for result in (data, regions, template, counts, an.closure(template, data.truth)):
+        assert len(repr(result)) < 200
+        assert repr(result).startswith("<")
+        assert result._repr_html_().startswith("<table")
+        assert len(result.to_pandas())
+    assert "WITHOUT closure uncertainty" in repr(counts)
+
+
+def test_every_verb_takes_a_seed_that_is_recorded_and_is_that_of_the_data_otherwise(data_file):
+    for verb in (an.load, an.split, an.template, an.classify, an.count, an.closure):
+        assert "seed" in inspect.signature(verb).parameters, verb
+    regions = an.split(an.load(data_file, inject=100, reserve=0.3, seed=7), "3.3-3.7")
+    assert regions.seed == 7
+    assert an.split(regions.data, "3.3-3.7", seed=8).seed == 8
+    made = [an.template(regions, an.methods.RadOT(), seed=seed) for seed in (None, 7, 8)]
+    assert [template.seed for template in made] == [7, 7, 8]
+    features = [template.template.events.features for template in made]
+    assert np.array_equal(features[0], features[1])
+    assert not np.array_equal(features[0], features[2])
+
+
+def test_a_run_is_opened_as_it_is_printed(finished):
+    run = an.open(finished)
+    split = RunDirectory(finished).read(schema.SPLIT)
+    scores = run.scores.to_pandas()
+    assert (scores["events"] == "observed").sum() == len(split.groups["sr"]["mjj"])
+    assert run.significance.to_pandas()["background_efficiency"].tolist() == [0.2, 0.05]
+    assert run._repr_html_().count("<table") > 3
+
+
+def test_a_blinded_run_is_opened_but_not_looked_into(tmp_path):
+    rows = shipped_rows(8)
+    file = write_official(tmp_path / "data.h5", rows[rows[:, -1] == 0, :-1], OFFICIAL_COLUMNS)
+    fast = ["--set", "methods.rad_ot.batch=500", "--set", "classifiers.trees.ensemble=1", "--set", "classifier.folds=2"]
+    options = ["--signal-region", "3.3-3.7", "--data", file, "--method", "rad_ot", "--processes", "1", *fast]
+    assert invoke("run", "--run", tmp_path / "run", *options).exit_code == 0
+    run = an.open(tmp_path / "run")
+    for look in (lambda: run.scores, lambda: run.artifact(schema.TEMPLATE)):
+        with pytest.raises(ConfigError, match="blinded"):
+            look()
+    with pytest.raises(AnomalyError):
+        run.significance  # noqa: B018
+    shown = json.loads(invoke("summary", "--run", tmp_path / "run", "--json").output)
+    regions = next(table for table in shown["tables"] if table["name"] == "regions")["rows"]
+    assert regions[1]["n_events"] == {"value": None, "hidden": True}
+
+
+def test_what_is_wrong_ends_in_one_sentence(tmp_path, data, template):
+    with pytest.raises(AnomalyError, match="holds no run"):
+        an.open(tmp_path)
+    with pytest.raises(AnomalyError, match=r"write it as 3\.3-3\.7"):
+        an.split(data, "nonsense")
+    with pytest.raises(AnomalyError, match="needs labelled data"):
+        an.closure(template, None)
+    with pytest.raises(AnomalyError, match="'nonsense'"):
+        an.load(nonsense=True)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        an.methods.Nothing  # noqa: B018
+
+
+def test_what_is_public_is_listed_and_importing_it_is_light():
+    assert set(dir(an)) == set(an.__all__)
+    for name in an.__all__:
+        assert getattr(an, name) is not None
+    heavy = "{'torch', 'numpy', 'sklearn', 'pandas', 'h5py', 'typer', 'anomaly_cli.api'}"
+    code = f"import sys, anomaly_cli; sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
+    subprocess.run([sys.executable, "-c", code], check=True)

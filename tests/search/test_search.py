@@ -1,0 +1,214 @@
+"""One search on values, without files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from toys import REGIONS, compute, toy_events
+
+from anomaly_cli.analysis.modelling import Measured, model_by_fail
+from anomaly_cli.analysis.selection import CutCounts
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import event_columns, read_artifact, write_artifact
+from anomaly_cli.classifiers.base import Classifier, FittedClassifier
+from anomaly_cli.classifiers.kfold import KFold
+from anomaly_cli.classifiers.trees import Trees
+from anomaly_cli.core.blocks import Block
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
+from anomaly_cli.core.events import concatenate
+from anomaly_cli.core.seen import VALIDATION_FRACTION, Need
+from anomaly_cli.core.template import Template, TemplatePart
+from anomaly_cli.methods.base import METHODS
+from anomaly_cli.search.provisions import Provisions, show
+from anomaly_cli.search.rank import rank
+from anomaly_cli.search.run import run_search
+from anomaly_cli.search.settings import Cuts, SearchSettings
+from anomaly_cli.search.split import split_events
+from anomaly_cli.search.template import make_template
+from anomaly_cli.search.windows import find_windows, search_windows
+
+SETTINGS = SearchSettings(
+    method=METHODS.make("rad_ot", {}),
+    oversampling=3.0,
+    classifier=Trees(ensemble=1, iterations=20),
+    kfold=KFold(3),
+    cuts=Cuts((0.2, 0.05)),
+)
+
+
+@pytest.fixture(scope="module")
+def split():
+    return split_events(toy_events(20_000, 1), REGIONS)
+
+
+@dataclass(frozen=True)
+class Constituents(Block):
+    """A ragged block: a different number of values for every event. Nothing but this test knows it."""
+
+    kind: ClassVar[str] = "constituents"
+
+    length: npt.NDArray[np.int64]
+    pt: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    def take(self, index: npt.NDArray[np.int64]) -> Constituents:
+        ends = np.cumsum(self.length)
+        parts = [self.pt[ends[i] - self.length[i] : ends[i]] for i in index]
+        return Constituents(self.length[index], np.concatenate([*parts, np.zeros(0)]))
+
+    @classmethod
+    def join(cls, parts: Sequence[Constituents]) -> Constituents:
+        return Constituents(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("length", "pt")))
+
+    def to_arrays(self) -> Mapping[str, npt.NDArray[Any]]:
+        return {"length": self.length, "pt": self.pt}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Constituents:
+        return Constituents(arrays["length"], arrays["pt"])
+
+    def sums(self) -> npt.NDArray[np.float64]:
+        return np.bincount(np.repeat(np.arange(len(self)), self.length), weights=self.pt, minlength=len(self))
+
+
+class SumOfConstituents(FittedClassifier):
+    def log_odds(self, events):
+        return events.blocks["particles"].sums()
+
+    def to_arrays(self):
+        return {"none": np.zeros(1)}
+
+
+@dataclass(frozen=True)
+class BySum(Classifier):
+    name: ClassVar[str] = "by_sum"
+    summary: ClassVar[str] = "looks at particles only"
+    reference: ClassVar[str] = "nobody"
+
+    ensemble: int = 1
+
+    def fit(self, training, stopping, compute):
+        return SumOfConstituents()
+
+    def load(self, arrays):
+        return SumOfConstituents()
+
+
+def with_particles(events, seed=1):
+    rng = np.random.default_rng(seed)
+    length = rng.integers(0, 6, len(events))
+    return events.with_block("particles", Constituents(length, events.mjj.repeat(length) / 1000.0))
+
+
+def test_a_ragged_block_goes_through_split_classification_and_an_artifact(tmp_path):
+    events = with_particles(toy_events(6000, 1))
+    split = split_events(events, REGIONS)
+    sums = np.concatenate([getattr(split, name).blocks["particles"].sums() for name in ("sb1", "sr", "sb2", "rest")])
+    assert np.sort(sums) == pytest.approx(np.sort(events.blocks["particles"].sums()))
+    background = with_particles(toy_events(6000, 2), 2)
+    inside = background.take(REGIONS.sr.contains(background.mjj))
+    apart = replace(inside, source_id=10**6 + inside.event_id)
+    template = Template.of([TemplatePart(apart)])
+    settings = replace(SETTINGS, classifier=BySum())
+    ranked = rank(split, template, settings, Provisions(), compute())
+    assert np.array_equal(ranked.observed.score, split.sr.blocks["particles"].sums())
+    groups = {name: event_columns(getattr(split, name)) for name in ("sb1", "sr", "sb2", "rest")}
+    windows = REGIONS.named()
+    groups["windows"] = {
+        "name": list(windows),
+        "low": [w.low for w in windows.values()],
+        "high": [w.high for w in windows.values()],
+    }
+    groups |= {"origin": {"has_truth": False}, "cutflow": {"step": ["read"], "n_events": [6000]}}
+    write_artifact(tmp_path / "split.h5", schema.SPLIT, groups, Provenance("split", 1, {}, 1, {}), events.names)
+    back = read_artifact(tmp_path / "split.h5", schema.SPLIT).events("sr")
+    assert isinstance(back.blocks["particles"], Constituents)
+    assert np.array_equal(back.blocks["particles"].pt, split.sr.blocks["particles"].pt)
+    assert np.array_equal(back.features, split.sr.features)
+
+
+def test_a_block_of_another_length_is_refused_and_one_that_not_all_have_is_left_out():
+    events = toy_events(10, 1)
+    with pytest.raises(DataError, match="particles of 3 events, expected 10"):
+        events.with_block("particles", Constituents(np.ones(3, dtype=np.int64), np.ones(3)))
+    assert "particles" not in concatenate([with_particles(events), events]).blocks
+
+
+def test_every_event_lands_in_one_region(split):
+    assert len(split.everything) == 20_000
+    assert len(np.unique(split.everything.event_id)) == 20_000
+    for name, window in REGIONS.named().items():
+        assert window.contains(getattr(split, name).mjj).all()
+
+
+def test_a_template_has_as_many_events_as_oversampling_says(split):
+    for oversampling in (1.0, 2.5):
+        made = make_template(split, replace(SETTINGS, oversampling=oversampling), Provisions(), compute())
+        assert len(made.template) == round(oversampling * len(split.sr))
+    windows = find_windows(split_events(toy_events(60_000, 3), REGIONS), 0.5)[:1]
+    (searched,) = search_windows(windows, SETTINGS, Provisions(), compute())
+    assert len(searched.template.score) == round(SETTINGS.oversampling * len(windows[0].sr))
+
+
+def test_a_tenth_of_the_side_bands_says_when_trainings_stop(split):
+    seen = show(split, Provisions(), frozenset({Need.SIDE_BANDS}), "a test", compute().streams)
+    n = len(seen.is_validation)
+    assert abs(seen.is_validation.mean() - VALIDATION_FRACTION) < 5 * np.sqrt(0.09 / n)
+    again = show(split, Provisions(), frozenset({Need.SIDE_BANDS}), "a test", compute(2).streams)
+    assert not np.array_equal(seen.is_validation, again.is_validation)
+
+
+def test_what_is_not_declared_is_not_shown(split):
+    provisions = Provisions(simulation="simulation", shared="shared", true="true")
+    seen = show(split, provisions, frozenset({Need.SIMULATION, Need.SR_FEATURES}), "a test", compute().streams)
+    assert (seen.simulation, seen.shared, seen.true) == ("simulation", None, None)
+    assert seen.observed is split.sr
+    with pytest.raises(ConfigError, match="a test needs a base flow"):
+        seen.need(Need.SHARED_MODEL)
+
+
+def test_a_search_is_the_same_whatever_is_done_beside_it(split):
+    one, again = (run_search(split, SETTINGS, Provisions(), compute(3)) for _ in range(2))
+    two = run_search(split, SETTINGS, Provisions(), Compute(compute(3).streams, processes=2))
+    assert one.observed.score.tobytes() == again.observed.score.tobytes() == two.observed.score.tobytes()
+
+
+def test_parts_of_a_template_are_counted_in_the_folds_that_they_serve(split):
+    made = make_template(split, SETTINGS, Provisions(), compute())
+    events = made.template.events
+    half = np.arange(len(events)) % 2 == 0
+    parts = Template.of(
+        [TemplatePart(events.take(half), counts=(0, 2)), TemplatePart(events.take(~half), trains=(1,), counts=(1,))]
+    )
+    assert np.array_equal(parts.events.event_id, np.arange(len(events)))
+    ranked = rank(split, parts, SETTINGS, Provisions(), compute())
+    is_first = ranked.template.event_id < half.sum()
+    assert set(ranked.template.fold[is_first].tolist()) == {0, 2}
+    assert set(ranked.template.fold[~is_first].tolist()) == {1}
+    assert parts.trains(3)[half.sum() :].tolist()[0] == [False, True, False]
+    whole = rank(split, made.template, SETTINGS, Provisions(), compute())
+    assert len(whole.template.score) == len(events)
+
+
+def test_side_bands_with_too_few_events_are_refused(split):
+    few = replace(split, sb1=split.sb1.take(np.arange(100)))
+    with pytest.raises(PhysicsError, match=r"side-band 3-3\.3 TeV holds 100 events"):
+        run_search(few, SETTINGS, Provisions(), compute())
+
+
+def test_the_pass_fail_model_contains_the_statistics_of_the_template():
+    cut = CutCounts(0.2, 2000, 10_000, 0.2, 5000.0, 0.02)
+    model = model_by_fail("SR", cut, Measured())
+    assert model.relative["template"] == 0.02
+    expected = 8000 * 0.2 / 0.8
+    # fail/pass moves by 1/(1 - eff) as much as the pass rate does
+    assert model.uncertainty == pytest.approx(expected * np.hypot(0.02 / 0.8, 8000**-0.5))

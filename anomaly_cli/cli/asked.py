@@ -138,11 +138,6 @@ def takes(
 
 
 def _asked(values: Mapping[Option, Any]) -> Asked:
-    """Return what was asked for; an option that may be repeated and was not given is an empty list, or nothing."""
-    settings = {
-        option.setting: option.read(value)
-        for option, value in values.items()
-        if option.setting and value is not None and value != []
-    }
-    others = {option.name: value for option, value in values.items() if not option.setting}
-    return Asked(settings=settings, **{name: value for name, value in others.items() if value is not None})
+    given = {option: value for option, value in values.items() if value is not None}
+    settings = {option.setting: option.read(value) for option, value in given.items() if option.setting}
+    return Asked(settings=settings, **{option.name: value for option, value in given.items() if not option.setting})

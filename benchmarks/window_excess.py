@@ -1,6 +1,6 @@
 """Why the validation windows see more events than expected: the template, or the counting?
 
-Pseudo-data without signal, in the signal-free windows of `anomaly significance closure`. Observed over expected
+Pseudo-data without signal, in the signal-free windows of `anomaly significance windows`. Observed over expected
 after each cut, with its statistical error:
 
 - `analysis`: as the analysis counts, events of the window against the template;

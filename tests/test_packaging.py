@@ -31,6 +31,13 @@ def test_a_wheel_carries_data_manifests_and_workflows_and_works(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site")})
     assert (tmp_path / "r" / "split.h5").is_file()
+    (block,) = re.findall(r"<!-- run: api -->\n```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
+    environment = {"PYTHONPATH": str(tmp_path / "site"), "OMP_NUM_THREADS": "1"}
+    shown = subprocess.run(
+        [sys.executable, "-c", block], check=True, cwd=tmp_path, env=environment, capture_output=True, text=True
+    ).stdout
+    assert "background_efficiency" in shown
+    assert 0.45 < float(shown.splitlines()[-1]) < 0.55
 
 
 def test_every_command_in_the_docs_exists_with_its_options():

@@ -109,7 +109,7 @@ VALIDATION = Kind(
     "validation",
     1,
     "the whole method in signal-free windows: how far its expectation is off",
-    "anomaly significance closure",
+    "anomaly significance windows",
     {
         "windows": Group(
             {

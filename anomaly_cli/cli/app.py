@@ -28,7 +28,7 @@ app = typer.Typer(
     " side-bands, train without labels, cut, and count.",
     epilog="Start with: anomaly run --signal-region 3.3-3.7",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of every command below as well
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich would double the time of --help
 )

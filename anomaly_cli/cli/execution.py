@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.output import say
 from anomaly_cli.cli.output import show as show  # noqa: PLC0414  where commands look for it
 from anomaly_cli.cli.progress import show_progress
-from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
 from anomaly_cli.report.contents import find_results
@@ -30,39 +29,24 @@ ACTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class How:
-    """How a command works.
-
-    Attributes:
-        overwrite: whether artifacts of other settings or inputs may be replaced.
-        quiet: whether progress is one line per finished step.
-    """
-
-    overwrite: bool
-    quiet: bool
-
-
-def print_plan(directory: Path, config: Config) -> None:
+def print_plan(asked: Asked) -> None:
     """Print what a run would do."""
-    analysis = Analysis.open(directory, config)
+    analysis = Analysis.open(asked.directory, asked.config)
     headers = {"stage": Priority.KEY, "output": Priority.LOW, "action": Priority.HIGH, "reason": Priority.NORMAL}
     columns = tuple(Column(name, name, priority=priority, holds=str) for name, priority in headers.items())
     rows = tuple(
         (item.stage.name, item.stage.path(analysis).name, ACTIONS[item.state], item.reason)
         for item in plan_run(analysis)
     )
-    show(Table("plan", f"Plan for {directory}", columns, rows))
+    show(Table("plan", f"Plan for {asked.directory}", columns, rows))
 
 
-def run_and_summarise(
-    directory: Path, config: Config, overwrite: bool, quiet: bool, unblind: bool, measure: bool
-) -> None:
+def run_and_summarise(asked: Asked, unblind: bool, measure: bool) -> None:
     """Run all stages, measure the uncertainties that take minutes where that is asked for, and print the result."""
     from anomaly_cli.studies.measure import measure_uncertainties, refuse_unmeasurable
 
-    with show_progress(quiet) as progress:
-        analysis = Analysis.open(directory, config, progress, overwrite)
+    with show_progress(asked.quiet) as progress:
+        analysis = Analysis.open(asked.directory, asked.config, progress, asked.overwrite)
         if measure:
             refuse_unmeasurable(analysis)
             outcomes = run_chain(analysis, leave_out=(SIGNIFICANCE,))
@@ -127,10 +111,10 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     return [*steps, *evaluate, (f"anomaly inspect {path}", "what the file holds")]
 
 
-def run_and_say(directory: Path, config: Config, stages: Sequence[Stage[Analysis]], how: How) -> RunDirectory:
+def run_and_say(asked: Asked, stages: Sequence[Stage[Analysis]]) -> RunDirectory:
     """Run single stages, log them, and say what was made."""
-    with show_progress(how.quiet) as progress:
-        analysis = Analysis.open(directory, config, progress, how.overwrite)
+    with show_progress(asked.quiet) as progress:
+        analysis = Analysis.open(asked.directory, asked.config, progress, asked.overwrite)
         outcomes = run_stages(analysis, stages)
     say_made(outcomes)
     return analysis.run
@@ -142,7 +126,7 @@ def say_made(outcomes: Sequence[Outcome]) -> None:
         say(f"{outcome.output}: {'written' if outcome.was_made else 'up to date, not made again'}")
 
 
-def run_morph(directory: Path, config: MorphConfig, from_model: Path | None, how: How) -> None:
+def run_morph(asked: Asked, config: MorphConfig, from_model: Path | None) -> None:
     """Move one data set into another and print how well it went."""
     from anomaly_cli.artifacts.morph_schema import MORPH
     from anomaly_cli.artifacts.store import write_files
@@ -152,18 +136,18 @@ def run_morph(directory: Path, config: MorphConfig, from_model: Path | None, how
     if from_model is not None:
         config = config_for_model(config, from_model)
     outcomes: list[Outcome] = []
-    run = RunDirectory(directory)
+    run = RunDirectory(asked.directory)
     try:
-        with show_progress(how.quiet) as progress:
-            bench = open_morph(directory, config, progress, how.overwrite)
+        with show_progress(asked.quiet) as progress:
+            bench = open_morph(run.path, config, progress, asked.overwrite)
             for stage in (*(() if from_model else (MORPH_TRAINING,)), moving_stage(from_model)):
                 outcomes.append(execute(stage, bench))
-            write_files({directory / MORPH_CONFIG_NAME: config.to_toml().encode()})
+            write_files({run.path / MORPH_CONFIG_NAME: config.to_toml().encode()})
     finally:
         append_log(run, outcomes)
     say_made(outcomes)
     show(report_on(run.read(MORPH)), run.digests)
-    say(f"Next: anomaly morph plot --output {directory}")
+    say(f"Next: anomaly morph plot --output {run.path}")
 
 
 def show_written(path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from anomaly_cli.cli import options
+from anomaly_cli.cli.asked import Asked, takes
 from anomaly_cli.cli.failures import guarded, telling
 
 if TYPE_CHECKING:
@@ -96,14 +98,11 @@ def _family(what: str, does: str, found: Mapping[str, Any], note: str) -> Table:
     return Table(f"{what}s", "", columns, tuple(rows), (note,))
 
 
-def config(
-    run_directory: Annotated[
-        Path | None,
-        typer.Option("--run", metavar="DIR", help="Print the configuration of this run instead of the defaults."),
-    ] = None,
-    file: options.ConfigFile = None,
-    settings: options.Settings = None,
-) -> None:
+@takes(
+    replace(options.ANY_RUN, help="Print the configuration of this run instead of the defaults."),
+    common=(options.CONFIG, options.SETTINGS),
+)
+def config(asked: Asked) -> None:
     """Print a complete configuration as TOML, for --config.
 
     Example: anomaly config > my-analysis.toml
@@ -111,16 +110,15 @@ def config(
     import dataclasses
 
     from anomaly_cli.classifiers.base import CLASSIFIERS
-    from anomaly_cli.cli.settings import resolve_config
     from anomaly_cli.config import RUN_CONFIG_NAME
     from anomaly_cli.core.errors import ConfigError
     from anomaly_cli.core.plugins import Family
     from anomaly_cli.methods.base import METHODS
     from anomaly_cli.scores.base import SCORES
 
-    if run_directory is not None and not (run_directory / RUN_CONFIG_NAME).is_file():
-        raise ConfigError(f"{run_directory}: has no {RUN_CONFIG_NAME}; leave out --run to print the defaults")
-    resolved = resolve_config(run_directory, file, settings, {})
+    if asked.named is not None and not (asked.named / RUN_CONFIG_NAME).is_file():
+        raise ConfigError(f"{asked.named}: has no {RUN_CONFIG_NAME}; leave out --run to print the defaults")
+    resolved = asked.config
 
     def complete(family: Family[Any], given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         return {name: dataclasses.asdict(family.make(name, given.get(name, {}))) for name in family.find()}

@@ -2,17 +2,83 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from anomaly_cli.cli import options
+from anomaly_cli.cli.asked import Asked, Option, takes
 from anomaly_cli.cli.failures import guarded, telling
 from anomaly_cli.cli.groups import CommandGroup
 from anomaly_cli.core.errors import ConfigError
 
-Directory = Annotated[Path, typer.Option("--output", "--run", metavar="DIR", help="Directory for the artifacts.")]
+
+def _file_or_toy(text: str) -> str:
+    return text if text.startswith("toy:") or not text else options.absolute(text)
+
+
+def _some_names(text: str) -> list[str]:
+    return [name for name in options.names(text) if name]
+
+
+DIRECTORY = Option(
+    "named", Path, "--output --run", "Directory for the artifacts.", metavar="DIR", default=Path("morph")
+)
+DATA = (
+    Option(
+        "source",
+        str,
+        "--source",
+        "HDF5, CSV or npz file, or a toy, as toy:ring.",
+        "data.source",
+        metavar="FILE",
+        read=_file_or_toy,
+    ),
+    Option(
+        "target",
+        str,
+        "--target",
+        "Likewise; toys with a condition: toy:ring:rotation.",
+        "data.target",
+        metavar="FILE",
+        read=_file_or_toy,
+    ),
+    Option(
+        "columns",
+        str,
+        "--columns",
+        "Features to move. [default: all columns]",
+        "data.columns",
+        metavar="NAME,...",
+        read=_some_names,
+    ),
+    Option(
+        "condition",
+        str,
+        "--condition",
+        "Columns that the features depend on.",
+        "data.conditions",
+        metavar="NAME,...",
+        read=_some_names,
+    ),
+)
+VARIANT = Option(
+    "variant",
+    str,
+    "--variant",
+    "base_transfer, unidirectional or flows_for_flows. [default: flows_for_flows]",
+    "flows.variant",
+)
+COMMON = (
+    replace(options.CONFIG, help="TOML file with settings; wins over the directory's morph.toml."),
+    replace(options.SETTINGS, help="Any setting, e.g. --set flows.penalty=l1; may be repeated."),
+    options.SEED,
+    options.DEVICE,
+    options.OVERWRITE,
+    options.QUIET,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -30,39 +96,13 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="morph")
 
 
+@takes(*DATA, VARIANT, DIRECTORY, common=COMMON)
 def morph(
+    asked: Asked,
     context: typer.Context,
-    source: Annotated[
-        str | None, typer.Option("--source", metavar="FILE", help="HDF5, CSV or npz file, or a toy, as toy:ring.")
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option("--target", metavar="FILE", help="Likewise; toys with a condition: toy:ring:rotation.")
-    ] = None,
-    columns: Annotated[
-        str | None, typer.Option("--columns", metavar="NAME,...", help="Features to move. [default: all columns]")
-    ] = None,
-    condition: Annotated[
-        str | None, typer.Option("--condition", metavar="NAME,...", help="Columns that the features depend on.")
-    ] = None,
-    variant: Annotated[
-        str | None,
-        typer.Option("--variant", help="base_transfer, unidirectional or flows_for_flows. [default: flows_for_flows]"),
-    ] = None,
     from_model: Annotated[
         Path | None, typer.Option("--from-model", metavar="FILE", help="Use these trained flows; nothing is trained.")
     ] = None,
-    directory: Directory = Path("morph"),
-    config_file: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", help="TOML file with settings; wins over the directory's morph.toml."),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. --set flows.penalty=l1; may be repeated."),
-    ] = None,
-    seed: options.Seed = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Move one data set into another with flows for flows, and measure how well it went.
 
@@ -77,26 +117,20 @@ def morph(
     from anomaly_cli.cli.settings import resolve_morph_config
     from anomaly_cli.morphing.settings import refuse_idle
 
-    named = {setting.partition("=")[0].strip() for setting in settings or []}
-    if from_model and (variant or any(name.startswith("flows.") for name in named)):
+    named = {setting.partition("=")[0].strip() for setting in asked.overrides}
+    is_changed = VARIANT.setting in asked.settings or any(name.startswith("flows.") for name in named)
+    if from_model and is_changed:
         raise ConfigError("--from-model: flows are used as they were trained; leave out --variant and --set flows...")
-    given = {
-        "data.source": source,
-        "data.target": target,
-        "data.columns": columns,
-        "data.conditions": condition,
-        "flows.variant": variant,
-        "seed": seed,
-    }
-    resolved = resolve_morph_config(directory, config_file, settings, given)
-    refuse_idle(resolved, named)
-    from anomaly_cli.cli.execution import How, run_morph
+    config = resolve_morph_config(asked)
+    refuse_idle(config, named)
+    from anomaly_cli.cli.execution import run_morph
 
-    run_morph(directory, resolved, from_model, How(overwrite, quiet))
+    run_morph(asked, config, from_model)
 
 
+@takes(DIRECTORY, common=())
 def plot(
-    directory: Directory = Path("morph"),
+    asked: Asked,
     figure: Annotated[
         Path | None,
         typer.Option("--figure", metavar="FILE", help="png, pdf or svg. [default: morph.png in the directory]"),
@@ -112,6 +146,7 @@ def plot(
     from anomaly_cli.cli.execution import show_written
     from anomaly_cli.report.morph import draw_morph
 
+    directory = asked.directory
     show_written(draw_morph(directory / "morph.h5", figure or directory / "morph.png", columns or ""))
 
 

@@ -1,125 +1,260 @@
-"""Options that several commands share; imports nothing heavy, so that `--help` is fast."""
+"""The options that several commands share, each declared once; imports nothing heavy, so that `--help` is fast.
+
+A new option for a setting is one entry of a group: its words, and the dotted key of the setting.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="Run directory that holds the artifacts.")]
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="TOML file with settings; wins over the run's own config.toml."),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. --set classifiers.trees.ensemble=20; may be repeated."),
-]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every random stream. [default: 1]")]
-Processes = Annotated[
-    int | None, typer.Option("--processes", help="Processes; never changes a result. [default: every core]")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace artifacts of other settings or inputs.")]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="One plain line per finished step instead of a progress bar.")
-]
-SignalRegion = Annotated[
-    str | None,
-    typer.Option("--signal-region", metavar="WINDOW", help="Mass window, as 3.3-3.7 (TeV) or 3300-3700GeV."),
-]
-SideBands = Annotated[
-    str | None,
-    typer.Option(
-        "--side-bands", metavar="WINDOW,WINDOW", help="As 3.0-3.3,3.7-4.6. [default: 0.3 TeV below, 0.9 TeV above]"
+from anomaly_cli.cli.asked import Option
+from anomaly_cli.cli.completion import devices, plugins
+from anomaly_cli.core.errors import ConfigError
+
+
+def absolute(path: str) -> str:
+    """Return a path that is right from any directory; the shipped data are no path, and neither is nothing."""
+    return path if path in ("", "shipped") else str(Path(path).expanduser().absolute())
+
+
+def names(text: str) -> list[str]:
+    """Return names that were written with commas between them."""
+    return [name.strip() for name in text.split(",")]
+
+
+def numbers(text: str) -> list[float]:
+    """Return numbers that were written with commas between them.
+
+    Raises:
+        ConfigError: where they are none.
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"'{text}' is not a list of numbers; write it as 0.2,0.05,0.01") from None
+
+
+def _number_or_word(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+def _all_absolute(paths: list[str]) -> list[str]:
+    return [str(Path(path).expanduser().absolute()) for path in paths]
+
+
+RUN = Option("named", Path, "--run", "Run directory that holds the artifacts.", metavar="DIR", is_required=True)
+ANY_RUN = replace(RUN, is_required=False)
+"""For a command that can do without."""
+CONFIG = Option(
+    "file", Path, "--config", "TOML file with settings; wins over the run's own config.toml.", metavar="FILE"
+)
+SETTINGS = Option(
+    "overrides",
+    list[str],
+    "--set",
+    "Any setting, e.g. --set classifiers.trees.ensemble=20; may be repeated.",
+    metavar="KEY=VALUE",
+)
+SEED = Option("seed", int, "--seed", "Seed of every random stream. [default: 1]", "seed")
+PROCESSES = Option(
+    "processes", int, "--processes", "Processes; never changes a result. [default: every core]", "processes"
+)
+DEVICE = Option(
+    "device",
+    str,
+    "--device",
+    "Where networks are trained: auto, cpu or cuda. [default: cpu]",
+    "device",
+    metavar="NAME",
+    complete=devices,
+)
+OVERWRITE = Option("overwrite", bool, "--overwrite", "Replace artifacts of other settings or inputs.", default=False)
+QUIET = Option(
+    "quiet", bool, "--quiet -q", "One plain line per finished step instead of a progress bar.", default=False
+)
+COMMON = (CONFIG, SETTINGS, SEED, OVERWRITE, QUIET)
+"""Of every command that makes an artifact."""
+TRAINING = (CONFIG, SETTINGS, SEED, DEVICE, OVERWRITE, QUIET)
+"""Of those that train networks, or use them."""
+MANY = (CONFIG, SETTINGS, SEED, PROCESSES, DEVICE, OVERWRITE, QUIET)
+"""Of those that have work for several processes as well."""
+
+WINDOWS = (
+    Option(
+        "signal_region",
+        str,
+        "--signal-region",
+        "Mass window, as 3.3-3.7 (TeV) or 3300-3700GeV.",
+        "regions.signal_region",
+        metavar="WINDOW",
     ),
-]
-Data = Annotated[
-    str | None, typer.Option("--data", metavar="FILE", help="Event file, or a manifest of your own. [default: shipped]")
-]
-Inject = Annotated[
-    str | None,
-    typer.Option(
+    Option(
+        "side_bands",
+        str,
+        "--side-bands",
+        "As 3.0-3.3,3.7-4.6. [default: 0.3 TeV below, 0.9 TeV above]",
+        "regions.side_bands",
+        metavar="WINDOW,WINDOW",
+    ),
+)
+KEY = Option(
+    "key",
+    str,
+    "--key",
+    "Which table of an HDF5 file of several; other files: by a manifest.",
+    "data.key",
+    metavar="NAME",
+)
+DATA = (
+    Option(
+        "data",
+        str,
+        "--data",
+        "Event file, or a manifest of your own. [default: shipped]",
+        "data.file",
+        metavar="FILE",
+        read=absolute,
+    ),
+    Option(
+        "inject",
+        str,
         "--inject",
+        "Signal events in the pseudo-data, or 'all'. [default: 420 of the shipped set, else sqrt(background events)]",
+        "data.inject",
         metavar="N",
-        help="Signal events in the pseudo-data, or 'all'. [default: 420 of the shipped set, else"
-        " sqrt(background events)]",
+        read=_number_or_word,
     ),
-]
-Reserve = Annotated[
-    float | None,
-    typer.Option(
-        "--reserve", metavar="FRACTION", help="Background held back as reference. [default: shipped 0.4, else 0]"
+    Option(
+        "reserve",
+        float,
+        "--reserve",
+        "Background held back as reference. [default: shipped 0.4, else 0]",
+        "data.reserve",
+        metavar="FRACTION",
     ),
-]
-Reference = Annotated[
-    str | None, typer.Option("--reference", metavar="FILE", help="Second labelled file, used as reference only.")
-]
-InjectFrom = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--inject-from", metavar="FILE[=N]", help="Inject N (or 'all') signal events of this file; may be repeated."
+    Option(
+        "reference",
+        str,
+        "--reference",
+        "Second labelled file, used as reference only.",
+        "data.reference",
+        metavar="FILE",
+        read=absolute,
     ),
-]
-Labels = Annotated[
-    str | None, typer.Option("--labels", metavar="FILE", help="Master key: truth of a data file without labels.")
-]
-Key = Annotated[
-    str | None,
-    typer.Option("--key", metavar="NAME", help="Which table of an HDF5 file of several; other files: by a manifest."),
-]
-DropNan = Annotated[
-    bool | None, typer.Option("--drop-nan", help="Leave out and count events with NaN or unphysical values.")
-]
-Strict = Annotated[bool | None, typer.Option("--strict", help="Refuse duplicate events instead of warning.")]
-Features = Annotated[
-    str | None,
-    typer.Option(
+    Option(
+        "inject_from",
+        list[str],
+        "--inject-from",
+        "Inject N (or 'all') signal events of this file; may be repeated.",
+        "data.inject_from",
+        metavar="FILE[=N]",
+        read=_all_absolute,
+    ),
+    Option(
+        "labels",
+        str,
+        "--labels",
+        "Master key: truth of a data file without labels.",
+        "data.labels",
+        metavar="FILE",
+        read=absolute,
+    ),
+    KEY,
+    Option(
+        "drop_nan", bool, "--drop-nan", "Leave out and count events with NaN or unphysical values.", "data.drop_nan"
+    ),
+    Option("strict", bool, "--strict", "Refuse duplicate events instead of warning.", "data.strict"),
+    Option(
+        "features",
+        str,
         "--features",
+        "As mj1,delta_mj,tau21_j1, or extended. [default: all five]",
+        "data.features",
         metavar="NAME,...",
-        help="As mj1,delta_mj,tau21_j1, or extended. [default: all five]",
+        read=names,
     ),
-]
-Method = Annotated[
-    str | None, typer.Option("--method", help="Template method; 'anomaly methods' lists them. [default: curtains_f4f]")
-]
-Classifier = Annotated[
-    str | None,
-    typer.Option("--classifier", help="Family of classifiers; 'anomaly classifiers' lists them. [default: trees]"),
-]
-Score = Annotated[
-    str | None,
-    typer.Option("--score", help="What ranks events; 'anomaly scores' lists them. [default: that of the method]"),
-]
-Device = Annotated[
-    str | None,
-    typer.Option("--device", metavar="NAME", help="Where networks are trained: auto, cpu or cuda. [default: cpu]"),
-]
-Simulation = Annotated[
-    str | None,
-    typer.Option("--simulation", metavar="FILE", help="Simulated background, for the methods that need it."),
-]
-Base = Annotated[
-    str | None, typer.Option("--base", metavar="FILE", help="Shared base flow, for the methods that need it.")
-]
-Oversampling = Annotated[
-    float | None, typer.Option("--oversampling", help="Template events per observed signal-region event. [default: 4]")
-]
-Efficiencies = Annotated[
-    str | None,
-    typer.Option(
-        "--background-efficiencies", metavar="X,...", help="Cuts on the score. [default: 0.2,0.05,0.01,0.001]"
+)
+TEMPLATE = (
+    Option(
+        "method",
+        str,
+        "--method",
+        "Template method; 'anomaly methods' lists them. [default: curtains_f4f]",
+        "template.method",
+        complete=plugins("methods"),
     ),
-]
+    Option(
+        "simulation",
+        str,
+        "--simulation",
+        "Simulated background, for the methods that need it.",
+        "template.simulation",
+        metavar="FILE",
+        read=absolute,
+    ),
+    Option(
+        "base",
+        str,
+        "--base",
+        "Shared base flow, for the methods that need it.",
+        "template.base",
+        metavar="FILE",
+        read=absolute,
+    ),
+    Option(
+        "oversampling",
+        float,
+        "--oversampling",
+        "Template events per observed signal-region event. [default: 4]",
+        "template.oversampling",
+    ),
+)
+RANKING = (
+    Option(
+        "classifier",
+        str,
+        "--classifier",
+        "Family of classifiers; 'anomaly classifiers' lists them. [default: trees]",
+        "classifier.name",
+        complete=plugins("classifiers"),
+    ),
+    Option(
+        "score",
+        str,
+        "--score",
+        "What ranks events; 'anomaly scores' lists them. [default: that of the method]",
+        "score.name",
+        complete=plugins("scores"),
+    ),
+)
+EFFICIENCIES = Option(
+    "background_efficiencies",
+    str,
+    "--background-efficiencies",
+    "Cuts on the score. [default: 0.2,0.05,0.01,0.001]",
+    "significance.background_efficiencies",
+    metavar="X,...",
+    read=numbers,
+)
+MEASUREMENTS = Option(
+    "measurements",
+    str,
+    "--measurements",
+    "Run directory of the same settings that holds validation.h5 and permutation.h5. [default: the run's own]",
+    "significance.measurements",
+    metavar="DIR",
+    read=absolute,
+)
+
+Key = Annotated[str | None, KEY.declared]
+Quiet = Annotated[bool, QUIET.declared]
+Processes = Annotated[int | None, PROCESSES.declared]
 Unblind = Annotated[
     bool,
     typer.Option("--unblind", help="Look at the signal region of observed data; recorded in unblinding.json."),
 ]
-Measurements = Annotated[
-    str | None,
-    typer.Option(
-        "--measurements",
-        metavar="DIR",
-        help="Run directory of the same settings that holds validation.h5 and permutation.h5. [default: the run's own]",
-    ),
-]
+"""The same for commands that have no configuration, and what is no setting."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from anomaly_cli.cli import options
+from anomaly_cli.cli.asked import Asked, takes
 from anomaly_cli.cli.failures import telling
 
 
@@ -24,42 +25,23 @@ def help_text(command: Callable[..., None]) -> str:
     return inspect.cleandoc(command.__doc__ or "").replace("Examples:", "\b\nExamples:")
 
 
+@takes(
+    *options.WINDOWS,
+    *options.DATA,
+    *options.TEMPLATE,
+    *options.RANKING,
+    options.EFFICIENCIES,
+    replace(options.ANY_RUN, help="Run directory. [default: anomaly-WINDOW]"),
+    common=options.MANY,
+)
 def run(
-    signal_region: options.SignalRegion = None,
-    side_bands: options.SideBands = None,
-    data: options.Data = None,
-    inject: options.Inject = None,
-    reserve: options.Reserve = None,
-    reference: options.Reference = None,
-    inject_from: options.InjectFrom = None,
-    labels: options.Labels = None,
-    key: options.Key = None,
-    drop_nan: options.DropNan = None,
-    strict: options.Strict = None,
-    features: options.Features = None,
-    method: options.Method = None,
-    simulation: options.Simulation = None,
-    base: options.Base = None,
-    oversampling: options.Oversampling = None,
-    classifier: options.Classifier = None,
-    score: options.Score = None,
-    background_efficiencies: options.Efficiencies = None,
-    run_directory: Annotated[
-        Path | None, typer.Option("--run", metavar="DIR", help="Run directory. [default: anomaly-WINDOW]")
-    ] = None,
-    config: options.ConfigFile = None,
-    settings: options.Settings = None,
-    seed: options.Seed = None,
-    processes: options.Processes = None,
-    device: options.Device = None,
-    overwrite: options.Overwrite = False,
+    asked: Asked,
     unblind: options.Unblind = False,
     measure: Annotated[
         bool,
         typer.Option("--measure", help="Measure closure uncertainty and over-dispersion as well, and count with them."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")] = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Run the whole analysis of one signal region and print its result.
 
@@ -73,47 +55,22 @@ def run(
       anomaly run --signal-region 3.3-3.7 --data events_anomalydetection_v2.features.h5
       anomaly run --signal-region 3300-3700GeV --inject 0 --seed 7 --run null-seed7
     """
-    given = {
-        "regions.signal_region": signal_region,
-        "regions.side_bands": side_bands,
-        "data.file": data,
-        "data.inject": inject,
-        "data.reserve": reserve,
-        "data.reference": reference,
-        "data.inject_from": inject_from or None,
-        "data.labels": labels,
-        "data.key": key,
-        "data.drop_nan": drop_nan,
-        "data.strict": strict,
-        "data.features": features,
-        "template.method": method,
-        "template.simulation": simulation,
-        "template.base": base,
-        "template.oversampling": oversampling,
-        "classifier.name": classifier,
-        "score.name": score,
-        "significance.background_efficiencies": background_efficiencies,
-        "device": device,
-        "seed": seed,
-        "processes": processes,
-    }
-    from anomaly_cli.cli.settings import default_run_directory, resolve_config
+    if asked.named is None:
+        from anomaly_cli.cli.settings import default_run_directory
 
-    resolved = resolve_config(run_directory, config, settings, given)
-    directory = run_directory or default_run_directory(resolved)
-    if run_directory is None:  # the default directory is known only now; its configuration is the base
-        resolved = resolve_config(directory, config, settings, given)
+        asked = replace(asked, named=default_run_directory(asked.config))  # whose configuration is the base now
     from anomaly_cli.cli.execution import print_plan, run_and_summarise
 
     if dry_run:
-        print_plan(directory, resolved)
+        print_plan(asked)
     else:
-        run_and_summarise(directory, resolved, overwrite, quiet, unblind, measure)
+        run_and_summarise(asked, unblind, measure)
 
 
-def summary(run_directory: options.Run) -> None:
+@takes(options.RUN, common=())
+def summary(asked: Asked) -> None:
     """Print the result of a finished run again."""
     from anomaly_cli.artifacts.layout import RunDirectory
     from anomaly_cli.cli.execution import print_summary
 
-    print_summary(RunDirectory(run_directory))
+    print_summary(RunDirectory(asked.directory))

@@ -8,10 +8,19 @@ from typing import Annotated
 import typer
 
 from anomaly_cli.cli import options
+from anomaly_cli.cli.asked import Asked, Option, takes
 from anomaly_cli.cli.failures import guarded, telling
 from anomaly_cli.cli.groups import CommandGroup
 from anomaly_cli.cli.run_commands import help_text
+from anomaly_cli.core.errors import ConfigError
 
+PERMUTATIONS = Option(
+    "permutations",
+    int,
+    "--permutations",
+    "How many; 1000 for a claim. [default: 20]",
+    "significance.permutations",
+)
 Index = Annotated[
     int | None,
     typer.Option("--index", metavar="I", help="Run only this job of the list and keep its record; for batch systems."),
@@ -22,129 +31,88 @@ def register(app: typer.Typer) -> None:
     """Add the command and its sub-commands."""
     group = typer.Typer(cls=CommandGroup, rich_markup_mode=None)
     group.callback(invoke_without_command=True)(telling(significance))
-    for command in (closure, permute, bump, limits, calibrate, export):
+    for command in (windows, permute, bump, limits, calibrate, export):
         group.command(command.__name__, help=help_text(command))((guarded if command is export else telling)(command))
     group.command("global")(telling(global_significance))
     group.command("inject-scan")(telling(inject_scan))
+    any_options = {"allow_extra_args": True, "ignore_unknown_options": True}
+    group.command("closure", hidden=True, context_settings=any_options)(guarded(moved))
     app.add_typer(group, name="significance")
 
 
-def significance(
-    context: typer.Context,
-    run_directory: Annotated[
-        Path | None, typer.Option("--run", metavar="DIR", help="Run directory that holds the artifacts.")
-    ] = None,
-    background_efficiencies: options.Efficiencies = None,
-    measurements: options.Measurements = None,
-    unblind: options.Unblind = False,
-    config: options.ConfigFile = None,
-    settings: options.Settings = None,
-    seed: options.Seed = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
-) -> None:
+@takes(options.ANY_RUN, options.EFFICIENCIES, options.MEASUREMENTS, common=options.COMMON)
+def significance(asked: Asked, context: typer.Context, unblind: options.Unblind = False) -> None:
     """Count after each cut on the score: expectation, excess, and how unlikely it is.
 
-    Without a sub-command it counts. Closure and k-fold over-dispersion are included where 'closure' and
+    Without a sub-command it counts. Closure and k-fold over-dispersion are included where 'windows' and
     'permute' have measured them for these settings.
 
     Example: anomaly significance --run my-run --background-efficiencies 0.01,0.001
     """
     if context.invoked_subcommand is not None:
         return
-    if run_directory is None:
-        raise typer.BadParameter("missing; name a run directory, for instance --run my-run", param_hint="--run")
-    given = {
-        "significance.background_efficiencies": background_efficiencies,
-        "significance.measurements": measurements,
-        "seed": seed,
-    }
-    from anomaly_cli.cli.settings import resolve_config
-
-    resolved = resolve_config(run_directory, config, settings, given)
-    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import count
 
-    count(run_directory, resolved, How(overwrite, quiet), unblind)
+    count(asked, unblind)
 
 
-def closure(
-    run_directory: options.Run,
-    config: options.ConfigFile = None,
-    settings: options.Settings = None,
-    seed: options.Seed = None,
-    processes: options.Processes = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
-) -> None:
+@takes(options.RUN, common=options.MANY)
+def windows(asked: Asked) -> None:
     """Measure the closure uncertainty: the whole search in signal-free windows, then count again.
 
     Neither the windows nor their side-bands hold signal-region events, so observed data stay blinded. Takes
     about half a run for each window (8 by default, --set significance.windows=4).
 
-    Example: anomaly significance closure --run my-run
+    Example: anomaly significance windows --run my-run
     """
-    from anomaly_cli.cli.settings import resolve_config
-
-    resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
-    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import measure_closure
 
-    measure_closure(run_directory, resolved, How(overwrite, quiet))
+    measure_closure(asked)
 
 
-def permute(
-    run_directory: options.Run,
-    permutations: Annotated[
-        int | None, typer.Option("--permutations", help="How many; 1000 for a claim. [default: 20]")
-    ] = None,
-    unblind: options.Unblind = False,
-    config: options.ConfigFile = None,
-    settings: options.Settings = None,
-    seed: options.Seed = None,
-    processes: options.Processes = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
-) -> None:
+def moved() -> None:
+    """Say where the command of this name went."""
+    raise ConfigError(
+        "'anomaly significance closure' is called 'anomaly significance windows' now, with the same options;"
+        " 'anomaly closure', which tests whether trees can tell the template, is another command"
+    )
+
+
+@takes(options.RUN, PERMUTATIONS, common=options.MANY)
+def permute(asked: Asked, unblind: options.Unblind = False) -> None:
     """Measure the k-fold over-dispersion by permuting labels and training again, then count again.
 
     Example: anomaly significance permute --run my-run --permutations 40
     """
-    from anomaly_cli.cli.settings import resolve_config
-
-    given = {"significance.permutations": permutations, "seed": seed, "processes": processes}
-    resolved = resolve_config(run_directory, config, settings, given)
-    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import measure_overdispersion
 
-    measure_overdispersion(run_directory, resolved, How(overwrite, quiet), unblind)
+    measure_overdispersion(asked, unblind)
 
 
-def bump(
-    run_directory: options.Run,
-    unblind: options.Unblind = False,
-    config: options.ConfigFile = None,
-    settings: options.Settings = None,
-    seed: options.Seed = None,
-    processes: options.Processes = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
-) -> None:
+@takes(
+    options.RUN,
+    common=(
+        options.CONFIG,
+        options.SETTINGS,
+        options.SEED,
+        options.PROCESSES,
+        options.OVERWRITE,
+        options.QUIET,
+    ),
+)
+def bump(asked: Asked, unblind: options.Unblind = False) -> None:
     """Hunt for a bump in the dijet mass after each cut, and check that the cut does not sculpt one.
 
     Example: anomaly significance bump --run my-run
     """
-    from anomaly_cli.cli.settings import resolve_config
-
-    resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
-    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import hunt
 
-    hunt(run_directory, resolved, How(overwrite, quiet), unblind)
+    hunt(asked, unblind)
 
 
+@takes(options.RUN, common=options.COMMON)
 def limits(
-    run_directory: options.Run,
+    asked: Asked,
     signal_efficiencies: Annotated[
         str | None,
         typer.Option(
@@ -154,11 +122,6 @@ def limits(
             " data.",
         ),
     ] = None,
-    config: options.ConfigFile = None,
-    settings: options.Settings = None,
-    seed: options.Seed = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Set CLs upper limits on the signal events after each cut, with expected bands.
 
@@ -167,49 +130,38 @@ def limits(
 
     Example: anomaly significance limits --run my-run
     """
-    from anomaly_cli.cli.settings import resolve_config
-
-    resolved = resolve_config(run_directory, config, settings, {"seed": seed})
-    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import set_limits
 
-    set_limits(run_directory, resolved, signal_efficiencies, How(overwrite, quiet))
+    set_limits(asked, signal_efficiencies)
 
 
+@takes(common=(options.SEED, options.OVERWRITE, options.QUIET))
 def global_significance(
+    asked: Asked,
     run_directories: Annotated[
         list[Path], typer.Option("--run", metavar="DIR", help="Run directory; repeat it for every signal region.")
     ],
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Artifact to write. [default: DIR/global.h5]")
     ] = None,
-    seed: options.Seed = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Correct the largest excess for the number of places looked at, by the overlap of the selections.
 
     Example: anomaly significance global --run scan-3.3-3.7 --run scan-3.4-3.8
     """
-    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import globalise
 
-    globalise(run_directories, output, seed, How(overwrite, quiet))
+    globalise(asked, run_directories, output)
 
 
+@takes(options.RUN, common=options.MANY)
 def calibrate(
-    run_directory: options.Run,
+    asked: Asked,
     experiments: Annotated[int, typer.Option("--experiments", help="Background-only pseudo-experiments.")] = 40,
     index: Index = None,
     fast: Annotated[
         bool, typer.Option("--fast", help="Short trainings, for trying it out; not a calibration of the analysis.")
     ] = False,
-    config: options.ConfigFile = None,
-    settings: options.Settings = None,
-    seed: options.Seed = None,
-    processes: options.Processes = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Check Z where there is no signal: fresh events, template and classifier trained anew, many times.
 
@@ -220,49 +172,36 @@ def calibrate(
       anomaly significance calibrate --run my-run --experiments 40
       anomaly significance calibrate --run my-run --experiments 40 --index 7
     """
-    from anomaly_cli.cli.settings import resolve_config
-
-    resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
-    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import run_calibration
 
-    run_calibration(run_directory, resolved, experiments, index, fast, How(overwrite, quiet))
+    run_calibration(asked, experiments, index, fast)
 
 
+@takes(options.RUN, common=options.MANY)
 def inject_scan(
-    run_directory: options.Run,
+    asked: Asked,
     injected: Annotated[
         str, typer.Option("--injected", metavar="N,...", help="Signal events over the whole spectrum, as 0,100,300.")
     ] = "0,100,200,300,400",
     experiments: Annotated[int, typer.Option("--experiments", help="Pseudo-experiments per number.")] = 5,
     index: Index = None,
     fast: Annotated[bool, typer.Option("--fast", help="Short trainings, for trying it out.")] = False,
-    config: options.ConfigFile = None,
-    settings: options.Settings = None,
-    seed: options.Seed = None,
-    processes: options.Processes = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Find significance, limit and signal efficiency as functions of the injected signal.
 
     Example: anomaly significance inject-scan --run my-run --injected 0,200,400 --experiments 5
     """
-    from anomaly_cli.cli.settings import resolve_config
-
-    resolved = resolve_config(run_directory, config, settings, {"seed": seed, "processes": processes})
-    from anomaly_cli.cli.execution import How
     from anomaly_cli.cli.significance_execution import run_injection_study
 
-    run_injection_study(run_directory, resolved, (injected, experiments), index, fast, How(overwrite, quiet))
+    run_injection_study(asked, injected, experiments, index, fast)
 
 
+@takes(options.RUN, common=(options.OVERWRITE,))
 def export(
-    run_directory: options.Run,
+    asked: Asked,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="DIR", help="Directory to write. [default: RUN/exports]")
     ] = None,
-    overwrite: options.Overwrite = False,
 ) -> None:
     """Write tables and likelihoods for others: CSV, LaTeX, HEPData, HistFactory, HS3 (experimental).
 
@@ -270,4 +209,4 @@ def export(
     """
     from anomaly_cli.cli.significance_execution import export_results
 
-    export_results(run_directory, output, overwrite)
+    export_results(asked, output)

@@ -11,7 +11,8 @@ from typing import TypeVar
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import has_truth
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.cli.execution import How, run_and_say, say_made
+from anomaly_cli.cli.asked import Asked
+from anomaly_cli.cli.execution import run_and_say, say_made
 from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
@@ -43,35 +44,37 @@ FAST_FOLDS = 3
 FAST_METHOD = {"base_epochs": 2, "transport_epochs": 1}
 
 
-def count(directory: Path, config: Config, how: How, look: bool) -> None:
+def count(asked: Asked, look: bool) -> None:
     """Count and print the tables."""
-    _look(directory, look, lambda run: _counted_digest(run, config))
-    _show_counts(run_and_say(directory, config, [SIGNIFICANCE], how))
+    _look(asked, look, _counted_digest)
+    _show_counts(run_and_say(asked, [SIGNIFICANCE]))
 
 
-def _look(directory: Path, look: bool, find_digest: Callable[[RunDirectory], str]) -> None:
-    """Unblind, if asked, and say whose data are looked at; nothing is recorded before the artifacts are known to fit.
+def _look(asked: Asked, look: bool, find_digest: Callable[[Analysis], str]) -> None:
+    """Unblind, if asked, and say whose data are looked at.
+
+    Nothing is recorded before the configuration can be used and the artifacts are known to fit.
 
     Args:
-        directory: of the run.
+        asked: what was asked for.
         look: whether to unblind.
         find_digest: returns the digest of the settings that are looked at, from artifacts that it has checked.
     """
-    run = RunDirectory(directory)
+    analysis = Analysis.open(asked.directory, asked.config)
     if look:
-        unblind(run, find_digest(run))
-    if has_truth(run):
+        unblind(analysis.run, find_digest(analysis))
+    if has_truth(analysis.run):
         say("Pseudo-data with truth labels: not blinded.")
 
 
-def _counted_digest(run: RunDirectory, config: Config) -> str:
-    digest = stored_identity(run).digest
-    find_measurements(run, config, digest)  # those that are named must be there
+def _counted_digest(analysis: Analysis) -> str:
+    digest = stored_identity(analysis.run).digest
+    find_measurements(analysis.run, analysis.config, digest)  # those that are named must be there
     return digest
 
 
-def _stored_digest(run: RunDirectory) -> str:
-    return stored_identity(run).digest
+def _stored_digest(analysis: Analysis) -> str:
+    return stored_identity(analysis.run).digest
 
 
 def _show_counts(run: RunDirectory) -> None:
@@ -82,20 +85,19 @@ def _show_counts(run: RunDirectory) -> None:
     show(parts, run.digests)
 
 
-def measure_closure(directory: Path, config: Config, how: How) -> None:
+def measure_closure(asked: Asked) -> None:
     """Measure closure in validation windows, print it, and count again where that is allowed."""
-    run = run_and_say(directory, config, [WINDOWS], how)
+    run = run_and_say(asked, [WINDOWS])
     show(report_on(run.read(schema.VALIDATION)), run.digests)
-    _recount(directory, config, how)
+    _recount(asked)
 
 
-def measure_overdispersion(directory: Path, config: Config, how: How, look: bool) -> None:
+def measure_overdispersion(asked: Asked, look: bool) -> None:
     """Permute labels, print the result, and count again where that is allowed."""
-    analysis = Analysis.open(directory, config)
-    _look(directory, look, lambda _: _permuted_digest(analysis))
-    run = run_and_say(directory, config, [PERMUTATION], how)
+    _look(asked, look, _permuted_digest)
+    run = run_and_say(asked, [PERMUTATION])
     show(report_on(run.read(schema.PERMUTATION)), run.digests)
-    _recount(directory, config, how)
+    _recount(asked)
 
 
 def _permuted_digest(analysis: Analysis) -> str:
@@ -103,67 +105,63 @@ def _permuted_digest(analysis: Analysis) -> str:
     return configured_identity(analysis).digest
 
 
-def _recount(directory: Path, config: Config, how: How) -> None:
+def _recount(asked: Asked) -> None:
     """Bring an existing count up to date with what has been measured."""
-    analysis = Analysis.open(directory, config)
+    analysis = Analysis.open(asked.directory, asked.config)
     if not analysis.run.has(schema.SIGNIFICANCE) or is_blinded(analysis.run, configured_identity(analysis).digest):
         return
-    _show_counts(run_and_say(directory, config, [SIGNIFICANCE], replace(how, overwrite=True)))
+    _show_counts(run_and_say(replace(asked, overwrite=True), [SIGNIFICANCE]))
 
 
-def hunt(directory: Path, config: Config, how: How, look: bool) -> None:
+def hunt(asked: Asked, look: bool) -> None:
     """Run the bump hunt and print it."""
-    _look(directory, look, _stored_digest)
-    run = run_and_say(directory, config, [BUMP], how)
+    _look(asked, look, _stored_digest)
+    run = run_and_say(asked, [BUMP])
     show(report_on(run.read(schema.BUMP)), run.digests)
 
 
-def set_limits(directory: Path, config: Config, efficiencies: str | None, how: How) -> None:
+def set_limits(asked: Asked, efficiencies: str | None) -> None:
     """Set limits and print them."""
     given = _numbers("--signal-efficiencies", efficiencies, float) if efficiencies is not None else []
-    run = run_and_say(directory, config, [limits_stage(given)], how)
+    run = run_and_say(asked, [limits_stage(given)])
     show(report_on(run.read(schema.LIMITS)), run.digests)
 
 
-def globalise(directories: Sequence[Path], output: Path | None, asked: int | None, how: How) -> None:
+def globalise(asked: Asked, directories: Sequence[Path], output: Path | None) -> None:
     """Combine runs and print the global significance; without a seed of its own it has that of the runs."""
     first = RunDirectory(directories[0])
     target = output or first.artifact(schema.GLOBAL)
-    seed = first.read(schema.SPLIT).provenance.seed if asked is None else asked
-    with show_progress(how.quiet) as progress:
-        analysis = Analysis.open(directories[0], Config(seed=seed, processes=1), progress, how.overwrite)
+    seed = asked.settings.get("seed", first.read(schema.SPLIT).provenance.seed)
+    with show_progress(asked.quiet) as progress:
+        analysis = Analysis.open(directories[0], Config(seed=seed, processes=1), progress, asked.overwrite)
         outcome = execute(global_stage(directories, target), analysis)
     say_made([outcome])
     show(report_on(analysis.run.read_file(target, schema.GLOBAL)), analysis.run.digests)
 
 
-def run_calibration(
-    directory: Path, config: Config, n_experiments: int, index: int | None, fast: bool, how: How
-) -> None:
+def run_calibration(asked: Asked, n_experiments: int, index: int | None, fast: bool) -> None:
     """Run the calibration, or one job of it."""
-    used = _fast(config) if fast else config
+    config = _fast(asked.config) if fast else asked.config
     if index is not None:
-        _single(directory, used, "calibration", calibration_jobs(n_experiments), index, how)
+        _single(asked, config, "calibration", calibration_jobs(n_experiments), index)
         return
-    _study(directory, used, partial(calibration_stage, n_experiments=n_experiments), how)
+    _study(asked, config, partial(calibration_stage, n_experiments=n_experiments))
 
 
-def run_injection_study(
-    directory: Path, config: Config, asked: tuple[str, int], index: int | None, fast: bool, how: How
-) -> None:
+def run_injection_study(asked: Asked, numbers: str, n_experiments: int, index: int | None, fast: bool) -> None:
     """Run the injection study, or one job of it."""
-    used = _fast(config) if fast else config
-    injected, n_experiments = _numbers("--injected", asked[0], int), asked[1]
+    config = _fast(asked.config) if fast else asked.config
+    injected = _numbers("--injected", numbers, int)
     if index is not None:
-        _single(directory, used, "injection", injection_jobs(injected, n_experiments), index, how)
+        _single(asked, config, "injection", injection_jobs(injected, n_experiments), index)
         return
-    _study(directory, used, partial(injection_stage, injected=injected, n_experiments=n_experiments), how)
+    _study(asked, config, partial(injection_stage, injected=injected, n_experiments=n_experiments))
 
 
-def _study(directory: Path, config: Config, prepare: Callable[[Analysis], Stage[Analysis]], how: How) -> None:
+def _study(asked: Asked, config: Config, prepare: Callable[[Analysis], Stage[Analysis]]) -> None:
     """Run a study without making its settings those of the run, and print its result."""
-    with show_progress(how.quiet) as progress:
-        analysis = Analysis.open(directory, config, progress, how.overwrite)
+    with show_progress(asked.quiet) as progress:
+        analysis = Analysis.open(asked.directory, config, progress, asked.overwrite)
         stage = prepare(analysis)
         outcome = execute(stage, analysis)
     append_log(analysis.run, [outcome])
@@ -171,10 +169,10 @@ def _study(directory: Path, config: Config, prepare: Callable[[Analysis], Stage[
     show(report_on(analysis.run.read(stage.kind)), analysis.run.digests)
 
 
-def _single(directory: Path, config: Config, folder: str, jobs: Sequence[Job], index: int, how: How) -> None:
-    with show_progress(how.quiet) as progress:
-        run_single_job(Analysis.open(directory, config, progress), folder, jobs, index)
-    say(f"{directory / folder}: job {index} of {len(jobs)} is done")
+def _single(asked: Asked, config: Config, folder: str, jobs: Sequence[Job], index: int) -> None:
+    with show_progress(asked.quiet) as progress:
+        run_single_job(Analysis.open(asked.directory, config, progress), folder, jobs, index)
+    say(f"{asked.directory / folder}: job {index} of {len(jobs)} is done")
 
 
 def _fast(config: Config) -> Config:
@@ -195,7 +193,7 @@ def _numbers(option: str, text: str, kind: type[Number]) -> list[Number]:
         raise ConfigError(f"{option} {text}: is not a list of {example}") from None
 
 
-def export_results(directory: Path, output: Path | None, overwrite: bool) -> None:
+def export_results(asked: Asked, output: Path | None) -> None:
     """Write the exports and say what they are."""
-    for path in export_run(RunDirectory(directory), output, overwrite):
+    for path in export_run(RunDirectory(asked.directory), output, asked.overwrite):
         say(str(path))

@@ -33,7 +33,7 @@ class Combined(TemplateMethod):
         settings: their settings by method, over those of `methods.NAME`.
     """
 
-    name: ClassVar[str] = COMBINED
+    name: ClassVar[str] = "combined"
     summary: ClassVar[str] = "several methods' templates; the scores of their classifiers are averaged"
     reference: ClassVar[str] = "arXiv:2307.11157"
     score: ClassVar[str] = COMBINED

@@ -25,6 +25,8 @@ RESULTS = (
     *(schema.CALIBRATION, schema.INJECTION),
 )
 """What else may be known of a run that has been counted, in the order in which it is shown."""
+NOT_THERE = "none"
+"""Stands in place of the digest of what was not there when an artifact was made."""
 OF_SETTINGS = (schema.PERMUTATION, schema.VALIDATION, schema.CALIBRATION)
 """What is true of all runs with the same settings."""
 
@@ -71,7 +73,24 @@ def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> 
             found[kind.name] = result
         elif place is run:
             others.append(kind)
+    for kind in _outdated(found, significance):
+        if found.pop(kind.name).path.parent == run.path:
+            others.append(kind)
     return found, others
+
+
+def _outdated(found: Mapping[str, Artifact], significance: Artifact) -> list[Kind]:
+    """Return the kinds that another was put in place of since the count, or the limits, were made from them."""
+    measured = (schema.PERMUTATION, schema.VALIDATION)
+    outdated = [kind for kind in measured if _names_another(significance, found.get(kind.name))]
+    limits = found.get(schema.LIMITS.name)
+    if limits is not None and _names_another(limits, found.get(schema.INJECTION.name)):
+        outdated.append(schema.LIMITS)  # their strengths are those of the earlier study
+    return outdated
+
+
+def _names_another(made: Artifact, source: Artifact | None) -> bool:
+    return source is not None and made.provenance.inputs[source.kind.name] not in (NOT_THERE, source.digest)
 
 
 def _belongs(result: Artifact, significance: Artifact) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.belonging import check_workspaces
 from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact, write_files
@@ -87,6 +88,7 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
     if target.exists() and any(target.iterdir()) and not overwrite:
         raise ArtifactError(f"{target}: holds files already; pass --overwrite or name another directory with --output")
     split, significance = run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE)
+    check_workspaces(run, significance)
     require_record(run, split, significance)
     results, others = find_results(run, split, significance)
     for kind in others:
@@ -94,6 +96,8 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
             raise ArtifactError(
                 f"{run.artifact(kind)}: belongs to another count; run '{kind.made_by} --overwrite', or move it away"
             )
+    if schema.BUMP.name in results:
+        check_workspaces(run, results[schema.BUMP.name])
     exports, region = _exports(significance, results), read_regions(split).sr.text
     files: dict[Path, bytes] = {}
     for name, export in exports.items():

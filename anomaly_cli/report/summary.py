@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.belonging import check_workspaces
 from anomaly_cli.artifacts.contents import read_regions, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
@@ -46,6 +47,7 @@ def summarise_run(run: RunDirectory) -> Report:
         report.append(Message(f"The signal region is blinded: {counting}", Level.HEADLINE))
     else:
         significance = run.read(schema.SIGNIFICANCE)
+        check_workspaces(run, significance)
         require_record(run, split, significance)
         report += [*report_on(significance), *_further(run, split, significance)]
     return [*report, *report_on(closure)]
@@ -54,6 +56,8 @@ def summarise_run(run: RunDirectory) -> Report:
 def _further(run: RunDirectory, split: Artifact, significance: Artifact) -> list[Part]:
     """Return what else is known of a run that has been counted."""
     results, others = find_results(run, split, significance)
+    if schema.BUMP.name in results:
+        check_workspaces(run, results[schema.BUMP.name])
     report: list[Part] = []
     for result in results.values():
         if result.path.parent != run.path:

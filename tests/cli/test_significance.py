@@ -44,7 +44,7 @@ def measured(finished, tmp_path_factory):
     """A run with over-dispersion and closure measured; not to be changed."""
     directory = Path(shutil.copytree(finished, tmp_path_factory.mktemp("measured") / "run"))
     run_ok("significance", "permute", "--run", directory, "--permutations", "5", "--processes", "1")
-    run_ok("significance", "closure", "--run", directory, "--set", "significance.windows=3", "--processes", "1")
+    run_ok("significance", "windows", "--run", directory, "--set", "significance.windows=3", "--processes", "1")
     return directory
 
 
@@ -131,7 +131,7 @@ def test_a_window_whose_template_is_too_small_for_a_cut_counts_for_the_looser_on
 
     monkeypatch.setattr(windows, "select", select_or_refuse)
     (fresh / "validation.h5").unlink()
-    run_ok("significance", "closure", "--run", fresh, "--set", "significance.windows=3", "--processes", "1")
+    run_ok("significance", "windows", "--run", fresh, "--set", "significance.windows=3", "--processes", "1")
     groups = read_any(fresh / "validation.h5").groups
     counted = [int((groups["counts"]["background_efficiency"] == e).sum()) for e in efficiencies]
     assert counted == [2, *[3] * (len(efficiencies) - 1)]
@@ -220,6 +220,7 @@ def test_a_count_of_nothing_has_limits_global_significance_and_exports(copied):
             tests[name] = np.array(tests[name], dtype=object if name in ("test", "workspace") else None)
             tests[name][row] = value
     write_artifact(copied / "significance.h5", schema.SIGNIFICANCE, groups, made.provenance)
+    shutil.rmtree(copied / "workspaces")
     output = run_ok("significance", "limits", "--run", copied)
     assert "3.0 (toys)" in output
     limits = read_any(copied / "limits.h5").groups["tests"]
@@ -229,6 +230,29 @@ def test_a_count_of_nothing_has_limits_global_significance_and_exports(copied):
     run_ok("significance", "global", "--run", copied)
     run_ok("significance", "export", "--run", copied)
     assert "0.0 +- " in run_ok("summary", "--run", copied)
+
+
+def test_limits_on_the_strength_are_those_of_the_injection_study_that_lies_beside(fresh):
+    digest = read_any(fresh / "significance.h5").provenance.settings["settings_digest"]
+    write_injection(fresh, digest)
+    run_ok("significance", "limits", "--run", fresh)
+    assert "upper limits on signal events" in run_ok("summary", "--run", fresh)
+    write_injection(fresh, digest, each=5)
+    shown = " ".join(run_ok("summary", "--run", fresh).split())
+    assert "belongs to another count or to other settings: limits.h5" in shown
+    assert "upper limits on signal events" not in shown
+    refused = invoke("significance", "export", "--run", fresh)
+    assert (refused.exit_code, "limits.h5: belongs to another count" in " ".join(refused.output.split())) == (4, True)
+
+
+def test_a_measurement_that_the_count_does_not_contain_is_not_shown_with_it(fresh):
+    made = read_any(fresh / "validation.h5")
+    provenance = Provenance(**{**vars(made.provenance), "seed": 99})
+    write_artifact(fresh / "validation.h5", schema.VALIDATION, made.groups, provenance)
+    shown = " ".join(run_ok("summary", "--run", fresh).split())
+    assert "belongs to another count or to other settings: validation.h5" in shown
+    assert "Validation windows" not in shown
+    assert "Label permutation" in shown
 
 
 def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, tmp_path, data_file):
@@ -646,6 +670,9 @@ def test_nothing_is_recorded_where_nothing_can_be_looked_at(observed, tmp_path):
     refused = invoke("significance", "permute", "--unblind", "--run", run, *other)
     assert refused.exit_code == 4
     assert "under the wrong ones" in " ".join(refused.output.split())
+    for command in (("significance",), ("significance", "bump"), ("significance", "permute")):
+        refused = invoke(*command, "--unblind", "--run", run, "--set", "significance.toys=10")
+        assert (refused.exit_code, "toys >= 1000" in refused.output) == (2, True)
     assert not (run / "unblinding.json").exists()
 
 
@@ -659,7 +686,7 @@ BAD = [
     (("significance", "--run", "nowhere"), 4, "no such file"),
     (("significance", "limits", "--run", "nowhere"), 4, "no such file"),
     (("significance", "bump", "--run", "nowhere"), 4, "no such file"),
-    (("significance", "closure", "--run", "nowhere"), 4, "no such file"),
+    (("significance", "windows", "--run", "nowhere"), 4, "no such file"),
     (("significance", "permute", "--run", "nowhere"), 4, "no such file"),
     (("significance", "calibrate", "--run", "nowhere"), 4, "no such file"),
     (("significance", "global", "--run", "nowhere"), 4, "no such file"),
@@ -680,7 +707,7 @@ BAD = [
         5,
         "drop that efficiency",
     ),
-    (("significance", "closure", "--run", "RUN", "--set", "significance.windows=2"), 2, "windows >= 3"),
+    (("significance", "windows", "--run", "RUN", "--set", "significance.windows=2"), 2, "windows >= 3"),
 ]
 
 
@@ -706,6 +733,6 @@ def test_scores_of_other_events_are_refused(fresh, tmp_path, data_file):
 
 
 def test_methods_that_need_more_than_side_bands_have_no_validation_windows(fresh):
-    refused = invoke("significance", "closure", "--run", fresh, "--set", "template.method=idealised", "--overwrite")
+    refused = invoke("significance", "windows", "--run", fresh, "--set", "template.method=idealised", "--overwrite")
     assert refused.exit_code == 2
     assert "needs more than side-bands" in " ".join(refused.output.split())

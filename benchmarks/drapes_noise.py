@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,31 +27,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anomaly_cli.stages.search import Search, scored
-from anomaly_cli.stages.validation import find_searches
 
+import anomaly_cli as an
 from anomaly_cli.analysis.quality import Sampled, measure_separation
-from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import measure_improvement
-from anomaly_cli.artifacts.contents import Truth, read_split, read_truth
-from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.classifiers import kfold
-from anomaly_cli.config import Config, load_config
+from anomaly_cli.classifiers.trees import Trees
+from anomaly_cli.config import SignificanceSettings
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.progress import silent
+from anomaly_cli.core.seen import Seen
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.methods.base import Context, TemplateInputs
+from anomaly_cli.core.template import Template, TemplatePart
+from anomaly_cli.core.truth import Truth
+from anomaly_cli.methods.base import Request
 from anomaly_cli.methods.drapes import Drapes, DrapesSettings, DrapesSideBands, DrapesSignalRegion, FittedDrapes
 from anomaly_cli.nets.diffusion import SAMPLERS
-from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.split import make_split
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.rank import rank
+from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.search.split import Split
+from anomaly_cli.search.windows import find_windows
 
 LEVELS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 STEPS = (6, 12, 25, 50)
 STRENGTH = 2.2
 """S/sqrt(B) of the injected signal in the window."""
 EFFICIENCY = 0.01
+SETTINGS = SearchSettings(classifier=Trees(ensemble=5))
 Row = dict[str, Any]
 
 
@@ -71,56 +73,51 @@ class Scan:
     """One signal-free window, and the denoiser of its side-bands.
 
     Attributes:
-        config: configuration.
         search: the window and its side-bands.
         injected: the window's events with signal after them.
         masses: masses of the template [GeV].
         fitted: the denoiser; what it starts from is not used.
-        processes: worker processes of the classifier.
+        compute: the random streams of the seed, and worker processes of the classifier.
     """
 
-    config: Config
-    search: Search
+    search: Split
     injected: Events
     masses: FloatArray
     fitted: FittedDrapes
-    processes: int
+    compute: Compute
 
     @staticmethod
-    def make(config: Config, search: Search, truth: Truth, processes: int) -> Scan:
+    def make(search: Split, truth: Truth, compute: Compute) -> Scan:
         """Train the denoiser."""
-        streams = Streams(config.seed)
         n = len(search.sb1) + len(search.sb2)
-        inputs = TemplateInputs(search.sb1, search.sb2, search.regions, np.arange(n) % 10 == 0)
-        fitted = Drapes().fit(inputs, Context(streams.child("drapes"), 1, silent))
+        seen = Seen(search.sb1, search.sb2, search.regions, np.arange(n) % 10 == 0)
+        fitted = Drapes().fit(seen, compute.child("drapes"))
         window = search.regions.sr
-        injected = inject(search.sr, (window.low, window.high), truth, config.seed)
-        n_template = round(config.template.oversampling * len(search.sr))
-        masses = search.fit_masses().sample(n_template, streams.generator("masses"))
-        return Scan(config, search, injected, masses, fitted, processes)
+        injected = inject(search.sr, (window.low, window.high), truth, compute.streams.seed)
+        n_template = round(SETTINGS.oversampling * len(search.sr))
+        masses = search.fit_masses().sample(n_template, compute.streams.generator("masses"))
+        return Scan(search, injected, masses, fitted, compute)
 
     def sample(self, settings: DrapesSettings, starting: Events | None) -> Events:
         """Return a template made with other settings of the sampling."""
         own = self.fitted
         return (
             FittedDrapes(settings, own.scaler, own.denoiser, own.side_bands, starting)
-            .sample(self.masses, Streams(self.config.seed))
+            .sample(Request(self.masses), self.compute)
             .events
         )
 
     def closure(self, template: Events) -> float:
         """Return the AUC of a template against the events of the window."""
         sets = [Sampled(events.features, events.source_id, events.weight) for events in (template, self.search.sr)]
-        return measure_separation(sets[0], sets[1], self.config.seed, 1).auc
+        return measure_separation(sets[0], sets[1], self.compute.streams.seed, 1).auc
 
     def sensitivity(self, template: Events) -> float:
         """Return SIC of the window's events with signal against a template."""
-        workers = kfold.Resources(self.processes, 1, silent)
-        streams = Streams(self.config.seed).child("classify")
-        observed = kfold.score_in_folds([self.injected, template], self.config.classifier, streams, workers)[0]
-        found = scored(self.injected, observed)
+        search = dataclasses.replace(self.search, sr=self.injected)
+        found = rank(search, Template((TemplatePart(template),)), SETTINGS, Provisions(), self.compute).observed
         is_signal = np.arange(len(self.injected)) >= len(self.search.sr)
-        parts = [ScoredEvents(*(column[mask] for column in vars(found).values())) for mask in (~is_signal, is_signal)]
+        parts = [found.take(mask) for mask in (~is_signal, is_signal)]
         return measure_improvement(parts[0], parts[1], EFFICIENCY).sic
 
     def scan_levels(self, levels: list[float]) -> Iterator[Row]:
@@ -158,20 +155,13 @@ class Scan:
 
 def measure_seed(seed: int, arguments: argparse.Namespace) -> Iterator[Row]:
     """Yield the figures of one seed, window by window."""
-    options = {"seed": seed, "regions.signal_region": "3.3-3.7", "data.inject": 0, "classifier.ensemble": 5}
-    config = load_config([], [], options)
-    with tempfile.TemporaryDirectory() as folder:
-        run = RunDirectory(Path(folder))
-        make_split(run, config, Resources(seed, 1, 1, silent), False)
-        split = read_split(run)
-        truth = read_truth(run, split)
-        if truth is None:
-            raise SystemExit("the shipped data have truth; install the package again")
-        for search in find_searches(split, config, {})[: arguments.windows]:
-            scan = Scan.make(config, search, truth, arguments.processes)
-            common = {"seed": seed, "window": search.regions.sr.text}
-            for rows in (scan.scan_steps(arguments.steps), scan.scan_levels(arguments.levels)):
-                yield from (common | row for row in rows)
+    data, significance = an.load(inject=0, seed=seed), SignificanceSettings()
+    windows = find_windows(an.split(data, "3.3-3.7").split, significance.window_width)
+    for search in windows[: min(arguments.windows, significance.windows)]:
+        scan = Scan.make(search, data.truth, Compute(Streams(seed), processes=arguments.processes))
+        common = {"seed": seed, "window": search.regions.sr.text}
+        for rows in (scan.scan_steps(arguments.steps), scan.scan_levels(arguments.levels)):
+            yield from (common | row for row in rows)
 
 
 def mean(rows: list[Row], key: str, digits: int) -> str:

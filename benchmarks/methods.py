@@ -13,7 +13,7 @@ The seeds share one pool of 218,480 background events, so they overlap: the spre
 independent data sets. Figures are written after each run; those that are there already are not measured again.
 
     python benchmarks/methods.py --seeds 101 102 103 104 105
-    python benchmarks/methods.py --measure --methods drapes cathode --seeds 101 --set classifier.ensemble=5
+    python benchmarks/methods.py --measure --methods drapes cathode --seeds 101 --set classifiers.trees.ensemble=5
     python benchmarks/methods.py --report
 """
 
@@ -30,30 +30,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from anomaly_cli.methods.registry import find_methods
-from anomaly_cli.stages.base import make_base
-from anomaly_cli.stages.run import measure_uncertainties, run_chain
-from anomaly_cli.stages.scoring import Contest
-
 from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.analysis.sic import Improvement
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions, read_split, read_template, read_truth
+from anomaly_cli.artifacts.contents import read_regions, read_truth
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import Config, load_config
-from anomaly_cli.core.progress import silent
-from anomaly_cli.methods.base import Need, Training
+from anomaly_cli.core.events import Events
+from anomaly_cli.core.seen import Need
+from anomaly_cli.core.template import Template, TemplatePart
+from anomaly_cli.methods.base import METHODS
 from anomaly_cli.report.tables import rows_of
-from anomaly_cli.stages.closure import true_background
+from anomaly_cli.scores.base import SCORES, FittedScore
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.rank import fit_score, scored
+from anomaly_cli.search.template import at_unit_weight
+from anomaly_cli.stages.chain import run_chain
+from anomaly_cli.stages.classify import stored_score
+from anomaly_cli.stages.closure import CLOSURE, true_background
 from anomaly_cli.stages.evaluate import measure_gain
-from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.split import make_split
-from anomaly_cli.stages.template import configured_method, make_model, make_template
+from anomaly_cli.stages.frame import Analysis
+from anomaly_cli.stages.significance import SIGNIFICANCE
+from anomaly_cli.stages.split import stored_split
+from anomaly_cli.studies.measure import measure_uncertainties
 
-METHODS = ["curtains_f4f", "curtains_f4f_efficient", "drapes", "drapes_side_bands", "drapes_signal_region"]
-METHODS += ["cathode", "rad_ot", "cwola_hunting", "idealised", "over_idealised", "supervised", "combined"]
+WITHOUT_SIMULATION = ["curtains_f4f", "curtains_f4f_efficient", "drapes", "drapes_side_bands", "drapes_signal_region"]
+WITHOUT_SIMULATION += ["cathode", "rad_ot", "cwola_hunting", "idealised", "over_idealised", "supervised", "combined"]
 FROM_SIMULATION = ["salad", "flows_for_flows"]
+TRAINING = ("base flow", "shared model", "template model")
+"""Stages that train a method; the shared model is the base flow in figures of before it was renamed."""
 EFFICIENCIES = ("0.01", "0.001")
 Figures = dict[str, Any]
 
@@ -63,37 +68,43 @@ def by_efficiency(gains: Iterable[Improvement]) -> dict[str, float]:
     return {f"{gain.background_efficiency:g}": gain.sic for gain in gains}
 
 
-def measure_sic(config: Config, directory: Path, processes: int, with_ideal: bool) -> Figures:
+def measure_sic(config: Config, directory: Path, with_ideal: bool) -> Figures:
     """Return SIC with signal injected, of the method's template and of true background."""
-    run = RunDirectory(directory)
-    resources = Resources(config.seed, config.threads, processes, silent)
-    shares_base = Need.SHARED_BASE in configured_method(config).needs
-    for make in (make_split, *([make_base] if shares_base else []), make_model, make_template):
-        make(run, config, resources, False)
-    split = read_split(run)
-    truth = read_truth(run, split)
-    assert truth is not None  # the shipped data have labels  # noqa: S101
-    sr = read_regions(split).sr
-    background, signal = truth.background(sr), truth.signal(sr)
-    template = read_template(run, split)
-    contest = Contest.read(split, template, truth, sr)
-    ideal = replace(contest, template=background, training=Training.OBSERVED_AGAINST_TEMPLATE)
-    figures: Figures = {"sic": by_efficiency(measure_gain("", contest, background, signal, config, resources))}
-    sets = (contest.template, true_background(split, template, truth))
+    analysis = Analysis.open(directory, config)
+    run = analysis.run
+    run_chain(analysis, leave_out=(SIGNIFICANCE, CLOSURE))
+    split, template, labels = run.read(schema.SPLIT), run.read(schema.TEMPLATE), read_truth(run)
+    assert labels is not None  # the shipped data have labels  # noqa: S101
+    truth, sr = labels[0], read_regions(split).sr
+    reference, signal = truth.background(sr), truth.signal(sr)
+    weights = analysis.compute.streams.generator("evaluate/weights")
+    background = at_unit_weight(reference, len(reference), weights)
+
+    def sic(score: FittedScore) -> dict[str, float]:
+        return by_efficiency(measure_gain(scored(score, background), scored(score, signal)))
+
+    figures: Figures = {"sic": sic(stored_score(run.read(schema.CLASSIFIER)))}
+    sets = (template.events("events"), true_background(split, template, truth))
     points = [Sampled(events.features, events.source_id, events.weight) for events in sets]
     figures["closure"] = measure_separation(points[0], points[1], config.seed, config.threads).auc
     if with_ideal:
-        figures["ideal_sic"] = by_efficiency(measure_gain("", ideal, background, signal, config, resources))
+        figures["ideal_sic"] = sic(fit_ideal(analysis, reference))
     return figures | {"n_background": len(background), "n_signal": len(signal)}
 
 
-def measure_null(config: Config, directory: Path, processes: int) -> Figures:
+def fit_ideal(analysis: Analysis, background: Events) -> FittedScore:
+    """Train the classifier of an analysis against true background in place of its template."""
+    settings = replace(analysis.settings, score=SCORES.make("cwola", {}))
+    split, template = stored_split(analysis.run.read(schema.SPLIT)), Template((TemplatePart(background),))
+    return fit_score(split, template, settings, Provisions(), analysis.compute)
+
+
+def measure_null(config: Config, directory: Path) -> Figures:
     """Return closure and the excess found with nothing injected, and what the run cost."""
-    run = RunDirectory(directory)
+    analysis = Analysis.open(directory, config)
     start, cpu = time.monotonic(), time.process_time()
-    outcomes = run_chain(run, config, Resources(config.seed, config.threads, processes, silent), overwrite=False)
-    closure = read_artifact(run.artifact(schema.CLOSURE), schema.CLOSURE)
-    tests = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
+    outcomes = run_chain(analysis)
+    closure, tests = analysis.run.read(schema.CLOSURE), analysis.run.read(schema.SIGNIFICANCE)
     return {
         "wall": time.monotonic() - start,
         "cpu_main_process": time.process_time() - cpu,
@@ -109,24 +120,28 @@ def measure_null(config: Config, directory: Path, processes: int) -> Figures:
     }
 
 
+def configure(method: str, seed: int, settings: list[str], processes: int, **options: Any) -> Config:
+    """Return the configuration of a method and seed."""
+    data = {f"data.{name}": value for name, value in options.items()}
+    common = {"seed": seed, "processes": processes, "regions.signal_region": "3.3-3.7", "template.method": method}
+    return load_config([], settings, common | data)
+
+
 def measure_uncertain(method: str, seed: int, settings: list[str], processes: int) -> Figures:
     """Return what is found with nothing injected, before and after the uncertainties are measured, by efficiency."""
     with tempfile.TemporaryDirectory() as folder:
-        options = {"seed": seed, "regions.signal_region": "3.3-3.7", "template.method": method, "data.inject": 0}
-        config = load_config([], settings, options)
-        run = RunDirectory(Path(folder))
-        resources = Resources(config.seed, config.threads, processes, silent)
-        run_chain(run, config, resources, overwrite=False)
-        before = tests_of(run)
+        analysis = Analysis.open(Path(folder), configure(method, seed, settings, processes, inject=0))
+        run_chain(analysis)
+        before = tests_of(analysis.run)
         start = time.monotonic()
-        measure_uncertainties(run, config, resources, overwrite=False, look=False)
+        measure_uncertainties(analysis, look=False)
         wall = time.monotonic() - start
-        return {"before": before, "after": tests_of(run), "wall": wall}
+        return {"before": before, "after": tests_of(analysis.run), "wall": wall}
 
 
 def tests_of(run: RunDirectory) -> Figures:
     """Return significance, excess and uncertainties of each cut, by background efficiency."""
-    tests = read_artifact(run.artifact(schema.SIGNIFICANCE), schema.SIGNIFICANCE)
+    tests = run.read(schema.SIGNIFICANCE)
     return {
         f"{row['background_efficiency']:g}": {
             "z": float(row["z"]),
@@ -161,11 +176,10 @@ def percent(values: list[float]) -> list[float]:
 def measure(method: str, seed: int, settings: list[str], processes: int, with_ideal: bool) -> Figures:
     """Return the figures of one method and seed."""
     with tempfile.TemporaryDirectory() as folder:
-        options = {"seed": seed, "regions.signal_region": "3.3-3.7", "template.method": method}
-        null = load_config([], settings, options | {"data.inject": 0})
-        figures = {"null": measure_null(null, Path(folder) / "null", processes)}
-        signal = load_config([], settings, options)
-        figures["signal"] = measure_sic(signal, Path(folder) / "signal", processes, with_ideal)
+        null = configure(method, seed, settings, processes, inject=0)
+        figures = {"null": measure_null(null, Path(folder) / "null")}
+        signal = configure(method, seed, settings, processes)
+        figures["signal"] = measure_sic(signal, Path(folder) / "signal", with_ideal)
     return figures | {"peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
@@ -198,7 +212,7 @@ def row(method: str, results: dict[str, dict[str, Figures]], seeds: list[str]) -
         cells += [mean(own, 2), mean_error(ratios, 2)]
     cells += [mean([f["null"]["z"][key] for f in figures], 2) for key in ("0.2", "0.05", "0.01", "0.001")]
     seconds = [f["null"]["seconds"] for f in figures]
-    cells += [mean([s.get("base flow", 0.0) + s["template model"] for s in seconds], 0)]
+    cells += [mean([sum(s.get(stage, 0.0) for stage in TRAINING) for s in seconds], 0)]
     cells += [mean([s["template"] for s in seconds], 0)]
     return "| " + " | ".join(cells) + " |"
 
@@ -214,7 +228,7 @@ def report(results: dict[str, dict[str, Figures]]) -> str:
         values = [sic[efficiency] for sic in ideal.values()]
         if values:
             lines.append(f"idealised classifier, SIC at {efficiency}: {mean(values, 2)}, seeds {sorted(ideal)}")
-    blind = [method for method in results if Need.TRUTH not in find_methods()[method].needs]
+    blind = [method for method in results if Need.TRUTH not in METHODS.find()[method].needs]
     every = [figures for method in blind for figures in results[method].values()]
     if every:
         baseline = statistics.mean(f["null"]["closure"]["signal region, true background"][2] for f in every)
@@ -232,7 +246,7 @@ def main() -> None:
     """Measure what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102, 103, 104, 105])
-    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--methods", nargs="+", default=WITHOUT_SIMULATION)
     parser.add_argument("--simulation", type=Path, help="measure the methods that need a simulation, with this file")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")

@@ -58,8 +58,10 @@ reserve = 0.4
 """
 SHORT = """
 [analysis.classifier]
-ensemble = 1
 folds = 3
+
+[analysis.classifiers.trees]
+ensemble = 1
 
 [analysis.significance]
 toys = 1000
@@ -72,7 +74,7 @@ transport_epochs = 1
 
 
 LIGHT = """
-[analysis.classifier]
+[analysis.classifiers.trees]
 ensemble = 5
 """
 MEASURED = ("windows", "permutations")

@@ -22,7 +22,6 @@ from methods import EFFICIENCIES, mean, mean_error, measure_sic
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.config import load_config
 from anomaly_cli.report.tables import rows_of
 
@@ -37,15 +36,16 @@ def measure(seed: int, injected: int, base: str, processes: int) -> Row:
     """Return closure and SIC of one seed, strength and base."""
     options = {
         "seed": seed,
+        "processes": processes,
         "regions.signal_region": REGION,
         "template.method": "curtains_f4f_efficient",
         "template.base_without": list(BASES[base]),
         "data.inject": injected,
-        "classifier.ensemble": 5,
+        "classifiers.trees.ensemble": 5,
     }
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure_sic(load_config([], [], options), Path(folder), processes, with_ideal=False)
-        model = read_artifact(RunDirectory(Path(folder)).artifact(schema.TEMPLATE_MODEL), schema.TEMPLATE_MODEL)
+        figures = measure_sic(load_config([], [], options), Path(folder), with_ideal=False)
+        model = RunDirectory(Path(folder)).read(schema.TEMPLATE_MODEL)
         best = min(rows_of(model.groups["training"]), key=lambda row: float(row["validation_loss"]))
         figures["transport_best_epoch"] = int(best["epoch"])
     return {"seed": seed, "injected": injected, "base": base, **figures}

@@ -114,7 +114,7 @@ class Toys:
                 transport = nets.BaseTransfer(*copy.deepcopy(densities))
             else:
                 context = "one_per_side" if n_conditions else "none"
-                transport = nets.Transport(2, n_conditions, TRANSPORT, context, starts_at_identity=True)
+                transport = nets.make_transport(2, n_conditions, TRANSPORT, context, starts_at_identity=True)
             objective = nets.Objective(variant.direction, variant.penalty, keeps_condition=False)
             task = nets.transport_task(transport, sides, densities, objective)
             schedule = replace(variant.schedule, keeps_last=variant.penalty.is_annealed)

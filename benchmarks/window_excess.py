@@ -20,34 +20,38 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anomaly_cli.stages.search import make_search_template, scored
-from anomaly_cli.stages.validation import find_searches
 from sklearn.metrics import roc_auc_score
 
+import anomaly_cli as an
 from anomaly_cli.analysis.selection import ScoredEvents, passes, select
-from anomaly_cli.artifacts.contents import read_split, read_truth
-from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.classifiers import kfold
-from anomaly_cli.config import Config, load_config
+from anomaly_cli.classifiers.trees import Trees
+from anomaly_cli.config import SignificanceSettings
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FoldScores
-from anomaly_cli.core.progress import silent
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.stages.frame import Resources
-from anomaly_cli.stages.split import make_split
+from anomaly_cli.core.template import Template, TemplatePart
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.rank import fit_score, scored
+from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.search.split import Split
+from anomaly_cli.search.template import make_template
+from anomaly_cli.search.windows import find_windows
 
 EFFICIENCIES = (0.2, 0.05, 0.01)
 COUNTED = ("analysis", "held back", "other window", "true background")
 
 
-def score(sets: list[Events], config: Config, streams: Streams, processes: int) -> list[FoldScores]:
-    """Train the first set against the second and score all."""
-    return kfold.score_in_folds(sets, config.classifier, streams, kfold.Resources(processes, 1, silent))
+def score(
+    window: Split, against: Events, settings: SearchSettings, compute: Compute, also: Sequence[Events] = ()
+) -> list[ScoredEvents]:
+    """Train the events of a window against others, and return both and further ones with their scores."""
+    fitted = fit_score(window, Template((TemplatePart(against),)), settings, Provisions(), compute)
+    return [scored(fitted, events) for events in (window.sr, against, *also)]
 
 
 def count(observed: ScoredEvents, template: ScoredEvents, efficiency: float) -> dict[str, float]:
@@ -70,31 +74,23 @@ def count_others(others: ScoredEvents, observed: ScoredEvents, template: ScoredE
     }
 
 
-def measure(seed: int, folder: Path, ensemble: int, processes: int) -> list[dict[str, Any]]:
+def measure(seed: int, settings: SearchSettings, processes: int) -> list[dict[str, Any]]:
     """Return one row per window, cut and way of counting."""
-    options = {"seed": seed, "regions.signal_region": "3.3-3.7", "data.inject": 0, "classifier.ensemble": ensemble}
-    config, run = load_config([], [], options), RunDirectory(folder)
-    resources = Resources(seed, 1, processes, silent)
-    make_split(run, config, resources, False)
-    split = read_split(run)
-    truth = read_truth(run, split)
-    if truth is None:
-        raise SystemExit("the data have no labels")
-    searches = find_searches(split, config, {})
+    data, significance = an.load(inject=0, seed=seed), SignificanceSettings()
+    searches = find_windows(an.split(data, "3.3-3.7").split, significance.window_width)[: significance.windows]
+    whole = Compute(Streams(seed), processes=processes)
+    computes = [whole.child(f"validation/{index}") for index in range(len(searches))]
     templates = [
-        make_search_template(search, config, Streams(seed).child(f"validation/{index}"), resources).events
-        for index, search in enumerate(searches)
+        make_template(search, settings, Provisions(), compute).template.events
+        for search, compute in zip(searches, computes, strict=True)
     ]
     rows: list[dict[str, Any]] = []
-    for index, search in enumerate(searches):
-        streams = Streams(seed).child(f"validation/{index}/classify")
-        held_back = truth.background(search.regions.sr)
+    for index, (search, compute) in enumerate(zip(searches, computes, strict=True)):
+        held_back = data.truth.background(search.regions.sr)
         others = [i for i in range(len(searches)) if i != index]
         foreign = [events for i in others for events in (searches[i].sr, templates[i])]
-        sets = [search.sr, templates[index], held_back, *foreign]
-        found = [scored(part, s) for part, s in zip(sets, score(sets, config, streams, processes), strict=True)]
-        pair = [search.sr, held_back]
-        ideal = [scored(part, s) for part, s in zip(pair, score(pair, config, streams, processes), strict=True)]
+        found = score(search, templates[index], settings, compute, [held_back, *foreign])
+        ideal = score(search, held_back, settings, compute)
         labels = np.repeat([1, 0], [len(held_back), len(templates[index])])
         auc = np.mean(
             [
@@ -157,10 +153,10 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
+    settings = SearchSettings(classifier=Trees(ensemble=arguments.ensemble))
     rows: list[dict[str, Any]] = []
     for seed in arguments.seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            rows += measure(seed, Path(folder) / "run", arguments.ensemble, arguments.processes)
+        rows += measure(seed, settings, arguments.processes)
     found = summarise(rows)
     for row in found:
         print(

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import norm
-
 from anomaly_cli.analysis.counting import CountingModel
 from anomaly_cli.analysis.profile import signed_root
+from anomaly_cli.analysis.tails import normal_tail
 from anomaly_cli.analysis.workspaces import build_workspace
 from anomaly_cli.core.errors import PhysicsError
 
@@ -61,7 +60,7 @@ def compute_significance(model: CountingModel) -> CountingResult:
             f"significance: pyhf gives z = {z:.3f} for {model.name}, the closed form {expected:.3f}; they must agree"
             f" to {LARGEST_DISAGREEMENT}: please report this with the workspace"
         )
-    return CountingResult(q0, z, float(norm.sf(z)), mu * model.nominal_signal, expected, spec)
+    return CountingResult(q0, z, float(normal_tail(z)), mu * model.nominal_signal, expected, spec)
 
 
 def fit_workspace(spec: Mapping[str, Any], name: str) -> tuple[float, float]:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2, norm
+from scipy.special import ndtr
 
 from anomaly_cli.analysis.spectrum import BinnedSpectrum, deviance, orthogonal_basis, predict
+from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.analysis.workspaces import assemble
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.folds import FloatArray
@@ -57,7 +58,7 @@ class Resonance:
 
 
 def _mass_in_bins(spectrum: BinnedSpectrum, mean: float, width: float) -> FloatArray:
-    fractions: FloatArray = norm.cdf(spectrum.high, mean, width) - norm.cdf(spectrum.low, mean, width)
+    fractions: FloatArray = ndtr((spectrum.high - mean) / width) - ndtr((spectrum.low - mean) / width)
     return fractions
 
 
@@ -105,7 +106,7 @@ def choose_parameters(spectrum: BinnedSpectrum, is_side_band: npt.NDArray[np.boo
             smaller, larger = (_maximise(kept, n, np.zeros(len(kept.low)))[2] for n in (n_parameters, n_parameters + 1))
         except PhysicsError:
             break
-        if chi2.sf(max(smaller - larger, 0.0), 1) >= SIGNIFICANCE_LEVEL:
+        if chi2_tail(max(smaller - larger, 0.0), 1) >= SIGNIFICANCE_LEVEL:
             break
         chosen = n_parameters + 1
     return chosen
@@ -131,7 +132,7 @@ def fit_bump(spectrum: BinnedSpectrum, resonance: Resonance, n_parameters: int) 
         signal_yield=float(full[-1]),
         signal_error=float(np.sqrt(np.linalg.inv(full_information)[-1, -1])),
         z=float(np.copysign(np.sqrt(q), full[-1])),
-        p_value=float(chi2.sf(null_deviance, len(spectrum.low) - n_parameters)),
+        p_value=float(chi2_tail(null_deviance, len(spectrum.low) - n_parameters)),
     )
 
 

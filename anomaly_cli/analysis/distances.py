@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import sqrtm
-from scipy.stats import wasserstein_distance
 
 from anomaly_cli.core.folds import FloatArray
 
@@ -84,6 +83,8 @@ def measure_distances(points: FloatArray, reference: FloatArray, generator: np.r
 
 def feature_distances(x: FloatArray, y: FloatArray) -> FloatArray:
     """Return the 1-Wasserstein distance of each feature `(d,)`, in its unit."""
+    from scipy.stats import wasserstein_distance  # half a second to import
+
     return np.array([wasserstein_distance(a, b) for a, b in zip(x.T, y.T, strict=True)])
 
 

@@ -7,8 +7,7 @@ References:
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betainc
-from scipy.stats import norm
+from scipy.special import betainc, ndtri
 
 from anomaly_cli.analysis.profile import Experiments
 from anomaly_cli.core.folds import FloatArray
@@ -24,5 +23,5 @@ def binomial_significance(data: Experiments) -> FloatArray:
         control = 1.0 / (1.0 / np.asarray(data.m, dtype=np.float64) + np.asarray(data.width) ** 2)
     tau = np.where(control > 0.0, control / np.where(data.expected > 0.0, data.expected, 1.0), data.tau)
     p = np.where(data.n > 0.0, betainc(np.maximum(data.n, 1.0), control + 1.0, 1.0 / (1.0 + tau)), 1.0)
-    z: FloatArray = norm.isf(np.maximum(p, np.finfo(float).tiny))
+    z: FloatArray = -ndtri(np.maximum(p, np.finfo(float).tiny))
     return z

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.special import ndtri_exp
-from scipy.stats import norm
 
+from anomaly_cli.analysis.tails import log_normal_tail, normal_tail
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.streams import Streams
 
@@ -151,11 +151,11 @@ def global_p_value(
     """
     t, best = len(z), int(np.argmax(z))
     z_max = float(z[best])
-    p_local = float(norm.sf(z_max))
+    p_local = float(normal_tail(z_max))
     drawn = _draw(correlation, n_draws, generator)
     forced = generator.integers(t, size=n_draws)
     rows = np.arange(n_draws)
-    log_p = norm.logsf(z_max)
+    log_p = log_normal_tail(z_max)
     above = -ndtri_exp(log_p + np.log(1.0 - generator.random(n_draws)))
     shifted = drawn + (above - drawn[rows, forced])[:, None] * correlation[forced]
     shifted[rows, forced] = above

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import chi2
 
 from anomaly_cli.analysis.spectrum import (
     BinnedSpectrum,
@@ -16,6 +15,7 @@ from anomaly_cli.analysis.spectrum import (
     orthogonal_basis,
     predict,
 )
+from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
@@ -65,7 +65,7 @@ class MassFit:
     @property
     def p_value(self) -> float:
         """Goodness of fit."""
-        return float(chi2.sf(self.chi2, self.ndf)) if self.ndf > 0 else 1.0
+        return float(chi2_tail(self.chi2, self.ndf)) if self.ndf > 0 else 1.0
 
     @property
     def misfit_scale(self) -> float:
@@ -126,7 +126,7 @@ def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window]
         except PhysicsError:
             break  # the data cannot constrain it
         spread = abs(larger.n_expected - fit.n_expected)
-        is_better = chi2.sf(max(fit.chi2 - larger.chi2, 0.0), 1) < SIGNIFICANCE_LEVEL
+        is_better = chi2_tail(max(fit.chi2 - larger.chi2, 0.0), 1) < SIGNIFICANCE_LEVEL
         if n_parameters > MOST_PARAMETERS or not is_better:
             break
         fit = larger

@@ -5,16 +5,18 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from anomaly_cli.core.errors import ConfigError, DataError, first_line
 from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, sort_columns
 from anomaly_cli.datasets.csvfiles import read_csv
 from anomaly_cli.datasets.hdf5 import read_hdf5
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CATHODE_COLUMNS = ("m_jj", "m_jmin", "m_jmax-m_jmin", "tau21_jmin", "tau21_jmax", "label")
 """Columns of the CATHODE layout, masses in TeV."""

@@ -7,14 +7,16 @@ import re
 import warnings
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from anomaly_cli.core.errors import DataError, first_line
 from anomaly_cli.datasets.columns import Table, require_single, shortened
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NUMBER = r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?(\.[0-9]+)?"
 
@@ -25,6 +27,8 @@ def read_csv(path: Path) -> Table:
     Raises:
         DataError: where names and values do not fit together.
     """
+    import pandas as pd  # 0.2 s, which no command needs that reads no CSV
+
     try:
         _check_first_lines(path)
         with warnings.catch_warnings():
@@ -50,6 +54,8 @@ def read_csv(path: Path) -> Table:
 
 
 def _first_text(name: str, series: pd.Series[Any]) -> str:
+    import pandas as pd
+
     numbers = pd.to_numeric(series, errors="coerce")
     row = int(np.argmax(numbers.isna() & series.notna()))
     text = str(series.iloc[row]).strip()

@@ -12,16 +12,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.seen import Arrays, Seen
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
-from anomaly_cli.nets import flows
 from anomaly_cli.nets.scaling import MassScaler
-from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Cathode(densities.DensitySettings, TemplateMethod):
     def load(self, arrays: Arrays, seen: Seen) -> FittedCathode:
         """Rebuild a fitted template from the arrays of its model artifact."""
         base = self.make_base(len(seen.sb1.names))
-        load_module(base, arrays, "base")
+        nets.weights.load_module(base, arrays, "base")
         return FittedCathode(densities.load_scaler(arrays), base, seen.side_bands)
 
 
@@ -70,11 +68,13 @@ class FittedCathode(FittedTemplate):
         n, d = len(request), self.events.features.shape[1]
         scaled, mass = np.empty((n, d)), self.scaler.mass(request.masses)
         base = self.base.to(compute.device)
-        with torch.no_grad(), densities.session(compute, "events") as generator:
+        with nets.torch.no_grad(), densities.session(compute, "events") as generator:
             for part in densities.in_batches(n):
-                scaled[part] = to_array(flows.draw(base, to_tensor(mass[part, None], compute.device), generator))
+                scaled[part] = nets.weights.to_array(
+                    nets.flows.draw(base, nets.weights.to_tensor(mass[part, None], compute.device), generator)
+                )
         return densities.generated_sample(self.scaler, self.events, request.masses, scaled, compute.streams)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scaling and weights under prefixed names."""
-        return densities.scaler_arrays(self.scaler) | module_arrays("base", self.base)
+        return densities.scaler_arrays(self.scaler) | nets.weights.module_arrays("base", self.base)

@@ -8,13 +8,12 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
+from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.events import Events
@@ -22,9 +21,11 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.seen import Arrays, Seen, TrainingRow
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
-from anomaly_cli.nets import flows, training
 from anomaly_cli.nets.scaling import MassScaler
-from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -87,18 +88,18 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     def load(self, arrays: Arrays, seen: Seen) -> FittedCurtainsF4F:
         """Rebuild a fitted template from the arrays of its model artifact."""
         base, transport = (make(len(seen.sb1.names)) for make in (self.make_base, self.make_transport))
-        load_module(base, arrays, "base")
-        load_module(transport, arrays, "transport")
+        nets.weights.load_module(base, arrays, "base")
+        nets.weights.load_module(transport, arrays, "transport")
         return FittedCurtainsF4F(densities.load_scaler(arrays), base, transport, seen.side_bands)
 
-    def make_transport(self, d: int) -> flows.PairTransport:
+    def make_transport(self, d: int) -> nets.flows.PairTransport:
         """Return an untrained transport of `d` features: the identity."""
         size = (self.transport_transforms, self.transport_hidden, self.transport_bins)
-        return flows.PairTransport(flows.make_spline_flow(d, 2, *size, passes=2))
+        return nets.flows.PairTransport(nets.flows.make_spline_flow(d, 2, *size, passes=2))
 
     def train_transport(
         self,
-        transport: flows.PairTransport,
+        transport: nets.flows.PairTransport,
         density: tuple[Any, Tensor],
         data: densities.ScaledEvents,
         trainer: densities.Trainer,
@@ -117,14 +118,16 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
         base.requires_grad_(False)
 
         def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
-            drawn = torch.randint(len(data.training), (len(batch),), generator=generator, device=batch.device)
+            drawn = nets.torch.randint(len(data.training), (len(batch),), generator=generator, device=batch.device)
             partners = data.training[drawn]
             moved, log_det = transport.move(data.x[batch], data.mass[batch], data.mass[partners])
-            return flows.negative_log_density(base, moved, base_mass[partners]) - log_det
+            return nets.flows.negative_log_density(base, moved, base_mass[partners]) - log_det
 
         epochs = densities.limit_epochs(self.transport_epochs, self.transport_events, len(data.training))
-        schedule = training.Schedule(epochs, self.transport_batch_size, self.transport_learning_rate, self.patience)
-        task = training.Task(transport, loss, data.training, data.validation)
+        schedule = nets.training.Schedule(
+            epochs, self.transport_batch_size, self.transport_learning_rate, self.patience
+        )
+        task = nets.training.Task(transport, loss, data.training, data.validation)
         return trainer.train("transport flow", "transport_learning_rate", task, schedule, generator)
 
 
@@ -132,7 +135,7 @@ class FittedCurtainsF4F(FittedTemplate):
     """A trained CURTAINsF4F: scaling, base density, transport, and the events to move."""
 
     def __init__(
-        self, scaler: MassScaler, base: torch.nn.Module, transport: flows.PairTransport, events: Events
+        self, scaler: MassScaler, base: torch.nn.Module, transport: nets.flows.PairTransport, events: Events
     ) -> None:
         self.scaler = scaler
         self.base = base
@@ -149,17 +152,17 @@ class FittedCurtainsF4F(FittedTemplate):
 
     def _move(self, scaled: FloatArray, source: FloatArray, target: FloatArray, compute: Compute) -> FloatArray:
         moved, transport = np.empty_like(scaled), self.transport.to(compute.device)
-        with torch.no_grad(), densities.session(compute):
+        with nets.torch.no_grad(), densities.session(compute):
             for part in densities.in_batches(len(scaled)):
                 columns = (scaled[part], source[part, None], target[part, None])
-                x, old, new = (to_tensor(column, compute.device) for column in columns)
-                moved[part] = to_array(transport.move(x, old, new)[0])
+                x, old, new = (nets.weights.to_tensor(column, compute.device) for column in columns)
+                moved[part] = nets.weights.to_array(transport.move(x, old, new)[0])
         return moved
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scaling and weights under prefixed names."""
         return (
             densities.scaler_arrays(self.scaler)
-            | module_arrays("base", self.base)
-            | module_arrays("transport", self.transport)
+            | nets.weights.module_arrays("base", self.base)
+            | nets.weights.module_arrays("transport", self.transport)
         )

@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.seen import Need, Seen, SharedModel
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.curtains_f4f import CurtainsF4F, FittedCurtainsF4F
-from anomaly_cli.nets.weights import load_module, to_tensor
 
 SHAPING = ("base_", "scaling_bin_events", "bound", "patience")
 """Settings that shape the shared base flow."""
@@ -89,10 +89,10 @@ class CurtainsF4FEfficient(CurtainsF4F):
         trainer = densities.Trainer(self.name, compute)
         with densities.session(compute) as generator:
             base, transport = (make(len(events.names)) for make in (self.make_base, self.make_transport))
-            load_module(base, arrays, "base")
+            nets.weights.load_module(base, arrays, "base")
             base, transport = base.to(compute.device), transport.to(compute.device)
             data = densities.ScaledEvents.make(scaler, events, seen.is_validation, compute.device)
-            base_mass = to_tensor(densities.load_scaler(arrays).mass(events.mjj)[:, None], compute.device)
+            base_mass = nets.weights.to_tensor(densities.load_scaler(arrays).mass(events.mjj)[:, None], compute.device)
             rows = self.train_transport(transport, (base, base_mass), data, trainer, generator)
         fitted = FittedCurtainsF4F(scaler, base, transport, events)
         fitted.keep_training(rows, events.names, data.n_clipped)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
+from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError, TrainingError
@@ -21,10 +20,11 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Arrays, TrainingRow
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods.base import Sample
-from anomaly_cli.nets import flows, training
-from anomaly_cli.nets.flows_for_flows import Side, density_task
-from anomaly_cli.nets.scaling import MassScaler, ScalingSettings, fit_mass_scaling
-from anomaly_cli.nets.weights import module_arrays, to_tensor
+from anomaly_cli.nets.scaling import SPLINE_BOUND, MassScaler, ScalingSettings, fit_mass_scaling
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 LARGEST_RATE = 1.0
 BATCH = 8192
@@ -62,10 +62,10 @@ class ScaledEvents:
         """Scale events and put them on a device."""
         x, n_clipped = scaler.transform(events.mjj, events.features)
         return ScaledEvents(
-            x=to_tensor(x, device),
-            mass=to_tensor(scaler.mass(events.mjj)[:, None], device),
-            training=torch.from_numpy(np.flatnonzero(~is_validation)).to(device),
-            validation=torch.from_numpy(np.flatnonzero(is_validation)).to(device),
+            x=nets.weights.to_tensor(x, device),
+            mass=nets.weights.to_tensor(scaler.mass(events.mjj)[:, None], device),
+            training=nets.torch.from_numpy(np.flatnonzero(~is_validation)).to(device),
+            validation=nets.torch.from_numpy(np.flatnonzero(is_validation)).to(device),
             n_clipped=n_clipped,
         )
 
@@ -83,7 +83,12 @@ class Trainer:
     compute: Compute
 
     def train(
-        self, part: str, setting: str, task: training.Task, schedule: training.Schedule, generator: torch.Generator
+        self,
+        part: str,
+        setting: str,
+        task: nets.training.Task,
+        schedule: nets.training.Schedule,
+        generator: torch.Generator,
     ) -> list[TrainingRow]:
         """Train one part in place and return its curve.
 
@@ -98,10 +103,10 @@ class Trainer:
             TrainingError: where it diverges twice.
         """
         try:
-            curve = training.train(
+            curve = nets.training.train(
                 task, schedule, generator, lambda *step: self.compute.progress(Step(f"template: {part}", *step))
             )
-        except training.Diverged:
+        except nets.training.Diverged:
             raise TrainingError(
                 f"template: the {part} diverged twice; lower its learning rate, for instance --set"
                 f" methods.{self.method}.{setting}={schedule.learning_rate / 20:g}"
@@ -111,7 +116,7 @@ class Trainer:
 
 def session(compute: Compute, name: str = "training") -> AbstractContextManager[torch.Generator]:
     """Return a block in which torch uses the threads and device of `compute`, and draws from its stream `name`."""
-    return training.seeded(compute.streams.integer(name), compute.threads, compute.device)
+    return nets.training.seeded(compute.streams.integer(name), compute.threads, compute.device)
 
 
 def limit_epochs(epochs: int, events: int, n_training: int) -> int:
@@ -189,7 +194,7 @@ def check_scaling(method: str, settings: ScalingSettings) -> ScalingSettings:
     Raises:
         ConfigError: where an order, a bin or the bound is out of range.
     """
-    if settings.max_order < 0 or settings.bin_events < 100 or not 2.0 <= settings.bound < flows.SPLINE_BOUND:
+    if settings.max_order < 0 or settings.bin_events < 100 or not 2.0 <= settings.bound < SPLINE_BOUND:
         raise ConfigError(f"method {method}: needs scaling_order >= 0, scaling_bin_events >= 100 and bound in [2, 5)")
     return settings
 
@@ -205,7 +210,7 @@ class FittedDensity:
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scaling and weights under prefixed names."""
-        return scaler_arrays(self.scaler) | module_arrays("base", self.base)
+        return scaler_arrays(self.scaler) | nets.weights.module_arrays("base", self.base)
 
 
 @dataclass(frozen=True)
@@ -256,19 +261,21 @@ class DensitySettings:
 
     def make_base(self, d: int) -> Any:
         """Return an untrained base density of `d` features."""
-        return flows.make_spline_flow(d, 1, self.base_transforms, self.base_hidden, self.base_bins, passes=d)
+        return nets.flows.make_spline_flow(d, 1, self.base_transforms, self.base_hidden, self.base_bins, passes=d)
 
-    def base_schedule(self, n_training: int) -> training.Schedule:
+    def base_schedule(self, n_training: int) -> nets.training.Schedule:
         """Return how a base density of so many training events is trained."""
         epochs = limit_epochs(self.base_epochs, self.base_events, n_training)
-        return training.Schedule(epochs, self.base_batch_size, self.base_learning_rate, self.patience)
+        return nets.training.Schedule(epochs, self.base_batch_size, self.base_learning_rate, self.patience)
 
     def train_base(
         self, base: Any, data: ScaledEvents, trainer: Trainer, generator: torch.Generator
     ) -> list[TrainingRow]:
         """Train a base density in place and return its curve."""
         schedule = self.base_schedule(len(data.training))
-        task = density_task(base, Side(data.x, data.mass, data.training, data.validation))
+        task = nets.flows_for_flows.density_task(
+            base, nets.flows_for_flows.Side(data.x, data.mass, data.training, data.validation)
+        )
         return trainer.train("base flow", "base_learning_rate", task, schedule, generator)
 
     def fit_density(

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
+from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError
@@ -25,9 +24,11 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.seen import Arrays, Need, Seen, TrainingRow
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
-from anomaly_cli.nets import diffusion, training
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
-from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 NOISE_DRAWS = 4
 """Noise levels at which every validation event is denoised, so that epochs can be compared."""
@@ -80,9 +81,9 @@ class DrapesSettings(TemplateMethod):
         counts = [self.blocks, self.width, self.epochs, self.training_events, self.batch_size, self.patience]
         densities.check_positive(self.name, counts, [self.learning_rate])
         densities.check_scaling(self.name, self.scaling)
-        if self.sampler not in diffusion.SAMPLERS:
+        if self.sampler not in nets.diffusion.SAMPLERS:
             raise ConfigError(
-                f"method {self.name}: unknown sampler '{self.sampler}'; known are {', '.join(diffusion.SAMPLERS)}"
+                f"method {self.name}: unknown sampler '{self.sampler}'; known are {', '.join(nets.diffusion.SAMPLERS)}"
             )
         if self.steps < 2:
             raise ConfigError(f"method {self.name}: steps must be 2 or more")
@@ -113,7 +114,7 @@ class DrapesSettings(TemplateMethod):
     def load(self, arrays: Arrays, seen: Seen) -> FittedDrapes:
         """Rebuild a fitted template from the arrays of its model artifact."""
         denoiser = self.make_denoiser(len(seen.sb1.names))
-        load_module(denoiser, arrays, "denoiser")
+        nets.weights.load_module(denoiser, arrays, "denoiser")
         scaler = densities.load_scaler(arrays)
         return FittedDrapes(self, scaler, denoiser, seen.side_bands, self.starting_events(seen))
 
@@ -121,26 +122,26 @@ class DrapesSettings(TemplateMethod):
     def starting_events(self, seen: Seen) -> Events | None:
         """Return the events that are noised and denoised; None to start from noise alone."""
 
-    def make_denoiser(self, d: int) -> diffusion.Denoiser:
+    def make_denoiser(self, d: int) -> nets.diffusion.Denoiser:
         """Return an untrained denoiser of `d` features."""
-        return diffusion.Denoiser(diffusion.ResidualPerceptron(d, 1, self.blocks, self.width))
+        return nets.diffusion.Denoiser(nets.diffusion.ResidualPerceptron(d, 1, self.blocks, self.width))
 
     def _train(
         self,
-        denoiser: diffusion.Denoiser,
+        denoiser: nets.diffusion.Denoiser,
         data: densities.ScaledEvents,
         trainer: densities.Trainer,
         generator: torch.Generator,
     ) -> list[TrainingRow]:
         def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
-            return diffusion.denoising_loss(denoiser, data.x[batch], data.mass[batch], generator)
+            return nets.diffusion.denoising_loss(denoiser, data.x[batch], data.mass[batch], generator)
 
         epochs = densities.limit_epochs(self.epochs, self.training_events, len(data.training))
-        schedule = training.Schedule(
+        schedule = nets.training.Schedule(
             epochs, self.batch_size, self.learning_rate, self.patience, averaging=self.averaging
         )
         validation = data.validation.repeat(NOISE_DRAWS)
-        task = training.Task(denoiser, loss, data.training, validation)
+        task = nets.training.Task(denoiser, loss, data.training, validation)
         return trainer.train("denoiser", "learning_rate", task, schedule, generator)
 
 
@@ -206,7 +207,7 @@ class FittedDrapes(FittedTemplate):
         self,
         settings: DrapesSettings,
         scaler: MassScaler,
-        denoiser: diffusion.Denoiser,
+        denoiser: nets.diffusion.Denoiser,
         side_bands: Events,
         starting: Events | None,
     ) -> None:
@@ -232,15 +233,15 @@ class FittedDrapes(FittedTemplate):
     def _denoise(self, start: FloatArray, masses: FloatArray, compute: Compute) -> FloatArray:
         """Add noise of level sigma_max and denoise at the masses."""
         settings, denoised, mass = self.settings, np.empty_like(start), self.scaler.mass(masses)
-        levels = diffusion.NoiseLevels(settings.sigma_min, settings.sigma_max, settings.steps).levels()
-        sampler, denoiser = diffusion.SAMPLERS[settings.sampler], self.denoiser.to(compute.device)
-        with torch.no_grad(), densities.session(compute, "noise") as generator:
+        levels = nets.diffusion.NoiseLevels(settings.sigma_min, settings.sigma_max, settings.steps).levels()
+        sampler, denoiser = nets.diffusion.SAMPLERS[settings.sampler], self.denoiser.to(compute.device)
+        with nets.torch.no_grad(), densities.session(compute, "noise") as generator:
             for part in densities.in_batches(len(start)):
-                x, at = (to_tensor(column, compute.device) for column in (start[part], mass[part, None]))
-                noisy = x + settings.sigma_max * torch.randn(x.shape, generator=generator, device=x.device)
-                denoised[part] = to_array(sampler(denoiser, noisy, at, levels.to(compute.device)))
+                x, at = (nets.weights.to_tensor(column, compute.device) for column in (start[part], mass[part, None]))
+                noisy = x + settings.sigma_max * nets.torch.randn(x.shape, generator=generator, device=x.device)
+                denoised[part] = nets.weights.to_array(sampler(denoiser, noisy, at, levels.to(compute.device)))
         return denoised
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scaling and weights under prefixed names."""
-        return densities.scaler_arrays(self.scaler) | module_arrays("denoiser", self.denoiser)
+        return densities.scaler_arrays(self.scaler) | nets.weights.module_arrays("denoiser", self.denoiser)

@@ -12,13 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
+from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError
@@ -28,10 +27,11 @@ from anomaly_cli.core.records import nearest
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Arrays, Need, Seen, TrainingRow
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
-from anomaly_cli.nets import flows_for_flows as nets
-from anomaly_cli.nets import training
 from anomaly_cli.nets.scaling import MassScaler
-from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         counts = [self.transport_transforms, self.transport_bins, self.transport_epochs, self.transport_batch_size]
         counts += [self.transport_events, min(self.transport_hidden, default=0)]
         densities.check_positive(self.name, counts, [self.transport_learning_rate])
-        if self.direction not in nets.DIRECTIONS:
-            hint = nearest(self.direction, nets.DIRECTIONS)
+        if self.direction not in nets.flows_for_flows.DIRECTIONS:
+            hint = nearest(self.direction, nets.flows_for_flows.DIRECTIONS)
             raise ConfigError(f"method {self.name}: direction '{self.direction}' is not known; {hint}")
         if not 0.0 <= self.penalty_weight < math.inf:
             raise ConfigError(f"method {self.name}: penalty_weight must be 0 (no penalty) or above")
@@ -120,7 +120,7 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         """Rebuild a fitted template from the arrays of its model artifact."""
         in_sr = seen.need(Need.SIMULATION).inside(seen.regions.sr)
         transport = self._make_modules(len(in_sr.names))["transport"]
-        load_module(transport, arrays, "transport")
+        nets.weights.load_module(transport, arrays, "transport")
         scalers = (densities.load_scaler(arrays, "simulation"), densities.load_scaler(arrays, "observed"))
         return FittedFlowsForFlows(scalers, transport, in_sr)
 
@@ -130,31 +130,39 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
             for name, unused_by in (("simulation density", "forward"), ("observed density", "inverse"))
             if self.direction != unused_by
         }
-        size = nets.Size(self.transport_transforms, self.transport_hidden, self.transport_bins)
-        return {**modules, "transport": nets.make_transport(d, 1, size, "concatenation", starts_at_identity=True)}
+        size = nets.flows_for_flows.Size(self.transport_transforms, self.transport_hidden, self.transport_bins)
+        return {
+            **modules,
+            "transport": nets.flows_for_flows.make_transport(d, 1, size, "concatenation", starts_at_identity=True),
+        }
 
     def _train(
         self,
         modules: Mapping[str, Any],
-        sides: tuple[nets.Side, nets.Side],
+        sides: tuple[nets.flows_for_flows.Side, nets.flows_for_flows.Side],
         trainer: densities.Trainer,
         generator: torch.Generator,
     ) -> list[TrainingRow]:
         rows = []
         for name, side in (("simulation density", sides[0]), ("observed density", sides[1])):
             if name in modules:
-                task, schedule = nets.density_task(modules[name], side), self.base_schedule(len(side.training))
+                task, schedule = (
+                    nets.flows_for_flows.density_task(modules[name], side),
+                    self.base_schedule(len(side.training)),
+                )
                 rows += trainer.train(name, "base_learning_rate", task, schedule, generator)
-        penalty = nets.Penalty(int(self.penalty_weight > 0.0), self.penalty_weight)
-        task = nets.transport_task(
+        penalty = nets.flows_for_flows.Penalty(int(self.penalty_weight > 0.0), self.penalty_weight)
+        task = nets.flows_for_flows.transport_task(
             modules["transport"],
             sides,
             (modules.get("simulation density"), modules.get("observed density")),
-            nets.Objective(self.direction, penalty, keeps_condition=True),
+            nets.flows_for_flows.Objective(self.direction, penalty, keeps_condition=True),
         )
         n_training = len(sides[1 if self.direction == "inverse" else 0].training)
         epochs = densities.limit_epochs(self.transport_epochs, self.transport_events, n_training)
-        schedule = training.Schedule(epochs, self.transport_batch_size, self.transport_learning_rate, self.patience)
+        schedule = nets.training.Schedule(
+            epochs, self.transport_batch_size, self.transport_learning_rate, self.patience
+        )
         return rows + trainer.train("transport flow", "transport_learning_rate", task, schedule, generator)
 
 
@@ -164,15 +172,19 @@ def _side(
     events: Events,
     is_validation: npt.NDArray[np.bool_],
     device: str,
-) -> tuple[nets.Side, npt.NDArray[np.int64]]:
+) -> tuple[nets.flows_for_flows.Side, npt.NDArray[np.int64]]:
     """Return events scaled as their side is, at masses scaled alike on both sides, and how many were clipped."""
     x, n_clipped = scalers[which].transform(events.mjj, events.features)
-    mass = to_tensor(scalers[1].mass(events.mjj)[:, None], device)
+    mass = nets.weights.to_tensor(scalers[1].mass(events.mjj)[:, None], device)
     training_indices, validation_indices = (
-        torch.from_numpy(np.flatnonzero(mask)).to(device) for mask in (~is_validation, is_validation)
+        nets.torch.from_numpy(np.flatnonzero(mask)).to(device) for mask in (~is_validation, is_validation)
     )
-    weight = to_tensor(events.weight / events.weight.mean(), device) if np.ptp(events.weight) > 0.0 else None
-    return nets.Side(to_tensor(x, device), mass, training_indices, validation_indices, weight), n_clipped
+    weight = (
+        nets.weights.to_tensor(events.weight / events.weight.mean(), device) if np.ptp(events.weight) > 0.0 else None
+    )
+    return nets.flows_for_flows.Side(
+        nets.weights.to_tensor(x, device), mass, training_indices, validation_indices, weight
+    ), n_clipped
 
 
 class FittedFlowsForFlows(FittedTemplate):
@@ -193,15 +205,17 @@ class FittedFlowsForFlows(FittedTemplate):
         chosen = self.events.take(by_rank)
         scaled, _ = self.simulation_scaler.transform(chosen.mjj, chosen.features)
         at = self.observed_scaler.mass(request.masses)[:, None]
-        x, mass = (to_tensor(array, compute.device) for array in (scaled, at))
+        x, mass = (nets.weights.to_tensor(array, compute.device) for array in (scaled, at))
         with densities.session(compute):
-            moved = to_array(nets.move_all(self.transport.to(compute.device), x, mass, mass))
+            moved = nets.weights.to_array(
+                nets.flows_for_flows.move_all(self.transport.to(compute.device), x, mass, mass)
+            )
         return densities.restored_sample(self.observed_scaler, request.masses, moved, chosen)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scalings and the weights of the transport under prefixed names."""
         return (
-            module_arrays("transport", self.transport)
+            nets.weights.module_arrays("transport", self.transport)
             | densities.scaler_arrays(self.simulation_scaler, "simulation")
             | densities.scaler_arrays(self.observed_scaler, "observed")
         )

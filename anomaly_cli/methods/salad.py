@@ -8,13 +8,12 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
+from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate
@@ -22,10 +21,11 @@ from anomaly_cli.core.folds import FloatArray, hash_uniform
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Arrays, Need, Seen
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
-from anomaly_cli.nets import training
-from anomaly_cli.nets.perceptron import make_perceptron
 from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
-from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 N_INTERVALS = 20
 """Quantile intervals of each observed feature in which the simulation needs events."""
@@ -89,9 +89,9 @@ class Salad(TemplateMethod):
         trainer = densities.Trainer(self.name, compute)
         with densities.session(compute) as generator:
             data = densities.ScaledEvents.make(scaler, both, is_validation, compute.device)
-            ratio = make_perceptron(len(both.names) + 1, self.hidden).to(compute.device)
+            ratio = nets.perceptron.make_perceptron(len(both.names) + 1, self.hidden).to(compute.device)
             task = _ratio_task(ratio, data, both.weight, n_observed)
-            schedule = training.Schedule(self.epochs, self.batch_size, self.learning_rate, self.patience)
+            schedule = nets.training.Schedule(self.epochs, self.batch_size, self.learning_rate, self.patience)
             rows = trainer.train("ratio", "learning_rate", task, schedule, generator)
         fitted = FittedSalad(scaler, ratio, simulation.inside(seen.regions.sr), self.largest_weight)
         fitted.keep_training(rows, both.names, data.n_clipped)
@@ -100,8 +100,8 @@ class Salad(TemplateMethod):
     def load(self, arrays: Arrays, seen: Seen) -> FittedSalad:
         """Rebuild a fitted template from the arrays of its model artifact."""
         events = seen.need(Need.SIMULATION).inside(seen.regions.sr)
-        ratio = make_perceptron(len(seen.sb1.names) + 1, self.hidden)
-        load_module(ratio, arrays, "ratio")
+        ratio = nets.perceptron.make_perceptron(len(seen.sb1.names) + 1, self.hidden)
+        nets.weights.load_module(ratio, arrays, "ratio")
         return FittedSalad(densities.load_scaler(arrays), ratio, events, self.largest_weight)
 
 
@@ -129,7 +129,9 @@ def _refuse_uncovered(simulation: Events, observed: Events) -> None:
             )
 
 
-def _ratio_task(ratio: nn.Module, data: densities.ScaledEvents, weight: FloatArray, n_observed: int) -> training.Task:
+def _ratio_task(
+    ratio: nn.Module, data: densities.ScaledEvents, weight: FloatArray, n_observed: int
+) -> nets.training.Task:
     """Return the training of observed against simulated events, both of the same total weight.
 
     Args:
@@ -140,15 +142,17 @@ def _ratio_task(ratio: nn.Module, data: densities.ScaledEvents, weight: FloatArr
     """
     is_observed = np.arange(len(weight)) < n_observed
     total = np.where(is_observed, weight[:n_observed].sum(), weight[n_observed:].sum())
-    balanced, target = (to_tensor(a, str(data.x.device)) for a in (0.5 * len(weight) * weight / total, is_observed))
+    balanced, target = (
+        nets.weights.to_tensor(a, str(data.x.device)) for a in (0.5 * len(weight) * weight / total, is_observed)
+    )
 
     def loss(batch: Tensor, _: torch.Generator) -> Tensor:
-        log_ratio = ratio(torch.cat([data.x[batch], data.mass[batch]], dim=1)).squeeze(1)
-        return nn.functional.binary_cross_entropy_with_logits(
+        log_ratio = ratio(nets.torch.cat([data.x[batch], data.mass[batch]], dim=1)).squeeze(1)
+        return nets.torch.nn.functional.binary_cross_entropy_with_logits(
             log_ratio, target[batch], weight=balanced[batch], reduction="none"
         )
 
-    return training.Task(ratio, loss, data.training, data.validation)
+    return nets.training.Task(ratio, loss, data.training, data.validation)
 
 
 class FittedSalad(FittedTemplate):
@@ -166,9 +170,9 @@ class FittedSalad(FittedTemplate):
         scaled, n_clipped = self.scaler.transform(events.mjj, events.features)
         x = np.column_stack([scaled, self.scaler.mass(events.mjj)])
         ratio = self.ratio.to(compute.device)
-        with torch.no_grad(), densities.session(compute):
-            batches = [to_tensor(x[part], compute.device) for part in densities.in_batches(len(x))]
-            log_ratio = np.concatenate([to_array(ratio(batch)) for batch in batches])
+        with nets.torch.no_grad(), densities.session(compute):
+            batches = [nets.weights.to_tensor(x[part], compute.device) for part in densities.in_batches(len(x))]
+            log_ratio = np.concatenate([nets.weights.to_array(ratio(batch)) for batch in batches])
         odds = np.exp(log_ratio[:, 0] - log_ratio.max())
         weight = events.weight * np.minimum(odds / np.average(odds, weights=events.weight), self.largest_weight)
         weighted = replace(events, event_id=np.arange(len(events)), weight=weight / weight.mean())
@@ -176,4 +180,4 @@ class FittedSalad(FittedTemplate):
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scaling and weights under prefixed names."""
-        return densities.scaler_arrays(self.scaler) | module_arrays("ratio", self.ratio)
+        return densities.scaler_arrays(self.scaler) | nets.weights.module_arrays("ratio", self.ratio)

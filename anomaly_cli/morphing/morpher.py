@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.special import ndtri
-from torch import nn
 
+from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import TrainingError
 from anomaly_cli.core.folds import FloatArray
@@ -20,9 +19,10 @@ from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.seen import Arrays, TrainingRow
 from anomaly_cli.core.tables import Table
 from anomaly_cli.morphing.settings import FlowSettings, MorphSettings
-from anomaly_cli.nets import flows_for_flows as nets
-from anomaly_cli.nets import training
-from anomaly_cli.nets.weights import load_module, module_arrays, to_array, to_tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 SIDES = ("source", "target")
 N_POINTS = 200
@@ -96,11 +96,11 @@ class Morpher:
         self.curve: Sequence[TrainingRow] = ()
 
     @property
-    def mover(self) -> nets.Mover:
+    def mover(self) -> nets.flows_for_flows.Mover:
         """What moves events."""
         if self.settings.variant == "base_transfer":
-            return nets.BaseTransfer(self.modules["source_density"], self.modules["target_density"])
-        transport: nets.Mover = self.modules[TRANSPORT]
+            return nets.flows_for_flows.BaseTransfer(self.modules["source_density"], self.modules["target_density"])
+        transport: nets.flows_for_flows.Mover = self.modules[TRANSPORT]
         return transport
 
     def move(self, source: Table, target_condition: FloatArray, compute: Compute) -> FloatArray:
@@ -116,11 +116,11 @@ class Morpher:
         """
         conditions = (self.condition_scaling.transform(c) for c in (source.condition, target_condition))
         columns = (self.scaling.transform(source.values), *conditions)
-        x, old, new = (to_tensor(column, compute.device) for column in columns)
+        x, old, new = (nets.weights.to_tensor(column, compute.device) for column in columns)
         for module in self.modules.values():
             module.to(compute.device)
-        with training.seeded(compute.streams.integer("move"), compute.threads, compute.device):
-            return self.scaling.inverse(to_array(nets.move_all(self.mover, x, old, new)))
+        with nets.training.seeded(compute.streams.integer("move"), compute.threads, compute.device):
+            return self.scaling.inverse(nets.weights.to_array(nets.flows_for_flows.move_all(self.mover, x, old, new)))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scalings and weights under prefixed names."""
@@ -128,8 +128,8 @@ class Morpher:
         for name, scaling in (("features", self.scaling), ("conditions", self.condition_scaling)):
             arrays |= {f"scaling.{name}.points": scaling.points, f"scaling.{name}.scaled": scaling.scaled}
         for name, module in self.modules.items():
-            arrays |= module_arrays(name, module)
-        is_made_of_densities = isinstance(self.modules.get(TRANSPORT), nets.BaseTransfer)
+            arrays |= nets.weights.module_arrays(name, module)
+        is_made_of_densities = isinstance(self.modules.get(TRANSPORT), nets.flows_for_flows.BaseTransfer)
         return arrays | {"starts_at_base_transfer": np.array(is_made_of_densities)}
 
     @staticmethod
@@ -147,7 +147,7 @@ class Morpher:
                 start = "base_transfer" if arrays["starts_at_base_transfer"] else "identity"
             modules[TRANSPORT] = _make_transport(settings, start, d, c)
         for name, module in modules.items():
-            load_module(module, arrays, name)
+            nets.weights.load_module(module, arrays, name)
         return Morpher(settings, (scalings[0], scalings[1]), modules)
 
 
@@ -183,11 +183,11 @@ def train_morpher(
     sides = tuple(_side(table, split, scalings, compute.device) for table, split in zip(tables, splits, strict=True))
     rows = []
     progress = compute.progress
-    with training.seeded(compute.streams.integer("training"), compute.threads, compute.device) as generator:
+    with nets.training.seeded(compute.streams.integer("training"), compute.threads, compute.device) as generator:
         made = _make_densities(settings, pooled.shape[1], pooled_condition.shape[1])
         modules = {name: module.to(compute.device) for name, module in made.items()}
         for name, module in modules.items():
-            task = nets.density_task(module, sides[name == "target_density"])
+            task = nets.flows_for_flows.density_task(module, sides[name == "target_density"])
             rows += _train(task, name.replace("_", " "), _schedule(settings.density), (generator, progress))
         if settings.variant != "base_transfer":
             tasks = _transport_tasks(modules, (sides[0], sides[1]), settings)
@@ -203,23 +203,29 @@ def train_morpher(
 def _make_densities(settings: MorphSettings, d: int, c: int) -> dict[str, nn.Module]:
     """Return the densities that the variant needs, in the order of their training."""
     return {
-        name: nets.make_density(d, c, _size(settings.density))
+        name: nets.flows_for_flows.make_density(d, c, _size(settings.density))
         for name, unused_by in (("source_density", "forward"), ("target_density", "inverse"))
         if settings.trained_direction != unused_by
     }
 
 
-def _make_transport(settings: MorphSettings, start: str, d: int, c: int) -> nets.BaseTransfer | nets.Transport:
+def _make_transport(
+    settings: MorphSettings, start: str, d: int, c: int
+) -> nets.flows_for_flows.BaseTransfer | nets.flows_for_flows.Transport:
     """Return an untrained transport; one that starts at the base transfer has the densities' weights to come."""
     if start == "base_transfer":
-        return nets.BaseTransfer(*(nets.make_density(d, c, _size(settings.density)) for _ in SIDES))
+        return nets.flows_for_flows.BaseTransfer(
+            *(nets.flows_for_flows.make_density(d, c, _size(settings.density)) for _ in SIDES)
+        )
     context = settings.context if c else "none"
-    return nets.make_transport(d, c, _size(settings.transport), context, start == "identity")
+    return nets.flows_for_flows.make_transport(d, c, _size(settings.transport), context, start == "identity")
 
 
 def _transport_tasks(
-    densities: Mapping[str, nn.Module], sides: tuple[nets.Side, nets.Side], settings: MorphSettings
-) -> dict[str, training.Task]:
+    densities: Mapping[str, nn.Module],
+    sides: tuple[nets.flows_for_flows.Side, nets.flows_for_flows.Side],
+    settings: MorphSettings,
+) -> dict[str, nets.training.Task]:
     """Return the training of the transport from each start that competes."""
     starts = [settings.start]
     if settings.start == "auto":
@@ -229,26 +235,26 @@ def _transport_tasks(
         transport = _make_transport(settings, start, sides[0].x.shape[1], sides[0].condition.shape[1])
         transport.to(sides[0].x.device)
         if start == "base_transfer":
-            transport.load_state_dict(nets.BaseTransfer(*densities.values()).state_dict())
+            transport.load_state_dict(nets.flows_for_flows.BaseTransfer(*densities.values()).state_dict())
         tasks[start] = _transport_task(transport, sides, densities, settings)
     return tasks
 
 
-def _choose_start(tasks: Mapping[str, training.Task], batch_size: int) -> tuple[str, list[TrainingRow]]:
+def _choose_start(tasks: Mapping[str, nets.training.Task], batch_size: int) -> tuple[str, list[TrainingRow]]:
     """Return where to start, and a row with the loss of each start where several compete."""
     if len(tasks) == 1:
         return next(iter(tasks)), []
-    losses = {start: training.validate(task, batch_size) for start, task in tasks.items()}
+    losses = {start: nets.training.validate(task, batch_size) for start, task in tasks.items()}
     rows = [TrainingRow(f"start {name}".replace("_", " "), 0, math.nan, loss, 0.0) for name, loss in losses.items()]
     is_unlike = losses["identity"] - losses["base_transfer"] > MOST_UNLIKE
     return "base_transfer" if is_unlike else "identity", rows
 
 
-def _schedule(flow: FlowSettings) -> training.Schedule:
-    return training.Schedule(flow.epochs, flow.batch_size, flow.learning_rate, flow.patience)
+def _schedule(flow: FlowSettings) -> nets.training.Schedule:
+    return nets.training.Schedule(flow.epochs, flow.batch_size, flow.learning_rate, flow.patience)
 
 
-def _transport_schedule(settings: MorphSettings, start: str) -> training.Schedule:
+def _transport_schedule(settings: MorphSettings, start: str) -> nets.training.Schedule:
     """Return how a transport is trained: at a lower rate where it starts at the base transfer.
 
     A penalty that falls is a loss that changes: states of the way there do not compare with the last one.
@@ -259,26 +265,31 @@ def _transport_schedule(settings: MorphSettings, start: str) -> training.Schedul
     return replace(schedule, learning_rate=schedule.learning_rate * factor, keeps_last=keeps_last)
 
 
-def _size(flow: FlowSettings) -> nets.Size:
-    return nets.Size(flow.transforms, flow.hidden, flow.bins)
+def _size(flow: FlowSettings) -> nets.flows_for_flows.Size:
+    return nets.flows_for_flows.Size(flow.transforms, flow.hidden, flow.bins)
 
 
 def _transport_task(
-    transport: Any, sides: tuple[nets.Side, nets.Side], modules: Mapping[str, nn.Module], settings: MorphSettings
-) -> training.Task:
-    penalty = nets.Penalty({"none": 0, "l1": 1, "l2": 2}[settings.penalty], settings.penalty_weight, settings.annealed)
-    objective = nets.Objective(settings.trained_direction, penalty, settings.condition == "own")
+    transport: Any,
+    sides: tuple[nets.flows_for_flows.Side, nets.flows_for_flows.Side],
+    modules: Mapping[str, nn.Module],
+    settings: MorphSettings,
+) -> nets.training.Task:
+    penalty = nets.flows_for_flows.Penalty(
+        {"none": 0, "l1": 1, "l2": 2}[settings.penalty], settings.penalty_weight, settings.annealed
+    )
+    objective = nets.flows_for_flows.Objective(settings.trained_direction, penalty, settings.condition == "own")
     densities = modules.get("source_density"), modules.get("target_density")
-    return nets.transport_task(transport, sides, densities, objective)
+    return nets.flows_for_flows.transport_task(transport, sides, densities, objective)
 
 
 def _train(
-    task: training.Task, part: str, schedule: training.Schedule, how: tuple[torch.Generator, Progress]
+    task: nets.training.Task, part: str, schedule: nets.training.Schedule, how: tuple[torch.Generator, Progress]
 ) -> list[TrainingRow]:
     generator, progress = how
     try:
-        curve = training.train(task, schedule, generator, lambda *step: progress(Step(f"morph: {part}", *step)))
-    except training.Diverged:
+        curve = nets.training.train(task, schedule, generator, lambda *step: progress(Step(f"morph: {part}", *step)))
+    except nets.training.Diverged:
         setting = f"flows.{TRANSPORT if part == TRANSPORT else 'density'}.learning_rate"
         raise TrainingError(
             f"morph: the training of the {part} diverged twice; lower its learning rate, for instance --set"
@@ -287,7 +298,9 @@ def _train(
     return [TrainingRow(part, *vars(epoch).values()) for epoch in curve]
 
 
-def _side(table: Table, split: Split, scalings: tuple[Scaling, Scaling], device: str) -> nets.Side:
+def _side(table: Table, split: Split, scalings: tuple[Scaling, Scaling], device: str) -> nets.flows_for_flows.Side:
     x, condition = scalings[0].transform(table.values), scalings[1].transform(table.condition)
-    indices = (torch.from_numpy(index).to(device) for index in (split.training, split.validation))
-    return nets.Side(to_tensor(x, device), to_tensor(condition, device), *indices)
+    indices = (nets.torch.from_numpy(index).to(device) for index in (split.training, split.validation))
+    return nets.flows_for_flows.Side(
+        nets.weights.to_tensor(x, device), nets.weights.to_tensor(condition, device), *indices
+    )

@@ -13,9 +13,6 @@ import torch
 import zuko
 from torch import Tensor, nn
 
-SPLINE_BOUND = 5.0
-"""zuko's splines act on [-5, 5]; keep the data inside."""
-
 
 def make_spline_flow(
     n_features: int, n_context: int, transforms: int, hidden: Sequence[int], bins: int, passes: int

@@ -33,6 +33,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
+SPLINE_BOUND = 5.0
+"""zuko's splines act on [-5, 5]; keep the data inside."""
 N_POINTS = 150
 """Feature values at which the cumulative distribution is fitted."""
 TAIL_EVENTS = 10.0

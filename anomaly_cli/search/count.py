@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
 
 from anomaly_cli.analysis.asymptotics import CountingResult, compute_significance
 from anomaly_cli.analysis.counting import CountingModel, channel_name
@@ -14,6 +13,7 @@ from anomaly_cli.analysis.exact import binomial_significance
 from anomaly_cli.analysis.mass_fit import MassFit, refuse_poor_fit
 from anomaly_cli.analysis.modelling import Measured, Predicted, model_by_fail, model_by_template
 from anomaly_cli.analysis.selection import CutCounts, ScoredEvents, Selection, select
+from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.analysis.toys import ToyResult, toy_p_value
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.progress import Step
@@ -124,4 +124,4 @@ def fold_heterogeneity(selection: Selection, observed: ScoredEvents) -> float:
     expected = totals * passing.sum() / totals.sum()
     if expected.min() <= 0.0:
         return 1.0
-    return float(chi2.sf(((passing - expected) ** 2 / expected).sum(), len(folds) - 1))
+    return float(chi2_tail(((passing - expected) ** 2 / expected).sum(), len(folds) - 1))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import chi2, norm
 
 from anomaly_cli.analysis.asymptotics import fit_workspace
 from anomaly_cli.analysis.bump import (
@@ -25,6 +24,7 @@ from anomaly_cli.analysis.bump import (
 from anomaly_cli.analysis.counting import channel_name
 from anomaly_cli.analysis.selection import Selection, passes, select
 from anomaly_cli.analysis.spectrum import BinnedSpectrum, bin_masses
+from anomaly_cli.analysis.tails import chi2_tail, normal_tail
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -157,7 +157,7 @@ def _hunt(
         "signal_yield": fit.signal_yield,
         "signal_error": fit.signal_error,
         "z_asymptotic": fit.z,
-        "p0_asymptotic": float(norm.sf(fit.z)),
+        "p0_asymptotic": float(normal_tail(fit.z)),
         "p0": n_extreme / TOYS if n_extreme >= FEWEST_EXCEEDANCES else np.nan,
         "q0_pyhf": q0,
         "p_value": fit.p_value,
@@ -208,7 +208,7 @@ def pass_rate_flatness(mjj: FloatArray, selection: Selection) -> float:
     passing = np.bincount(index, weights=selection.is_template_selected, minlength=PASS_RATE_BINS)
     rate = passing.sum() / totals.sum()
     chi_square = float(((passing - rate * totals) ** 2 / (rate * (1.0 - rate) * totals)).sum())
-    return float(chi2.sf(chi_square * selection.n_sources / passing.sum(), PASS_RATE_BINS - 1))
+    return float(chi2_tail(chi_square * selection.n_sources / passing.sum(), PASS_RATE_BINS - 1))
 
 
 def _groups(

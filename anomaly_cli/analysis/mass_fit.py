@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from anomaly_cli.analysis.misfit import explain_misfit
 from anomaly_cli.analysis.spectrum import (
     BinnedSpectrum,
     bin_masses,
@@ -50,6 +51,7 @@ class MassFit:
         n_expected: predicted background events in the signal region.
         uncertainty_statistical: uncertainty of `n_expected` from the parameters' covariance.
         uncertainty_function: difference to the function with one more parameter.
+        misfit: what no fit could describe, where the fit is poor and that can be told, else empty.
     """
 
     parameters: FloatArray
@@ -61,6 +63,7 @@ class MassFit:
     n_expected: float
     uncertainty_statistical: float
     uncertainty_function: float
+    misfit: str = ""
 
     @property
     def p_value(self) -> float:
@@ -133,7 +136,11 @@ def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window]
     if spread is None:  # no larger fit: the difference to one parameter less stands for it
         spread = abs(fit.n_expected - _fit(data, sr, signal_region, FEWEST_PARAMETERS - 1).n_expected)
     fit = replace(fit, uncertainty_function=spread)
+    if fit.p_value < POOR_FIT:
+        fit = replace(fit, misfit=explain_misfit(masses, side_bands))
     if fit.uncertainty > LARGEST_UNCERTAINTY * fit.n_expected:
+        if fit.misfit:
+            raise PhysicsError(f"the side-bands give no prediction: {fit.misfit}")
         raise PhysicsError(
             f"the side-bands predict {fit.n_expected:.0f} +- {fit.uncertainty:.0f} events in the signal region"
             f" {signal_region.text} TeV, which is no prediction; widen them with --side-bands"
@@ -147,6 +154,11 @@ def refuse_poor_fit(fit: MassFit, least_p: float = 0.0) -> None:
     Raises:
         PhysicsError: where chi2 per degree of freedom exceeds 10, or the goodness of fit falls below `least_p`.
     """
+    if fit.misfit and (fit.p_value < least_p or fit.chi2 > WORST_FIT * fit.ndf > 0):
+        raise PhysicsError(
+            f"the side-band mass fit is poor (p = {fit.p_value:.1e}): {fit.misfit}; or count only cuts that need no fit"
+            " with --background-efficiencies 0.2,0.05"
+        )
     if fit.p_value < least_p and fit.chi2 <= WORST_FIT * fit.ndf:
         raise PhysicsError(
             f"the side-band mass fit is poor (p = {fit.p_value:.1e}, below {least_p:g}); narrow the side-bands with"

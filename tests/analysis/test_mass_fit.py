@@ -10,6 +10,7 @@ from toys import REGIONS
 
 from anomaly_cli.analysis import mass_fit
 from anomaly_cli.analysis.mass_fit import fit_mass_spectrum, refuse_poor_fit
+from anomaly_cli.analysis.misfit import explain_misfit
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.windows import Window
@@ -42,6 +43,34 @@ def test_the_yield_in_the_signal_region_is_unbiased_and_its_error_right():
 
 
 TRUE = dijet_masses(4_000_000, 99)
+
+
+@pytest.mark.parametrize("step", [3.0, 7.0, 8.0, 50.0])
+def test_masses_in_coarse_steps_are_named_where_they_spoil_the_fit(step):
+    masses = np.round(dijet_masses(200_000, 4) / step) * step
+    with pytest.raises(PhysicsError, match=f"steps of {step:g} GeV.*write masses with more digits"):
+        refuse_poor_fit(fit(masses), 0.001)
+
+
+def test_masses_with_ten_bits_of_mantissa_are_told_by_their_coarsest_step():
+    masses = dijet_masses(200_000, 4)
+    mantissa, exponent = np.frexp(masses)
+    with pytest.raises(PhysicsError, match="steps of 8 GeV"):
+        refuse_poor_fit(fit(np.ldexp(np.round(mantissa * 1024) / 1024, exponent)), 0.001)
+
+
+def test_a_turn_on_in_a_side_band_is_named_with_the_mass_where_it_ends():
+    masses = dijet_masses(300_000, 4)
+    passed = np.random.default_rng(1).random(len(masses)) < 1.0 / (1.0 + np.exp(-(masses - 3100.0) / 30.0))
+    with pytest.raises(PhysicsError, match=r"the spectrum rises in 3-3.3 TeV up to about 3\.\d+ TeV.*--side-bands"):
+        refuse_poor_fit(fit(masses[passed]), 0.001)
+
+
+def test_smooth_masses_have_neither_steps_nor_a_rise():
+    for n in (300, 3_000, 60_000):
+        masses = dijet_masses(n, n)
+        bands = [masses[window.contains(masses)] for window in REGIONS.side_bands]
+        assert explain_misfit(bands, REGIONS.side_bands) == ""
 
 
 def test_the_fit_agrees_with_minuit():

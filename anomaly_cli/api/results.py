@@ -176,6 +176,7 @@ class Scores(Shown):
         observed: events of the signal region.
         template: template events.
         score: ranks any other events: `score.score(events)`.
+        regions: what they were made for.
         mass_fit: the side-band fit of the search.
         settings: of the search.
         seed: that they were made with.
@@ -184,6 +185,7 @@ class Scores(Shown):
     observed: ScoredEvents
     template: ScoredEvents
     score: FittedScore
+    regions: RegionEvents
     mass_fit: MassFit
     settings: SearchSettings
     seed: int

@@ -10,20 +10,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.api.results import ClosureResult, Counts, Data, MadeTemplateEvents, RegionEvents, Scores
 from anomaly_cli.api.runs import Run, open_run
 from anomaly_cli.classifiers.base import Classifier
 from anomaly_cli.config import DEFAULT, Config, DataSettings
 from anomaly_cli.core.compute import CPU, Compute
+from anomaly_cli.core.copies import ANALYSED, refuse_copies
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.seen import Simulation, TrueEvents
+from anomaly_cli.core.events import Events, concatenate, refuse_constant
+from anomaly_cli.core.seen import FEWEST_SIMULATED, Need, Simulation, TrueEvents
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import parse_side_bands, parse_window
 from anomaly_cli.datasets.manifests import SHIPPED
+from anomaly_cli.datasets.pseudodata import relative_weights
 from anomaly_cli.methods.base import TemplateMethod
 from anomaly_cli.nets.device import resolve_device
 from anomaly_cli.scores.base import SCORES, Score
@@ -33,7 +37,7 @@ from anomaly_cli.search.count import count as count_cuts
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.rank import rank
 from anomaly_cli.search.settings import Cuts, SearchSettings
-from anomaly_cli.search.split import choose_regions, refuse_empty, split_events
+from anomaly_cli.search.split import Split, choose_regions, refuse_empty, split_events
 from anomaly_cli.search.template import make_template
 from anomaly_cli.stages.data import read_data
 
@@ -65,6 +69,8 @@ def load(
     Raises:
         AnomalyError: where the file cannot be used.
     """
+    if isinstance(features, str):
+        raise ConfigError(f"load: features='{features}' is one text; write a list of names, as features=['{features}']")
     given = str(file) if str(file) == SHIPPED else str(Path(file).expanduser().absolute())
     try:
         settings = DataSettings(file=given, inject=inject, reserve=reserve, features=tuple(features), **more)  # type: ignore[arg-type]
@@ -107,7 +113,8 @@ def template(
         regions: the events.
         method: the method, as `methods.CurtainsF4F(base_epochs=5)`; CURTAINsF4F by default.
         oversampling: template events per observed signal-region event.
-        simulation: simulated background, for methods that need it; ids must not be those of observed events.
+        simulation: simulated background, for methods that need it; used in side-bands and signal region, at a mean
+            weight of 1.
         seed: of every random stream.
         device: `cpu`, `cuda` or `auto`.
 
@@ -116,7 +123,7 @@ def template(
     """
     settings = SearchSettings(oversampling=oversampling, **({"method": method} if method else {}))  # type: ignore[arg-type]
     settings = replace(settings, score=SCORES.make(settings.method.score, {}))
-    simulated = None if simulation is None else Simulation(simulation, Cutflow())
+    simulated = None if simulation is None else _checked(simulation, regions.split)
     provisions = Provisions(simulation=simulated, true=_true(regions))
     chosen = regions.seed if seed is None else seed
     made = make_template(regions.split, settings, provisions, _compute(chosen, device=device))
@@ -145,15 +152,16 @@ def classify(
         device: `cpu`, `cuda` or `auto`.
 
     Raises:
-        AnomalyError: where there are too few events, or something is missing.
+        AnomalyError: where there are too few events, something is missing, or the template is one of other events.
     """
+    _require_same("classify: the template", template.regions, regions)
     settings = template.settings
     settings = replace(settings, classifier=classifier or settings.classifier, score=score or settings.score)
     chosen = regions.seed if seed is None else seed
     provisions = Provisions(true=_true(regions))
     compute = _compute(chosen, processes or len(os.sched_getaffinity(0)), device)
     ranked = rank(regions.split, template.template, settings, provisions, compute)
-    return Scores(ranked.observed, ranked.template, ranked.score, template.mass_fit, settings, chosen)
+    return Scores(ranked.observed, ranked.template, ranked.score, regions, template.mass_fit, settings, chosen)
 
 
 def count(
@@ -176,8 +184,10 @@ def count(
         seed: of the toys.
 
     Raises:
+        ConfigError: where the scores are those of other events.
         PhysicsError: where the template is too small for a cut, or the side-band fit is poor.
     """
+    _require_same("count: the scores", scores.regions, regions)
     known, cuts = measured or {}, Cuts(tuple(efficiencies))
     chosen = regions.seed if seed is None else seed
     built = build_cuts(scores.observed, scores.template, scores.mass_fit, cuts, known)
@@ -195,16 +205,51 @@ def closure(template: MadeTemplateEvents, truth: Truth | None, *, seed: int | No
         seed: of every random stream.
 
     Raises:
-        ConfigError: where the data have no truth.
+        ConfigError: where the data have no truth, or it is that of other data.
     """
     if truth is None:
         raise ConfigError("closure: needs labelled data, whose background the template can be compared with")
-    divided = template.regions.split
-    observed = divided.sr.take(~truth.is_signal[divided.sr.event_id])
-    background = concatenate([observed, truth.background(divided.regions.sr)])
+    divided, own = template.regions.split, template.regions.data.truth
+    if own is None or not np.array_equal(own.is_signal, truth.is_signal):
+        raise ConfigError("closure: the truth is that of other data than the template's; give data.truth of those")
+    background = divided.sr.take(~truth.is_signal[divided.sr.event_id])
+    if Need.TRUTH not in template.settings.method.needs:  # else the template consists of what was held back
+        background = concatenate([background, truth.background(divided.regions.sr)])
     check = background_check(TRUE_BACKGROUND, template.template.events, divided.side_bands, background, uses_truth=True)
     chosen = template.seed if seed is None else seed
     return ClosureResult(measure_closure(check, _compute(chosen)))
+
+
+def _require_same(what: str, own: RegionEvents, regions: RegionEvents) -> None:
+    """Refuse results of other events or windows: ids would name other events, and copies would be in other folds.
+
+    Raises:
+        ConfigError: where they are.
+    """
+    if own.data is not regions.data or own.split.regions != regions.split.regions:
+        raise ConfigError(f"{what} belongs to {own!r} of {own.data!r}, not to these regions; make it from them")
+
+
+def _checked(simulation: Events, split: Split) -> Simulation:
+    """Return simulated events as a search takes them from a file; ids are negative.
+
+    Raises:
+        AnomalyError: where features differ, analysed events are among them, or a feature is constant.
+    """
+    observed = concatenate([split.sb1, split.sr, split.sb2])
+    if simulation.names != observed.names:
+        raise ConfigError(
+            f"template: the simulation has the features {', '.join(simulation.names)}, the data"
+            f" {', '.join(observed.names)}; load both with the same features"
+        )
+    used = np.any([window.contains(simulation.mjj) for window in split.regions.named().values()], axis=0)
+    rows = np.flatnonzero(used & (simulation.weight > 0.0))
+    weight = relative_weights(simulation.weight[rows])
+    events = replace(simulation.take(rows), event_id=-1 - rows, source_id=-1 - rows, weight=weight)
+    refuse_copies(events, observed, "template: the simulation", ANALYSED)
+    if len(events) >= FEWEST_SIMULATED:
+        refuse_constant(events, "simulated event")
+    return Simulation(events, Cutflow([("given", len(simulation)), ("used", len(events))]))
 
 
 def _true(regions: RegionEvents) -> TrueEvents | None:

@@ -67,12 +67,10 @@ class Provenance:
         if self.seed != other.seed:
             found.append(f"seed was {other.seed}, now {self.seed}")
         mine, theirs = _flatten(self.settings), _flatten(other.settings)
-        has_other_method = mine.get("method") != theirs.get("method")  # whose settings are others as well
-        keys = (
-            ["method"]
-            if has_other_method
-            else sorted(mine.keys() | theirs.keys(), key=lambda key: (key not in mine or key not in theirs, key))
-        )
+        keys = sorted(mine.keys() | theirs.keys(), key=lambda key: (key not in mine or key not in theirs, key))
+        for name in [key for key in keys if key.endswith(".name") and mine.get(key) != theirs.get(key)]:
+            ours = f"{name.removesuffix('name')}settings."  # of another method, they are others as well
+            keys = [key for key in keys if not key.startswith(ours)]
         changed = [key for key in keys if mine.get(key) != theirs.get(key)]
         told = changed if len(changed) <= MOST_TOLD else changed[: MOST_TOLD - 1]
         for key in told:

@@ -259,7 +259,7 @@ CLASSIFIER = Kind(
     1,
     "what ranked the events of scores.h5: trained models as arrays, settings in the provenance",
     "anomaly classify",
-    {"models": Group({}, "arrays of all models")},
+    {"models": Group({}, "arrays of all models", tells_region=True)},
     parents=("split", "template"),
     twin="scores",
 )

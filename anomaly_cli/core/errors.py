@@ -47,6 +47,6 @@ class AnomalyWarning(UserWarning):
     """Something that does not stop the work but that a user should know; the message is a whole sentence."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return what another library's error says in its first line, to be quoted in a sentence of ours."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

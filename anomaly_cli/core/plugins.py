@@ -121,7 +121,7 @@ class _Candidate:
         package = f"{self.entry.dist.name} " if self.entry.dist else ""
         try:
             cls = self.loaded
-        except Exception as error:  # whatever another package's code raises when it is imported
+        except (Exception, SystemExit) as error:  # whatever another package's code raises when it is imported
             return f"{package}({self.entry.value}) fails to import: {type(error).__name__}: {first_line(error)}"
         if not _is_member(cls, self.base):
             return (
@@ -134,6 +134,10 @@ class _Candidate:
             return (
                 f"{package}({self.entry.value}) is called '{cls.name}' where its entry point says '{self.entry.name}'"
             )
+        try:
+            cls()
+        except Exception as error:  # a setting without default, or defaults that it refuses itself
+            return f"{package}({self.entry.value}) cannot be made with its defaults: {first_line(error)}"
         return ""
 
 
@@ -151,12 +155,12 @@ def _is_member(value: object, base: type[Any]) -> bool:
 
 
 def lazy_member(family: Family[Any], attribute: str) -> Any:
-    """Return the class of a family's member by its Python name, for `package.ClassName`.
+    """Return the class of a family's member by its Python name, for `package.ClassName`; ours come first.
 
     Raises:
         AttributeError: where there is none.
     """
-    for cls in family.find().values():
+    for cls in sorted(family.find().values(), key=lambda cls: not cls.__module__.startswith(f"{OWN}.")):
         if cls.__name__ == attribute:
             return cls
     raise AttributeError(f"module '{family.package}' has no attribute '{attribute}'")

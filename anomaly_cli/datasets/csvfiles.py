@@ -46,7 +46,7 @@ def read_csv(path: Path) -> Table:
     other: dict[str, str] = {}
     for label, series in frame.items():
         name = str(label).strip()
-        if series.dtype.kind in "fiub":
+        if series.dtype.kind in "fiub" or series.empty:
             columns[name] = series.to_numpy()
         else:
             other[name] = _first_text(name, series)

@@ -12,8 +12,9 @@ from anomaly_cli.analysis.selection import ScoredEvents, effective_sources, numb
 from anomaly_cli.analysis.sic import Improvement, improvement_error, measure_improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_truth
+from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, effective_number
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.template import Template, TemplatePart
@@ -49,6 +50,13 @@ def _refuse(analysis: Analysis) -> None:
             f"evaluate: {n_reference:.0f} reference background events in the signal region are too few,"
             f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
+    stored = analysis.run.read(schema.SCORES)
+    now = (canonical_json(ranking_settings(analysis)), analysis.compute.streams.seed)
+    if (canonical_json(stored.provenance.settings), stored.provenance.seed) != now:
+        raise ArtifactError(
+            f"{stored.path}: was made with other settings than the configuration's, so the idealised classifier would"
+            " be another one; leave them out, or run 'anomaly classify --overwrite' first"
+        )
     refuse_simulated_reference(analysis, analysis.run.read(schema.TEMPLATE), found[0].reference)
 
 
@@ -64,16 +72,17 @@ def _make(analysis: Analysis) -> Made:
     reference, signal = truth.background(sr), truth.signal(sr)
     background = at_unit_weight(reference, len(reference), compute.streams.generator("evaluate/weights"))
     method = str(template.provenance.settings["model"]["method"]["name"])
-    gains, groups = {}, {}
-    for name, score in (
-        (method, stored_score(run.read(schema.CLASSIFIER))),
-        (IDEALISED, _idealised(analysis, reference, compute.named(f"evaluate: {IDEALISED} template"))),
-    ):
-        ranked = scored(score, background), scored(score, signal)
-        gains[name] = measure_gain(*ranked)
-        if name == method:
-            groups = {"background": scored_columns(background, ranked[0]), "signal": scored_columns(signal, ranked[1])}
-    rows = [{"method": name, **vars(gain), "sic": gain.sic} for name, found in gains.items() for gain in found]
+    idealised = _idealised(analysis, reference, compute.named(f"evaluate: {IDEALISED} template"))
+    kept, ideal = (
+        (scored(score, background), scored(score, signal))
+        for score in (stored_score(run.read(schema.CLASSIFIER)), idealised)
+    )
+    rows = [
+        {"method": name, **vars(gain), "sic": gain.sic}
+        for name, ranked in ((method, kept), (IDEALISED, ideal))
+        for gain in measure_gain(*ranked)
+    ]
+    groups = {"background": scored_columns(background, kept[0]), "signal": scored_columns(signal, kept[1])}
     counts: Mapping[str, Any] = {"n_background": len(background), "n_signal": len(signal)}
     return Made({"sic": as_columns(rows), "counts": counts, **groups})
 

@@ -36,6 +36,9 @@ from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import configured_identity
 from anomaly_cli.stages.template import template_settings
 
+PERMUTED_SCORE = "cwola"
+"""The score of which label permutation measures the over-dispersion."""
+
 
 def _refuse(analysis: Analysis) -> None:
     """Refuse a score without labels to permute, and a template that is not the configuration's."""
@@ -44,6 +47,11 @@ def _refuse(analysis: Analysis) -> None:
         raise ConfigError(
             f"label permutation: method {settings.method.name} with score {settings.score.name} does not train data"
             " against one template, so there are no labels to permute; use a method that does"
+        )
+    if settings.score.name != PERMUTED_SCORE:
+        raise ConfigError(
+            f"label permutation: trains the classifier of score {PERMUTED_SCORE} for every permutation, so it says"
+            f" nothing of score {settings.score.name}; leave it out"
         )
     template = analysis.run.read(schema.TEMPLATE)
     if canonical_json(template.provenance.settings) != canonical_json(template_settings(analysis)):

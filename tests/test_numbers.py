@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,14 @@ def is_such_a_machine() -> bool:
     made = RECORD["made_with"]
     versions = {name: version for name, version in library_versions().items() if name in made["versions"]}
     cpu = Path("/proc/cpuinfo")
-    return versions == made["versions"] and cpu.exists() and made["cpu"] in cpu.read_text()
+    return versions == made["versions"] and cpu.exists() and made["cpu"] == describe_processor(cpu.read_text())
+
+
+def describe_processor(text):
+    """Return name, family, model and vector instructions of the first processor of `/proc/cpuinfo`."""
+    fields = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", text.split("\n\n")[0], re.MULTILINE))
+    vector = sorted(flag for flag in fields.get("flags", "").split() if flag.startswith(("avx", "fma")))
+    return [*(fields.get(name, "") for name in ("model name", "cpu family", "model")), " ".join(vector)]
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -294,7 +294,7 @@ class ClosureResult(Shown):
         return Table("closure", "Closure of the template", columns, (row,))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Frames:
     """Rows of an artifact.
 
@@ -302,7 +302,10 @@ class Frames:
         columns: by name.
     """
 
-    columns: dict[str, Any] = field(repr=False)
+    columns: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Frames {len(next(iter(self.columns.values()), []))} rows: {', '.join(self.columns)}>"
 
     def to_pandas(self) -> pd.DataFrame:
         """Return them as a data frame."""

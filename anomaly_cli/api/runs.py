@@ -10,6 +10,7 @@ from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Arrays, Artifact
 from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.core.records import nearest
 from anomaly_cli.report.render import html
 from anomaly_cli.report.render.registry import About
 from anomaly_cli.report.summary import summarise_run
@@ -28,13 +29,20 @@ class Run:
     def __init__(self, directory: Path) -> None:
         self.directory = RunDirectory(directory)
 
-    def artifact(self, kind: Kind) -> Artifact:
+    def artifact(self, kind: Kind | str) -> Artifact:
         """Return an artifact, checked to belong to the others.
+
+        Args:
+            kind: its kind, by name as `scores`.
 
         Raises:
             ArtifactError: where it is missing or belongs to others.
-            ConfigError: where it tells of a signal region that is blinded.
+            ConfigError: where it tells of a signal region that is blinded, or for an unknown kind.
         """
+        if isinstance(kind, str):
+            if kind not in schema.KINDS:
+                raise ConfigError(f"no kind of artifact is called '{kind}'; {nearest(kind, schema.KINDS)}")
+            kind = schema.KINDS[kind]
         artifact = self.directory.read(kind)
         if hides_region(self.directory, artifact):
             raise ConfigError(
@@ -57,6 +65,8 @@ class Run:
     @property
     def significance(self) -> Frames:
         """One row per cut: counts, expectation, significance."""
+        if not self.directory.has(schema.SIGNIFICANCE):
+            self.artifact(schema.SCORES)  # says so where the region is blinded, so that nothing was counted
         read_significance(self.directory)
         return Frames(_scalars(self.artifact(schema.SIGNIFICANCE).groups["tests"]))
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from anomaly_cli.datasets.manifests import SHIPPED
 from anomaly_cli.datasets.pseudodata import relative_weights
 from anomaly_cli.methods.base import TemplateMethod
 from anomaly_cli.nets.device import resolve_device
+from anomaly_cli.report.contents import CLOSURE, KFOLD
 from anomaly_cli.scores.base import SCORES, Score
 from anomaly_cli.search.closure import TRUE_BACKGROUND, background_check, measure_closure
 from anomaly_cli.search.count import build_cuts
@@ -43,6 +45,7 @@ from anomaly_cli.stages.data import read_data
 
 TOYS = 100_000
 """Pseudo-experiments per p-value, as the command line takes."""
+FEWEST_TOYS = 1000
 
 open = open_run
 
@@ -92,6 +95,9 @@ def split(data: Data, signal_region: str, side_bands: str = DEFAULT, *, seed: in
     Raises:
         AnomalyError: where a window cannot be used or holds no events.
     """
+    _require(data, Data, "split: data", "load('shipped')")
+    _require(signal_region, str, "split: signal_region", "'3.3-3.7'")
+    _require(side_bands, str, "split: side_bands", "'3.0-3.3,3.7-4.6'")
     bands = None if side_bands == DEFAULT else parse_side_bands(side_bands)
     divided = split_events(data.observed, choose_regions(parse_window(signal_region), bands, *data.span))
     refuse_empty(divided, *data.span)
@@ -121,6 +127,9 @@ def template(
     Raises:
         AnomalyError: where there are too few events, something is missing, or a training diverges.
     """
+    _require(regions, RegionEvents, "template: regions", "split(data, '3.3-3.7')")
+    _require(method, (TemplateMethod, type(None)), "template: method", "methods.CurtainsF4F()")
+    _require(simulation, (Events, type(None)), "template: simulation", "load(file).observed")
     settings = SearchSettings(oversampling=oversampling, **({"method": method} if method else {}))  # type: ignore[arg-type]
     settings = replace(settings, score=SCORES.make(settings.method.score, {}))
     simulated = None if simulation is None else _checked(simulation, regions.split)
@@ -154,7 +163,13 @@ def classify(
     Raises:
         AnomalyError: where there are too few events, something is missing, or the template is one of other events.
     """
-    _require_same("classify: the template", template.regions, regions)
+    _require(regions, RegionEvents, "classify: regions", "split(data, '3.3-3.7')")
+    _require(template, MadeTemplateEvents, "classify: template", "template(regions)")
+    _require(classifier, (Classifier, type(None)), "classify: classifier", "classifiers.Trees()")
+    _require(score, (Score, type(None)), "classify: score", "scores.CWoLa()")
+    if processes < 0:
+        raise ConfigError(f"classify: needs processes >= 0, 0 for every core, not {processes}")
+    _require_same("classify: the template is that", template.regions, regions)
     settings = template.settings
     settings = replace(settings, classifier=classifier or settings.classifier, score=score or settings.score)
     chosen = regions.seed if seed is None else seed
@@ -187,12 +202,18 @@ def count(
         ConfigError: where the scores are those of other events.
         PhysicsError: where the template is too small for a cut, or the side-band fit is poor.
     """
-    _require_same("count: the scores", scores.regions, regions)
+    _require(regions, RegionEvents, "count: regions", "split(data, '3.3-3.7')")
+    _require(scores, Scores, "count: scores", "classify(regions, template)")
+    _require(efficiencies, (tuple, list, np.ndarray), "count: efficiencies", "(0.2, 0.01)")
+    if toys < FEWEST_TOYS:
+        raise ConfigError(f"count: needs toys >= {FEWEST_TOYS}, not {toys}; 100000 is usual")
+    _require_same("count: the scores are those", scores.regions, regions)
     known, cuts = measured or {}, Cuts(tuple(efficiencies))
     chosen = regions.seed if seed is None else seed
     built = build_cuts(scores.observed, scores.template, scores.mass_fit, cuts, known)
     counted = count_cuts(built, scores.observed, toys, _compute(chosen))
-    missing = () if all(one.measured.is_whole for one in built) else ("closure uncertainty and k-fold over-dispersion",)
+    named = {CLOSURE: "closure", KFOLD: "overdispersion"}
+    missing = [words for words, name in named.items() if any(np.isnan(getattr(one.measured, name)) for one in built)]
     return Counts(counted, missing, chosen)
 
 
@@ -207,6 +228,8 @@ def closure(template: MadeTemplateEvents, truth: Truth | None, *, seed: int | No
     Raises:
         ConfigError: where the data have no truth, or it is that of other data.
     """
+    _require(template, MadeTemplateEvents, "closure: template", "template(regions)")
+    _require(truth, (Truth, type(None)), "closure: truth", "data.truth")
     if truth is None:
         raise ConfigError("closure: needs labelled data, whose background the template can be compared with")
     divided, own = template.regions.split, template.regions.data.truth
@@ -220,6 +243,17 @@ def closure(template: MadeTemplateEvents, truth: Truth | None, *, seed: int | No
     return ClosureResult(measure_closure(check, _compute(chosen)))
 
 
+def _require(value: object, wanted: type[Any] | tuple[type[Any], ...], what: str, example: str) -> None:
+    """Refuse an argument of another type, with an example of one that is right.
+
+    Raises:
+        ConfigError: where it is.
+    """
+    if not isinstance(value, wanted):
+        shown = f"the class {value.__name__}" if isinstance(value, type) else f"{value!r:.60}"
+        raise ConfigError(f"{what} cannot be {shown}; give for instance {example}")
+
+
 def _require_same(what: str, own: RegionEvents, regions: RegionEvents) -> None:
     """Refuse results of other events or windows: ids would name other events, and copies would be in other folds.
 
@@ -227,7 +261,7 @@ def _require_same(what: str, own: RegionEvents, regions: RegionEvents) -> None:
         ConfigError: where they are.
     """
     if own.data is not regions.data or own.split.regions != regions.split.regions:
-        raise ConfigError(f"{what} belongs to {own!r} of {own.data!r}, not to these regions; make it from them")
+        raise ConfigError(f"{what} of {own!r} of {own.data!r}, not of these regions; make them anew")
 
 
 def _checked(simulation: Events, split: Split) -> Simulation:

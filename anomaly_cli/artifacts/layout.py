@@ -47,14 +47,14 @@ class RunDirectory:
             if artifact.provenance.inputs.get(name) != parent.digest:
                 raise ArtifactError(
                     f"{artifact.path}: was made from another {_words(name)} than {parent.path.name}; run"
-                    f" '{kind.made_by} --overwrite' first"
+                    f" '{kind.made_by} --run {self.path} --overwrite' first"
                 )
         if kind.twin:
             twin = self.read(schema.KINDS[kind.twin])
             if artifact.provenance != twin.provenance:
                 raise ArtifactError(
                     f"{artifact.path}: belongs to another {_words(kind.twin)} than {twin.path.name}; run"
-                    f" '{kind.made_by} --overwrite' first"
+                    f" '{kind.made_by} --run {self.path} --overwrite' first"
                 )
         return artifact
 

@@ -13,3 +13,10 @@ def __getattr__(name: str) -> Any:
     from anomaly_cli.core.plugins import lazy_member
 
     return lazy_member(CLASSIFIERS, name)
+
+
+def __dir__() -> list[str]:
+    """Return what can be asked for, so that it can be completed."""
+    from anomaly_cli.classifiers.base import CLASSIFIERS
+
+    return sorted([*globals(), *(cls.__name__ for cls in CLASSIFIERS.find().values())])

@@ -77,7 +77,9 @@ class Family(Generic[Plugin]):
             raise ConfigError(f"{self.word} '{name}' cannot be used: {found.broken[name]}")
         if name not in found.classes:
             hint = nearest(name, found.classes)
-            raise ConfigError(f"unknown {self.word} '{name}'; {hint}; '{self.command}' lists them")
+            raise ConfigError(
+                f"unknown {self.word} '{name}'; {hint}{' ' if hint.endswith('?') else '; '}'{self.command}' lists them"
+            )
         return build_record(found.classes[name], settings, f"{self.word} {name}")
 
     def _look(self) -> Found[Plugin]:
@@ -160,7 +162,9 @@ def lazy_member(family: Family[Any], attribute: str) -> Any:
     Raises:
         AttributeError: where there is none.
     """
-    for cls in sorted(family.find().values(), key=lambda cls: not cls.__module__.startswith(f"{OWN}.")):
+    classes = sorted(family.find().values(), key=lambda cls: not cls.__module__.startswith(f"{OWN}."))
+    for cls in classes:
         if cls.__name__ == attribute:
             return cls
-    raise AttributeError(f"module '{family.package}' has no attribute '{attribute}'")
+    hint = nearest(attribute, (cls.__name__ for cls in classes))
+    raise AttributeError(f"module '{family.package}' has no attribute '{attribute}'; {hint}")

@@ -13,3 +13,10 @@ def __getattr__(name: str) -> Any:
     from anomaly_cli.methods.base import METHODS
 
     return lazy_member(METHODS, name)
+
+
+def __dir__() -> list[str]:
+    """Return what can be asked for, so that it can be completed."""
+    from anomaly_cli.methods.base import METHODS
+
+    return sorted([*globals(), *(cls.__name__ for cls in METHODS.find().values())])

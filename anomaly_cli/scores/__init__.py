@@ -13,3 +13,10 @@ def __getattr__(name: str) -> Any:
     from anomaly_cli.scores.base import SCORES
 
     return lazy_member(SCORES, name)
+
+
+def __dir__() -> list[str]:
+    """Return what can be asked for, so that it can be completed."""
+    from anomaly_cli.scores.base import SCORES
+
+    return sorted([*globals(), *(cls.__name__ for cls in SCORES.find().values())])

@@ -55,7 +55,8 @@ def _refuse(analysis: Analysis) -> None:
     if (canonical_json(stored.provenance.settings), stored.provenance.seed) != now:
         raise ArtifactError(
             f"{stored.path}: was made with other settings than the configuration's, so the idealised classifier would"
-            " be another one; leave them out, or run 'anomaly classify --overwrite' first"
+            " be another one; leave them out, or run 'anomaly classify --run"
+            f" {analysis.run.path} --overwrite' first"
         )
     refuse_simulated_reference(analysis, analysis.run.read(schema.TEMPLATE), found[0].reference)
 

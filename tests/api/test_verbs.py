@@ -121,6 +121,58 @@ def test_what_is_wrong_ends_in_one_sentence(tmp_path, data, template):
         an.methods.Nothing  # noqa: B018
 
 
+def test_parts_of_different_analyses_are_refused(data_file, data, regions, template):
+    scores = an.classify(regions, template, an.classifiers.Trees(ensemble=1))
+    other = an.load(data_file, inject=100, reserve=0.3, seed=2)
+    for elsewhere in (an.split(data, "3.4-3.8"), an.split(other, "3.3-3.7")):
+        with pytest.raises(ConfigError, match="classify: the template is that of"):
+            an.classify(elsewhere, template)
+        with pytest.raises(ConfigError, match="count: the scores are those of"):
+            an.count(elsewhere, scores)
+    with pytest.raises(ConfigError, match="truth is that of other data"):
+        an.closure(template, other.truth)
+    again = an.split(data, "3.3-3.7")  # the same once more
+    assert an.count(again, scores, (0.2,)).to_pandas()["n_observed"].item() > 0
+
+
+def test_closure_leaves_out_what_a_template_of_truth_consists_of(data, regions):
+    made = an.template(regions, an.methods.Idealised())
+    held_back = len(data.truth.background(regions.split.regions.sr))
+    with_truth = an.closure(made, data.truth).closure.check.compared.points
+    without = an.closure(an.template(regions, an.methods.RadOT()), data.truth).closure.check.compared.points
+    assert len(without) == len(with_truth) + held_back
+
+
+def test_simulation_is_checked_as_that_of_a_file(data, regions):
+    with pytest.raises(ConfigError, match="the simulation"):
+        an.template(regions, an.methods.Salad(), simulation=data.observed)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda regions, template: an.template(regions, "curtains_f4f"), "methods.CurtainsF4F"),
+        (lambda regions, template: an.template(regions, an.methods.RadOT), "the class RadOT"),
+        (lambda regions, template: an.classify(template, regions), "classify: regions"),
+        (lambda regions, template: an.classify(regions, template, "trees"), "classifiers.Trees"),
+        (lambda regions, template: an.classify(regions, template, None, "cwola"), "classify: score"),
+        (lambda regions, template: an.classify(regions, template, processes=-1), "processes >= 0"),
+        (lambda regions, template: an.split(regions.data, (3.3, 3.7)), "split: signal_region"),
+        (lambda regions, template: an.closure(template, regions.data), "closure: truth"),
+        (lambda regions, template: an.load(features="mj1"), "list of names"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(regions, template, call, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        call(regions, template)
+
+
+def test_plug_ins_can_be_completed_and_mistyped():
+    assert "CurtainsF4F" in dir(an.methods)
+    with pytest.raises(AttributeError, match="CombinedScore"):
+        an.scores.Combined  # noqa: B018
+
+
 def test_what_is_public_is_listed_and_importing_it_is_light():
     assert set(dir(an)) == set(an.__all__)
     for name in an.__all__:

@@ -50,6 +50,7 @@ def _refuse(analysis: Analysis) -> None:
             f"evaluate: {n_reference:.0f} reference background events in the signal region are too few,"
             f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
+    refuse_simulated_reference(analysis, analysis.run.read(schema.TEMPLATE), found[0].reference)
     stored = analysis.run.read(schema.SCORES)
     now = (canonical_json(ranking_settings(analysis)), analysis.compute.streams.seed)
     if (canonical_json(stored.provenance.settings), stored.provenance.seed) != now:
@@ -58,7 +59,6 @@ def _refuse(analysis: Analysis) -> None:
             " be another one; leave them out, or run 'anomaly classify --run"
             f" {analysis.run.path} --overwrite' first"
         )
-    refuse_simulated_reference(analysis, analysis.run.read(schema.TEMPLATE), found[0].reference)
 
 
 def _make(analysis: Analysis) -> Made:

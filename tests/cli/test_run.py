@@ -219,10 +219,20 @@ def test_evaluation_measures_both_templates(copied):
     assert (evaluation.groups["sic"]["sic"][:2] > 0.5).all()
 
 
+def test_evaluation_compares_classifiers_of_the_same_settings_only(copied):
+    result = invoke("evaluate", "--run", copied, "--processes", "1", "--set", "classifiers.trees.leaves=2")
+    assert result.exit_code == 4, result.output
+    assert "made with other settings than the configuration's" in " ".join(result.output.split())
+    assert not (copied / "evaluation.h5").exists()
+
+
 def test_the_idealised_method_runs_through_every_stage(tmp_path, data_file):
     options = ("--data", data_file, *OPTIONS, "--method", "idealised")
     result = invoke("run", "--run", tmp_path / "run", *options)
     assert result.exit_code == 0, result.output
+    assert invoke("evaluate", "--run", tmp_path / "run", "--processes", "1").exit_code == 0
+    rows = read_any(tmp_path / "run" / "evaluation.h5").groups["sic"]
+    assert len(rows["method"]) == 2 * len(set(rows["background_efficiency"]))  # the run's own and the idealised one
     refused = invoke("run", "--run", tmp_path / "r2", *options, "--reserve", "0")
     assert refused.exit_code == 2
     assert "hold some back with --reserve" in refused.output.replace("\n", " ")

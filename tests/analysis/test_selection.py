@@ -31,6 +31,18 @@ def test_the_cut_is_unbiased_for_background(efficiency):
     assert abs(np.mean(pulls)) < 4 / np.sqrt(1500)
 
 
+def test_a_fold_of_few_template_events_lets_pass_one_in_one_more_than_it_has():
+    """Above the m-th largest of M lies another event of the same kind with probability m/(M + 1), not m/M."""
+    rng, fold = np.random.default_rng(3), np.repeat([0, 1], 9)
+    rates = []
+    for _ in range(400):
+        template = scored(rng.standard_normal(18), fold, first_id=400)
+        selection = select(scored(rng.standard_normal(400), np.arange(400) % 2), template, 0.5)
+        assert selection.efficiency == 10 / 20
+        rates.append(selection.is_observed_selected.mean())
+    assert np.mean(rates) == pytest.approx(10 / 20, abs=4 * np.std(rates) / np.sqrt(400))
+
+
 def test_equal_scores_do_not_bias_the_cut():
     rng = np.random.default_rng(2)
     n, m = 40_000, 160_000

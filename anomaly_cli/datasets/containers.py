@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CATHODE_COLUMNS = ("m_jj", "m_jmin", "m_jmax-m_jmin", "tau21_jmin", "tau21_jmax", "label")
 """Columns of the CATHODE layout, masses in TeV."""
-_NUMPY_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+_NUMPY_ERRORS = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def require_file(path: Path) -> None:

@@ -16,7 +16,7 @@ from anomaly_cli.core.errors import AnomalyError
 from anomaly_cli.datasets.description import describe
 from anomaly_cli.datasets.readers import read_events
 
-EXAMPLES = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 MANIFEST = """
 file = "events{suffix}"
 mjj = {{ column = "mass", unit = "GeV" }}

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pyhf
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from anomaly_cli.analysis.asymptotics import LARGEST_DISAGREEMENT, compute_significance, fit_workspace
 from anomaly_cli.analysis.counting import CountingModel
 from anomaly_cli.analysis.exact import binomial_significance
+from anomaly_cli.analysis.modelling import Measured, model_by_template
 from anomaly_cli.analysis.profile import Experiments, signed_root
 from anomaly_cli.analysis.pyhf_toys import repair_pyhf_toys
 from anomaly_cli.analysis.workspaces import _on_off, build_workspace
@@ -275,3 +277,11 @@ def test_an_enormous_excess_is_not_held_back_by_the_bounds_of_the_fit():
     assert abs(compute_significance(huge).z - closed_form_z(huge)) < LARGEST_DISAGREEMENT
     passing = CountingModel("SR", 60_000, 120_000.0, 4.0, {"closure": 0.003}, is_pass_fail=True)
     assert abs(compute_significance(passing).z - closed_form_z(passing)) < LARGEST_DISAGREEMENT
+
+
+def test_the_template_model_contains_the_uncertainty_of_the_side_band_fit():
+    cut = SimpleNamespace(n_passing=120, n_all=20_000, efficiency=0.005, n_sources=400.0, efficiency_uncertainty=0.05)
+    fit = SimpleNamespace(n_expected=20_000.0, uncertainty=1000.0)
+    model = model_by_template("cut", cut, fit, Measured())
+    assert model.relative["norm"] == 0.05
+    assert model.uncertainty == pytest.approx(100.0 * np.sqrt(0.05**2 + 1 / 400))

@@ -212,3 +212,9 @@ def test_the_pass_fail_model_contains_the_statistics_of_the_template():
     expected = 8000 * 0.2 / 0.8
     # fail/pass moves by 1/(1 - eff) as much as the pass rate does
     assert model.uncertainty == pytest.approx(expected * np.hypot(0.02 / 0.8, 8000**-0.5))
+
+
+def test_every_event_is_in_one_region_or_in_the_rest(split):
+    parts = [split.sb1, split.sr, split.sb2, split.rest]
+    ids = np.concatenate([part.event_id for part in parts])
+    assert np.array_equal(np.sort(ids), np.sort(toy_events(20_000, 1).event_id))

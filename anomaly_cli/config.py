@@ -16,13 +16,17 @@ from typing import Any
 import tomli_w
 
 from anomaly_cli.core.compute import CPU, DEVICES
+from anomaly_cli.core.cuts import Cuts, check_oversampling
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.records import Record, build_record
 
 RUN_CONFIG_NAME = "config.toml"
 """The resolved configuration in a run directory."""
 DEFAULT = "default"
 """Stands for whatever suits the other settings."""
+FEWEST_TOYS = 1000
+"""Pseudo-experiments of which a p-value can be made."""
 RENAMED = {
     f"classifier.{name}": f"classifiers.trees.{name}"
     for name in ("ensemble", "iterations", "leaves", "learning_rate", "patience")
@@ -95,10 +99,7 @@ class TemplateSettings:
     base_without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.oversampling <= 100.0:
-            raise ConfigError(
-                f"template: oversampling = {self.oversampling:g} is outside (0, 100]; the usual value is 4"
-            )
+        check_oversampling(self.oversampling)
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,16 @@ class ClassifierSettings:
     """
 
     name: str = "trees"
-    folds: int = 5
-    validation_fraction: float = 0.1
+    folds: int = KFold.folds
+    validation_fraction: float = KFold.validation_fraction
 
     def __post_init__(self) -> None:
-        if self.folds < 2 or not 0.0 < self.validation_fraction < 1.0:
-            raise ConfigError("classifier: needs folds >= 2 and validation_fraction in (0, 1)")
+        _ = self.kfold  # which checks them
+
+    @property
+    def kfold(self) -> KFold:
+        """How events are divided."""
+        return KFold(self.folds, self.validation_fraction)
 
 
 @dataclass(frozen=True)
@@ -162,9 +167,9 @@ class SignificanceSettings:
         resonance_width: relative width of the resonance of the bump hunt.
     """
 
-    background_efficiencies: tuple[float, ...] = (0.2, 0.05, 0.01, 0.001)
-    pass_fail_from: float = 0.05
-    least_fit_p: float = 0.001
+    background_efficiencies: tuple[float, ...] = Cuts.background_efficiencies
+    pass_fail_from: float = Cuts.pass_fail_from
+    least_fit_p: float = Cuts.least_fit_p
     toys: int = 100_000
     measurements: str = ""
     windows: int = 8
@@ -173,20 +178,16 @@ class SignificanceSettings:
     resonance_width: float = 0.03
 
     def __post_init__(self) -> None:
-        if not self.background_efficiencies or not all(0.0 < eff < 1.0 for eff in self.background_efficiencies):
-            raise ConfigError(
-                "significance: background efficiencies must lie between 0 and 1, as in 0.2,0.05,0.01,0.001"
-            )
-        if len(set(self.background_efficiencies)) < len(self.background_efficiencies):
-            raise ConfigError("significance: a background efficiency is named twice; name each once")
-        if self.toys < 1000 or self.windows < 3 or self.permutations < 5:
-            raise ConfigError("significance: needs toys >= 1000, windows >= 3 and permutations >= 5")
-        if not 0.0 <= self.least_fit_p < 1.0:
-            raise ConfigError("significance: needs least_fit_p in [0, 1); 0 accepts every side-band fit")
-        if not (0.0 < self.window_width <= 1.0 and 0.0 < self.resonance_width < 0.5 and self.pass_fail_from > 0.0):
-            raise ConfigError(
-                "significance: needs window_width in (0, 1], resonance_width in (0, 0.5) and pass_fail_from above 0"
-            )
+        _ = self.cuts  # which checks them
+        if self.toys < FEWEST_TOYS or self.windows < 3 or self.permutations < 5:
+            raise ConfigError(f"significance: needs toys >= {FEWEST_TOYS}, windows >= 3 and permutations >= 5")
+        if not (0.0 < self.window_width <= 1.0 and 0.0 < self.resonance_width < 0.5):
+            raise ConfigError("significance: needs window_width in (0, 1] and resonance_width in (0, 0.5)")
+
+    @property
+    def cuts(self) -> Cuts:
+        """The cuts on the score."""
+        return Cuts(self.background_efficiencies, self.pass_fail_from, self.least_fit_p)
 
 
 @dataclass(frozen=True)

@@ -42,16 +42,18 @@ from anomaly_cli.core.template import Template, TemplatePart
 from anomaly_cli.methods.base import METHODS
 from anomaly_cli.report.tables import rows_of
 from anomaly_cli.scores.base import SCORES, FittedScore
+from anomaly_cli.search.closure import true_background
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.rank import fit_score, scored
 from anomaly_cli.search.template import at_unit_weight
 from anomaly_cli.stages.chain import run_chain
 from anomaly_cli.stages.classify import stored_score
-from anomaly_cli.stages.closure import CLOSURE, true_background
+from anomaly_cli.stages.closure import CLOSURE
 from anomaly_cli.stages.evaluate import measure_gain
 from anomaly_cli.stages.frame import Analysis
 from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.stages.split import stored_split
+from anomaly_cli.stages.template import method_of
 from anomaly_cli.studies.measure import measure_uncertainties
 
 WITHOUT_SIMULATION = ["curtains_f4f", "curtains_f4f_efficient", "drapes", "drapes_side_bands", "drapes_signal_region"]
@@ -84,7 +86,8 @@ def measure_sic(config: Config, directory: Path, with_ideal: bool) -> Figures:
         return by_efficiency(measure_gain(scored(score, background), scored(score, signal)))
 
     figures: Figures = {"sic": sic(stored_score(run.read(schema.CLASSIFIER)))}
-    sets = (template.events("events"), true_background(split, template, truth))
+    held, method = stored_split(split), method_of(template.provenance.settings["model"])
+    sets = (template.events("events"), true_background(held.sr, truth, held.regions, method))
     points = [Sampled(events.features, events.source_id, events.weight) for events in sets]
     figures["closure"] = measure_separation(points[0], points[1], config.seed, config.threads).auc
     if with_ideal:

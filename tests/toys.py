@@ -13,25 +13,11 @@ from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.events import Events, concatenate, make_events
 from anomaly_cli.core.seen import Need, Seen, Simulation, TrueEvents
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.manifests import shipped_file
 from anomaly_cli.methods.base import Request
 from anomaly_cli.search.split import split_events
-
-REGIONS = Regions(sr=Window(3300.0, 3700.0), sb1=Window(3000.0, 3300.0), sb2=Window(3700.0, 4600.0))
-NAMES = ("linear", "curved", "shape")
-
-
-def toy_events(n: int, seed: int) -> Events:
-    """Falling spectrum from 2.6 TeV; features that move fast with mass and depend on each other."""
-    rng = np.random.default_rng(seed)
-    mjj = 2600.0 + rng.exponential(600.0, n)
-    t = np.log(mjj / 3500.0) / 0.1
-    linear = 2.0 * t + 0.5 * rng.standard_normal(n)
-    curved = 0.5 * t + 0.1 * t**2 + 0.5 * (linear - 2.0 * t) + 0.4 * rng.standard_normal(n)
-    shape = rng.gamma(3.0, np.exp(0.1 * t))
-    return make_events(mjj, np.stack([linear, curved, shape], axis=1), NAMES, np.arange(n))
+from anomaly_cli.testing import REGIONS, toy_events
 
 
 def compute(seed: int = 1) -> Compute:
@@ -59,8 +45,8 @@ def toy_simulation(n: int = 24_000, seed: int = 5000) -> Events:
     """Return simulated events in all three windows that are a little unlike `toy_events`; ids are negative."""
     events = toy_events(n, seed)
     shifted = events.features + np.array([0.2, 0.0, 0.0])
-    inside = np.any([window.contains(events.mjj) for window in REGIONS.named().values()], axis=0)
-    return make_events(events.mjj[inside], shifted[inside], NAMES, -1 - np.flatnonzero(inside))
+    inside = REGIONS.contain(events.mjj)
+    return make_events(events.mjj[inside], shifted[inside], events.names, -1 - np.flatnonzero(inside))
 
 
 def seen_by(method, inputs, hidden, simulation, shared):

@@ -36,11 +36,6 @@ class Measured:
     closure: float = math.nan
     overdispersion: float = math.nan
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether both have been measured."""
-        return not (math.isnan(self.closure) or math.isnan(self.overdispersion))
-
 
 def model_by_fail(name: str, cut: CutCounts, measured: Measured) -> CountingModel:
     """Return the pass/fail model: the data that fail the cut normalise the background.

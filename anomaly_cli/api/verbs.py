@@ -17,35 +17,34 @@ from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.api.results import ClosureResult, Counts, Data, MadeTemplateEvents, RegionEvents, Scores
 from anomaly_cli.api.runs import Run, open_run
 from anomaly_cli.classifiers.base import Classifier
-from anomaly_cli.config import DEFAULT, Config, DataSettings
+from anomaly_cli.config import DEFAULT, FEWEST_TOYS, Config, DataSettings, SignificanceSettings
 from anomaly_cli.core.compute import CPU, Compute
-from anomaly_cli.core.copies import ANALYSED, refuse_copies
 from anomaly_cli.core.cutflow import Cutflow
+from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.events import Events, concatenate, refuse_constant
-from anomaly_cli.core.seen import FEWEST_SIMULATED, Need, Simulation, TrueEvents
+from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.seen import Simulation, TrueEvents
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import parse_side_bands, parse_window
 from anomaly_cli.datasets.manifests import SHIPPED
-from anomaly_cli.datasets.pseudodata import relative_weights
 from anomaly_cli.methods.base import TemplateMethod
 from anomaly_cli.nets.device import resolve_device
-from anomaly_cli.report.contents import CLOSURE, KFOLD
+from anomaly_cli.report.contents import missing_uncertainties
 from anomaly_cli.scores.base import SCORES, Score
-from anomaly_cli.search.closure import TRUE_BACKGROUND, background_check, measure_closure
+from anomaly_cli.search.closure import TRUE_BACKGROUND, background_check, measure_closure, true_background
 from anomaly_cli.search.count import build_cuts
 from anomaly_cli.search.count import count as count_cuts
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.rank import rank
-from anomaly_cli.search.settings import Cuts, SearchSettings
+from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import Split, choose_regions, refuse_empty, split_events
 from anomaly_cli.search.template import make_template
 from anomaly_cli.stages.data import read_data
+from anomaly_cli.stages.provisions import number_simulated, refuse_unusable
 
-TOYS = 100_000
+TOYS = SignificanceSettings.toys
 """Pseudo-experiments per p-value, as the command line takes."""
-FEWEST_TOYS = 1000
 
 open = open_run
 
@@ -212,8 +211,13 @@ def count(
     chosen = regions.seed if seed is None else seed
     built = build_cuts(scores.observed, scores.template, scores.mass_fit, cuts, known)
     counted = count_cuts(built, scores.observed, toys, _compute(chosen))
-    named = {CLOSURE: "closure", KFOLD: "overdispersion"}
-    missing = [words for words, name in named.items() if any(np.isnan(getattr(one.measured, name)) for one in built)]
+    found = [one.measured for one in built]
+    missing = missing_uncertainties(
+        {
+            "closure_uncertainty": [one.closure for one in found],
+            "overdispersion": [one.overdispersion for one in found],
+        }
+    )
     return Counts(counted, missing, chosen)
 
 
@@ -235,9 +239,7 @@ def closure(template: MadeTemplateEvents, truth: Truth | None, *, seed: int | No
     divided, own = template.regions.split, template.regions.data.truth
     if own is None or not np.array_equal(own.is_signal, truth.is_signal):
         raise ConfigError("closure: the truth is that of other data than the template's; give data.truth of those")
-    background = divided.sr.take(~truth.is_signal[divided.sr.event_id])
-    if Need.TRUTH not in template.settings.method.needs:  # else the template consists of what was held back
-        background = concatenate([background, truth.background(divided.regions.sr)])
+    background = true_background(divided.sr, truth, divided.regions, template.settings.method)
     check = background_check(TRUE_BACKGROUND, template.template.events, divided.side_bands, background, uses_truth=True)
     chosen = template.seed if seed is None else seed
     return ClosureResult(measure_closure(check, _compute(chosen)))
@@ -276,19 +278,15 @@ def _checked(simulation: Events, split: Split) -> Simulation:
             f"template: the simulation has the features {', '.join(simulation.names)}, the data"
             f" {', '.join(observed.names)}; load both with the same features"
         )
-    used = np.any([window.contains(simulation.mjj) for window in split.regions.named().values()], axis=0)
-    rows = np.flatnonzero(used & (simulation.weight > 0.0))
-    weight = relative_weights(simulation.weight[rows])
-    events = replace(simulation.take(rows), event_id=-1 - rows, source_id=-1 - rows, weight=weight)
-    refuse_copies(events, observed, "template: the simulation", ANALYSED)
-    if len(events) >= FEWEST_SIMULATED:
-        refuse_constant(events, "simulated event")
+    rows = np.flatnonzero(split.regions.contain(simulation.mjj) & (simulation.weight > 0.0))
+    events = number_simulated(simulation.take(rows), rows)
+    refuse_unusable(events, observed, "template: the simulation")
     return Simulation(events, Cutflow([("given", len(simulation)), ("used", len(events))]))
 
 
 def _true(regions: RegionEvents) -> TrueEvents | None:
     truth, sr = regions.data.truth, regions.split.regions.sr
-    return None if truth is None else TrueEvents(truth.background(sr), truth.signal(sr))
+    return None if truth is None else TrueEvents.inside(truth, sr)
 
 
 def _compute(seed: int, processes: int = 1, device: str = CPU) -> Compute:

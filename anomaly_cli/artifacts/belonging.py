@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from anomaly_cli.artifacts import schema
@@ -11,8 +11,14 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.errors import ArtifactError
 
-WORKSPACES = {schema.SIGNIFICANCE.name: "SR_*.json", schema.BUMP.name: "bump_*.json"}
+WORKSPACES = {schema.SIGNIFICANCE.name: "workspaces/SR_*.json", schema.BUMP.name: "workspaces/bump_*.json"}
 """Names of the likelihoods that lie beside an artifact which holds them."""
+
+
+def workspace_files(texts: Iterable[str]) -> dict[str, str]:
+    """Return likelihoods (HistFactory JSON) by their paths in a run; empty texts, which are none, have none."""
+    held = [(json.loads(text), text) for text in map(str, texts) if text]
+    return {f"workspaces/{workspace['channels'][0]['name']}.json": text for workspace, text in held}
 
 
 def check_workspaces(run: RunDirectory, artifact: Artifact) -> None:
@@ -21,11 +27,10 @@ def check_workspaces(run: RunDirectory, artifact: Artifact) -> None:
     Raises:
         ArtifactError: where one is another, or cannot be read.
     """
-    texts = artifact.groups["tests"]["workspace"].tolist()
-    held = [json.loads(text) for text in texts if text]
-    by_name = {f"{workspace['channels'][0]['name']}.json": workspace for workspace in held}
-    for path in sorted(run.workspaces.glob(WORKSPACES[artifact.kind.name])):
-        if _read_json(path) != by_name.get(path.name):
+    held = workspace_files(artifact.groups["tests"]["workspace"])
+    by_path = {run.path / name: json.loads(text) for name, text in held.items()}
+    for path in sorted(run.path.glob(WORKSPACES[artifact.kind.name])):
+        if _read_json(path) != by_path.get(path):
             raise ArtifactError(
                 f"{path}: is not the likelihood that {artifact.path.name} holds; move it away, 'anomaly significance"
                 " export' writes the one that belongs there"

@@ -19,32 +19,15 @@ import numpy.typing as npt
 
 from anomaly_cli.classifiers.base import Arrays, Classifier, FittedClassifier, Labelled, Preparation
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FoldScores, IntArray, assign_folds, hash_uniform
+from anomaly_cli.core.folds import FoldScores, IntArray, KFold, assign_folds, hash_uniform
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.workers import in_order
 
 FEWEST_EVENTS = 100
 """Fewer observed or template events than this cannot train a classifier in folds."""
 BoolArray = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class KFold:
-    """How events are divided.
-
-    Attributes:
-        folds: number of folds; an event is scored by models trained on the other folds.
-        validation_fraction: part of the training events, by source, that decides when a training stops.
-    """
-
-    folds: int = 5
-    validation_fraction: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.folds < 2 or not 0.0 < self.validation_fraction < 1.0:
-            raise ConfigError("classifier: needs folds >= 2 and validation_fraction in (0, 1)")
 
 
 @dataclass(frozen=True)

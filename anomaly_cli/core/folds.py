@@ -13,8 +13,27 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.errors import ConfigError
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class KFold:
+    """How events are divided.
+
+    Attributes:
+        folds: number of folds; an event is scored by models trained on the other folds.
+        validation_fraction: part of the training events, by source, that decides when a training stops.
+    """
+
+    folds: int = 5
+    validation_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.folds < 2 or not 0.0 < self.validation_fraction < 1.0:
+            raise ConfigError("classifier: needs folds >= 2 and validation_fraction in (0, 1)")
 
 
 @dataclass(frozen=True)

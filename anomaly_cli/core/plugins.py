@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import inspect
 import pkgutil
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -156,15 +157,32 @@ def _is_member(value: object, base: type[Any]) -> bool:
     return isinstance(value, type) and issubclass(value, base) and not inspect.isabstract(value)
 
 
-def lazy_member(family: Family[Any], attribute: str) -> Any:
-    """Return the class of a family's member by its Python name, for `package.ClassName`; ours come first.
+def lazy_member(package: str, family: str, attribute: str) -> Any:
+    """Return the class of a member by its Python name, for `package.ClassName`; ours come first.
+
+    Args:
+        package: our package of the members.
+        family: name of their family in its module `base`, which is not imported before it is needed.
+        attribute: the Python name.
 
     Raises:
         AttributeError: where there is none.
     """
-    classes = sorted(family.find().values(), key=lambda cls: not cls.__module__.startswith(f"{OWN}."))
-    for cls in classes:
+    if not attribute[0].isupper():  # a module of the package, or nothing
+        raise AttributeError(attribute)
+    classes = _classes(package, family)
+    for cls in sorted(classes, key=lambda cls: not cls.__module__.startswith(f"{OWN}.")):
         if cls.__name__ == attribute:
             return cls
     hint = nearest(attribute, (cls.__name__ for cls in classes))
-    raise AttributeError(f"module '{family.package}' has no attribute '{attribute}'; {hint}")
+    raise AttributeError(f"module '{package}' has no attribute '{attribute}'; {hint}")
+
+
+def lazy_names(package: str, family: str) -> list[str]:
+    """Return the Python names of the members, and whatever else a package of ours holds."""
+    return sorted([*vars(sys.modules[package]), *(cls.__name__ for cls in _classes(package, family))])
+
+
+def _classes(package: str, family: str) -> list[type[Any]]:
+    found: Family[Any] = getattr(importlib.import_module(f"{package}.base"), family)
+    return list(found.find().values())

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate, effective_number
+from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Regions, Window
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -111,6 +112,11 @@ class TrueEvents:
 
     background: Events
     signal: Events
+
+    @staticmethod
+    def inside(truth: Truth, sr: Window) -> TrueEvents:
+        """Return those of a truth."""
+        return TrueEvents(truth.background(sr), truth.signal(sr))
 
 
 @dataclass(frozen=True)

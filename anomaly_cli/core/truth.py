@@ -25,6 +25,10 @@ class Truth:
     reference: Events
     reference_is_signal: npt.NDArray[np.bool_]
 
+    def of(self, observed: Events) -> npt.NDArray[np.bool_]:
+        """Return which of some observed events are signal `(n,)`."""
+        return self.is_signal[observed.event_id]
+
     def background(self, window: Window) -> Events:
         """Return held-back background events in a window."""
         return self.reference.take(~self.reference_is_signal & window.contains(self.reference.mjj))

@@ -73,6 +73,10 @@ class Regions:
                 " its lower edge must not be below the region's upper edge"
             )
 
+    def contain(self, mjj: FloatArray) -> npt.NDArray[np.bool_]:
+        """Return which masses lie in one of the three windows, `(n,)`; `mjj` in GeV."""
+        return self.sb1.contains(mjj) | self.sr.contains(mjj) | self.sb2.contains(mjj)
+
     @property
     def side_bands(self) -> tuple[Window, Window]:
         """Lower and upper side-band."""

@@ -46,11 +46,6 @@ def number_of(name: str) -> Callable[[Row], AnyCell]:
     return lambda row: float(row[name])
 
 
-def text_of(name: str) -> Callable[[Row], AnyCell]:
-    """Return what makes a cell of a column of text."""
-    return lambda row: str(row[name])
-
-
 def measured_of(name: str, error: str) -> Callable[[Row], AnyCell]:
     """Return what makes a cell of a column of numbers and that of their uncertainties."""
     return lambda row: Measured(float(row[name]), float(row[error]))

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from anomaly_cli.core.plugins import lazy_member, lazy_names
+
 
 def __getattr__(name: str) -> Any:
     """Return the class of a score by its Python name, found when it is first asked for."""
-    if not name[0].isupper():  # a module of this package, or nothing
-        raise AttributeError(name)
-    from anomaly_cli.core.plugins import lazy_member
-    from anomaly_cli.scores.base import SCORES
-
-    return lazy_member(SCORES, name)
+    return lazy_member(__name__, "SCORES", name)
 
 
 def __dir__() -> list[str]:
     """Return what can be asked for, so that it can be completed."""
-    from anomaly_cli.scores.base import SCORES
-
-    return sorted([*globals(), *(cls.__name__ for cls in SCORES.find().values())])
+    return lazy_names(__name__, "SCORES")

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import numpy.typing as npt
 
 from anomaly_cli.classifiers.base import Classifier
-from anomaly_cli.classifiers.kfold import Contest, Ensembles, KFold, train_in_folds
+from anomaly_cli.classifiers.kfold import Contest, Ensembles, train_in_folds
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FoldScores
+from anomaly_cli.core.folds import FoldScores, KFold
 from anomaly_cli.core.plugins import Family
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template

@@ -13,9 +13,11 @@ import numpy as np
 from anomaly_cli.analysis.distances import Distances, measure_distances
 from anomaly_cli.analysis.quality import Sampled, Separation, measure_separation
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.events import Events
+from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.seen import Need, Seen
+from anomaly_cli.core.truth import Truth
+from anomaly_cli.core.windows import Regions
 from anomaly_cli.methods.base import FittedTemplate, Request, TemplateMethod
 
 SIDE_BANDS = "side-bands, held-out events"
@@ -97,6 +99,21 @@ def _independent(sampled: Sampled, generator: np.random.Generator) -> FloatArray
     is_kept = generator.random(len(first)) * weight.max() < weight
     points: FloatArray = sampled.points[order[first[is_kept]]]
     return points
+
+
+def true_background(sr: Events, truth: Truth, regions: Regions, method: TemplateMethod) -> Events:
+    """Return true background in the signal region, without events that a template of truth itself consists of.
+
+    Args:
+        sr: observed events of the signal region.
+        truth: of the data.
+        regions: the windows.
+        method: that made the template.
+    """
+    background = sr.take(~truth.of(sr))
+    if Need.TRUTH in method.needs:
+        return background
+    return concatenate([background, truth.background(regions.sr)])
 
 
 def background_check(name: str, template: Events, side_bands: Events, background: Events, uses_truth: bool) -> Check:

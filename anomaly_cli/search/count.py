@@ -16,9 +16,9 @@ from anomaly_cli.analysis.selection import CutCounts, ScoredEvents, Selection, s
 from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.analysis.toys import ToyResult, toy_p_value
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import Window
-from anomaly_cli.search.settings import Cuts
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_template
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.classifiers.base import CLASSIFIERS
-from anomaly_cli.classifiers.kfold import KFold
 from anomaly_cli.core.events import Events
+from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import Need
 from anomaly_cli.scores.base import SCORES, FittedScore, Ranking
 from anomaly_cli.search.rank import rank, scored

@@ -17,13 +17,11 @@ import numpy as np
 
 from anomaly_cli.analysis.selection import effective_sources
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions, read_truth
+from anomaly_cli.artifacts.contents import read_truth
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Need
-from anomaly_cli.core.truth import Truth
 from anomaly_cli.search.closure import (
     TRUE_BACKGROUND,
     Check,
@@ -32,6 +30,7 @@ from anomaly_cli.search.closure import (
     has_side_band_check,
     measure_closure,
     side_band_check,
+    true_background,
 )
 from anomaly_cli.search.run import is_searchable, require_side_bands_only
 from anomaly_cli.search.settings import SearchSettings
@@ -168,14 +167,6 @@ def _truth_checks(analysis: Analysis) -> list[Check]:
     template = analysis.run.read(schema.TEMPLATE)
     refuse_simulated_reference(analysis, template, found[0].reference)
     split = stored_split(analysis.run.read(schema.SPLIT))
-    background = true_background(analysis.run.read(schema.SPLIT), template, found[0])
+    method = method_of(template.provenance.settings["model"])
+    background = true_background(split.sr, found[0], split.regions, method)
     return [background_check(TRUE_BACKGROUND, template.events("events"), split.side_bands, background, uses_truth=True)]
-
-
-def true_background(split: Artifact, template: Artifact, truth: Truth) -> Events:
-    """Return true background in the signal region, without events that the template itself consists of."""
-    observed = split.events("sr")
-    background = observed.take(~truth.is_signal[observed.event_id])
-    if Need.TRUTH in method_of(template.provenance.settings["model"]).needs:
-        return background
-    return concatenate([background, truth.background(read_regions(split).sr)])

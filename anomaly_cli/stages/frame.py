@@ -222,7 +222,11 @@ class Outcome:
 
 def inspect_stage(stage: Stage[B], bench: B) -> tuple[State, str]:
     """Return what lies at a stage's output and beside it, and in words how it differs from what is asked for."""
-    planned, path = stage.plan(bench), stage.path(bench)
+    return _compare(stage, bench, stage.plan(bench))
+
+
+def _compare(stage: Stage[B], bench: B, planned: Provenance) -> tuple[State, str]:
+    path = stage.path(bench)
     if not path.exists():
         return State.MISSING, ""
     try:
@@ -268,8 +272,8 @@ def execute(stage: Stage[B], bench: B) -> Outcome:
         AnomalyError: where it cannot be made.
     """
     stage.refuse(bench)
-    state, difference = inspect_stage(stage, bench)
-    path = stage.path(bench)
+    provenance, path = stage.plan(bench), stage.path(bench)
+    state, difference = _compare(stage, bench, provenance)
     if state is State.CURRENT:
         return Outcome(stage.name, path, False)
     if state is State.OTHER and not bench.overwrite:
@@ -277,7 +281,6 @@ def execute(stage: Stage[B], bench: B) -> Outcome:
             f"{path} already exists and differs from what is asked for ({difference});"
             " pass --overwrite to replace it, or another directory with --run"
         )
-    provenance = stage.plan(bench)
     start, cpu_start = time.monotonic(), used_cpu()
     with threadpool_limits(limits=bench.compute.threads):  # of every library, so that rounding is that of `threads`
         made = stage.make(bench)

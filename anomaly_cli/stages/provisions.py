@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from anomaly_cli.core.copies import ANALYSED, refuse_copies
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import Events, concatenate, make_events, refuse_constant
+from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.seen import ADVICE, FEWEST_SIMULATED, Need, Simulation, TrueEvents
 from anomaly_cli.core.windows import Regions
 from anomaly_cli.datasets.own import event_file, is_own_manifest
@@ -56,7 +58,7 @@ def true_events(analysis: Analysis) -> TrueEvents | None:
     if found is None:
         return None
     sr = read_regions(analysis.run.read(schema.SPLIT)).sr
-    return TrueEvents(found[0].background(sr), found[0].signal(sr))
+    return TrueEvents.inside(found[0], sr)
 
 
 def input_digests(analysis: Analysis, method: TemplateMethod) -> dict[str, str]:
@@ -138,13 +140,36 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> Simula
         ("background", ~table.is_signal if table.is_labelled else usable),
         ("every feature defined", found.is_defined),
         ("weight above 0", table.weight > 0.0),
-        ("in side-bands and signal region", np.any([w.contains(found.mjj) for w in regions.named().values()], axis=0)),
+        ("in side-bands and signal region", regions.contain(found.mjj)),
     ):
         usable = usable & passed
         cutflow.add(step, int(usable.sum()))
     rows = np.flatnonzero(usable)
-    weight = relative_weights(table.weight[rows])
-    return Simulation(make_events(found.mjj[rows], found.values[rows], features, -1 - rows, weight=weight), cutflow)
+    events = make_events(found.mjj[rows], found.values[rows], features, rows, weight=table.weight[rows])
+    return Simulation(number_simulated(events, rows), cutflow)
+
+
+def number_simulated(events: Events, rows: IntArray) -> Events:
+    """Return simulated events with negative ids, from their rows in what was given `(n,)`, and a mean weight of 1."""
+    ids = -1 - rows
+    return replace(events, event_id=ids, source_id=ids, weight=relative_weights(events.weight))
+
+
+def refuse_unusable(simulation: Events, observed: Events, where: str) -> None:
+    """Refuse a simulation that holds the data, or nothing to learn a feature from.
+
+    Args:
+        simulation: simulated events in side-bands and signal region.
+        observed: the analysed events there.
+        where: begins the sentence.
+
+    Raises:
+        ConfigError: where analysed events are among it.
+        PhysicsError: where a feature is constant.
+    """
+    refuse_copies(simulation, observed, where, ANALYSED)
+    if len(simulation) >= FEWEST_SIMULATED:  # of fewer, how few they are is told by whoever asks for them
+        refuse_constant(simulation, "simulated event")
 
 
 def checked_simulation(analysis: Analysis) -> Simulation:
@@ -158,9 +183,7 @@ def checked_simulation(analysis: Analysis) -> Simulation:
     regions, path = read_regions(split), _simulation_file(analysis.config)
     simulation = read_simulation(analysis.config, split, regions)
     observed = concatenate([split.events(name) for name in regions.named()])
-    refuse_copies(simulation.events, observed, f"--simulation {path}", ANALYSED)
-    if len(simulation.events) >= FEWEST_SIMULATED:  # of fewer, how few they are is told by whoever asks for them
-        refuse_constant(simulation.events, "simulated event")
+    refuse_unusable(simulation.events, observed, f"--simulation {path}")
     return simulation
 
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from anomaly_cli.classifiers.base import CLASSIFIERS
-from anomaly_cli.classifiers.kfold import KFold
 from anomaly_cli.config import DEFAULT, Config
 from anomaly_cli.core.plugins import Family
 from anomaly_cli.methods.base import METHODS
 from anomaly_cli.scores.base import SCORES
-from anomaly_cli.search.settings import Cuts, SearchSettings
+from anomaly_cli.search.settings import SearchSettings
 
 
 def resolve_settings(config: Config) -> SearchSettings:
@@ -27,12 +26,8 @@ def resolve_settings(config: Config) -> SearchSettings:
         oversampling=config.template.oversampling,
         score=choose(SCORES, score, config.scores),
         classifier=choose(CLASSIFIERS, config.classifier.name, config.classifiers),
-        kfold=KFold(config.classifier.folds, config.classifier.validation_fraction),
-        cuts=Cuts(
-            config.significance.background_efficiencies,
-            config.significance.pass_fail_from,
-            config.significance.least_fit_p,
-        ),
+        kfold=config.classifier.kfold,
+        cuts=config.significance.cuts,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.belonging import WORKSPACES, workspace_files
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import require_record
@@ -52,22 +53,18 @@ def _make(analysis: Analysis) -> Made:
     measured = {efficiency: measurements.of(efficiency) for efficiency in cuts.background_efficiencies}
     built = build_cuts(observed, template, fit, cuts, measured)
     counted = count(built, observed, analysis.config.significance.toys, analysis.compute)
-    return Made(_groups(counted, fit, scores, measurements), files=_workspaces(counted))
+    groups = _groups(counted, fit, scores, measurements)
+    return Made(groups, files=_workspaces(groups))
 
 
-def _workspaces(counted: Sequence[Counted]) -> dict[str, str]:
-    return {_workspace_file(one.cut.model.name): json.dumps(one.result.workspace, indent=1) for one in counted}
-
-
-def _workspace_file(channel: str) -> str:
-    return f"workspaces/{channel}.json"
+def _workspaces(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the workspaces of the tests, which the artifact holds as well, as files that people can read."""
+    held = workspace_files(groups["tests"]["workspace"])
+    return {name: json.dumps(json.loads(text), indent=1) for name, text in held.items()}
 
 
 def _beside(significance: Artifact) -> Beside:
-    """Return the workspaces of the tests, which the artifact holds as well."""
-    stored = [json.loads(str(text)) for text in significance.groups["tests"]["workspace"]]
-    files = {_workspace_file(spec["channels"][0]["name"]): json.dumps(spec, indent=1) for spec in stored}
-    return Beside(files=files, pattern=_workspace_file("SR_*"))
+    return Beside(files=_workspaces(significance.groups), pattern=WORKSPACES[schema.SIGNIFICANCE.name])
 
 
 SIGNIFICANCE = Stage(

@@ -6,7 +6,6 @@ Side-band events have scores too; each comes from models that never saw the even
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +25,7 @@ from anomaly_cli.analysis.selection import Selection, passes, select
 from anomaly_cli.analysis.spectrum import BinnedSpectrum, bin_masses
 from anomaly_cli.analysis.tails import chi2_tail, normal_tail
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.belonging import WORKSPACES, workspace_files
 from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.core.compute import Compute
@@ -102,13 +102,7 @@ def _make(analysis: Analysis) -> Made:
     spectra, fits, rows = (list(column) for column in zip(*hunted, strict=True))
     groups = _groups(rows, spectra, fits, resonance)
     groups["left_out"] = {"background_efficiency": list(left_out), "reason": list(left_out.values())}
-    return Made(groups, files=_workspaces([row["workspace"] for row in rows]))
-
-
-def _workspaces(texts: Sequence[str]) -> dict[str, str]:
-    """Return the workspaces as files; a likelihood that pyhf disagrees with has none."""
-    names = [json.loads(text)["channels"][0]["name"] for text in texts if text]
-    return {f"workspaces/{name}.json": text for name, text in zip(names, filter(None, texts), strict=True)}
+    return Made(groups, files=workspace_files(row["workspace"] for row in rows))
 
 
 BUMP = Stage(
@@ -119,7 +113,7 @@ BUMP = Stage(
     inputs=lambda analysis: permission(analysis.run, stored_identity(analysis.run).digest),
     make=_make,
     beside=lambda found: Beside(
-        files=_workspaces([str(text) for text in found.groups["tests"]["workspace"]]), pattern="workspaces/bump_*.json"
+        files=workspace_files(found.groups["tests"]["workspace"]), pattern=WORKSPACES[schema.BUMP.name]
     ),
     refuse=_refuse,
     looks=True,

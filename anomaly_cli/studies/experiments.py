@@ -140,7 +140,7 @@ def labelled_signal(run: RunDirectory) -> Events:
     """Return all signal events with labels, used in the pseudo-data or not."""
     truth, observed = require_truth(run), stored_split(run.read(schema.SPLIT)).everything
     reference = truth.reference.take(truth.reference_is_signal)
-    return concatenate([observed.take(truth.is_signal[observed.event_id]), reference])
+    return concatenate([observed.take(truth.of(observed)), reference])
 
 
 def refuse_too_much_signal(n_injected: int, n_signal: int) -> None:

@@ -126,7 +126,7 @@ def require_truth(run: RunDirectory) -> Truth:
 def _background(split: Split, truth: Truth) -> tuple[Events, float]:
     """Return all true background in range, and the share of it that a run observes."""
     window, observed = outer_range(split.regions), split.everything
-    kept = observed.take(~truth.is_signal[observed.event_id] & window.contains(observed.mjj))
+    kept = observed.take(~truth.of(observed) & window.contains(observed.mjj))
     background = concatenate([kept, truth.background(window)])
     return background, len(kept) / len(background)
 

@@ -12,10 +12,10 @@ from anomaly_cli.analysis import mass_fit
 from anomaly_cli.analysis.mass_fit import fit_mass_spectrum, refuse_poor_fit
 from anomaly_cli.analysis.misfit import explain_misfit
 from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.windows import Window
 from anomaly_cli.search.count import build_cuts
-from anomaly_cli.search.settings import Cuts
 
 
 def dijet_masses(n: int, seed: int) -> np.ndarray:

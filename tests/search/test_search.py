@@ -17,19 +17,20 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import event_columns, read_artifact, write_artifact
 from anomaly_cli.classifiers.base import Classifier, FittedClassifier
-from anomaly_cli.classifiers.kfold import KFold
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.blocks import Block
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import concatenate
+from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Need
 from anomaly_cli.core.template import Template, TemplatePart
 from anomaly_cli.methods.base import METHODS
 from anomaly_cli.search.provisions import Provisions, show
 from anomaly_cli.search.rank import rank
 from anomaly_cli.search.run import run_search
-from anomaly_cli.search.settings import Cuts, SearchSettings
+from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import split_events
 from anomaly_cli.search.template import make_template
 from anomaly_cli.search.windows import find_windows, search_windows

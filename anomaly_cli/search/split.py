@@ -82,12 +82,7 @@ def split_events(events: Events, regions: Regions, stretches: Sequence[Window] =
     masks = {name: window.contains(events.mjj) for name, window in regions.named().items()}
     rest = ~np.any(list(masks.values()), axis=0)
     parts = {name: events.take(mask) for name, mask in masks.items()}
-    return Split(
-        **parts,
-        rest=events.take(rest),
-        regions=regions,
-        stretches=stretches or regions.side_bands,
-    )
+    return Split(**parts, rest=events.take(rest), regions=regions, stretches=stretches or regions.side_bands)
 
 
 def refuse_empty(split: Split, lowest: float, highest: float) -> None:

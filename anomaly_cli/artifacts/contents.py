@@ -10,8 +10,9 @@ import numpy as np
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.core.crossfit import CrossFit, Folds
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.core.template import Folds, Template, TemplatePart
+from anomaly_cli.core.template import Template, TemplatePart
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Regions, Window
 
@@ -63,8 +64,18 @@ def template_groups(template: Template) -> dict[str, Mapping[str, Any]]:
             "counts": [_folds_text(part.counts) for part in template.parts],
         }
     }
+    if template.crossfit is not None:
+        groups["crossfit"] = vars(template.crossfit)
     component = template.component
     return groups if component is None else {**groups, "components": {"component": component}}
+
+
+def read_crossfit(artifact: Artifact) -> CrossFit | None:
+    """Return how the events of an artifact were divided; None where it does not say."""
+    found = artifact.groups.get("crossfit")
+    if found is None:
+        return None
+    return CrossFit(str(found["scheme"]), int(found["n_folds"]), int(found["salt"]), bool(found["is_lagged"]))
 
 
 def read_template(artifact: Artifact) -> Template:
@@ -81,7 +92,8 @@ def read_template(artifact: Artifact) -> Template:
                 None if component is None else component[end - n : end],
             )
             for end, n, trains, counts in zip(ends, parts["n_events"], parts["trains"], parts["counts"], strict=True)
-        )
+        ),
+        read_crossfit(artifact),
     )
 
 

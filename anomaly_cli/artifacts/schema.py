@@ -168,14 +168,26 @@ SHARED_MODEL = Kind(
     },
 )
 
+CROSSFIT = Group(
+    {
+        "scheme": Column("str", "", "", "how side-band events are divided between the models of the template"),
+        "n_folds": Column("i8", "", "", "folds of the classifier"),
+        "salt": Column("i8", "", "", "of the hash of source ids that divides"),
+        "is_lagged": Column("b1", "", "", "whether a part is counted in the fold after its own"),
+    },
+    "how events are divided, so that none trains a classifier and says as well how much passes it",
+    optional=True,
+)
+
 TEMPLATE_MODEL = Kind(
     "template_model",
-    2,
+    3,
     "a trained template method: arrays, settings in the provenance, training curves",
     "anomaly template",
     {
-        "weights": Group({}, "arrays of the trained method", optional=True),
+        "weights": Group({}, "arrays of the trained models, one for each part", optional=True),
         "training": TRAINING,
+        "crossfit": CROSSFIT,
         "scaling": Group(
             {
                 "feature": Column("str", "d", "", "feature"),
@@ -207,7 +219,7 @@ TEMPLATE_MODEL = Kind(
 
 TEMPLATE = Kind(
     "template",
-    2,
+    3,
     "background-like events in the signal region",
     "anomaly template",
     {
@@ -221,6 +233,7 @@ TEMPLATE = Kind(
             "the parts of the template, each made by a model of its own",
             tells_region=True,
         ),
+        "crossfit": CROSSFIT,
         "components": Group(
             {"component": Column("i8", "n", "", "which of the combined methods made the event, counted from 0")},
             "where the template comes from several methods",
@@ -256,10 +269,10 @@ SCORES = Kind(
 
 CLASSIFIER = Kind(
     "classifier",
-    1,
+    2,
     "what ranked the events of scores.h5: trained models as arrays, settings in the provenance",
     "anomaly classify",
-    {"models": Group({}, "arrays of all models", tells_region=True)},
+    {"models": Group({}, "arrays of all models", tells_region=True), "crossfit": CROSSFIT},
     parents=("split", "template"),
     twin="scores",
 )

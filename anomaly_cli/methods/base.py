@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import PARTS
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
@@ -98,6 +99,7 @@ class TemplateMethod(ABC):
         chooses_mass: whether its events have masses of their own instead of those wanted.
         claims_closure: whether its template should agree with background.
         score: what ranks events where no other score is asked for.
+        crossfit: how the side-bands are divided between models of its template where nothing else is asked for.
     """
 
     name: ClassVar[str]
@@ -107,6 +109,7 @@ class TemplateMethod(ABC):
     chooses_mass: ClassVar[bool] = False
     claims_closure: ClassVar[bool] = True
     score: ClassVar[str] = CWOLA
+    crossfit: ClassVar[str] = PARTS
 
     @property
     def mixes_sources(self) -> bool:

@@ -73,7 +73,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
             TrainingError: where a training diverges twice.
         """
         events = seen.side_bands
-        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling)
+        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute)
         trainer = densities.Trainer(self.name, compute)
         with densities.session(compute) as generator:
             data = densities.ScaledEvents.make(scaler, events, seen.is_validation, compute.device)

@@ -182,7 +182,7 @@ def classify(
     provisions = Provisions(true=_true(regions))
     compute = _compute(chosen, processes or len(os.sched_getaffinity(0)), device)
     ranked = rank(regions.split, template.template, settings, provisions, compute)
-    return Scores(ranked.observed, ranked.template, ranked.score, regions, template.mass_fit, settings, chosen)
+    return Scores(**vars(ranked), regions=regions, mass_fit=template.mass_fit, settings=settings, seed=chosen)
 
 
 def count(
@@ -216,7 +216,7 @@ def count(
     _require_same("count: the scores are those", scores.regions, regions)
     known, cuts = measured or {}, Cuts(tuple(efficiencies))
     chosen = regions.seed if seed is None else seed
-    built = build_cuts(scores.observed, scores.template, scores.mass_fit, cuts, known)
+    built = build_cuts(scores.observed, scores.template, scores.replicas, scores.mass_fit, cuts, known)
     counted = count_cuts(built, scores.observed, toys, _compute(chosen))
     found = [one.measured for one in built]
     missing = missing_uncertainties(

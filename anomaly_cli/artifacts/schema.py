@@ -234,6 +234,16 @@ TEMPLATE = Kind(
             tells_region=True,
         ),
         "crossfit": CROSSFIT,
+        "replicas": Group(
+            _events()
+            | {
+                "n_events": Column("i8", "p", "", "events of the part; 0 where it has no replicas"),
+                "replica_features": Column("f8", "r,n,d", "", "the features from each replica of the part's model"),
+            },
+            "some events as each part's model makes them, and as replicas of it do",
+            optional=True,
+            tells_region=True,
+        ),
         "components": Group(
             {"component": Column("i8", "n", "", "which of the combined methods made the event, counted from 0")},
             "where the template comes from several methods",
@@ -256,13 +266,23 @@ TEMPLATE = Kind(
 
 SCORES = Kind(
     "scores",
-    2,
+    3,
     "scores of observed, template and side-band events, each by models that never saw it or a copy of it",
     "anomaly classify",
     {
         "observed": Group(SCORED, "signal-region events", tells_region=True),
         "template": Group(SCORED, "template events that are counted in their fold", tells_region=True),
         "side_bands": Group(SCORED, "side-band events", tells_region=True),
+        "replicas": Group(
+            {
+                **{name: column for name, column in SCORED.items() if name != "mjj"},
+                "part": Column("i8", "n", "", "part of the template, counted from 0"),
+                "replica_scores": Column("f8", "r,n", "", "scores of the event from each replica of its part's model"),
+            },
+            "some template events, and what replicas of their models make of them",
+            optional=True,
+            tells_region=True,
+        ),
     },
     parents=("split", "template"),
 )

@@ -11,7 +11,20 @@ import numpy.typing as npt
 from anomaly_cli.core.crossfit import NONE, CrossFit, Folds
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import IntArray
+from anomaly_cli.core.folds import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Some template events, made again by replicas of their model: as another sample of as many events would give it.
+
+    Attributes:
+        events: the events as the model itself makes them, `n` of them.
+        features: of the same events from each replica `(r, n, d)`.
+    """
+
+    events: Events
+    features: FloatArray
 
 
 @dataclass(frozen=True)
@@ -23,12 +36,14 @@ class TemplatePart:
         trains: folds whose classifiers are trained against it.
         counts: folds in which it says how much background passes.
         component: which of several combined methods made each event `(n,)`; None where it is one.
+        replicas: some of the events from replicas of the model; None where it has none.
     """
 
     events: Events
     trains: Folds = None
     counts: Folds = None
     component: IntArray | None = None
+    replicas: Replicas | None = None
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,14 @@ class FittedTemplate(ABC):
             compute: random streams of the sampling, threads, device.
         """
 
+    def replicas(self) -> Sequence[FittedTemplate]:
+        """Return models that differ from this one as if they were fitted to other samples of as many events.
+
+        Nothing may be trained for them; what is not fitted anew, as a network, is that of this model. None by default:
+        then the statistical error of the model is left to validation windows.
+        """
+        return ()
+
     @abstractmethod
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return all that `TemplateMethod.load` needs besides what the method has seen."""

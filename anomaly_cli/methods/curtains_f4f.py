@@ -150,6 +150,10 @@ class FittedCurtainsF4F(FittedTemplate):
         moved = self._move(scaled, self.scaler.mass(chosen.mjj), self.scaler.mass(request.masses), compute)
         return densities.restored_sample(self.scaler, request.masses, moved, chosen)
 
+    def replicas(self) -> list[FittedCurtainsF4F]:
+        """Return the same transport with each of the scalings that were averaged."""
+        return [FittedCurtainsF4F(one, self.base, self.transport, self.events) for one in self.scaler.replicas]
+
     def _move(self, scaled: FloatArray, source: FloatArray, target: FloatArray, compute: Compute) -> FloatArray:
         moved, transport = np.empty_like(scaled), self.transport.to(compute.device)
         with nets.torch.no_grad(), densities.session(compute):

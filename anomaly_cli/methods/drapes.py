@@ -219,6 +219,13 @@ class FittedDrapes(FittedTemplate):
         denoised = self._denoise(scaled, masses, compute)
         return densities.restored_sample(self.scaler, masses, denoised, chosen)
 
+    def replicas(self) -> list[FittedDrapes]:
+        """Return the same denoiser with each of the scalings that were averaged."""
+        return [
+            FittedDrapes(self.settings, scaler, self.denoiser, self.side_bands, self.starting)
+            for scaler in self.scaler.replicas
+        ]
+
     def _denoise(self, start: FloatArray, masses: FloatArray, compute: Compute) -> FloatArray:
         """Add noise of level sigma_max and denoise at the masses."""
         settings, denoised, mass = self.settings, np.empty_like(start), self.scaler.mass(masses)

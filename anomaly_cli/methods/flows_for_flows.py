@@ -212,6 +212,11 @@ class FittedFlowsForFlows(FittedTemplate):
             )
         return densities.restored_sample(self.observed_scaler, request.masses, moved, chosen)
 
+    def replicas(self) -> list[FittedFlowsForFlows]:
+        """Return the same transport with each of the scalings that were averaged."""
+        pairs = zip(self.simulation_scaler.replicas, self.observed_scaler.replicas, strict=True)
+        return [FittedFlowsForFlows(pair, self.transport, self.events) for pair in pairs]
+
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scalings and the weights of the transport under prefixed names."""
         return (

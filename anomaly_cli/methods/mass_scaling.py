@@ -57,6 +57,10 @@ class FittedMassScaling(FittedTemplate):
         scaled, _ = self.scaler.transform(chosen.mjj, chosen.features)
         return densities.restored_sample(self.scaler, request.masses, scaled, chosen)
 
+    def replicas(self) -> list[FittedMassScaling]:
+        """Return the same with each of the scalings that were averaged."""
+        return [FittedMassScaling(scaler, self.events) for scaler in self.scaler.replicas]
+
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the scaling under prefixed names."""
         return densities.scaler_arrays(self.scaler)

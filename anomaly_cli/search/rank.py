@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas
+from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import ConfigError
@@ -28,12 +29,14 @@ class Ranked:
         crossfit: in which fold events are.
         observed: events of the signal region.
         template: template events, those that are counted in their fold.
+        replicas: some of them with scores from replicas of their models; None where the models have none.
     """
 
     score: FittedScore
     crossfit: CrossFit
     observed: ScoredEvents
     template: ScoredEvents
+    replicas: ScoredReplicas | None
 
 
 def fit_score(
@@ -76,7 +79,28 @@ def rank(
         crossfit,
         scored(fitted, split.sr, crossfit.fold(split.sr.source_id)),
         scored(fitted, events.take(is_counted), fold[is_counted]),
+        _score_replicas(fitted, template, crossfit),
     )
+
+
+def _score_replicas(fitted: FittedScore, template: Template, crossfit: CrossFit) -> ScoredReplicas | None:
+    """Return the replicas of a template, scored by the models that score its events; None where it has none."""
+    parts = [(index, part) for index, part in enumerate(template.parts) if part.counts != ()]
+    if any(part.replicas is None for _, part in parts):
+        return None
+    nominal, scores, index = [], [], []
+    for number, part in parts:
+        assert part.replicas is not None  # noqa: S101
+        events = part.replicas.events
+        fold = crossfit.fold(events.source_id, part.counts)
+        nominal.append(scored(fitted, events, fold))
+        moved = (events.with_block(Features.kind, Features(x, events.names)) for x in part.replicas.features)
+        scores.append(np.array([scored(fitted, one, fold).score for one in moved]))
+        index.append(np.full(len(events), number))
+    joined = ScoredEvents(
+        *(np.concatenate(columns) for columns in zip(*(vars(one).values() for one in nominal), strict=True))
+    )
+    return ScoredReplicas(joined, np.concatenate(index), np.concatenate(scores, axis=1))
 
 
 def scored(fitted: FittedScore, events: Events, fold: IntArray) -> ScoredEvents:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.plugins import is_foreign
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Need, Seen
-from anomaly_cli.core.template import Template, TemplatePart
+from anomaly_cli.core.template import Replicas, Template, TemplatePart
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.search.provisions import FEWEST_SIDE_BAND_EVENTS, Provisions, show
 from anomaly_cli.search.settings import DEFAULT_CROSSFIT, SearchSettings
@@ -160,10 +161,21 @@ def sample_template(
         request = Request(mass_fit.sample(n, own.streams.generator("template/target-mass")))
         sample = sample_checked(method, model, request, own.child("template/sample"))
         events = at_unit_weight(sample.events, n, own.streams.generator("template/weights"))
-        parts.append(TemplatePart(events, plan.trains, plan.counts, sample.component))
+        replicas = None if plan.counts == () else _replicate(model, request, oversampling, own.child("template/sample"))
+        parts.append(TemplatePart(events, plan.trains, plan.counts, sample.component, replicas))
         n_clipped += sample.n_clipped
     compute.progress(Step("template: sampling", 1, 1))
     return MadeTemplate(Template.of(parts, fitted.crossfit), mass_fit, n_clipped)
+
+
+def _replicate(model: FittedTemplate, request: Request, oversampling: float, compute: Compute) -> Replicas | None:
+    """Return about as many events as are observed, made from one source and at one mass by every replica of a model."""
+    models = model.replicas()
+    if not models:
+        return None
+    few = Request(request.masses[: math.ceil(len(request) / max(1.0, oversampling))])
+    events = model.sample(few, compute).events
+    return Replicas(events, np.stack([one.sample(few, compute).events.features for one in models]))
 
 
 def make_template(split: Split, settings: SearchSettings, provisions: Provisions, compute: Compute) -> MadeTemplate:

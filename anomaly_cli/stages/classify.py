@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_crossfit, read_template
 from anomaly_cli.artifacts.store import Artifact
@@ -41,6 +41,9 @@ def _make(analysis: Analysis) -> Made:
         "template": scored_columns(template.events, ranked.template),
         "side_bands": scored_columns(side_bands, scored(ranked.score, side_bands, fold)),
     }
+    if ranked.replicas is not None:
+        columns = {name: getattr(ranked.replicas.events, name) for name in SCORED}
+        groups["replicas"] = {**columns, "part": ranked.replicas.part, "replica_scores": ranked.replicas.scores}
     kept = {"models": ranked.score.to_arrays(), "crossfit": vars(ranked.crossfit)}
     return Made(groups, twins=[(schema.CLASSIFIER, kept)])
 
@@ -54,7 +57,7 @@ def scored_columns(events: Events, scores: ScoredEvents) -> Mapping[str, Any]:
 
 CLASSIFY = Stage(
     name="classify",
-    version=3,
+    version=4,
     kind=schema.SCORES,
     settings=ranking_settings,
     inputs=_inputs,
@@ -67,6 +70,14 @@ CLASSIFY = Stage(
 def stored_scores(scores: Artifact, group: str) -> ScoredEvents:
     """Return the scored events of a group of an artifact."""
     return ScoredEvents(**{name: scores.groups[group][name] for name in SCORED})
+
+
+def stored_replicas(scores: Artifact) -> ScoredReplicas | None:
+    """Return the scored replicas of an artifact; None where it has none."""
+    found = scores.groups.get("replicas")
+    if found is None:
+        return None
+    return ScoredReplicas(stored_scores(scores, "replicas"), found["part"], found["replica_scores"])
 
 
 def stored_score(classifier: Artifact) -> tuple[FittedScore, CrossFit]:

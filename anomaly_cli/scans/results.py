@@ -16,7 +16,7 @@ from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.scans.manifest import ScanDirectory
 from anomaly_cli.scans.parts import Base, Measurement, Point
 
-MEASURED_KINDS = {"windows": schema.VALIDATION, "permutations": schema.PERMUTATION}
+MEASURED_KINDS = {"windows": schema.VALIDATION, "experiments": schema.OVERDISPERSION}
 """What measuring gives, by the name in the grid."""
 
 

@@ -77,7 +77,7 @@ SIGNIFICANCE = Stage(
     beside=_beside,
     refuse=lambda analysis: require_unblinded(analysis.run, stored_identity(analysis.run).digest),
     looks=True,
-    renewed_by=frozenset({"validation", "permutation"}),
+    renewed_by=frozenset({"validation", "overdispersion"}),
 )
 """Counts after each cut, and writes a workspace for each beside."""
 
@@ -127,7 +127,7 @@ def _row(counted: Counted, measurements: Measurements) -> dict[str, Any]:
         "overdispersion": counted.cut.measured.overdispersion,
         "overdispersion_measured": factor.value,
         "overdispersion_error": factor.error,
-        "n_permutations": factor.n_permutations,
+        "n_experiments": factor.n_experiments,
         "signal_yield": result.signal_yield,
         "n_windows": counted.cut.measured.n_windows,
         "no_claim": counted.no_claim,

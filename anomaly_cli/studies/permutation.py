@@ -20,11 +20,10 @@ from anomaly_cli.analysis.modelling import Measured, model_by_fail
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import select
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.classifiers.kfold import Contest
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import NONE, CrossFit
-from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step, silent
@@ -35,7 +34,7 @@ from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.stages.blinding import is_blinded, permission
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import configured_identity
-from anomaly_cli.stages.template import template_settings
+from anomaly_cli.stages.template import refuse_other_template
 
 PERMUTED_SCORE = "cwola"
 """The score of which label permutation measures the over-dispersion."""
@@ -54,12 +53,7 @@ def _refuse(analysis: Analysis) -> None:
             f"label permutation: trains the classifier of score {PERMUTED_SCORE} for every permutation, so it says"
             f" nothing of score {settings.score.name}; leave it out"
         )
-    template = analysis.run.read(schema.TEMPLATE)
-    if canonical_json(template.provenance.settings) != canonical_json(template_settings(analysis)):
-        raise ArtifactError(
-            f"{template.path}: was made with other settings than the configuration's, so its over-dispersion would be"
-            " filed under the wrong ones; run 'anomaly template --overwrite' first"
-        )
+    refuse_other_template(analysis, "its permutations")
 
 
 def _settings(analysis: Analysis) -> dict[str, Any]:

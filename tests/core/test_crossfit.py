@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_cli.core.crossfit import COMPLEMENTS, HALVES, NONE, PARTS, SCHEMES, CrossFit, check_scheme
+from anomaly_cli.core.crossfit import COMPLEMENTS, HALVES, NONE, PARTS, SCHEMES, THIRDS, CrossFit, check_scheme
 from anomaly_cli.core.errors import ConfigError
 
 crossfits = st.builds(
@@ -81,6 +81,11 @@ def test_sources_in_the_signal_region_go_with_parts_only(scheme):
         CrossFit(scheme, 6, 1, is_lagged=True)
     with pytest.raises(ConfigError, match="4 folds or more"):
         CrossFit(PARTS, 3, 1, is_lagged=True)
+
+
+def test_too_few_folds_for_a_scheme_are_refused():
+    with pytest.raises(ConfigError, match="'thirds' needs 3 folds or more"):
+        CrossFit(THIRDS, 2, 1)
 
 
 def test_an_unknown_scheme_is_refused_with_those_there_are():

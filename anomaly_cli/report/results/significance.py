@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import Above, AnyCell, Below, Measured, Missing, marked, number_or
-from anomaly_cli.report.contents import FEWEST_PERMUTATIONS, NOT_MEASURED, describe_tests, missing_uncertainties
+from anomaly_cli.report.contents import FEWEST_EXPERIMENTS, NOT_MEASURED, describe_tests, missing_uncertainties
 from anomaly_cli.report.notation import COUNT, PROBABILITY, SHARE, Format, fixed
 from anomaly_cli.report.table import Column, Field, Level, Message, Priority, Report, Row, Table, build, made, stored
 from anomaly_cli.report.tables import contents_field, cut_of, measured_of, rows_of
@@ -115,7 +115,7 @@ def _unless_refused(cell: Callable[[Row], AnyCell]) -> Callable[[Row], AnyCell]:
 def _uncertainties(rows: Sequence[Row]) -> Table:
     marks = {
         "as 1": "measured below 1, used as 1",
-        "few": f"from fewer than {FEWEST_PERMUTATIONS} permutations, too few",
+        "few": f"from fewer than {FEWEST_EXPERIMENTS} pseudo-experiments, too few",
     }
     closure_marks = {"t": "transferred from looser cuts"}
     fields = [
@@ -166,9 +166,9 @@ def closure_cell(row: Row) -> AnyCell:
 
 
 def factor_cell(row: Row) -> AnyCell:
-    """Return the k-fold factor of a cut as measured, marked where it is used as 1 or from too few permutations."""
+    """Return the k-fold factor as measured, marked where it is used as 1 or from too few pseudo-experiments."""
     if math.isnan(row["overdispersion"]):
         return Missing(NOT_MEASURED)
     measured = Measured(float(row["overdispersion_measured"]), float(row["overdispersion_error"]))
-    is_few = row["n_permutations"] < FEWEST_PERMUTATIONS
+    is_few = row["n_experiments"] < FEWEST_EXPERIMENTS
     return marked(measured, "as 1" if measured.value < 1.0 else "", "few" if is_few else "")

@@ -31,7 +31,9 @@ def _windows(validation: Artifact) -> Table:
         stored(WINDOWS, "n_template", "template", COUNT),
     ]
     title = "Validation windows: signal-free, the signal region left out"
-    return build("validation_windows", title, fields, rows_of(validation.groups["windows"]))
+    left_out = rows_of(validation.groups["left_out"])
+    notes = [f"Left out: {row['low'] / 1000:g}-{row['high'] / 1000:g} TeV {row['reason']}." for row in left_out]
+    return build("validation_windows", title, fields, rows_of(validation.groups["windows"]), notes)
 
 
 def _closure(validation: Artifact) -> Table:

@@ -109,13 +109,15 @@ class RawPlace:
         path: the file.
         node: path of the data set inside.
         n_events: rows.
-        is_labelled: whether the last of 2101 columns is a label.
+        is_labelled: whether events have a label: the last of 2101 columns, or one apart.
+        label_node: path of the data set `(n, 1)` that holds the label where it lies apart, else empty.
     """
 
     path: Path
     node: str
     n_events: int
     is_labelled: bool
+    label_node: str = ""
 
 
 def damaged(path: Path, kind: str, error: Exception) -> DataError:

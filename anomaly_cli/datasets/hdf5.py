@@ -193,12 +193,8 @@ def _column(data: h5py.Dataset) -> npt.NDArray[Any]:
 
 
 def _read_pandas_frame(path: Path, node: h5py.Group) -> Table | RawPlace:
-    n_columns = node["axis0"].shape[0]
-    if n_columns in RAW_COLUMNS:
-        values = node["block0_values"]
-        if BLOSC in _filters(values):
-            _load_filters(path)
-        return RawPlace(path, values.name, len(values), n_columns == RAW_COLUMNS[1])
+    if node["axis0"].shape[0] in RAW_COLUMNS:
+        return _locate_raw_frame(path, node)
     columns: dict[str, npt.NDArray[Any]] = {}
     other: dict[str, str] = {}
     require_single(path, (_text(name) for name in node["axis0"][()]))
@@ -213,6 +209,37 @@ def _read_pandas_frame(path: Path, node: h5py.Group) -> Table | RawPlace:
             columns |= _by_name(path, names, values[()])
     table = sort_columns(columns, "pandas fixed HDF5")
     return Table(table.columns, table.container, {**table.other, **other})
+
+
+def _locate_raw_frame(path: Path, node: h5py.Group) -> RawPlace:
+    """Return where the particles of a raw frame lie, and its labels, which have a block of their own if they are whole.
+
+    Raises:
+        DataError: where the particles of an event do not lie side by side, or the label is not the last column.
+    """
+    names = node["axis0"][()].tolist()
+    blocks = {
+        f"block{index}_values": node[f"block{index}_items"][()].tolist() for index in range(int(node.attrs["nblocks"]))
+    }
+    for block in blocks:
+        if BLOSC in _filters(node[block]):
+            _load_filters(path)
+    particles, label = names[: RAW_COLUMNS[0]], names[RAW_COLUMNS[0] :]
+    place = next((block for block, items in blocks.items() if items in (particles, names)), "")
+    apart = next((block for block, items in blocks.items() if items == label), "")
+    if not place or len(set(names)) < len(names) or node[place].shape[1:] != (len(blocks[place]),):
+        raise DataError(
+            f"{path}: the particles in '{node.name.strip('/')}' do not lie side by side in the order of its columns"
+            f" (its {len(blocks)} blocks hold {', '.join(str(len(items)) for items in blocks.values())} columns); write"
+            " it again with numbers of one type and the label last, by df.astype('float32').to_hdf(file, key='df',"
+            " format='fixed')"
+        )
+    values = node[place]
+    if apart and node[apart].shape != (len(values), 1):
+        raise DataError(
+            f"{path}: has {len(node[apart])} labels for {len(values)} events; write it again from its source"
+        )
+    return RawPlace(path, values.name, len(values), bool(label), node[apart].name if apart else "")
 
 
 def _filters(data: h5py.Dataset) -> list[int]:

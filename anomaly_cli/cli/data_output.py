@@ -140,14 +140,11 @@ def print_description(file: Path, key: str) -> None:
 def make_features_and_print(
     raw: Path,
     out: Path,
-    labels: Path | None,
-    extended: bool,
-    constituents: bool,
+    settings: RawOptions,
     processes: int | None,
     quiet: bool,
 ) -> None:
     """Cluster raw events and print what was made."""
-    settings = RawOptions(extended, constituents, labels)
     with show_progress(quiet) as progress:
         made = make_features(raw, out, settings, Config(processes=processes or 0).n_processes, progress)
     rows = [
@@ -156,7 +153,10 @@ def make_features_and_print(
         ("leading jet passes pT > 1.2 TeV, |eta| < 2.5", made.n_passing),
     ]
     show(report.numbers_table(rows))
-    say(f"{made.path}: written, {len(made.names)} columns" + (" and constituents" if constituents else ""))
+    say(
+        f"{made.path}: written, {len(made.names)} columns"
+        + (" and constituents" if settings.keeps_constituents else "")
+    )
     say(f"Next: anomaly data describe {made.path}")
 
 

@@ -19,6 +19,8 @@ RAW_COLUMNS = (2100, 2101)
 """700 x (pT, eta, phi), without and with label."""
 BLOSC = 32001
 """HDF5 filter of the official raw files."""
+MOST_NAMED = 4
+"""Columns of a group that a sentence names."""
 Node: TypeAlias = h5py.Group | h5py.Dataset
 
 
@@ -94,7 +96,8 @@ def _read(path: Path, file: h5py.File, key: str) -> Table | RawPlace:
 def _choose(path: Path, file: h5py.File, key: str) -> Node:
     """Return the one table of a file, or that at `key`.
 
-    Data sets that are single columns make a table together, by group, where there is no other.
+    Data sets that are single columns make a table together, by group. Beside a table of another kind they are refused
+    as one more, since they may hold its labels or its weights; single values are not.
 
     Raises:
         DataError: where there is none, or more than one and no key.
@@ -108,10 +111,14 @@ def _choose(path: Path, file: h5py.File, key: str) -> Node:
         if wanted not in known:
             raise DataError(f"{path}: has no table '{key}'; {nearest(wanted, known)}")
         return known[wanted]
-    found = frames or loose
+    rivals = [name for name, node in loose.items() if any(len(column) > 1 for _, column in _loose(node))]
+    found = {**frames, **{name: loose[name] for name in (rivals if frames else loose)}}
     if len(found) > 1:
+        listed = ", ".join(
+            f"{name} ({_columns_text(loose[name])})" if frames and name in rivals else name for name in found
+        )
         raise DataError(
-            f"{path}: holds several tables, {', '.join(found)}; choose one with --key for --data, or by a line"
+            f"{path}: holds several tables, {listed}; choose one with --key for --data, or by a line"
             f' key = "{next(iter(found)).strip("/") or "/"}" in a manifest (see docs/data.md)'
         )
     if not found:
@@ -186,6 +193,12 @@ def _loose(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
         node = group.get(name) if not isinstance(group.get(name, getlink=True), h5py.SoftLink) else None
         if isinstance(node, h5py.Dataset) and not _is_table(node) and node.ndim and node.size == len(node):
             yield name, node
+
+
+def _columns_text(group: h5py.Group) -> str:
+    names = [name for name, _ in _loose(group)]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"column{'s' if len(names) > 1 else ''} {', '.join(names[:MOST_NAMED])}{more}"
 
 
 def _column(data: h5py.Dataset) -> npt.NDArray[Any]:

@@ -52,20 +52,28 @@ class RawFeatures:
 
 @dataclass(frozen=True)
 class RawOptions:
-    """What to make: tau1 to tau9 at three exponents, constituents of both jets, labels from a master key."""
+    """What to make, and of what.
+
+    Attributes:
+        is_extended: whether tau1 to tau9 at three exponents are made.
+        keeps_constituents: whether the constituents of both jets are kept.
+        labels: a master key with the truth, or None.
+        key: which table of the raw file holds the events; empty where it has one.
+    """
 
     is_extended: bool = False
     keeps_constituents: bool = False
     labels: Path | None = None
+    key: str = ""
 
 
-def locate_raw(path: Path) -> RawPlace:
-    """Return where the raw events of a file lie.
+def locate_raw(path: Path, key: str = "") -> RawPlace:
+    """Return where the raw events of a file lie; `key` says which table where there are several.
 
     Raises:
         DataError: where the file holds none.
     """
-    place = read_table(path)
+    place = read_table(path, key)
     if not isinstance(place, RawPlace):
         raise DataError(
             f"{path}: holds features ({len(place.columns)} columns), not raw events; analyse it with"
@@ -92,7 +100,7 @@ def make_features(source: Path, target: Path, options: RawOptions, processes: in
         DataError: where the source cannot be used or the target cannot be written.
     """
     require_fastjet()
-    place = locate_raw(source)
+    place = locate_raw(source, options.key)
     if target.exists():
         raise DataError(f"{target}: exists already; choose another name or delete it")
     key = None if options.labels is None else read_master_key(options.labels, place.n_events)

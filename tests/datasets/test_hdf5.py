@@ -78,6 +78,34 @@ def test_of_several_tables_one_is_chosen_by_key_and_none_silently(tmp_path, rows
     assert f"--key {below}signal" in described.next_command
 
 
+def add_frame(file, name, rows):
+    path = write_frame(file.filename.replace("a.h5", "frame.h5"), [(list(LABELLED), rows)])
+    with h5py.File(path) as single:
+        single.copy("df", file, name)
+
+
+@pytest.mark.parametrize("add", [add_frame, add_named, add_compound])
+@pytest.mark.parametrize(("group", "listed"), [("/", r"/ \(columns mass, w\)"), ("more", r"/more \(columns mass, w\)")])
+def test_columns_beside_a_table_are_named_with_it_and_neither_is_taken_silently(tmp_path, rows, add, group, listed):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        add(file, "events", rows)
+        add_columns(file.require_group(group), np.full((30, 2), 3000.0), ("mass", "w"))
+    with pytest.raises(
+        DataError, match=rf"several tables, /events, {listed}; choose one with --key .* key = \"events\""
+    ):
+        read_events(path)
+    assert np.array_equal(read_events(path, key="events").columns["pyj1"], rows[:, 1])
+    assert describe(path, group).n_events == 30
+
+
+def test_a_single_value_beside_a_table_is_no_table(tmp_path, rows):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        add_named(file, "events", rows)
+        file["luminosity"], file["version"] = [139.0], 2
+    assert len(read_events(tmp_path / "a.h5")) == len(rows)
+
+
 @pytest.mark.parametrize("add", [add_named, add_compound])
 def test_a_single_table_is_read_wherever_it_lies(tmp_path, rows, add):
     with h5py.File(tmp_path / "a.h5", "w") as file:

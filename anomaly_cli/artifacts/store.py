@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 import secrets
 from collections.abc import Iterable, Mapping
@@ -26,6 +25,7 @@ from anomaly_cli.artifacts.columns import Column, Group, Kind
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.schema import KINDS
 from anomaly_cli.core.blocks import FEATURES_BLOCK, Block, Features
+from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ArtifactError, DataError, first_line
 from anomaly_cli.core.events import Events
 
@@ -252,7 +252,7 @@ def _read_open(path: Path, file: h5py.File) -> Artifact:
 
 
 def _json_list(text: Any) -> list[str]:
-    return [str(item) for item in json.loads(str(text))]
+    return [str(item) for item in parse_json(str(text))]
 
 
 def _read_column(data: h5py.Dataset) -> npt.NDArray[Any]:

@@ -14,9 +14,9 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import DataError
 from anomaly_cli.core.windows import parse_mass
 from anomaly_cli.datasets.description import Description, describe
-from anomaly_cli.datasets.fetching import LOCK_NAME, MIRROR_VARIABLE, FileState, fetch, inspect_files, store_folder
+from anomaly_cli.datasets.fetching import MIRROR_VARIABLE, FileState, fetch, inspect_files, store_folder
 from anomaly_cli.datasets.generator import Process
-from anomaly_cli.datasets.manifests import SHIPPED, Manifest, load_manifest, manifest_names
+from anomaly_cli.datasets.manifests import LOCK_NAME, SHIPPED, Manifest, load_manifest, manifest_names
 from anomaly_cli.datasets.rawfeatures import RawOptions, make_features
 from anomaly_cli.datasets.simulate import Simulation, simulate
 from anomaly_cli.report import datasets as report

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.core.errors import ConfigError, DataError, first_line
 from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, sort_columns
 
@@ -54,6 +54,15 @@ def read_hdf5(path: Path, key: str = "") -> Table | RawPlace:
                 f" mend the file with 'h5clear --status {path}' (of the HDF5 tools) and count its events"
             ) from error
         raise damaged(path, "HDF5", error) from error
+
+
+def why_not_whole(path: Path) -> str:
+    """Return why an HDF5 file cannot be opened, for instance since its end is missing; empty where it can."""
+    try:
+        with h5py.File(path, "r", locking=False):
+            return ""
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        return first_line(error)
 
 
 def _load_filters(path: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from anomaly_cli.core.documents import parse_toml
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import build_record, nearest
@@ -80,10 +80,10 @@ def load_own_manifest(path: Path) -> OwnManifest:
     if path.exists() and not path.is_file():
         raise ConfigError(f"{path}: is no regular file; name the manifest itself")
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        tree = parse_toml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: is not valid TOML ({error}); docs/data.md has an example") from error
     features = tree.pop("features", {})
     if "file" not in tree or "mjj" not in tree or not isinstance(features, dict) or not features:

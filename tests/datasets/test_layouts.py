@@ -423,6 +423,17 @@ def test_a_member_of_npz_in_use_that_is_no_array_is_named(tmp_path, rows):
         read_events(own_manifest(tmp_path, "a.npz"))
 
 
+def test_npy_and_npz_with_each_others_names_are_told_apart(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.arange(3.0))
+    (tmp_path / "a.npz").rename(tmp_path / "several.npy")
+    with pytest.raises(DataError, match=r"several.npy: holds several arrays \(npz\).* a name that ends in .npz"):
+        describe(tmp_path / "several.npy")
+    np.save(tmp_path / "a.npy", np.arange(3.0))
+    (tmp_path / "a.npy").rename(tmp_path / "single.npz")
+    with pytest.raises(DataError, match=r"single.npz: holds a single array \(npy\).* a name that ends in .npy"):
+        describe(tmp_path / "single.npz")
+
+
 def test_parquet_is_read_without_what_pandas_wrote_about_itself_and_refused_where_cut(tmp_path, rows):
     import pyarrow
     import pyarrow.parquet

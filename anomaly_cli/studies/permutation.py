@@ -23,12 +23,13 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.classifiers.kfold import Contest
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import NONE, CrossFit
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.scores.base import FittedEnsembles
+from anomaly_cli.scores.base import FittedEnsembles, Ranking
 from anomaly_cli.search.rank import scored
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.stages.blinding import is_blinded, permission
@@ -126,8 +127,11 @@ def _count(events: Events, n_observed: int, settings: SearchSettings, compute: C
     """Return signed z per cut, the first `n_observed` events taken as observed and the others as template."""
     sets = [events.take(np.arange(n_observed)), events.take(np.arange(n_observed, len(events)))]
     quiet = replace(compute.child("classify"), progress=silent)
-    fitted = FittedEnsembles(settings.ranking.train(Contest(sets[0], sets[1]), quiet))
-    observed, template = (scored(fitted, part) for part in sets)
+    crossfit = CrossFit(NONE, settings.kfold.folds, compute.streams.integer("folds"))
+    folds = (crossfit.fold(sets[0].source_id), crossfit.fold(sets[1].source_id))
+    ranking = Ranking(settings.classifier, settings.kfold, crossfit)
+    fitted = FittedEnsembles(ranking.train(Contest(sets[0], sets[1], folds), quiet))
+    observed, template = (scored(fitted, part, fold) for part, fold in zip(sets, folds, strict=True))
     models = [
         model_by_fail("permuted", select(observed, template, efficiency), Measured())
         for efficiency in settings.cuts.loosest_first

@@ -129,6 +129,8 @@ def print_description(file: Path, key: str) -> None:
         Message(events + ("" if found.n_signal >= 0 else "; no labels")),
         report.ranges_table((c.name, c.low, c.median, c.high, c.n_bad) for c in found.columns),
     ]
+    if found.n_left_out:
+        parts.append(Message(f"{found.n_left_out} more columns are not shown, of which the layout uses none."))
     if found.regions:
         parts.append(report.truth_table(found.regions))
     if found.problem:

@@ -19,7 +19,9 @@ def parse_toml(text: str) -> dict[str, Any]:
         ValueError: where it is not valid, or nested too deeply to be meant.
     """
     try:
-        return _checked(tomllib.loads(text))
+        tree = tomllib.loads(text)
+        _check_depth(tree)
+        return tree
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
 
@@ -31,13 +33,15 @@ def parse_json(text: str) -> Any:
         ValueError: where it is not valid, or nested too deeply to be meant.
     """
     try:
-        return _checked(json.loads(text))
+        tree = json.loads(text)
+        _check_depth(tree)
+        return tree
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
 
 
-def _checked(tree: Any) -> Any:
-    """Return a tree that may be walked through by recursion.
+def _check_depth(tree: Any) -> None:
+    """Refuse a tree that could not be walked through by recursion.
 
     Raises:
         ValueError: where it is too deep for that.
@@ -46,7 +50,7 @@ def _checked(tree: Any) -> Any:
     for _ in range(MOST_NESTED + 1):
         level = [child for node in level for child in _children(node)]
         if not level:
-            return tree
+            return
     raise ValueError(TOO_DEEP)
 
 

@@ -127,8 +127,8 @@ def _choose(path: Path, file: h5py.File, key: str) -> Node:
             f"{name} ({_columns_text(loose[name])})" if frames and name in rivals else name for name in found
         )
         raise DataError(
-            f"{path}: holds several tables, {listed}; choose one with --key for --data, or by a line"
-            f' key = "{next(iter(found)).strip("/") or "/"}" in a manifest (see docs/data.md)'
+            f"{path}: holds several tables, {listed}; choose one with --key for --data, or, for any file, by a manifest"
+            f' that says file = "{path.name}" and key = "{next(iter(found)).strip("/") or "/"}" (see docs/data.md)'
         )
     if not found:
         raise DataError(

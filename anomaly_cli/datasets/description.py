@@ -168,7 +168,7 @@ def _describe_raw(path: Path, place: RawPlace) -> Description:
         columns=tuple(_ranges(columns)),
         regions=(),
         problem="raw events have to be clustered first; ranges are those of the first events",
-        next_command=f"anomaly data features {path} {path.with_suffix('').name}.features.h5",
+        next_command=f"anomaly data features {place.path} {place.path.with_suffix('').name}.features.h5",
     )
 
 

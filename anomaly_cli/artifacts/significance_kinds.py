@@ -67,7 +67,11 @@ SIGNIFICANCE = Kind(
                 "overdispersion_error": Column("f8", "t", "", "its statistical error"),
                 "n_permutations": Column("i8", "t", "", "permutations that it comes from; 0 where not measured"),
                 "signal_yield": Column("f8", "t", "", "fitted signal events after the cut"),
+                "n_windows": Column("i8", "t", "", "windows that the closure uncertainty comes from; 0 for none"),
+                "no_claim": Column("str", "t", "", "why the significance may not be quoted; empty where it may"),
                 "z": Column("f8", "t", "", "local one-sided significance from toys; negative for a deficit"),
+                "z_claimable": Column("f8", "t", "", "the same with the tails that so few windows allow, asymptotic"),
+                "z_statistical": Column("f8", "t", "", "from statistics only, asymptotic"),
                 "p0": Column("f8", "t", "", "local one-sided p-value from toys"),
                 "p0_error": Column("f8", "t", "", "its statistical error"),
                 "q0": Column("f8", "t", "", "discovery statistic, from pyhf"),
@@ -110,7 +114,7 @@ SIGNIFICANCE = Kind(
 
 VALIDATION = Kind(
     "validation",
-    1,
+    2,
     "the whole method in signal-free windows: how far its expectation is off",
     "anomaly significance windows",
     {
@@ -142,11 +146,17 @@ VALIDATION = Kind(
         ),
         "closure": Group(
             per_test(
-                best=Column("f8", "t", "", "most likely relative closure uncertainty"),
-                upper=Column("f8", "t", "", "upper edge of the 68 % interval"),
+                size=Column("f8", "t", "", "relative closure uncertainty about 0, which is used"),
+                best=Column("f8", "t", "", "its most likely value"),
+                upper=Column("f8", "t", "", "upper edge of its 68 % interval"),
+                mean=Column("f8", "t", "", "mean relative excess of the windows"),
+                mean_error=Column("f8", "t", "", "its statistical error"),
+                spread=Column("f8", "t", "", "most likely relative scatter about that mean"),
                 mean_ratio=Column("f8", "t", "", "observed over expected, all windows together"),
                 mean_expected=Column("f8", "t", "", "mean expected events per window"),
-                is_transferred=Column("b1", "t", "", "whether the upper edge comes from looser cuts"),
+                p_value=Column("f8", "t", "", "probability of larger pulls of the windows with all uncertainties"),
+                n_windows=Column("i8", "t", "", "windows that expect enough events for this cut"),
+                is_transferred=Column("b1", "t", "", "whether all this comes from looser cuts"),
             ),
             "closure uncertainty per cut, k-fold over-dispersion counted as non-closure",
         ),

@@ -20,7 +20,8 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Arrays, TrainingRow
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods.base import Sample
-from anomaly_cli.nets.scaling import SPLINE_BOUND, MassScaler, ScalingSettings, fit_mass_scaling
+from anomaly_cli.nets.scaling import SPLINE_BOUND, MassScaler
+from anomaly_cli.nets.scaling_fit import ScalingSettings, fit_mass_scaling
 
 if TYPE_CHECKING:
     import torch

@@ -50,7 +50,18 @@ def contents_of(artifact: Artifact) -> str:
     if artifact.kind in (schema.CALIBRATION, schema.INJECTION):
         named = {"closure": CLOSURE, "overdispersion": KFOLD}
         return describe([name for key, name in named.items() if not settings.get(key, False)])
-    return describe(missing_uncertainties(artifact.groups["tests"]))
+    return describe_tests(artifact.groups["tests"])
+
+
+def describe_tests(tests: Mapping[str, Any]) -> str:
+    """Return what the numbers of tests contain, and which of them allow no claim, in words."""
+    text = describe(missing_uncertainties(tests))
+    if "no_claim" not in tests:
+        return text
+    refused = [
+        f"{100 * e:g} %" for e, reason in zip(tests["background_efficiency"], tests["no_claim"], strict=True) if reason
+    ]
+    return f"{text}; NO CLAIM at {', '.join(refused)}" if refused else text
 
 
 def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> tuple[dict[str, Artifact], list[Kind]]:

@@ -27,7 +27,8 @@ from anomaly_cli.report.table import Column, Priority, Table
 from anomaly_cli.report.tables import rows_of
 
 COUNTS = (
-    *("background_efficiency", "n_observed", "n_expected", "uncertainty", "z", "p0", "z_asymptotic", "z_binomial"),
+    *("background_efficiency", "n_observed", "n_expected", "uncertainty", "z", "z_claimable", "z_statistical"),
+    *("p0", "z_asymptotic", "z_binomial", "template_uncertainty", "model_uncertainty", "n_windows"),
     *("closure_uncertainty", "overdispersion_measured", "overdispersion_error"),
 )
 """Columns of the table of counts."""

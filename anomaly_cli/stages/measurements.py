@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from anomaly_cli.analysis.modelling import Measured
-from anomaly_cli.analysis.nonclosure import Nonclosure, WindowCounts, transfer_nonclosure
+from anomaly_cli.analysis.nonclosure import Nonclosure, WindowCounts, measure_cuts
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -53,7 +53,10 @@ class Measurements:
     def of(self, efficiency: float) -> Measured:
         """Return what is known for a cut; NaN for what is not."""
         closure = self.closure.get(efficiency)
-        return Measured(closure.upper if closure else np.nan, self.overdispersion.get(efficiency, np.nan))
+        factor = self.overdispersion.get(efficiency, np.nan)
+        if closure is None:
+            return Measured(overdispersion=factor)
+        return Measured(closure.size, factor, closure.n_windows, closure.p_value)
 
 
 def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measurements:
@@ -97,7 +100,7 @@ def closure_by_efficiency(counts: Arrays, overdispersion: Mapping[float, float])
     """Return the closure uncertainty of every cut that was counted in the validation windows."""
     efficiencies = np.unique(counts["background_efficiency"])[::-1].tolist()
     cuts = [(window_counts(counts, efficiency), overdispersion.get(efficiency, 1.0)) for efficiency in efficiencies]
-    return dict(zip(efficiencies, transfer_nonclosure(cuts), strict=True))
+    return dict(zip(efficiencies, measure_cuts(cuts), strict=True))
 
 
 def window_counts(counts: Arrays, efficiency: float) -> WindowCounts:

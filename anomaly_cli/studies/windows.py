@@ -56,7 +56,7 @@ def _make(analysis: Analysis) -> Made:
 
 WINDOWS = Stage(
     name="validation",
-    version=5,
+    version=6,
     kind=schema.VALIDATION,
     settings=_settings,
     inputs=_inputs,
@@ -99,11 +99,8 @@ def _closure_columns(counts: dict[str, Any]) -> Mapping[str, Any]:
         [
             {
                 "background_efficiency": efficiency,
-                "best": item.best,
-                "upper": item.upper,
-                "mean_ratio": item.mean_ratio,
+                **vars(item),
                 "mean_expected": float(window_counts(counts, efficiency).n_expected.mean()),
-                "is_transferred": item.is_transferred,
             }
             for efficiency, item in found.items()
         ]

@@ -20,6 +20,7 @@ from anomaly_cli.classifiers.base import Classifier, FittedClassifier
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.blocks import Block
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import HALVES, NONE, PARTS, SCHEMES
 from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import concatenate
@@ -32,7 +33,7 @@ from anomaly_cli.search.rank import rank
 from anomaly_cli.search.run import run_search
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import split_events
-from anomaly_cli.search.template import make_template
+from anomaly_cli.search.template import choose_crossfit, make_template
 from anomaly_cli.search.windows import find_windows, search_windows
 
 SETTINGS = SearchSettings(
@@ -200,6 +201,47 @@ def test_parts_of_a_template_are_counted_in_the_folds_that_they_serve(split):
     assert len(whole.template.score) == len(events)
 
 
+@pytest.mark.parametrize("scheme", [name for name in SCHEMES if name != NONE])
+def test_no_side_band_event_trains_a_classifier_and_says_how_much_passes_it(split, scheme, monkeypatch):
+    settings = replace(SETTINGS, method=METHODS.make("mass_scaling", {}), crossfit=scheme, kfold=KFold(4))
+    trained = {}
+    fit = Trees.fit
+
+    def watched(self, training, stopping, compute):
+        events = concatenate([training.events, stopping.events])
+        fold = int(compute.streams.prefix.split("/")[-3])
+        trained[fold] = set(events.source_id.tolist())
+        return fit(self, training, stopping, compute)
+
+    monkeypatch.setattr(Trees, "fit", watched)
+    made = make_template(split, settings, Provisions(), compute())
+    ranked = rank(split, made.template, settings, Provisions(), compute())
+    crossfit, sides = ranked.crossfit, split.side_bands.source_id
+    assert crossfit.scheme == scheme
+    for fold in range(4):
+        counting = next(plan for plan in crossfit.plans if fold in plan.counts)
+        behind = set(sides[np.isin(crossfit.division(sides), counting.divisions)].tolist())
+        counted = set(ranked.template.source_id[ranked.template.fold == fold].tolist())
+        assert counted
+        assert counted <= behind
+        assert not behind & trained[fold]
+        assert not set(ranked.observed.source_id[ranked.observed.fold == fold].tolist()) & trained[fold]
+    assert ranked.replicas is not None
+    assert len(ranked.observed.score) == len(split.sr)
+
+
+def test_small_side_bands_are_divided_less_finely_or_refused_where_a_scheme_is_asked_for(split):
+    asked = replace(SETTINGS, kfold=KFold(6))
+    for n, scheme in ((1300, HALVES), (700, NONE)):
+        few = replace(split, sb1=split.sb1.take(np.arange(n)))
+        seen = show(few, Provisions(), SETTINGS.method.needs, "a test", compute().streams)
+        assert choose_crossfit(asked, seen, compute()).scheme == scheme
+        with pytest.raises(
+            PhysicsError, match=r"cross-fitting by parts: part \d of side-band 3-3\.3 TeV holds \d+ events"
+        ):
+            choose_crossfit(replace(asked, crossfit=PARTS), seen, compute())
+
+
 def test_side_bands_with_too_few_events_are_refused(split):
     few = replace(split, sb1=split.sb1.take(np.arange(100)))
     with pytest.raises(PhysicsError, match=r"side-band 3-3\.3 TeV holds 100 events"):
@@ -207,12 +249,12 @@ def test_side_bands_with_too_few_events_are_refused(split):
 
 
 def test_the_pass_fail_model_contains_the_statistics_of_the_template():
-    cut = CutCounts(0.2, 2000, 10_000, 0.2, 5000.0, 0.02)
+    cut = CutCounts(0.2, 2000, 10_000, 0.2, 5000.0, 0.02, 0.01)
     model = model_by_fail("SR", cut, Measured())
-    assert model.relative["template"] == 0.02
+    assert model.relative == {"template": 0.02, "model": 0.01}
     expected = 8000 * 0.2 / 0.8
     # fail/pass moves by 1/(1 - eff) as much as the pass rate does
-    assert model.uncertainty == pytest.approx(expected * np.hypot(0.02 / 0.8, 8000**-0.5))
+    assert model.uncertainty == pytest.approx(expected * np.hypot(np.hypot(0.02, 0.01) / 0.8, 8000**-0.5))
 
 
 def test_every_event_is_in_one_region_or_in_the_rest(split):

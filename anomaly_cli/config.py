@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import tomli_w
 from anomaly_cli.core.compute import CPU, DEVICES
 from anomaly_cli.core.crossfit import check_scheme
 from anomaly_cli.core.cuts import Cuts, check_oversampling
+from anomaly_cli.core.documents import parse_toml
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.records import Record, build_record
@@ -314,17 +314,17 @@ def read_toml(file: Path) -> dict[str, Any]:
         ConfigError: where it cannot be read.
     """
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return parse_toml(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror}); check its path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{file}: is not valid TOML ({error}); 'anomaly config' prints a complete example") from error
 
 
 def _parse_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text
 
 

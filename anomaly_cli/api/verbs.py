@@ -80,7 +80,8 @@ def load(
     except TypeError as error:
         raise ConfigError(f"load: {error}; 'anomaly config' lists the settings of the data") from None
     found = read_data(Config(seed=seed, data=settings), Compute(Streams(seed)))
-    return Data(found.observed, found.truth, tuple(found.cutflow.steps), found.span, seed, Path(given).name)
+    steps, name = tuple(found.cutflow.steps), Path(given).name
+    return Data(found.observed, found.truth, steps, found.span, seed, name, found.collision_energy)
 
 
 def split(data: Data, signal_region: str, side_bands: str = DEFAULT, *, seed: int | None = None) -> RegionEvents:
@@ -99,7 +100,8 @@ def split(data: Data, signal_region: str, side_bands: str = DEFAULT, *, seed: in
     _require(signal_region, str, "split: signal_region", "'3.3-3.7'")
     _require(side_bands, str, "split: side_bands", "'3.0-3.3,3.7-4.6'")
     bands = None if side_bands == DEFAULT else parse_side_bands(side_bands)
-    divided = split_events(data.observed, choose_regions(parse_window(signal_region), bands, *data.span))
+    regions = choose_regions(parse_window(signal_region), bands, *data.span, data.collision_energy)
+    divided = split_events(data.observed, regions)
     refuse_empty(divided, *data.span)
     return RegionEvents(divided, data, data.seed if seed is None else seed)
 

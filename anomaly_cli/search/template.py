@@ -78,9 +78,9 @@ def sample_template(
         )
     request = Request(mass_fit.sample(n_wanted, compute.streams.generator("template/target-mass")))
     sample = sample_checked(method, fitted, request, compute.child("template/sample"))
-    events = at_unit_weight(sample.events, n_wanted, compute.streams.generator("template/weights"))
+    part = _part_at_unit_weight(sample, n_wanted, compute.streams.generator("template/weights"))
     compute.progress(Step("template: sampling", 1, 1))
-    return MadeTemplate(Template.of([TemplatePart(events, component=sample.component)]), mass_fit, sample.n_clipped)
+    return MadeTemplate(Template.of([part]), mass_fit, sample.n_clipped)
 
 
 def make_template(split: Split, settings: SearchSettings, provisions: Provisions, compute: Compute) -> MadeTemplate:
@@ -124,13 +124,28 @@ def _blamed(method: TemplateMethod, fitted: FittedTemplate, request: Request, co
         raise ConfigError(f"method {method.name} breaks its contract: {error}") from error
 
 
+def _part_at_unit_weight(sample: Sample, n: int, generator: np.random.Generator) -> TemplatePart:
+    """Return weighted events as `n` events of unit weight, each with its component; others as they are."""
+    drawn = _drawn(sample.events, n, generator)
+    component = sample.component if sample.component is None or drawn is None else sample.component[drawn]
+    return TemplatePart(_at_unit_weight(sample.events, drawn), component=component)
+
+
 def at_unit_weight(events: Events, n: int, generator: np.random.Generator) -> Events:
     """Return weighted events as `n` events of unit weight, each as often as its weight asks for.
 
     A cut at the m-th largest score is unbiased for events that count alike; one at a sum of weights is not, since the
     event that would exceed it tends to be heavy. Copies keep their source, so statistics stay those of the weights.
     """
-    if not np.ptp(events.weight) > 0.0:
+    return _at_unit_weight(events, _drawn(events, n, generator))
+
+
+def _drawn(events: Events, n: int, generator: np.random.Generator) -> IntArray | None:
+    """Return which events to draw `(n,)`, so that they count alike; None where they do already."""
+    return draw_by_weight(events.weight, n, generator) if np.ptp(events.weight) > 0.0 else None
+
+
+def _at_unit_weight(events: Events, drawn: IntArray | None) -> Events:
+    if drawn is None:
         return events
-    drawn = events.take(draw_by_weight(events.weight, n, generator))
-    return dataclasses.replace(drawn, event_id=np.arange(n), weight=np.ones(n))
+    return dataclasses.replace(events.take(drawn), event_id=np.arange(len(drawn)), weight=np.ones(len(drawn)))

@@ -26,7 +26,7 @@ from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Need
 from anomaly_cli.core.template import Template, TemplatePart
-from anomaly_cli.methods.base import METHODS
+from anomaly_cli.methods.base import METHODS, FittedTemplate, Sample, TemplateMethod
 from anomaly_cli.search.provisions import Provisions, show
 from anomaly_cli.search.rank import rank
 from anomaly_cli.search.run import run_search
@@ -158,6 +158,46 @@ def test_a_template_has_as_many_events_as_oversampling_says(split):
     windows = find_windows(split_events(toy_events(60_000, 3), REGIONS), 0.5)[:1]
     (searched,) = search_windows(windows, SETTINGS, Provisions(), compute())
     assert len(searched.template.score) == round(SETTINGS.oversampling * len(windows[0].sr))
+
+
+@dataclass(frozen=True)
+class Parts(TemplateMethod):
+    """Weighted events of three components, which their sources tell; they keep their masses."""
+
+    name: ClassVar[str] = "parts"
+    chooses_mass: ClassVar[bool] = True
+
+    is_weighted: bool = True
+
+    def fit(self, seen, compute):
+        return FittedParts(self, seen.side_bands)
+
+    def load(self, arrays, seen):
+        return FittedParts(self, seen.side_bands)
+
+
+class FittedParts(FittedTemplate):
+    def __init__(self, method, events):
+        self.method, self.events = method, events
+
+    def sample(self, request, compute):
+        events = self.events.take(np.arange(len(request)))
+        weight = 1.0 + self.method.is_weighted * np.arange(len(events)) / len(events)
+        return Sample(replace(events, weight=weight), np.zeros(3, dtype=np.int64), events.source_id % 3)
+
+    def to_arrays(self):
+        return {}
+
+
+@pytest.mark.parametrize("is_weighted", [True, False])
+def test_events_drawn_to_unit_weight_keep_the_component_that_they_came_from(split, is_weighted):
+    """The classifier of a component would otherwise train on the events of another."""
+    settings = replace(SETTINGS, method=Parts(is_weighted), oversampling=2.0)
+    template = make_template(split, settings, Provisions(), compute()).template
+    events = template.events
+    assert np.array_equal(template.component, events.source_id % 3)
+    assert (events.weight == 1.0).all()
+    assert (len(np.unique(events.source_id)) < len(events)) is is_weighted
 
 
 def test_a_tenth_of_the_side_bands_says_when_trainings_stop(split):

@@ -16,6 +16,7 @@ from typing import Any
 import tomli_w
 
 from anomaly_cli.core.compute import CPU, DEVICES
+from anomaly_cli.core.crossfit import check_scheme
 from anomaly_cli.core.cuts import Cuts, check_oversampling
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
@@ -87,6 +88,8 @@ class TemplateSettings:
     Attributes:
         method: name of the template method.
         oversampling: template events per observed signal-region event.
+        crossfit: how side-band events are divided, so that none trains a classifier and says as well how much passes
+            it: `parts`, `halves`, `complements`, `none`, or `default` for what suits the method and the events.
         simulation: file of simulated background, for methods that need one, or empty.
         base: shared base flow (`anomaly base`), for methods that need one, or empty for the run's own.
         base_without: mass windows whose events a shared base flow must not see, as `3.3-3.7`.
@@ -94,12 +97,14 @@ class TemplateSettings:
 
     method: str = "curtains_f4f"
     oversampling: float = 4.0
+    crossfit: str = DEFAULT
     simulation: str = ""
     base: str = ""
     base_without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_oversampling(self.oversampling)
+        check_scheme(self.crossfit, DEFAULT)
 
 
 @dataclass(frozen=True)

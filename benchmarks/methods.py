@@ -82,10 +82,13 @@ def measure_sic(config: Config, directory: Path, with_ideal: bool) -> Figures:
     weights = analysis.compute.streams.generator("evaluate/weights")
     background = at_unit_weight(reference, len(reference), weights)
 
-    def sic(score: FittedScore) -> dict[str, float]:
-        return by_efficiency(measure_gain(scored(score, background), scored(score, signal)))
+    score, crossfit = stored_score(run.read(schema.CLASSIFIER))
 
-    figures: Figures = {"sic": sic(stored_score(run.read(schema.CLASSIFIER)))}
+    def sic(score: FittedScore) -> dict[str, float]:
+        ranked = [scored(score, events, crossfit.fold(events.source_id)) for events in (background, signal)]
+        return by_efficiency(measure_gain(*ranked))
+
+    figures: Figures = {"sic": sic(score)}
     held, method = stored_split(split), method_of(template.provenance.settings["model"])
     sets = (template.events("events"), true_background(held.sr, truth, held.regions, method))
     points = [Sampled(events.features, events.source_id, events.weight) for events in sets]

@@ -45,8 +45,8 @@ def model_by_fail(name: str, cut: CutCounts, measured: Measured) -> CountingMode
     """
     n_fail, efficiency = cut.n_all - cut.n_passing, cut.efficiency
     expected = n_fail * efficiency / (1.0 - efficiency)
-    relative = {"template": cut.efficiency_uncertainty}
-    variance = (1.0 - efficiency) / max(expected, 1.0) + cut.efficiency_uncertainty**2
+    relative = {"template": cut.efficiency_uncertainty, **_of_model(cut)}
+    variance = (1.0 - efficiency) / max(expected, 1.0) + sum(d**2 for d in relative.values())
     relative |= _measured(measured, variance)
     return CountingModel(
         name, cut.n_passing, float(n_fail), (1.0 - efficiency) / efficiency, relative, is_pass_fail=True
@@ -57,8 +57,14 @@ def model_by_template(name: str, cut: CutCounts, fit: Predicted, measured: Measu
     """Return the model with the template as control sample, normalised by the side-band fit."""
     expected = fit.n_expected * cut.efficiency
     relative = {"norm": fit.uncertainty / fit.n_expected}
-    relative |= _measured(measured, 1.0 / max(expected, 1.0) + 1.0 / cut.n_sources)
+    relative |= _of_model(cut)
+    variance = 1.0 / max(expected, 1.0) + 1.0 / cut.n_sources + sum(d**2 for d in _of_model(cut).values())
+    relative |= _measured(measured, variance)
     return CountingModel(name, cut.n_passing, cut.n_sources, cut.n_sources / expected, relative)
+
+
+def _of_model(cut: CutCounts) -> dict[str, float]:
+    return {} if math.isnan(cut.model_uncertainty) else {"model": cut.model_uncertainty}
 
 
 def _measured(measured: Measured, variance: float) -> dict[str, float]:

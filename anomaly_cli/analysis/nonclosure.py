@@ -36,7 +36,7 @@ class WindowCounts:
         n_passing: events that pass.
         n_all: events in the window.
         efficiency: fraction of the template that passes.
-        efficiency_uncertainty: its relative uncertainty from the template's statistics.
+        efficiency_uncertainty: its relative uncertainty from the statistics of the template and of its models.
     """
 
     n_passing: FloatArray

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,21 @@ class ScoredEvents:
 
 
 @dataclass(frozen=True)
+class ScoredReplicas:
+    """Some template events with their scores, and those that replicas of their models give them.
+
+    Attributes:
+        events: the events as the models themselves make them, `n` of them.
+        part: model of each event `(n,)`; the errors of the models are independent.
+        scores: of the same events from each replica `(r, n)`.
+    """
+
+    events: ScoredEvents
+    part: IntArray
+    scores: FloatArray
+
+
+@dataclass(frozen=True)
 class CutCounts:
     """What a cut has counted: all that a counting model needs of it.
 
@@ -42,6 +58,8 @@ class CutCounts:
         efficiency: unbiased estimate of the fraction of background that passes.
         n_sources: effective number of independent template events that pass.
         efficiency_uncertainty: relative uncertainty of `efficiency` from the statistics of the template's sources.
+        model_uncertainty: the same from the statistics that the template's models are fitted to; NaN where they have no
+            replicas.
     """
 
     background_efficiency: float
@@ -50,6 +68,7 @@ class CutCounts:
     efficiency: float
     n_sources: float
     efficiency_uncertainty: float
+    model_uncertainty: float
 
 
 @dataclass(frozen=True)
@@ -69,7 +88,12 @@ class Selection(CutCounts):
     ties: FloatArray
 
 
-def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency: float) -> Selection:
+def select(
+    observed: ScoredEvents,
+    template: ScoredEvents,
+    background_efficiency: float,
+    replicas: ScoredReplicas | None = None,
+) -> Selection:
     """Cut on the score in every fold so that about this fraction of the template passes.
 
     The threshold of a fold is its m-th largest template score; an observed background event lies above it with
@@ -99,7 +123,7 @@ def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency
         selected_observed[in_observed] = _above(observed, in_observed, threshold, tie)
         thresholds.append(threshold)
         cut_ties.append(tie)
-    return Selection(
+    selection = Selection(
         background_efficiency=background_efficiency,
         n_passing=int(selected_observed.sum()),
         n_all=len(selected_observed),
@@ -108,8 +132,12 @@ def select(observed: ScoredEvents, template: ScoredEvents, background_efficiency
         efficiency=float(selected_template.sum() / (len(selected_template) + len(folds))),
         n_sources=effective_sources(template.source_id[selected_template], template.weight[selected_template]),
         efficiency_uncertainty=efficiency_uncertainty(template, selected_template),
+        model_uncertainty=math.nan,
         thresholds=np.array(thresholds),
         ties=np.array(cut_ties),
+    )
+    return (
+        selection if replicas is None else replace(selection, model_uncertainty=model_uncertainty(selection, replicas))
     )
 
 
@@ -131,6 +159,23 @@ def _above(events: ScoredEvents, members: IntArray, threshold: float, tie: float
     score, order = events.score[members], hash_uniform(events.event_id[members], TIE_SALT + 1)
     above: BoolArray = (score > threshold) | ((score == threshold) & (order > tie))
     return above
+
+
+def model_uncertainty(selection: Selection, replicas: ScoredReplicas) -> float:
+    """Return the relative uncertainty of the fraction of a template that passes from the statistics of its models.
+
+    Classifiers and thresholds are fixed. Every part has replicas of its own, so the variances of the parts' counts add.
+    NaN where none of the events passes.
+    """
+    n_parts = int(replicas.part.max(initial=0)) + 1
+
+    def count(score: FloatArray) -> FloatArray:
+        is_passing = passes(selection, replace(replicas.events, score=score))
+        return np.bincount(replicas.part[is_passing], minlength=n_parts).astype(np.float64)
+
+    passing = np.array([count(score) for score in replicas.scores])
+    n_nominal = count(replicas.events.score).sum()
+    return float(np.sqrt(passing.var(axis=0, ddof=1).sum()) / n_nominal) if n_nominal > 0.0 else math.nan
 
 
 def effective_sources(source_id: IntArray, weight: FloatArray) -> float:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit
-from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas
+from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.events import Events
+from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.template import Template
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.report.cells import AnyCell
@@ -175,7 +177,9 @@ class Scores(Shown):
     Attributes:
         observed: events of the signal region.
         template: template events.
-        score: ranks any other events: `score.score(events)`.
+        replicas: some template events with scores from replicas of their models; None where the models have none.
+        score: the trained models; `of` ranks other events with them.
+        crossfit: in which fold events are.
         regions: what they were made for.
         mass_fit: the side-band fit of the search.
         settings: of the search.
@@ -184,7 +188,9 @@ class Scores(Shown):
 
     observed: ScoredEvents
     template: ScoredEvents
+    replicas: ScoredReplicas | None
     score: FittedScore
+    crossfit: CrossFit
     regions: RegionEvents
     mass_fit: MassFit
     settings: SearchSettings
@@ -193,6 +199,10 @@ class Scores(Shown):
     def __repr__(self) -> str:
         n = f"{len(self.observed.score)} observed, {len(self.template.score)} template events"
         return f"<Scores {self.settings.score.name} by {self.settings.classifier.name}: {n}, seed {self.seed}>"
+
+    def of(self, events: Events) -> FloatArray:
+        """Return the scores of other events, that no model has seen `(n,)`."""
+        return self.score.score(events, self.crossfit.fold(events.source_id))
 
     def table(self) -> Table:
         """Return quantiles of the scores."""

@@ -23,6 +23,7 @@ from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
+from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import Simulation, TrueEvents
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.truth import Truth
@@ -108,6 +109,8 @@ def template(
     method: TemplateMethod | None = None,
     *,
     oversampling: float = 4.0,
+    crossfit: str = DEFAULT,
+    folds: int = KFold.folds,
     simulation: Events | None = None,
     seed: int | None = None,
     device: str = CPU,
@@ -118,6 +121,9 @@ def template(
         regions: the events.
         method: the method, as `methods.CurtainsF4F(base_epochs=5)`; CURTAINsF4F by default.
         oversampling: template events per observed signal-region event.
+        crossfit: how side-band events are divided between models of the template, so that none trains a classifier and
+            says as well how much passes it: `parts`, `halves`, `complements`, `none`, or `default`.
+        folds: folds of the classifier that the template is for.
         simulation: simulated background, for methods that need it; used in side-bands and signal region, at a mean
             weight of 1.
         seed: of every random stream.
@@ -129,7 +135,8 @@ def template(
     _require(regions, RegionEvents, "template: regions", "split(data, '3.3-3.7')")
     _require(method, (TemplateMethod, type(None)), "template: method", "methods.CurtainsF4F()")
     _require(simulation, (Events, type(None)), "template: simulation", "load(file).observed")
-    settings = SearchSettings(oversampling=oversampling, **({"method": method} if method else {}))  # type: ignore[arg-type]
+    settings = SearchSettings(oversampling=oversampling, crossfit=crossfit, kfold=KFold(folds))
+    settings = replace(settings, method=method or settings.method)
     settings = replace(settings, score=SCORES.make(settings.method.score, {}))
     simulated = None if simulation is None else _checked(simulation, regions.split)
     provisions = Provisions(simulation=simulated, true=_true(regions))
@@ -175,7 +182,7 @@ def classify(
     provisions = Provisions(true=_true(regions))
     compute = _compute(chosen, processes or len(os.sched_getaffinity(0)), device)
     ranked = rank(regions.split, template.template, settings, provisions, compute)
-    return Scores(ranked.observed, ranked.template, ranked.score, regions, template.mass_fit, settings, chosen)
+    return Scores(**vars(ranked), regions=regions, mass_fit=template.mass_fit, settings=settings, seed=chosen)
 
 
 def count(
@@ -209,7 +216,7 @@ def count(
     _require_same("count: the scores are those", scores.regions, regions)
     known, cuts = measured or {}, Cuts(tuple(efficiencies))
     chosen = regions.seed if seed is None else seed
-    built = build_cuts(scores.observed, scores.template, scores.mass_fit, cuts, known)
+    built = build_cuts(scores.observed, scores.template, scores.replicas, scores.mass_fit, cuts, known)
     counted = count_cuts(built, scores.observed, toys, _compute(chosen))
     found = [one.measured for one in built]
     missing = missing_uncertainties(

@@ -9,9 +9,11 @@ import numpy as np
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.artifacts.store import Artifact, event_columns
+from anomaly_cli.core.crossfit import CrossFit, Folds
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.core.template import Folds, Template, TemplatePart
+from anomaly_cli.core.events import concatenate
+from anomaly_cli.core.template import Replicas, Template, TemplatePart
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Regions, Window
 
@@ -63,8 +65,26 @@ def template_groups(template: Template) -> dict[str, Mapping[str, Any]]:
             "counts": [_folds_text(part.counts) for part in template.parts],
         }
     }
+    if template.crossfit is not None:
+        groups["crossfit"] = vars(template.crossfit)
+    replicas = [part.replicas for part in template.parts]
+    known = [one for one in replicas if one is not None]
+    if known:
+        groups["replicas"] = {
+            **event_columns(concatenate([one.events for one in known])),
+            "n_events": [0 if one is None else len(one.events) for one in replicas],
+            "replica_features": np.concatenate([one.features for one in known], axis=1),
+        }
     component = template.component
     return groups if component is None else {**groups, "components": {"component": component}}
+
+
+def read_crossfit(artifact: Artifact) -> CrossFit | None:
+    """Return how the events of an artifact were divided; None where it does not say."""
+    found = artifact.groups.get("crossfit")
+    if found is None:
+        return None
+    return CrossFit(str(found["scheme"]), int(found["n_folds"]), int(found["salt"]), bool(found["is_lagged"]))
 
 
 def read_template(artifact: Artifact) -> Template:
@@ -72,6 +92,9 @@ def read_template(artifact: Artifact) -> Template:
     events, parts = artifact.events("events"), artifact.groups["parts"]
     component = artifact.groups["components"]["component"] if "components" in artifact.groups else None
     ends = np.cumsum(parts["n_events"])
+    rows = zip(
+        ends, parts["n_events"], parts["trains"], parts["counts"], _read_replicas(artifact, len(ends)), strict=True
+    )
     return Template(
         tuple(
             TemplatePart(
@@ -79,10 +102,24 @@ def read_template(artifact: Artifact) -> Template:
                 _folds(str(trains)),
                 _folds(str(counts)),
                 None if component is None else component[end - n : end],
+                replicas,
             )
-            for end, n, trains, counts in zip(ends, parts["n_events"], parts["trains"], parts["counts"], strict=True)
-        )
+            for end, n, trains, counts, replicas in rows
+        ),
+        read_crossfit(artifact),
     )
+
+
+def _read_replicas(artifact: Artifact, n_parts: int) -> list[Replicas | None]:
+    found = artifact.groups.get("replicas")
+    if found is None:
+        return [None] * n_parts
+    events, features = artifact.events("replicas"), found["replica_features"]
+    ends = np.cumsum(found["n_events"])
+    return [
+        Replicas(events.take(np.arange(end - n, end)), features[:, end - n : end]) if n else None
+        for end, n in zip(ends, found["n_events"], strict=True)
+    ]
 
 
 def _folds_text(folds: Folds) -> str:

@@ -168,14 +168,26 @@ SHARED_MODEL = Kind(
     },
 )
 
+CROSSFIT = Group(
+    {
+        "scheme": Column("str", "", "", "how side-band events are divided between the models of the template"),
+        "n_folds": Column("i8", "", "", "folds of the classifier"),
+        "salt": Column("i8", "", "", "of the hash of source ids that divides"),
+        "is_lagged": Column("b1", "", "", "whether a part is counted in the fold after its own"),
+    },
+    "how events are divided, so that none trains a classifier and says as well how much passes it",
+    optional=True,
+)
+
 TEMPLATE_MODEL = Kind(
     "template_model",
-    2,
+    3,
     "a trained template method: arrays, settings in the provenance, training curves",
     "anomaly template",
     {
-        "weights": Group({}, "arrays of the trained method", optional=True),
+        "weights": Group({}, "arrays of the trained models, one for each part", optional=True),
         "training": TRAINING,
+        "crossfit": CROSSFIT,
         "scaling": Group(
             {
                 "feature": Column("str", "d", "", "feature"),
@@ -207,7 +219,7 @@ TEMPLATE_MODEL = Kind(
 
 TEMPLATE = Kind(
     "template",
-    2,
+    3,
     "background-like events in the signal region",
     "anomaly template",
     {
@@ -219,6 +231,17 @@ TEMPLATE = Kind(
                 "counts": Column("str", "p", "", "folds in which it says how much background passes; all"),
             },
             "the parts of the template, each made by a model of its own",
+            tells_region=True,
+        ),
+        "crossfit": CROSSFIT,
+        "replicas": Group(
+            _events()
+            | {
+                "n_events": Column("i8", "p", "", "events of the part; 0 where it has no replicas"),
+                "replica_features": Column("f8", "r,n,d", "", "the features from each replica of the part's model"),
+            },
+            "some events as each part's model makes them, and as replicas of it do",
+            optional=True,
             tells_region=True,
         ),
         "components": Group(
@@ -243,23 +266,33 @@ TEMPLATE = Kind(
 
 SCORES = Kind(
     "scores",
-    2,
+    3,
     "scores of observed, template and side-band events, each by models that never saw it or a copy of it",
     "anomaly classify",
     {
         "observed": Group(SCORED, "signal-region events", tells_region=True),
         "template": Group(SCORED, "template events that are counted in their fold", tells_region=True),
         "side_bands": Group(SCORED, "side-band events", tells_region=True),
+        "replicas": Group(
+            {
+                **{name: column for name, column in SCORED.items() if name != "mjj"},
+                "part": Column("i8", "n", "", "part of the template, counted from 0"),
+                "replica_scores": Column("f8", "r,n", "", "scores of the event from each replica of its part's model"),
+            },
+            "some template events, and what replicas of their models make of them",
+            optional=True,
+            tells_region=True,
+        ),
     },
     parents=("split", "template"),
 )
 
 CLASSIFIER = Kind(
     "classifier",
-    1,
+    2,
     "what ranked the events of scores.h5: trained models as arrays, settings in the provenance",
     "anomaly classify",
-    {"models": Group({}, "arrays of all models", tells_region=True)},
+    {"models": Group({}, "arrays of all models", tells_region=True), "crossfit": CROSSFIT},
     parents=("split", "template"),
     twin="scores",
 )

@@ -34,7 +34,7 @@ def per_test(**columns: Column) -> dict[str, Column]:
 
 SIGNIFICANCE = Kind(
     "significance",
-    3,
+    4,
     "counts after each cut, their expectation and their significance",
     "anomaly significance",
     {
@@ -54,6 +54,9 @@ SIGNIFICANCE = Kind(
                 "n_template_all": Column("i8", "t", "", "template events before the cut"),
                 "n_sources": Column("f8", "t", "", "effective number of independent template events after the cut"),
                 "template_uncertainty": Column("f8", "t", "", "relative, from template statistics"),
+                "model_uncertainty": Column(
+                    "f8", "t", "", "relative, from the statistics of the template's models; NaN where not known"
+                ),
                 "norm_uncertainty": Column("f8", "t", "", "relative, from the side-band fit; 0 for pass/fail"),
                 "closure_uncertainty": Column("f8", "t", "", "relative; NaN where not measured"),
                 "is_closure_transferred": Column("b1", "t", "", "whether it was taken from looser cuts"),
@@ -133,6 +136,7 @@ VALIDATION = Kind(
                 "n_all": Column("i8", "c", "", "events of the window"),
                 "efficiency": Column("f8", "c", "", "fraction of the template that passes, unbiased"),
                 "efficiency_uncertainty": Column("f8", "c", "", "relative, from the template's sources"),
+                "model_uncertainty": Column("f8", "c", "", "relative, from the statistics of its models"),
             },
             "counts per window and cut",
         ),

@@ -1,7 +1,6 @@
 """Scoring in k folds: every event by models that never saw it or a copy of it.
 
-Folds are a hash of the source id. A template may have several parts, each of which trains the models of some folds and
-is counted in some.
+Whoever holds the contest says in which fold each event is, and which events train the models of which folds.
 
 References:
     E. M. Metodiev, B. Nachman, J. Thaler, "Classification without labels", 2017, arXiv:1708.02949.
@@ -21,7 +20,7 @@ from anomaly_cli.classifiers.base import Arrays, Classifier, FittedClassifier, L
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FoldScores, IntArray, KFold, assign_folds, hash_uniform
+from anomaly_cli.core.folds import FloatArray, IntArray, KFold, hash_uniform
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.workers import in_order
 
@@ -37,14 +36,27 @@ class Contest:
     Attributes:
         positive: the events that are looked for, such as the observed ones.
         negative: the events that they are compared with, such as the template.
-        trains: whether an event of the negative class trains the models of a fold `(n, folds)`; None where all do.
+        folds: the fold of every event of the two classes, whose models must not see it `(n,)` each; -1 for no fold.
+        trains: whether an event of the two classes trains the models of a fold `(n, folds)` each; None where all do
+            but those of its own.
         names: what the two classes are called in sentences.
     """
 
     positive: Events
     negative: Events
-    trains: BoolArray | None = None
+    folds: tuple[IntArray, IntArray]
+    trains: tuple[BoolArray | None, BoolArray | None] = (None, None)
     names: tuple[str, str] = ("observed", "template")
+
+    def against(self, is_kept: BoolArray) -> Contest:
+        """Return the contest with some of the negative events `(n,)`."""
+        trains = self.trains[1]
+        return replace(
+            self,
+            negative=self.negative.take(is_kept),
+            folds=(self.folds[0], self.folds[1][is_kept]),
+            trains=(self.trains[0], None if trains is None else trains[is_kept]),
+        )
 
 
 @dataclass(frozen=True)
@@ -55,17 +67,14 @@ class Ensembles:
         classifier: their family.
         preparation: what they share.
         members: the models of each fold.
-        salt: of the hash that assigns folds.
     """
 
     classifier: Classifier
     preparation: Preparation
     members: Sequence[Sequence[FittedClassifier]]
-    salt: int
 
-    def score(self, events: Events) -> FoldScores:
-        """Return each event's score by the models of its fold, which have not seen its source."""
-        fold = assign_folds(events.source_id, len(self.members), self.salt)
+    def score(self, events: Events, fold: IntArray) -> FloatArray:
+        """Return each event's mean log-odds by the models of its fold `(n,)`."""
         prepared = self.preparation.apply(events)
         total = np.zeros(len(events))
         for index, members in enumerate(self.members):
@@ -73,7 +82,7 @@ class Ensembles:
             part = prepared.take(inside)
             for member in members:
                 total[inside] += member.log_odds(part)
-        return FoldScores(fold, total / len(self.members[0]))
+        return total / len(self.members[0])
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return all models as arrays: those of one name one after the other, with the length of each."""
@@ -84,7 +93,7 @@ class Ensembles:
             arrays[f"member.{name}"] = np.concatenate(parts)
             arrays[f"length.{name}"] = np.array([len(part) for part in parts], dtype=np.int64)
         sizes = {"folds": len(self.members), "ensemble": len(self.members[0])}
-        return arrays | {name: np.array(size) for name, size in sizes.items()} | {"salt": np.array(self.salt)}
+        return arrays | {name: np.array(size) for name, size in sizes.items()}
 
     @staticmethod
     def from_arrays(classifier: Classifier, arrays: Arrays) -> Ensembles:
@@ -101,7 +110,7 @@ class Ensembles:
             for index in range(folds * ensemble)
         ]
         grouped = [members[first : first + ensemble] for first in range(0, folds * ensemble, ensemble)]
-        return Ensembles(classifier, classifier.load_preparation(prepared), grouped, int(arrays["salt"]))
+        return Ensembles(classifier, classifier.load_preparation(prepared), grouped)
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,6 @@ class _Work:
     contest: Contest
     classifier: Classifier
     kfold: KFold
-    folds: tuple[IntArray, IntArray]
     compute: Compute
 
 
@@ -136,13 +144,11 @@ def train_in_folds(contest: Contest, classifier: Classifier, kfold: KFold, compu
     Raises:
         PhysicsError: where there are too few events, or a fold is left without a class.
     """
-    salt = compute.streams.integer("folds")
     sets = (contest.positive, contest.negative)
-    folds = [assign_folds(events.source_id, kfold.folds, salt) for events in sets]
-    _check_sizes(contest, folds, kfold.folds)
+    _check_sizes(contest, kfold.folds)
     preparation = classifier.prepare(concatenate(sets), compute)
-    prepared = Contest(preparation.apply(sets[0]), preparation.apply(sets[1]), contest.trains)
-    work = _Work(prepared, classifier, kfold, (folds[0], folds[1]), compute.alone())
+    prepared = replace(contest, positive=preparation.apply(sets[0]), negative=preparation.apply(sets[1]))
+    work = _Work(prepared, classifier, kfold, compute.alone())
     jobs = [_Job(fold, member) for fold in range(kfold.folds) for member in range(classifier.ensemble)]
     members: list[list[FittedClassifier]] = [[] for _ in range(kfold.folds)]
     task = f"classify: {classifier.name}"
@@ -150,18 +156,17 @@ def train_in_folds(contest: Contest, classifier: Classifier, kfold: KFold, compu
         for done, (job, model) in enumerate(zip(jobs, trained, strict=True)):
             members[job.fold].append(model)
             compute.progress(Step(task, done + 1, len(jobs), f"fold {job.fold + 1}"))
-    return Ensembles(classifier, preparation, members, salt)
+    return Ensembles(classifier, preparation, members)
 
 
 def _train(work: _Work, job: _Job) -> FittedClassifier:
     """Train one model without the events of its fold."""
-    streams = work.compute.streams
-    used = [fold != job.fold for fold in work.folds]
-    if work.contest.trains is not None:
-        used[1] = used[1] & work.contest.trains[:, job.fold]
-    parts = [
-        events.take(mask) for events, mask in zip((work.contest.positive, work.contest.negative), used, strict=True)
+    streams, contest = work.compute.streams, work.contest
+    used = [
+        (fold != job.fold) & (True if trains is None else trains[:, job.fold])
+        for fold, trains in zip(contest.folds, contest.trains, strict=True)
     ]
+    parts = [events.take(mask) for events, mask in zip((contest.positive, contest.negative), used, strict=True)]
     events = concatenate(parts)
     is_positive = np.repeat([True, False], [len(part) for part in parts])
     salt = streams.integer(f"validation/{job.fold}/{job.member}")
@@ -184,9 +189,9 @@ def _balance(events: Events, is_positive: BoolArray, trained: BoolArray) -> Even
     return replace(events, weight=weight)
 
 
-def _check_sizes(contest: Contest, folds: Sequence[IntArray], n_folds: int) -> None:
-    for name, events, fold in zip(contest.names, (contest.positive, contest.negative), folds, strict=True):
-        if len(events) < FEWEST_EVENTS or len(np.unique(fold)) < n_folds:
+def _check_sizes(contest: Contest, n_folds: int) -> None:
+    for name, events, fold in zip(contest.names, (contest.positive, contest.negative), contest.folds, strict=True):
+        if len(events) < FEWEST_EVENTS or len(np.unique(fold[fold >= 0])) < n_folds:
             raise PhysicsError(
                 f"classify: the {name} events in the signal region are too few for {n_folds} folds; at least"
                 f" {FEWEST_EVENTS} are needed: widen the signal region or use fewer folds"

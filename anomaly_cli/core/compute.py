@@ -45,3 +45,12 @@ class Compute:
             self.progress(replace(step, task=task))
 
         return replace(self, progress=report)
+
+    def part(self, index: int, n: int) -> Compute:
+        """Return the same for one of `n` like pieces in turn: all of them report as one task."""
+
+        def report(step: Step) -> None:
+            done, total = index * step.total + step.done, n * step.total
+            self.progress(replace(step, done=done, total=total, note=f"part {index + 1} of {n} {step.note}".rstrip()))
+
+        return replace(self, progress=report)

@@ -36,19 +36,6 @@ class KFold:
             raise ConfigError("classifier: needs folds >= 2 and validation_fraction in (0, 1)")
 
 
-@dataclass(frozen=True)
-class FoldScores:
-    """Scores of one set of events.
-
-    Attributes:
-        fold: fold of each event `(n,)`, from its source id.
-        score: mean log-odds of the models trained on the other folds `(n,)`.
-    """
-
-    fold: IntArray
-    score: FloatArray
-
-
 def hash_uniform(ids: IntArray, salt: int) -> FloatArray:
     """Return a number in [0, 1) for every id, `(n,)`; equal ids give equal numbers.
 

@@ -5,8 +5,8 @@ The side-bands are always there. Everything else is None unless its reader has d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Literal, overload
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate, effective_number
+from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Regions, Window
 
@@ -149,6 +150,26 @@ class Seen:
     def side_bands(self) -> Events:
         """Events of both side-bands, lower first."""
         return concatenate([self.sb1, self.sb2])
+
+    def only(self, is_kept: Callable[[IntArray], npt.NDArray[np.bool_]]) -> Seen:
+        """Return what is seen of some source events only; a shared model stays as it is.
+
+        Args:
+            is_kept: says of source ids `(n,)` which are.
+        """
+
+        def kept(events: Events) -> Events:
+            return events.take(is_kept(events.source_id))
+
+        return replace(
+            self,
+            sb1=kept(self.sb1),
+            sb2=kept(self.sb2),
+            is_validation=self.is_validation[is_kept(self.side_bands.source_id)],
+            simulation=self.simulation and replace(self.simulation, events=kept(self.simulation.events)),
+            observed=None if self.observed is None else kept(self.observed),
+            true=self.true and TrueEvents(kept(self.true.background), kept(self.true.signal)),
+        )
 
     @overload
     def need(self, need: Literal[Need.SIMULATION]) -> Simulation: ...

@@ -8,12 +8,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.errors import DataError
+from anomaly_cli.core.crossfit import NONE, CrossFit, Folds
+from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import IntArray
+from anomaly_cli.core.folds import FloatArray, IntArray
 
-Folds = tuple[int, ...] | None
-"""Some folds; None for all of them."""
+
+@dataclass(frozen=True)
+class Replicas:
+    """Some template events, made again by replicas of their model: as another sample of as many events would give it.
+
+    Attributes:
+        events: the events as the model itself makes them, `n` of them.
+        features: of the same events from each replica `(r, n, d)`.
+    """
+
+    events: Events
+    features: FloatArray
 
 
 @dataclass(frozen=True)
@@ -25,12 +36,14 @@ class TemplatePart:
         trains: folds whose classifiers are trained against it.
         counts: folds in which it says how much background passes.
         component: which of several combined methods made each event `(n,)`; None where it is one.
+        replicas: some of the events from replicas of the model; None where it has none.
     """
 
     events: Events
     trains: Folds = None
     counts: Folds = None
     component: IntArray | None = None
+    replicas: Replicas | None = None
 
 
 @dataclass(frozen=True)
@@ -39,26 +52,29 @@ class Template:
 
     Attributes:
         parts: one part where one model makes everything.
+        crossfit: how the side-bands were divided between them; None where they were not.
 
     Raises:
         DataError: where there is no part, or some of the parts only have components.
     """
 
     parts: tuple[TemplatePart, ...]
+    crossfit: CrossFit | None = None
 
     def __post_init__(self) -> None:
         if not self.parts or len({part.component is None for part in self.parts}) > 1:
             raise DataError("template: needs one part or more, and components of all of them or of none")
 
     @staticmethod
-    def of(parts: Sequence[TemplatePart]) -> Template:
+    def of(parts: Sequence[TemplatePart], crossfit: CrossFit | None = None) -> Template:
         """Return a template with ids that count through the parts."""
         firsts = np.cumsum([0, *(len(part.events) for part in parts)])
         return Template(
             tuple(
                 replace(part, events=replace(part.events, event_id=first + np.arange(len(part.events))))
                 for part, first in zip(parts, firsts, strict=False)
-            )
+            ),
+            crossfit,
         )
 
     def __len__(self) -> int:
@@ -75,17 +91,33 @@ class Template:
         parts = [part.component for part in self.parts if part.component is not None]
         return np.concatenate(parts) if parts else None
 
-    def trains(self, n_folds: int) -> npt.NDArray[np.bool_] | None:
-        """Return whether each event trains the classifiers of each fold `(n, n_folds)`; None where all do."""
-        return self._serves([part.trains for part in self.parts], n_folds)
+    def divided(self, n_folds: int, salt: int) -> CrossFit:
+        """Return how the events of a search are divided into folds where this is its template.
 
-    def is_counted(self, fold: IntArray) -> npt.NDArray[np.bool_]:
-        """Return which events are counted, each in its own fold `(n,)`."""
-        serves = self._serves([part.counts for part in self.parts], int(fold.max(initial=0)) + 1)
-        return np.ones(len(fold), dtype=np.bool_) if serves is None else serves[np.arange(len(fold)), fold]
+        Args:
+            n_folds: folds of the classifier.
+            salt: of the hash, where the template asks for none.
 
-    def _serves(self, folds: Sequence[Folds], n_folds: int) -> npt.NDArray[np.bool_] | None:
-        if all(chosen is None for chosen in folds):
-            return None
-        rows = [np.isin(np.arange(n_folds), np.arange(n_folds) if f is None else np.array(f)) for f in folds]
+        Raises:
+            ConfigError: where the parts of the template were made for another number of folds.
+        """
+        if self.crossfit is None:
+            return CrossFit(NONE, n_folds, salt)
+        if self.crossfit.n_folds != n_folds and self.crossfit.scheme != NONE:
+            raise ConfigError(
+                f"classify: the template was made in parts for {self.crossfit.n_folds} folds, so it cannot be used with"
+                f" classifier.folds={n_folds}; make the template anew"
+            )
+        return replace(self.crossfit, n_folds=n_folds)
+
+    def fold(self, crossfit: CrossFit) -> IntArray:
+        """Return the fold in which each event is counted `(n,)`; -1 where it is not."""
+        return np.concatenate([crossfit.fold(part.events.source_id, part.counts) for part in self.parts])
+
+    def trains(self, n_folds: int) -> npt.NDArray[np.bool_]:
+        """Return whether each event trains the classifiers of each fold, its own apart `(n, n_folds)`."""
+        rows = [
+            np.ones(n_folds, bool) if part.trains is None else np.isin(np.arange(n_folds), part.trains)
+            for part in self.parts
+        ]
         return np.repeat(rows, [len(part.events) for part in self.parts], axis=0)

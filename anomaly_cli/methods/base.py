@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import PARTS
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
@@ -78,6 +79,14 @@ class FittedTemplate(ABC):
             compute: random streams of the sampling, threads, device.
         """
 
+    def replicas(self) -> Sequence[FittedTemplate]:
+        """Return models that differ from this one as if they were fitted to other samples of as many events.
+
+        Nothing may be trained for them; what is not fitted anew, as a network, is that of this model. None by default:
+        then the statistical error of the model is left to validation windows.
+        """
+        return ()
+
     @abstractmethod
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return all that `TemplateMethod.load` needs besides what the method has seen."""
@@ -98,6 +107,7 @@ class TemplateMethod(ABC):
         chooses_mass: whether its events have masses of their own instead of those wanted.
         claims_closure: whether its template should agree with background.
         score: what ranks events where no other score is asked for.
+        crossfit: how the side-bands are divided between models of its template where nothing else is asked for.
     """
 
     name: ClassVar[str]
@@ -107,6 +117,7 @@ class TemplateMethod(ABC):
     chooses_mass: ClassVar[bool] = False
     claims_closure: ClassVar[bool] = True
     score: ClassVar[str] = CWOLA
+    crossfit: ClassVar[str] = PARTS
 
     @property
     def mixes_sources(self) -> bool:

@@ -75,6 +75,10 @@ class FittedCathode(FittedTemplate):
                 )
         return densities.generated_sample(self.scaler, self.events, request.masses, scaled, compute.streams)
 
+    def replicas(self) -> list[FittedCathode]:
+        """Return the same density with each of the scalings that were averaged."""
+        return [FittedCathode(scaler, self.base, self.events) for scaler in self.scaler.replicas]
+
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scaling and weights under prefixed names."""
         return densities.scaler_arrays(self.scaler) | nets.weights.module_arrays("base", self.base)

@@ -110,6 +110,11 @@ class FittedCombined(FittedTemplate):
         n_clipped = np.stack([sample.n_clipped for sample in samples]).sum(axis=0)
         return Sample(events, n_clipped, component)
 
+    def replicas(self) -> list[FittedCombined]:
+        """Return the combinations of the methods' replicas; none where one of them has none."""
+        found = zip(*(part.replicas() for part in self.parts.values()), strict=False)
+        return [FittedCombined(dict(zip(self.parts, parts, strict=True))) for parts in found]
+
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of every method under its name."""
         return {f"{name}:{key}": a for name, part in self.parts.items() for key, a in part.to_arrays().items()}

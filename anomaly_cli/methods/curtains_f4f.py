@@ -73,7 +73,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
             TrainingError: where a training diverges twice.
         """
         events = seen.side_bands
-        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling)
+        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute)
         trainer = densities.Trainer(self.name, compute)
         with densities.session(compute) as generator:
             data = densities.ScaledEvents.make(scaler, events, seen.is_validation, compute.device)
@@ -149,6 +149,10 @@ class FittedCurtainsF4F(FittedTemplate):
         scaled, _ = self.scaler.transform(chosen.mjj, chosen.features)
         moved = self._move(scaled, self.scaler.mass(chosen.mjj), self.scaler.mass(request.masses), compute)
         return densities.restored_sample(self.scaler, request.masses, moved, chosen)
+
+    def replicas(self) -> list[FittedCurtainsF4F]:
+        """Return the same transport with each of the scalings that were averaged."""
+        return [FittedCurtainsF4F(one, self.base, self.transport, self.events) for one in self.scaler.replicas]
 
     def _move(self, scaled: FloatArray, source: FloatArray, target: FloatArray, compute: Compute) -> FloatArray:
         moved, transport = np.empty_like(scaled), self.transport.to(compute.device)

@@ -85,7 +85,7 @@ class CurtainsF4FEfficient(CurtainsF4F):
         """
         arrays = seen.need(Need.SHARED_MODEL).arrays
         events = seen.side_bands
-        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling)
+        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute)
         trainer = densities.Trainer(self.name, compute)
         with densities.session(compute) as generator:
             base, transport = (make(len(events.names)) for make in (self.make_base, self.make_transport))

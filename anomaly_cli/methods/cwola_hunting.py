@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import NONE
 from anomaly_cli.core.seen import Arrays, Seen
 from anomaly_cli.methods.base import TemplateMethod
 from anomaly_cli.methods.given_events import FittedEvents
@@ -28,6 +29,7 @@ class CwolaHunting(TemplateMethod):
     summary: ClassVar[str] = "side-band events as they are; only for features that do not depend on mjj"
     reference: ClassVar[str] = "arXiv:1805.02664"
     chooses_mass: ClassVar[bool] = True
+    crossfit: ClassVar[str] = NONE
     claims_closure: ClassVar[bool] = False
 
     def fit(self, seen: Seen, compute: Compute) -> FittedEvents:

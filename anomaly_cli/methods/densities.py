@@ -31,10 +31,11 @@ BATCH = 8192
 """Events that go through a network at once when sampling."""
 
 
-def fit_scaler(bands: Sequence[Events], settings: ScalingSettings) -> MassScaler:
+def fit_scaler(bands: Sequence[Events], settings: ScalingSettings, compute: Compute) -> MassScaler:
     """Return the scaling that makes every feature standard normal at every mass, fitted to mass bands."""
     anchors = [EDGE_ANCHORS.get(name) for name in bands[0].names]
-    return fit_mass_scaling([(band.mjj, band.features) for band in bands], anchors, settings)
+    generator = compute.streams.generator("scaling")
+    return fit_mass_scaling([(band.mjj, band.features) for band in bands], anchors, settings, generator)
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,8 @@ def check_scaling(method: str, settings: ScalingSettings) -> ScalingSettings:
     """
     if settings.max_order < 0 or settings.bin_events < 100 or not 2.0 <= settings.bound < SPLINE_BOUND:
         raise ConfigError(f"method {method}: needs scaling_order >= 0, scaling_bin_events >= 100 and bound in [2, 5)")
+    if min(settings.bags, settings.min_order, settings.extra_order) < 0:
+        raise ConfigError(f"method {method}: scaling_bags, scaling_min_order and scaling_extra_order must be 0 or more")
     return settings
 
 
@@ -214,7 +217,40 @@ class FittedDensity:
 
 
 @dataclass(frozen=True)
-class DensitySettings:
+class ScaledFeatures:
+    """Settings of the scaling of features.
+
+    Attributes:
+        scaling_order: largest polynomial order in ln(mjj).
+        scaling_bin_events: events per mass bin, about.
+        scaling_bags: fits to halves of the events, whose mean the scaling is; 0 for one fit to all.
+        scaling_min_order: smallest polynomial order in ln(mjj) of the curves.
+        scaling_extra_order: added to the polynomial orders that are chosen.
+        bound: scaled features are clipped to [-bound, bound], inside the splines' [-5, 5].
+    """
+
+    scaling_order: int = 3
+    scaling_bin_events: int = 1000
+    scaling_bags: int = 10
+    scaling_min_order: int = 0
+    scaling_extra_order: int = 0
+    bound: float = 4.5
+
+    @property
+    def scaling(self) -> ScalingSettings:
+        """How features are scaled."""
+        return ScalingSettings(
+            self.scaling_order,
+            self.scaling_bin_events,
+            self.bound,
+            self.scaling_bags,
+            self.scaling_min_order,
+            self.scaling_extra_order,
+        )
+
+
+@dataclass(frozen=True)
+class DensitySettings(ScaledFeatures):
     """Settings of a conditional density p(x | m): a spline flow on scaled features.
 
     Attributes:
@@ -226,9 +262,6 @@ class DensitySettings:
         base_batch_size: events per step.
         base_learning_rate: largest learning rate.
         patience: epochs without improvement before a training stops.
-        scaling_order: largest polynomial order in ln(mjj) of the scaling.
-        scaling_bin_events: events per mass bin of the scaling, about.
-        bound: scaled features are clipped to [-bound, bound], inside the splines' [-5, 5].
     """
 
     base_transforms: int = 2
@@ -239,9 +272,6 @@ class DensitySettings:
     base_batch_size: int = 512
     base_learning_rate: float = 3e-3
     patience: int = 5
-    scaling_order: int = 3
-    scaling_bin_events: int = 1000
-    bound: float = 4.5
 
     def check_density(self, method: str) -> None:
         """Refuse settings that cannot be used.
@@ -253,11 +283,6 @@ class DensitySettings:
         counts.append(self.base_events)
         check_positive(method, [*counts, min(self.base_hidden, default=0)], [self.base_learning_rate])
         check_scaling(method, self.scaling)
-
-    @property
-    def scaling(self) -> ScalingSettings:
-        """How features are scaled."""
-        return ScalingSettings(self.scaling_order, self.scaling_bin_events, self.bound)
 
     def make_base(self, d: int) -> Any:
         """Return an untrained base density of `d` features."""
@@ -292,7 +317,7 @@ class DensitySettings:
         Raises:
             TrainingError: where the training diverges twice.
         """
-        scaler = fit_scaler(bands, self.scaling)
+        scaler = fit_scaler(bands, self.scaling, compute)
         with session(compute) as generator:
             data = ScaledEvents.make(scaler, concatenate(bands), is_validation, compute.device)
             base = self.make_base(len(bands[0].names)).to(compute.device)

@@ -24,7 +24,7 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.seen import Arrays, Need, Seen, TrainingRow
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
-from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
+from anomaly_cli.nets.scaling import MassScaler
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ NOISE_DRAWS = 4
 
 
 @dataclass(frozen=True)
-class DrapesSettings(TemplateMethod):
+class DrapesSettings(densities.ScaledFeatures, TemplateMethod):
     """What the three templates share: the denoiser, trained on both side-bands, and how it is sampled.
 
     Features are scaled to be standard normal at every mass; the scaled mass is the condition. The weights
@@ -54,9 +54,6 @@ class DrapesSettings(TemplateMethod):
         steps: steps of the sampler.
         sigma_min: lowest noise level before 0.
         sigma_max: noise level at which sampling starts.
-        scaling_order: largest polynomial order in ln(mjj) of the scaling.
-        scaling_bin_events: events per mass bin of the scaling, about.
-        bound: scaled features are clipped to [-bound, bound].
     """
 
     reference: ClassVar[str] = "arXiv:2312.10130"
@@ -73,9 +70,6 @@ class DrapesSettings(TemplateMethod):
     steps: int = 25
     sigma_min: float = 0.05
     sigma_max: float = 10.0
-    scaling_order: int = 3
-    scaling_bin_events: int = 1000
-    bound: float = 4.5
 
     def __post_init__(self) -> None:
         counts = [self.blocks, self.width, self.epochs, self.training_events, self.batch_size, self.patience]
@@ -90,18 +84,13 @@ class DrapesSettings(TemplateMethod):
         if not 0.0 < self.sigma_min < self.sigma_max or not 0.0 <= self.averaging < 1.0:
             raise ConfigError(f"method {self.name}: needs 0 < sigma_min < sigma_max and averaging in [0, 1)")
 
-    @property
-    def scaling(self) -> ScalingSettings:
-        """How features are scaled."""
-        return ScalingSettings(self.scaling_order, self.scaling_bin_events, self.bound)
-
     def fit(self, seen: Seen, compute: Compute) -> FittedDrapes:
         """Fit scaling and denoiser to the side-bands.
 
         Raises:
             TrainingError: where the training diverges twice.
         """
-        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling)
+        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute)
         starting = self.starting_events(seen)
         with densities.session(compute) as generator:
             denoiser = self.make_denoiser(len(seen.sb1.names)).to(compute.device)
@@ -229,6 +218,13 @@ class FittedDrapes(FittedTemplate):
         scaled, _ = self.scaler.transform(chosen.mjj, chosen.features)
         denoised = self._denoise(scaled, masses, compute)
         return densities.restored_sample(self.scaler, masses, denoised, chosen)
+
+    def replicas(self) -> list[FittedDrapes]:
+        """Return the same denoiser with each of the scalings that were averaged."""
+        return [
+            FittedDrapes(self.settings, scaler, self.denoiser, self.side_bands, self.starting)
+            for scaler in self.scaler.replicas
+        ]
 
     def _denoise(self, start: FloatArray, masses: FloatArray, compute: Compute) -> FloatArray:
         """Add noise of level sigma_max and denoise at the masses."""

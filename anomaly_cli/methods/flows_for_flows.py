@@ -96,13 +96,13 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         simulation = seen.need(Need.SIMULATION)
         bands = [simulation.inside(window) for window in seen.regions.side_bands]
         in_sr = simulation.inside(seen.regions.sr)
-        draws = compute.streams.generator("scaling")
+        draws = compute.streams.generator("scaling/weights")
         everywhere = [
             part.take(np.sort(draw_by_weight(part.weight, len(part), draws))) for part in (bands[0], in_sr, bands[1])
         ]
         scalers = (
-            densities.fit_scaler(everywhere, self.scaling),
-            densities.fit_scaler([seen.sb1, seen.sb2], self.scaling),
+            densities.fit_scaler(everywhere, self.scaling, compute.child("simulation")),
+            densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute),
         )
         simulated = concatenate(bands)
         is_validation = hash_uniform(simulated.event_id, compute.streams.integer("validation")) < VALIDATION_FRACTION
@@ -211,6 +211,11 @@ class FittedFlowsForFlows(FittedTemplate):
                 nets.flows_for_flows.move_all(self.transport.to(compute.device), x, mass, mass)
             )
         return densities.restored_sample(self.observed_scaler, request.masses, moved, chosen)
+
+    def replicas(self) -> list[FittedFlowsForFlows]:
+        """Return the same transport with each of the scalings that were averaged."""
+        pairs = zip(self.simulation_scaler.replicas, self.observed_scaler.replicas, strict=True)
+        return [FittedFlowsForFlows(pair, self.transport, self.events) for pair in pairs]
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return scalings and the weights of the transport under prefixed names."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import NONE
 from anomaly_cli.core.seen import Arrays, Need, Seen
 from anomaly_cli.methods.base import SUPERVISED, TemplateMethod
 from anomaly_cli.methods.given_events import FittedEvents
@@ -28,6 +29,7 @@ class Idealised(TemplateMethod):
     reference: ClassVar[str] = "arXiv:2109.00546"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.TRUTH})
     chooses_mass: ClassVar[bool] = True
+    crossfit: ClassVar[str] = NONE
     takes_all: ClassVar[bool] = False
 
     def fit(self, seen: Seen, compute: Compute) -> FittedEvents:

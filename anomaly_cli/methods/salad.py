@@ -85,7 +85,7 @@ class Salad(TemplateMethod):
         both = concatenate([seen.side_bands, *bands])
         n_observed = len(seen.side_bands)
         is_validation = hash_uniform(both.event_id, compute.streams.integer("validation")) < VALIDATION_FRACTION
-        scaler = densities.fit_scaler([seen.sb1, seen.sb2], ScalingSettings(3, 1000, 4.5))
+        scaler = densities.fit_scaler([seen.sb1, seen.sb2], ScalingSettings(3, 1000, 4.5), compute)
         trainer = densities.Trainer(self.name, compute)
         with densities.session(compute) as generator:
             data = densities.ScaledEvents.make(scaler, both, is_validation, compute.device)

@@ -13,7 +13,14 @@ instead. For delta_r_jj the anchor is pi (back-to-back jets), and the edge comes
 Discrete features, and values that many events share, are opened into intervals first (`nets/atoms.py`).
 
 Polynomial orders are chosen per feature without labels, by the Akaike criterion on the counts of events
-in predicted quantile intervals, in bins of mass.
+in predicted quantile intervals, in bins of mass. One choice would be an accident of the sample, so it is
+averaged: the curves z of fits to random halves of the events, each with orders of its own (bagging). A half
+drawn without being put back differs from the whole by what the whole differs from the truth, so each of these
+fits is also a replica of the scaling: their spread is its statistical error, choice included.
+
+References:
+    L. Breiman, "Bagging predictors", 1996, Machine Learning 24, 123.
+    D. N. Politis, J. P. Romano, M. Wolf, "Subsampling", Springer 1999 (halves as replicas).
 """
 
 from __future__ import annotations
@@ -66,6 +73,7 @@ class FeatureScaling:
         t_range: smallest and largest scaled mass that was fitted `(2,)`.
         atoms: values that many events share `(a,)`.
         stretch: of the values between them (`nets/atoms.py`).
+        members: scalings whose curves z are averaged in place of the polynomials; none where there is one fit.
     """
 
     location: FloatArray
@@ -76,6 +84,7 @@ class FeatureScaling:
     t_range: FloatArray
     atoms: FloatArray
     stretch: float
+    members: tuple[FeatureScaling, ...] = ()
 
     @property
     def shared(self) -> Atoms:
@@ -101,9 +110,15 @@ class FeatureScaling:
     def _table(self) -> FloatArray:
         """Value of z at every node of mass and every point `(N_NODES, k)`, never falling in r."""
         nodes = np.linspace(self.t_range[0], self.t_range[1], N_NODES)
-        z = np.polynomial.polynomial.polyval(nodes, self.coefficients).T
+        z = self._averaged(nodes) if self.members else np.polynomial.polynomial.polyval(nodes, self.coefficients).T
         rising: FloatArray = np.maximum.accumulate(z, axis=1)
         return rising
+
+    def _averaged(self, nodes: FloatArray) -> FloatArray:
+        t, r = (axis.ravel() for axis in np.meshgrid(nodes, self.points, indexing="ij"))
+        x = self.restore(r, t)
+        mean = np.mean([member.transform(x, t) for member in self.members], axis=0)
+        return np.asarray(mean.reshape(len(nodes), len(self.points)), dtype=np.float64)
 
     def _curve(self, t: FloatArray) -> Callable[[IntArray], FloatArray]:
         """Return z at one point of each event, as a function of the points' indices `(n,)`."""
@@ -140,6 +155,27 @@ class FeatureScaling:
         left = curve(index)
         fraction = (z - left) / np.maximum(curve(index + 1) - left, 1e-6)
         return self.restore(self.points[index] + fraction * (self.points[index + 1] - self.points[index]), t)
+
+    def to_arrays(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
+        """Return everything as arrays under prefixed names, members included."""
+        arrays = {f"{prefix}{name}": np.asarray(getattr(self, name)) for name in STORED}
+        for index, member in enumerate(self.members):
+            arrays |= member.to_arrays(f"{prefix}member{index}.")
+        return arrays
+
+    @staticmethod
+    def from_arrays(arrays: Arrays, prefix: str) -> FeatureScaling:
+        """Rebuild what `to_arrays` returned."""
+        found: dict[str, Any] = {name: arrays[f"{prefix}{name}"] for name in STORED}
+        found |= {"is_anchored": bool(found["is_anchored"]), "stretch": float(found["stretch"])}
+        members: list[FeatureScaling] = []
+        while f"{prefix}member{len(members)}.points" in arrays:
+            members.append(FeatureScaling.from_arrays(arrays, f"{prefix}member{len(members)}."))
+        return FeatureScaling(**found, members=tuple(members))
+
+
+STORED = tuple(name for name in FeatureScaling.__dataclass_fields__ if name != "members")
+"""Fields of a scaling that are arrays or numbers."""
 
 
 @dataclass(frozen=True)
@@ -196,30 +232,25 @@ class MassScaler:
         n_clipped = ((values < self.low) | (values > self.high)).sum(axis=0)
         return np.clip(values, self.low, self.high), n_clipped
 
+    @property
+    def replicas(self) -> tuple[MassScaler, ...]:
+        """The scalings that were averaged, each as good a guess as another sample of as many events gives."""
+        n = min(len(feature.members) for feature in self.features)
+        return tuple(
+            replace(self, features=tuple(feature.members[index] for feature in self.features)) for index in range(n)
+        )
+
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything as arrays, for a model artifact."""
         arrays = {name: np.asarray(getattr(self, name)) for name in ("center", "scale", "low", "high", "bound")}
         for index, feature in enumerate(self.features):
-            for name in FeatureScaling.__dataclass_fields__:
-                arrays[f"{index}.{name}"] = np.asarray(getattr(feature, name))
+            arrays |= feature.to_arrays(f"{index}.")
         return arrays
 
     @staticmethod
     def from_arrays(arrays: Arrays) -> MassScaler:
         """Rebuild what `to_arrays` returned."""
-        features = tuple(
-            FeatureScaling(
-                location=arrays[f"{index}.location"],
-                log_width=arrays[f"{index}.log_width"],
-                is_anchored=bool(arrays[f"{index}.is_anchored"]),
-                points=arrays[f"{index}.points"],
-                coefficients=arrays[f"{index}.coefficients"],
-                t_range=arrays[f"{index}.t_range"],
-                atoms=arrays[f"{index}.atoms"],
-                stretch=float(arrays[f"{index}.stretch"]),
-            )
-            for index in range(len(arrays["low"]))
-        )
+        features = tuple(FeatureScaling.from_arrays(arrays, f"{index}.") for index in range(len(arrays["low"])))
         center, scale, bound = (float(arrays[name]) for name in ("center", "scale", "bound"))
         return MassScaler(features, center, scale, arrays["low"], arrays["high"], bound)
 
@@ -232,11 +263,18 @@ class ScalingSettings:
         max_order: largest polynomial order in ln(mjj).
         bin_events: events per mass bin, about; a band has at least two bins.
         bound: scaled values are clipped to [-bound, bound].
+        bags: fits to halves of the events whose curves are averaged; 0 for one fit to all.
+        min_order: smallest order in ln(mjj) of the curves z; too low an order is a bias that all parts of a template
+            share, which no cross-fitting removes, too high a one is noise, which it does.
+        extra_order: added to the orders that the criterion chooses.
     """
 
     max_order: int
     bin_events: int
     bound: float
+    bags: int = 10
+    min_order: int = 0
+    extra_order: int = 0
 
 
 @dataclass(frozen=True)
@@ -252,9 +290,20 @@ class _MassBins:
         """Smallest and largest scaled mass `(2,)`."""
         return np.array([self.t.min(), self.t.max()])
 
+    def take(self, kept: IntArray) -> _MassBins:
+        """Return the same bins with some events, of rising index, only."""
+        place = np.full(len(self.t), -1)
+        place[kept] = np.arange(len(kept))
+        members = [place[part][place[part] >= 0] for part in self.members]
+        t = self.t[kept]
+        return _MassBins(t, members, np.array([t[part].mean() for part in members], dtype=np.float64))
+
 
 def fit_mass_scaling(
-    bands: Sequence[tuple[FloatArray, FloatArray]], anchors: Sequence[float | None], settings: ScalingSettings
+    bands: Sequence[tuple[FloatArray, FloatArray]],
+    anchors: Sequence[float | None],
+    settings: ScalingSettings,
+    generator: np.random.Generator,
 ) -> MassScaler:
     """Fit the scaling to side-bands.
 
@@ -262,12 +311,14 @@ def fit_mass_scaling(
         bands: `(mjj (n,), features (n, d))` of each side-band.
         anchors: per feature, the value from which its moving edge is measured, or None.
         settings: how to fit.
+        generator: draws the halves.
     """
     mjj = np.concatenate([band[0] for band in bands])
     values = np.concatenate([band[1] for band in bands])
     center, scale = float(np.log(mjj).mean()), float(np.log(mjj).std())
     bins = _make_bins([(np.log(band[0]) - center) / scale for band in bands], settings.bin_events)
-    features = tuple(_fit_feature(values[:, j], anchor, bins, settings) for j, anchor in enumerate(anchors))
+    halves = [np.sort(generator.permutation(len(mjj))[: len(mjj) // 2]) for _ in range(settings.bags)]
+    features = tuple(_fit_bagged(values[:, j], anchor, bins, settings, halves) for j, anchor in enumerate(anchors))
     return MassScaler(features, center, scale, values.min(axis=0), values.max(axis=0), settings.bound)
 
 
@@ -281,23 +332,32 @@ def _make_bins(bands: Sequence[FloatArray], bin_events: int) -> _MassBins:
     return _MassBins(t, members, np.array([t[part].mean() for part in members], dtype=np.float64))
 
 
-def _fit_feature(
-    values: FloatArray, anchor: float | None, bins: _MassBins, settings: ScalingSettings
+def _fit_bagged(
+    values: FloatArray, anchor: float | None, bins: _MassBins, settings: ScalingSettings, halves: Sequence[IntArray]
 ) -> FeatureScaling:
-    """Return the candidate with the lowest Akaike criterion: misfit + 2 x number of parameters."""
+    """Return the fit to all events, its curves the mean of those of fits to the halves."""
     shared = find_atoms(values)
     x = shared.open(values, np.random.default_rng(0))
+    whole = _fit_feature(x, shared, anchor, bins, settings)
+    members = (_fit_feature(x[half], shared, anchor, bins.take(half), settings) for half in halves)
+    return replace(whole, members=tuple(members))
+
+
+def _fit_feature(
+    x: FloatArray, shared: Atoms, anchor: float | None, bins: _MassBins, settings: ScalingSettings
+) -> FeatureScaling:
+    """Return the candidate with the lowest Akaike criterion: misfit + 2 x number of parameters."""
     if len(shared.values):  # they stay where they are, whatever the mass
         reductions = [_reduce_to_width(x, 0, bins)]
     elif anchor is not None:
         reductions = [_reduce_to_edge(x, anchor, bins)]
     else:
         reductions = [_reduce_to_width(x, order, bins) for order in range(REDUCTION_ORDER + 1)]
-    best, best_criterion = reductions[0], np.inf
+    best, best_criterion, orders = reductions[0], np.inf, min(settings.max_order, len(bins.members) - 2)
     for reduction in reductions:
         r = reduction.reduce(x, bins.t)
         points = _choose_points(r, shared)
-        for order in range(min(settings.max_order, len(bins.members) - 2) + 1):
+        for order in range(min(settings.min_order, orders), orders + 1):
             coefficients = _fit_curve(r, points, bins, order)
             fit = replace(
                 reduction, points=points, coefficients=coefficients, atoms=shared.values, stretch=shared.stretch
@@ -306,7 +366,10 @@ def _fit_feature(
             criterion = _misfit(fit, x, bins) + 2 * n_parameters
             if criterion < best_criterion:
                 best, best_criterion = fit, criterion
-    return best
+    order = min(len(best.coefficients) - 1 + settings.extra_order, orders)
+    if order == len(best.coefficients) - 1:
+        return best
+    return replace(best, coefficients=_fit_curve(best.reduce(x, bins.t), best.points, bins, order))
 
 
 def _choose_points(r: FloatArray, shared: Atoms) -> FloatArray:

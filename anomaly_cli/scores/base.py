@@ -16,8 +16,9 @@ import numpy.typing as npt
 from anomaly_cli.classifiers.base import Classifier
 from anomaly_cli.classifiers.kfold import Contest, Ensembles, train_in_folds
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FoldScores, KFold
+from anomaly_cli.core.folds import FloatArray, IntArray, KFold
 from anomaly_cli.core.plugins import Family
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
@@ -31,11 +32,23 @@ class Ranking:
 
     Attributes:
         classifier: the family of classifiers.
-        kfold: how events are divided into folds.
+        kfold: folds, and events to stop on.
+        crossfit: in which fold an event is, by its source.
     """
 
     classifier: Classifier
     kfold: KFold
+    crossfit: CrossFit
+
+    def contest(self, observed: Events, template: Template) -> Contest:
+        """Return observed events against a template; no model sees what it is to score, or copies of it."""
+        fold = self.crossfit.fold(observed.source_id)
+        return Contest(
+            observed,
+            template.events,
+            (fold, template.fold(self.crossfit)),
+            (self.crossfit.observed_trains(fold), template.trains(self.kfold.folds)),
+        )
 
     def train(self, contest: Contest, compute: Compute) -> Ensembles:
         """Train the models of all folds."""
@@ -46,10 +59,12 @@ class FittedScore(ABC):
     """A score that is ready to rank."""
 
     @abstractmethod
-    def score(self, events: Events) -> FoldScores:
-        """Return the score of each event by the models of its fold; larger is more like signal.
+    def score(self, events: Events, fold: IntArray) -> FloatArray:
+        """Return the score of each event by the models of its fold `(n,)`; larger is more like signal.
 
-        Folds are a hash of the source id and agree between all events that are compared.
+        Args:
+            events: any events.
+            fold: whose models score each event `(n,)`, those that have seen neither it nor a copy of it.
         """
 
     @abstractmethod
@@ -105,9 +120,9 @@ class FittedEnsembles(FittedScore):
 
     ensembles: Ensembles
 
-    def score(self, events: Events) -> FoldScores:
+    def score(self, events: Events, fold: IntArray) -> FloatArray:
         """Return the mean log-odds of the models of each event's fold."""
-        return self.ensembles.score(events)
+        return self.ensembles.score(events, fold)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of all models."""

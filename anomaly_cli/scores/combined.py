@@ -14,11 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.classifiers.kfold import Contest
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FoldScores
+from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.scores.base import Arrays, FittedEnsembles, FittedScore, Ranking, Score
@@ -44,12 +43,11 @@ class CombinedScore(Score):
             raise ConfigError(
                 "score combined: needs a template of several methods; use it with --method combined, or --score cwola"
             )
-        events, trains = template.events, template.trains(ranking.kfold.folds)
-        fitted = []
-        for which in np.unique(component):
-            own = component == which
-            contest = Contest(seen.need(Need.SR_FEATURES), events.take(own), None if trains is None else trains[own])
-            fitted.append(FittedEnsembles(ranking.train(contest, compute)))
+        contest = ranking.contest(seen.need(Need.SR_FEATURES), template)
+        fitted = [
+            FittedEnsembles(ranking.train(contest.against(component == which), compute))
+            for which in np.unique(component)
+        ]
         return FittedMean(fitted)
 
     def load(self, arrays: Arrays, ranking: Ranking) -> FittedMean:
@@ -67,15 +65,15 @@ class FittedMean(FittedScore):
     """Several fitted scores whose mean ranks.
 
     Attributes:
-        parts: the scores; they divide events into the same folds.
+        parts: the scores.
     """
 
     parts: Sequence[FittedScore]
 
-    def score(self, events: Events) -> FoldScores:
+    def score(self, events: Events, fold: IntArray) -> FloatArray:
         """Return the mean of the scores."""
-        scores = [part.score(events) for part in self.parts]
-        return FoldScores(scores[0].fold, np.mean([one.score for one in scores], axis=0))
+        mean: FloatArray = np.mean([part.score(events, fold) for part in self.parts], axis=0)
+        return mean
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of every part under its number."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from anomaly_cli.classifiers.kfold import Contest
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
@@ -31,7 +30,7 @@ class CWoLa(Score):
         Raises:
             PhysicsError: where there are too few events.
         """
-        contest = Contest(seen.need(Need.SR_FEATURES), template.events, template.trains(ranking.kfold.folds))
+        contest = ranking.contest(seen.need(Need.SR_FEATURES), template)
         return FittedEnsembles(ranking.train(contest, compute))
 
     def load(self, arrays: Arrays, ranking: Ranking) -> FittedEnsembles:

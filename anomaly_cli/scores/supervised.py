@@ -35,7 +35,8 @@ class Supervised(Score):
                 f"{seen.reader} needs true signal that is not in the pseudo-data; use labelled data and inject fewer"
                 " events with --inject"
             )
-        contest = Contest(true.signal, true.background, names=("true signal", "true background"))
+        folds = (ranking.crossfit.fold(true.signal.source_id), ranking.crossfit.fold(true.background.source_id))
+        contest = Contest(true.signal, true.background, folds, names=("true signal", "true background"))
         return FittedEnsembles(ranking.train(contest, compute))
 
     def load(self, arrays: Arrays, ranking: Ranking) -> FittedEnsembles:

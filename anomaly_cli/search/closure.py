@@ -6,6 +6,7 @@ where those cannot be told apart either, the check proves nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,8 +132,32 @@ def has_side_band_check(method: TemplateMethod) -> bool:
     return not (method.chooses_mass or method.mixes_sources or Need.SIMULATION in method.needs)
 
 
-def side_band_check(fitted: FittedTemplate, seen: Seen, compute: Compute) -> Check:
-    """Make the template at side-band masses, to be compared with events that the training has not seen."""
+def side_band_check(parts: Sequence[tuple[FittedTemplate, Seen]], compute: Compute) -> Check:
+    """Make the template at side-band masses, to be compared with events that the training has not seen.
+
+    Args:
+        parts: the models of the template, and what each has seen; each is compared with its own held-out events.
+        compute: streams.
+    """
+    checks = [
+        _side_band_check(fitted, seen, compute if len(parts) == 1 else compute.child(f"part/{index}"))
+        for index, (fitted, seen) in enumerate(parts)
+    ]
+    return Check(
+        SIDE_BANDS,
+        _joined([check.template for check in checks]),
+        _joined([check.untouched for check in checks]),
+        _joined([check.compared for check in checks]),
+        checks[0].n_features,
+    )
+
+
+def _joined(parts: Sequence[Sampled]) -> Sampled:
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return Sampled(*(np.concatenate(column) for column in columns))
+
+
+def _side_band_check(fitted: FittedTemplate, seen: Seen, compute: Compute) -> Check:
     held_out = seen.side_bands.take(seen.is_validation)
     generator = compute.streams.generator("closure/masses")
     trained = seen.side_bands.take(~seen.is_validation)

@@ -12,7 +12,7 @@ from anomaly_cli.analysis.counting import CountingModel, channel_name
 from anomaly_cli.analysis.exact import binomial_significance
 from anomaly_cli.analysis.mass_fit import MassFit, refuse_poor_fit
 from anomaly_cli.analysis.modelling import Measured, Predicted, model_by_fail, model_by_template
-from anomaly_cli.analysis.selection import CutCounts, ScoredEvents, Selection, select
+from anomaly_cli.analysis.selection import CutCounts, ScoredEvents, ScoredReplicas, Selection, select
 from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.analysis.toys import ToyResult, toy_p_value
 from anomaly_cli.core.compute import Compute
@@ -58,6 +58,7 @@ class Counted:
 def build_cuts(
     observed: ScoredEvents,
     template: ScoredEvents,
+    replicas: ScoredReplicas | None,
     fit: MassFit,
     cuts: Cuts,
     measured: Mapping[float, Measured],
@@ -69,7 +70,7 @@ def build_cuts(
     """
     found = []
     for efficiency in cuts.background_efficiencies:
-        selection = select(observed, template, efficiency)
+        selection = select(observed, template, efficiency, replicas)
         if efficiency < cuts.pass_fail_from:
             refuse_poor_fit(fit, cuts.least_fit_p)
         known = measured.get(efficiency, Measured())

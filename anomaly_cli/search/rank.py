@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas
+from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FoldScores
+from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.template import Template
-from anomaly_cli.scores.base import FittedScore
+from anomaly_cli.scores.base import FittedScore, Ranking
 from anomaly_cli.search.provisions import Provisions, show
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import Split
@@ -24,13 +26,17 @@ class Ranked:
 
     Attributes:
         score: ranks any other events.
+        crossfit: in which fold events are.
         observed: events of the signal region.
         template: template events, those that are counted in their fold.
+        replicas: some of them with scores from replicas of their models; None where the models have none.
     """
 
     score: FittedScore
+    crossfit: CrossFit
     observed: ScoredEvents
     template: ScoredEvents
+    replicas: ScoredReplicas | None
 
 
 def fit_score(
@@ -43,7 +49,17 @@ def fit_score(
     """
     score = settings.score
     seen = show(split, provisions, score.needs, f"score {score.name}", compute.streams)
-    return score.fit(seen, template, settings.ranking, compute.child("classify"))
+    ranking = Ranking(settings.classifier, settings.kfold, divide(template, settings, compute))
+    return score.fit(seen, template, ranking, compute.child("classify"))
+
+
+def divide(template: Template, settings: SearchSettings, compute: Compute) -> CrossFit:
+    """Return in which fold the events of a search are: as its template asks for, or by a hash of the search's own.
+
+    Raises:
+        ConfigError: where the parts of the template were made for another number of folds.
+    """
+    return template.divided(settings.kfold.folds, compute.streams.integer("folds"))
 
 
 def rank(
@@ -55,31 +71,57 @@ def rank(
         AnomalyError: where there are too few events, or something is missing.
     """
     fitted = fit_score(split, template, settings, provisions, compute)
-    events = template.events
-    scored_template = scored(fitted, events)
-    is_counted = template.is_counted(scored_template.fold)
-    return Ranked(fitted, scored(fitted, split.sr), scored_template.take(is_counted))
+    crossfit, events = divide(template, settings, compute), template.events
+    fold = template.fold(crossfit)
+    is_counted = fold >= 0
+    return Ranked(
+        fitted,
+        crossfit,
+        scored(fitted, split.sr, crossfit.fold(split.sr.source_id)),
+        scored(fitted, events.take(is_counted), fold[is_counted]),
+        _score_replicas(fitted, template, crossfit),
+    )
 
 
-def scored(fitted: FittedScore, events: Events) -> ScoredEvents:
-    """Return events with their scores, each by the models of its fold.
+def _score_replicas(fitted: FittedScore, template: Template, crossfit: CrossFit) -> ScoredReplicas | None:
+    """Return the replicas of a template, scored by the models that score its events; None where it has none."""
+    parts = [(index, part) for index, part in enumerate(template.parts) if part.counts != ()]
+    if any(part.replicas is None for _, part in parts):
+        return None
+    nominal, scores, index = [], [], []
+    for number, part in parts:
+        assert part.replicas is not None  # noqa: S101
+        events = part.replicas.events
+        fold = crossfit.fold(events.source_id, part.counts)
+        nominal.append(scored(fitted, events, fold))
+        moved = (events.with_block(Features.kind, Features(x, events.names)) for x in part.replicas.features)
+        scores.append(np.array([scored(fitted, one, fold).score for one in moved]))
+        index.append(np.full(len(events), number))
+    joined = ScoredEvents(
+        *(np.concatenate(columns) for columns in zip(*(vars(one).values() for one in nominal), strict=True))
+    )
+    return ScoredReplicas(joined, np.concatenate(index), np.concatenate(scores, axis=1))
+
+
+def scored(fitted: FittedScore, events: Events, fold: IntArray) -> ScoredEvents:
+    """Return events with their scores, each by the models of its fold `(n,)`.
 
     Raises:
         ConfigError: where a score breaks its contract.
     """
-    found = fitted.score(events)
+    found = fitted.score(events, fold)
     refuse_broken(found, len(events), type(fitted).__name__)
-    return ScoredEvents(events.event_id, events.source_id, events.weight, found.fold, found.score)
+    return ScoredEvents(events.event_id, events.source_id, events.weight, fold, found)
 
 
-def refuse_broken(found: FoldScores, n: int, what: str) -> None:
+def refuse_broken(found: FloatArray, n: int, what: str) -> None:
     """Refuse scores that are not one finite number per event.
 
     Raises:
         ConfigError: where they are not.
     """
-    if found.score.shape != (n,) or found.fold.shape != (n,):
-        raise ConfigError(f"{what} breaks its contract: scores of shape {found.score.shape} for {n} events")
-    if not np.isfinite(found.score).all():
-        n_bad = int((~np.isfinite(found.score)).sum())
+    if found.shape != (n,):
+        raise ConfigError(f"{what} breaks its contract: scores of shape {found.shape} for {n} events")
+    if not np.isfinite(found).all():
+        n_bad = int((~np.isfinite(found)).sum())
         raise ConfigError(f"{what} breaks its contract: {n_bad} of {n} scores are not finite")

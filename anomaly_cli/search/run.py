@@ -9,7 +9,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from anomaly_cli.analysis.mass_fit import MassFit
-from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.seen import Need
@@ -26,6 +26,7 @@ class Searched:
 
     observed: ScoredEvents
     template: ScoredEvents
+    replicas: ScoredReplicas | None
     mass_fit: MassFit
 
 
@@ -38,7 +39,7 @@ def run_search(split: Split, settings: SearchSettings, provisions: Provisions, c
     """
     made = make_template(split, settings, provisions, compute)
     ranked = rank(split, made.template, settings, provisions, compute)
-    return Searched(ranked.observed, ranked.template, made.mass_fit)
+    return Searched(ranked.observed, ranked.template, ranked.replicas, made.mass_fit)
 
 
 def is_searchable(settings: SearchSettings, also: Set[Need] = frozenset()) -> bool:

@@ -8,11 +8,15 @@ from typing import Any
 
 from anomaly_cli.classifiers.base import Classifier
 from anomaly_cli.classifiers.trees import Trees
+from anomaly_cli.core.crossfit import NONE
 from anomaly_cli.core.cuts import Cuts, check_oversampling
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import Need
 from anomaly_cli.methods.base import METHODS, TemplateMethod
-from anomaly_cli.scores.base import SCORES, Ranking, Score
+from anomaly_cli.scores.base import SCORES, Score
+
+DEFAULT_CROSSFIT = "default"
+"""Stands for the scheme that a method asks for."""
 
 
 def default_method() -> TemplateMethod:
@@ -32,6 +36,8 @@ class SearchSettings:
     Attributes:
         method: makes the template.
         oversampling: template events per observed signal-region event.
+        crossfit: how the side-bands are divided between models of the template, one of `core.crossfit.SCHEMES`;
+            by default as the method asks for, or less finely where there are few events.
         score: ranks events.
         classifier: what the score trains.
         kfold: how events are divided into folds.
@@ -40,6 +46,7 @@ class SearchSettings:
 
     method: TemplateMethod = field(default_factory=default_method)
     oversampling: float = 4.0
+    crossfit: str = DEFAULT_CROSSFIT
     score: Score = field(default_factory=default_score)
     classifier: Classifier = field(default_factory=Trees)
     kfold: KFold = field(default_factory=KFold)
@@ -48,10 +55,10 @@ class SearchSettings:
     def __post_init__(self) -> None:
         check_oversampling(self.oversampling)
 
-    @property
-    def ranking(self) -> Ranking:
-        """What the score may train."""
-        return Ranking(self.classifier, self.kfold)
+    def describe_crossfit(self) -> dict[str, Any]:
+        """Return what determines how the side-bands are divided."""
+        scheme = self.method.crossfit if self.crossfit == DEFAULT_CROSSFIT else self.crossfit
+        return {"scheme": scheme, "folds": 0 if scheme == NONE else self.kfold.folds}
 
     @property
     def needs(self) -> frozenset[Need]:

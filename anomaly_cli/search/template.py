@@ -1,25 +1,28 @@
-"""Make the template of a search: fit the method, draw masses, sample."""
+"""Make the template of a search: divide the side-bands, fit a model of each part, draw masses, sample."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import FEWEST_FOLDS, HALVES, NONE, PARTS, CrossFit, Folds
 from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.plugins import is_foreign
 from anomaly_cli.core.progress import Step
-from anomaly_cli.core.seen import Seen
-from anomaly_cli.core.template import Template, TemplatePart
+from anomaly_cli.core.seen import Need, Seen
+from anomaly_cli.core.template import Replicas, Template, TemplatePart
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
-from anomaly_cli.search.provisions import Provisions, show
-from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.search.provisions import FEWEST_SIDE_BAND_EVENTS, Provisions, show
+from anomaly_cli.search.settings import DEFAULT_CROSSFIT, SearchSettings
 from anomaly_cli.search.split import Split
 
 TRIED_TWICE = 100
@@ -50,19 +53,93 @@ def see(split: Split, method: TemplateMethod, provisions: Provisions, compute: C
     return show(split, provisions, method.needs, f"method {method.name}", compute.streams)
 
 
-def fit_method(method: TemplateMethod, seen: Seen, compute: Compute) -> FittedTemplate:
-    """Train a method on what it may see; `compute` has the streams of the search.
+@dataclass(frozen=True)
+class FittedParts:
+    """The trained models of a template.
+
+    Attributes:
+        crossfit: how the side-bands are divided between them.
+        models: one for each of its plans.
+    """
+
+    crossfit: CrossFit
+    models: Sequence[FittedTemplate]
+
+
+def choose_crossfit(settings: SearchSettings, seen: Seen, compute: Compute) -> CrossFit:
+    """Return how the side-bands are divided: as asked for, or by default as finely as their events allow.
+
+    Raises:
+        PhysicsError: where a scheme is asked for, and a part has too few events.
+        ConfigError: where a scheme does not go with the method.
+    """
+    folds, salt = settings.kfold.folds, compute.streams.integer("folds")
+    is_lagged = Need.SR_FEATURES in settings.method.needs
+    wanted = [settings.crossfit]
+    if settings.crossfit == DEFAULT_CROSSFIT:
+        finest = [] if is_lagged and folds < FEWEST_FOLDS else [settings.method.crossfit]
+        wanted = list(dict.fromkeys([*finest, *([] if is_lagged else [HALVES]), NONE]))
+    for scheme in wanted:
+        crossfit = CrossFit(scheme, folds, salt, is_lagged and scheme != NONE)
+        problem = _too_small(crossfit, seen)
+        if not problem:
+            return crossfit
+    raise PhysicsError(problem)
+
+
+def _too_small(crossfit: CrossFit, seen: Seen) -> str:
+    """Return which part has too few events, as a sentence; empty where none has."""
+    if crossfit.scheme == NONE:
+        return ""
+    for index, plan in enumerate(crossfit.plans):
+        own = part_of(seen, crossfit, plan.divisions)
+        for window, band in zip(seen.regions.side_bands, (own.sb1, own.sb2), strict=True):
+            if len(band) < FEWEST_SIDE_BAND_EVENTS:
+                other = HALVES if crossfit.scheme == PARTS else NONE
+                return (
+                    f"cross-fitting by {crossfit.scheme}: part {index + 1} of side-band {window.text} TeV holds"
+                    f" {len(band)} events, training a template needs at least {FEWEST_SIDE_BAND_EVENTS}; widen the"
+                    f" side-band, or use template.crossfit={other}"
+                )
+        if own.simulation is not None:
+            try:
+                for window in seen.regions.named().values():
+                    own.simulation.inside(window)
+            except PhysicsError as error:
+                return f"cross-fitting by {crossfit.scheme}, part {index + 1}: {error}"
+    return ""
+
+
+def part_of(seen: Seen, crossfit: CrossFit, divisions: Folds) -> Seen:
+    """Return what the model of some divisions may see: their source events only."""
+    if divisions is None:
+        return seen
+    return seen.only(lambda source_id: np.isin(crossfit.division(source_id), divisions))
+
+
+def fit_parts(settings: SearchSettings, seen: Seen, crossfit: CrossFit, compute: Compute) -> FittedParts:
+    """Train the models of a template, each on its own part; `compute` has the streams of the search.
 
     Raises:
         AnomalyError: where there are too few events, something is missing, or a training diverges.
     """
-    return method.fit(seen, compute.child(f"template/{method.name}"))
+    method = settings.method
+    models = []
+    for index, plan in enumerate(crossfit.plans):
+        own = _own(compute, index, crossfit).child(f"template/{method.name}")
+        models.append(method.fit(part_of(seen, crossfit, plan.divisions), own))
+    return FittedParts(crossfit, models)
+
+
+def _own(compute: Compute, index: int, crossfit: CrossFit) -> Compute:
+    n = len(crossfit.plans)
+    return compute if n == 1 else compute.child(f"part/{index}").part(index, n)
 
 
 def sample_template(
-    method: TemplateMethod, fitted: FittedTemplate, split: Split, oversampling: float, compute: Compute
+    method: TemplateMethod, fitted: FittedParts, split: Split, oversampling: float, compute: Compute
 ) -> MadeTemplate:
-    """Sample a fitted method at signal-region masses, which are drawn from the side-band fit.
+    """Sample the models of a template at signal-region masses, which are drawn from the fit of all side-band masses.
 
     Raises:
         PhysicsError: where no template event is wanted, or the side-bands do not predict the signal region.
@@ -70,17 +147,35 @@ def sample_template(
     """
     compute.progress(Step("template: sampling", 0, 1))
     mass_fit = split.fit_masses()
-    n_wanted = round(oversampling * len(split.sr))
-    if n_wanted < 1:
+    shares = [fitted.crossfit.share(plan) for plan in fitted.crossfit.plans]
+    ends = np.round(oversampling * len(split.sr) * np.cumsum([0.0, *shares])).astype(np.int64)
+    n_wanted = np.diff(ends).tolist()
+    if min(n_wanted) < 1:
         raise PhysicsError(
             f"template: oversampling {oversampling:g} of the signal-region events leaves no template event; raise it"
             " with --oversampling"
         )
-    request = Request(mass_fit.sample(n_wanted, compute.streams.generator("template/target-mass")))
-    sample = sample_checked(method, fitted, request, compute.child("template/sample"))
-    part = _part_at_unit_weight(sample, n_wanted, compute.streams.generator("template/weights"))
+    parts, n_clipped = [], np.zeros(len(split.sr.names), dtype=np.int64)
+    for index, (plan, model, n) in enumerate(zip(fitted.crossfit.plans, fitted.models, n_wanted, strict=True)):
+        own = _own(compute, index, fitted.crossfit)
+        request = Request(mass_fit.sample(n, own.streams.generator("template/target-mass")))
+        sample = sample_checked(method, model, request, own.child("template/sample"))
+        events, component = _sample_at_unit_weight(sample, n, own.streams.generator("template/weights"))
+        replicas = None if plan.counts == () else _replicate(model, request, oversampling, own.child("template/sample"))
+        parts.append(TemplatePart(events, plan.trains, plan.counts, component, replicas))
+        n_clipped += sample.n_clipped
     compute.progress(Step("template: sampling", 1, 1))
-    return MadeTemplate(Template.of([part]), mass_fit, sample.n_clipped)
+    return MadeTemplate(Template.of(parts, fitted.crossfit), mass_fit, n_clipped)
+
+
+def _replicate(model: FittedTemplate, request: Request, oversampling: float, compute: Compute) -> Replicas | None:
+    """Return about as many events as are observed, made from one source and at one mass by every replica of a model."""
+    models = model.replicas()
+    if not models:
+        return None
+    few = Request(request.masses[: math.ceil(len(request) / max(1.0, oversampling))])
+    events = model.sample(few, compute).events
+    return Replicas(events, np.stack([one.sample(few, compute).events.features for one in models]))
 
 
 def make_template(split: Split, settings: SearchSettings, provisions: Provisions, compute: Compute) -> MadeTemplate:
@@ -89,9 +184,9 @@ def make_template(split: Split, settings: SearchSettings, provisions: Provisions
     Raises:
         AnomalyError: where there are too few events, something is missing, or a training diverges.
     """
-    method = settings.method
-    fitted = fit_method(method, see(split, method, provisions, compute), compute)
-    return sample_template(method, fitted, split, settings.oversampling, compute)
+    seen = see(split, settings.method, provisions, compute)
+    fitted = fit_parts(settings, seen, choose_crossfit(settings, seen, compute), compute)
+    return sample_template(settings.method, fitted, split, settings.oversampling, compute)
 
 
 def sample_checked(method: TemplateMethod, fitted: FittedTemplate, request: Request, compute: Compute) -> Sample:
@@ -124,11 +219,11 @@ def _blamed(method: TemplateMethod, fitted: FittedTemplate, request: Request, co
         raise ConfigError(f"method {method.name} breaks its contract: {error}") from error
 
 
-def _part_at_unit_weight(sample: Sample, n: int, generator: np.random.Generator) -> TemplatePart:
-    """Return weighted events as `n` events of unit weight, each with its component; others as they are."""
+def _sample_at_unit_weight(sample: Sample, n: int, generator: np.random.Generator) -> tuple[Events, IntArray | None]:
+    """Return the events of a sample at unit weight, each with its component where there are any."""
     drawn = _drawn(sample.events, n, generator)
-    component = sample.component if sample.component is None or drawn is None else sample.component[drawn]
-    return TemplatePart(_at_unit_weight(sample.events, drawn), component=component)
+    events = _taken(sample.events, drawn)
+    return events, sample.component if sample.component is None or drawn is None else sample.component[drawn]
 
 
 def at_unit_weight(events: Events, n: int, generator: np.random.Generator) -> Events:
@@ -137,7 +232,7 @@ def at_unit_weight(events: Events, n: int, generator: np.random.Generator) -> Ev
     A cut at the m-th largest score is unbiased for events that count alike; one at a sum of weights is not, since the
     event that would exceed it tends to be heavy. Copies keep their source, so statistics stay those of the weights.
     """
-    return _at_unit_weight(events, _drawn(events, n, generator))
+    return _taken(events, _drawn(events, n, generator))
 
 
 def _drawn(events: Events, n: int, generator: np.random.Generator) -> IntArray | None:
@@ -145,7 +240,7 @@ def _drawn(events: Events, n: int, generator: np.random.Generator) -> IntArray |
     return draw_by_weight(events.weight, n, generator) if np.ptp(events.weight) > 0.0 else None
 
 
-def _at_unit_weight(events: Events, drawn: IntArray | None) -> Events:
+def _taken(events: Events, drawn: IntArray | None) -> Events:
     if drawn is None:
         return events
     return dataclasses.replace(events.take(drawn), event_id=np.arange(len(drawn)), weight=np.ones(len(drawn)))

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_template
+from anomaly_cli.artifacts.contents import read_crossfit, read_template
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.classifiers.base import CLASSIFIERS
+from anomaly_cli.core.crossfit import CrossFit
+from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import Need
@@ -33,12 +35,17 @@ def _make(analysis: Analysis) -> Made:
     split, template = stored_split(analysis.run.read(schema.SPLIT)), read_template(analysis.run.read(schema.TEMPLATE))
     ranked = rank(split, template, analysis.settings, score_provisions(analysis), analysis.compute)
     side_bands = split.side_bands
+    fold = ranked.crossfit.side_band_fold(side_bands.source_id)
     groups = {
         "observed": scored_columns(split.sr, ranked.observed),
         "template": scored_columns(template.events, ranked.template),
-        "side_bands": scored_columns(side_bands, scored(ranked.score, side_bands)),
+        "side_bands": scored_columns(side_bands, scored(ranked.score, side_bands, fold)),
     }
-    return Made(groups, twins=[(schema.CLASSIFIER, {"models": ranked.score.to_arrays()})])
+    if ranked.replicas is not None:
+        columns = {name: getattr(ranked.replicas.events, name) for name in SCORED}
+        groups["replicas"] = {**columns, "part": ranked.replicas.part, "replica_scores": ranked.replicas.scores}
+    kept = {"models": ranked.score.to_arrays(), "crossfit": vars(ranked.crossfit)}
+    return Made(groups, twins=[(schema.CLASSIFIER, kept)])
 
 
 def scored_columns(events: Events, scores: ScoredEvents) -> Mapping[str, Any]:
@@ -50,7 +57,7 @@ def scored_columns(events: Events, scores: ScoredEvents) -> Mapping[str, Any]:
 
 CLASSIFY = Stage(
     name="classify",
-    version=2,
+    version=4,
     kind=schema.SCORES,
     settings=ranking_settings,
     inputs=_inputs,
@@ -65,10 +72,25 @@ def stored_scores(scores: Artifact, group: str) -> ScoredEvents:
     return ScoredEvents(**{name: scores.groups[group][name] for name in SCORED})
 
 
-def stored_score(classifier: Artifact) -> FittedScore:
-    """Return the score whose models an artifact holds."""
+def stored_replicas(scores: Artifact) -> ScoredReplicas | None:
+    """Return the scored replicas of an artifact; None where it has none."""
+    found = scores.groups.get("replicas")
+    if found is None:
+        return None
+    return ScoredReplicas(stored_scores(scores, "replicas"), found["part"], found["replica_scores"])
+
+
+def stored_score(classifier: Artifact) -> tuple[FittedScore, CrossFit]:
+    """Return the score whose models an artifact holds, and in which fold events are.
+
+    Raises:
+        ArtifactError: where the artifact does not say the second.
+    """
+    crossfit = read_crossfit(classifier)
+    if crossfit is None:
+        raise ArtifactError(f"{classifier.path}: does not say in which fold events are; run 'anomaly classify' again")
     settings = classifier.provenance.settings
     family = CLASSIFIERS.make(settings["classifier"]["name"], settings["classifier"]["settings"])
-    ranking = Ranking(family, KFold(settings["folds"], settings["validation_fraction"]))
+    ranking = Ranking(family, KFold(settings["folds"], settings["validation_fraction"]), crossfit)
     score = SCORES.make(settings["score"]["name"], settings["score"]["settings"])
-    return score.load(classifier.groups["models"], ranking)
+    return score.load(classifier.groups["models"], ranking), crossfit

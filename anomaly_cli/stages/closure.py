@@ -39,7 +39,7 @@ from anomaly_cli.search.windows import find_windows
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.provisions import method_provisions, refuse_simulated_reference, truth_digest
 from anomaly_cli.stages.split import stored_split
-from anomaly_cli.stages.template import load_fitted, method_of, model_settings
+from anomaly_cli.stages.template import load_parts, method_of, model_settings
 
 SHAREABLE = frozenset({Need.SHARED_MODEL})
 """What a search in windows may need beyond side-bands: it is the same there."""
@@ -80,7 +80,7 @@ def _make(analysis: Analysis) -> Made:
 
 CLOSURE = Stage(
     name="closure",
-    version=4,
+    version=5,
     kind=schema.CLOSURE,
     settings=_settings,
     inputs=lambda analysis: {"truth": truth_digest(analysis)},
@@ -140,7 +140,8 @@ def _side_band_checks(analysis: Analysis) -> list[Check]:
     model = _read_model(analysis)
     if not has_side_band_check(method_of(model.provenance.settings)):
         return []
-    return [side_band_check(*load_fitted(analysis, model), analysis.compute)]
+    fitted, seen_by = load_parts(analysis, model)
+    return [side_band_check(list(zip(fitted.models, seen_by, strict=True)), analysis.compute)]
 
 
 def _window_checks(analysis: Analysis) -> list[Check]:

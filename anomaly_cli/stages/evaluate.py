@@ -14,6 +14,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_truth
 from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, effective_number
 from anomaly_cli.core.records import as_columns
@@ -72,11 +73,12 @@ def _make(analysis: Analysis) -> Made:
     sr, compute = read_regions(run.read(schema.SPLIT)).sr, analysis.compute
     reference, signal = truth.background(sr), truth.signal(sr)
     background = at_unit_weight(reference, len(reference), compute.streams.generator("evaluate/weights"))
+    named = compute.named(f"evaluate: {IDEALISED} template")
     method = str(template.provenance.settings["model"]["method"]["name"])
-    idealised = _idealised(analysis, reference, compute.named(f"evaluate: {IDEALISED} template"))
+    score, crossfit = stored_score(run.read(schema.CLASSIFIER))
     kept, ideal = (
-        (scored(score, background), scored(score, signal))
-        for score in (stored_score(run.read(schema.CLASSIFIER)), idealised)
+        tuple(scored(one, events, crossfit.fold(events.source_id)) for events in (background, signal))
+        for one in (score, _idealised(analysis, reference, crossfit, named))
     )
     rows = [
         {"method": name, **vars(gain), "sic": gain.sic}
@@ -90,7 +92,7 @@ def _make(analysis: Analysis) -> Made:
 
 EVALUATE = Stage(
     name="evaluate",
-    version=5,
+    version=6,
     kind=schema.EVALUATION,
     settings=ranking_settings,
     inputs=lambda analysis: {"truth": truth_digest(analysis)},
@@ -107,11 +109,12 @@ def _truth(analysis: Analysis) -> Truth:
     return found[0]
 
 
-def _idealised(analysis: Analysis, background: Events, compute: Compute) -> FittedScore:
-    """Train the run's classifier against true background instead of the template."""
+def _idealised(analysis: Analysis, background: Events, crossfit: CrossFit, compute: Compute) -> FittedScore:
+    """Train the run's classifier against true background instead of the template, in the same folds."""
     settings = replace(analysis.settings, score=SCORES.make("cwola", {}))
     split = stored_split(analysis.run.read(schema.SPLIT))
-    return fit_score(split, Template((TemplatePart(background),)), settings, Provisions(), compute)
+    template = Template((TemplatePart(background),), crossfit.without_parts())
+    return fit_score(split, template, settings, Provisions(), compute)
 
 
 def measure_gain(background: ScoredEvents, signal: ScoredEvents) -> list[Improvement]:

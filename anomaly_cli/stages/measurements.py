@@ -107,5 +107,7 @@ def window_counts(counts: Arrays, efficiency: float) -> WindowCounts:
         n_passing=counts["n_passing"][rows].astype(np.float64),
         n_all=counts["n_all"][rows].astype(np.float64),
         efficiency=counts["efficiency"][rows],
-        efficiency_uncertainty=counts["efficiency_uncertainty"][rows],
+        efficiency_uncertainty=np.hypot(
+            counts["efficiency_uncertainty"][rows], np.nan_to_num(counts["model_uncertainty"][rows])
+        ),
     )

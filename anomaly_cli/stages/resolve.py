@@ -24,6 +24,7 @@ def resolve_settings(config: Config) -> SearchSettings:
     return SearchSettings(
         method=method,
         oversampling=config.template.oversampling,
+        crossfit=config.template.crossfit,
         score=choose(SCORES, score, config.scores),
         classifier=choose(CLASSIFIERS, config.classifier.name, config.classifiers),
         kfold=config.classifier.kfold,

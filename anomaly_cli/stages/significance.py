@@ -17,7 +17,7 @@ from anomaly_cli.artifacts.unblinding import require_record
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.search.count import Counted, build_cuts, count
 from anomaly_cli.stages.blinding import permission, require_unblinded
-from anomaly_cli.stages.classify import stored_scores
+from anomaly_cli.stages.classify import stored_replicas, stored_scores
 from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
 from anomaly_cli.stages.identity import stored_identity
 from anomaly_cli.stages.measurements import Factor, Measurements, find_measurements
@@ -51,7 +51,7 @@ def _make(analysis: Analysis) -> Made:
     measurements, cuts = _measurements(analysis), analysis.settings.cuts
     observed, template = (stored_scores(scores, group) for group in ("observed", "template"))
     measured = {efficiency: measurements.of(efficiency) for efficiency in cuts.background_efficiencies}
-    built = build_cuts(observed, template, fit, cuts, measured)
+    built = build_cuts(observed, template, stored_replicas(scores), fit, cuts, measured)
     counted = count(built, observed, analysis.config.significance.toys, analysis.compute)
     groups = _groups(counted, fit, scores, measurements)
     return Made(groups, files=_workspaces(groups))
@@ -69,7 +69,7 @@ def _beside(significance: Artifact) -> Beside:
 
 SIGNIFICANCE = Stage(
     name="significance",
-    version=5,
+    version=6,
     kind=schema.SIGNIFICANCE,
     settings=_settings,
     inputs=_inputs,
@@ -120,6 +120,7 @@ def _row(counted: Counted, measurements: Measurements) -> dict[str, Any]:
         "n_template_all": len(selection.is_template_selected),
         "n_sources": selection.n_sources,
         "template_uncertainty": _template_uncertainty(counted),
+        "model_uncertainty": selection.model_uncertainty,
         "norm_uncertainty": model.relative.get("norm", 0.0),
         "closure_uncertainty": counted.cut.measured.closure,
         "is_closure_transferred": bool(closure and closure.is_transferred),

@@ -10,13 +10,21 @@ from typing import Any
 
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import template_groups
+from anomaly_cli.artifacts.contents import read_crossfit, template_groups
 from anomaly_cli.artifacts.store import Artifact, event_columns
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.seen import Need, Seen
-from anomaly_cli.methods.base import METHODS, FittedTemplate, TemplateMethod
+from anomaly_cli.methods.base import METHODS, TemplateMethod
 from anomaly_cli.search.settings import describe
-from anomaly_cli.search.template import MadeTemplate, fit_method, sample_template, see
+from anomaly_cli.search.template import (
+    FittedParts,
+    MadeTemplate,
+    choose_crossfit,
+    fit_parts,
+    part_of,
+    sample_template,
+    see,
+)
 from anomaly_cli.stages.curves import training_columns
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.provisions import input_digests, method_provisions, simulation_digests
@@ -30,7 +38,8 @@ def model_settings(analysis: Analysis) -> dict[str, Any]:
     provided: dict[str, Any] = dict(simulation_digests(config, method))
     if Need.SHARED_MODEL in method.needs:
         provided |= describe_shared(config)
-    return {"method": describe(method), "provided": provided, **analysis.rounding}
+    crossfit = analysis.settings.describe_crossfit()
+    return {"method": describe(method), "provided": provided, "crossfit": crossfit, **analysis.rounding}
 
 
 def template_settings(analysis: Analysis) -> dict[str, Any]:
@@ -39,20 +48,32 @@ def template_settings(analysis: Analysis) -> dict[str, Any]:
 
 
 def _make_model(analysis: Analysis) -> Made:
-    method, split = analysis.settings.method, stored_split(analysis.run.read(schema.SPLIT))
-    seen = see(split, method, method_provisions(analysis, method), analysis.compute)
-    return Made(_model_groups(fit_method(method, seen, analysis.compute), seen), seen.sb1.names)
+    settings, compute, split = analysis.settings, analysis.compute, stored_split(analysis.run.read(schema.SPLIT))
+    seen = see(split, settings.method, method_provisions(analysis, settings.method), compute)
+    fitted = fit_parts(settings, seen, choose_crossfit(settings, seen, compute), compute)
+    return Made(_model_groups(fitted, seen), seen.sb1.names)
 
 
-def _model_groups(fitted: FittedTemplate, seen: Seen) -> dict[str, Mapping[str, Any]]:
+def _model_groups(fitted: FittedParts, seen: Seen) -> dict[str, Mapping[str, Any]]:
+    models = fitted.models
     groups: dict[str, Mapping[str, Any]] = {
-        "weights": fitted.to_arrays(),
-        "training": training_columns(fitted.training),
+        "weights": {
+            f"{index}:{name}": array for index, model in enumerate(models) for name, array in model.to_arrays().items()
+        },
+        "training": training_columns(
+            [
+                row if len(models) == 1 else replace(row, part=f"{row.part}, part {index + 1}")
+                for index, model in enumerate(models)
+                for row in model.training
+            ]
+        ),
+        "crossfit": vars(fitted.crossfit),
     }
-    if fitted.n_clipped_training:
+    n_clipped = [model.n_clipped_training for model in models]
+    if n_clipped[0]:
         groups["scaling"] = {
-            "feature": list(fitted.n_clipped_training),
-            "n_clipped": list(fitted.n_clipped_training.values()),
+            "feature": list(n_clipped[0]),
+            "n_clipped": [sum(one[name] for one in n_clipped) for name in n_clipped[0]],
         }
     if seen.simulation is not None:
         groups["simulation"] = seen.simulation.cutflow.columns()
@@ -63,7 +84,7 @@ def _model_groups(fitted: FittedTemplate, seen: Seen) -> dict[str, Mapping[str, 
 
 MODEL = Stage(
     name="template model",
-    version=4,
+    version=5,
     kind=schema.TEMPLATE_MODEL,
     settings=model_settings,
     inputs=lambda analysis: input_digests(analysis, analysis.settings.method),
@@ -90,11 +111,11 @@ def _sample_inputs(analysis: Analysis, from_model: Path | None) -> dict[str, str
 
 def _make_template(analysis: Analysis, from_model: Path | None) -> Made:
     model = _read_model(analysis, from_model)
-    fitted, seen = load_fitted(analysis, model)
+    fitted, _ = load_parts(analysis, model)
     split = stored_split(analysis.run.read(schema.SPLIT))
     oversampling = analysis.config.template.oversampling
     made = sample_template(method_of(model.provenance.settings), fitted, split, oversampling, analysis.compute)
-    return Made(_template_groups(made, seen.sb1.names), seen.sb1.names)
+    return Made(_template_groups(made, split.sr.names), split.sr.names)
 
 
 def _template_groups(made: MadeTemplate, names: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
@@ -110,7 +131,7 @@ def template_stage(from_model: Path | None = None) -> Stage[Analysis]:
     """Return the stage that samples a trained method: the run's own, or the one of a file."""
     return Stage(
         name="template",
-        version=4,
+        version=5,
         kind=schema.TEMPLATE,
         settings=partial(_sample_settings, from_model=from_model),
         inputs=partial(_sample_inputs, from_model=from_model),
@@ -122,8 +143,8 @@ TEMPLATE = template_stage()
 """Samples the run's own model at signal-region masses."""
 
 
-def load_fitted(analysis: Analysis, model: Artifact) -> tuple[FittedTemplate, Seen]:
-    """Return the trained method of a model artifact and what it has seen.
+def load_parts(analysis: Analysis, model: Artifact) -> tuple[FittedParts, list[Seen]]:
+    """Return the trained models of an artifact and what each has seen.
 
     Raises:
         ArtifactError: where the model was trained on other events, or with other provisions than are there now.
@@ -144,7 +165,17 @@ def load_fitted(analysis: Analysis, model: Artifact) -> tuple[FittedTemplate, Se
             " with 'anomaly template --overwrite' without --from-model"
         )
     seen = see(stored_split(split), method, provisions, own.compute)
-    return method.load(model.groups.get("weights", {}), seen), seen
+    crossfit, weights = read_crossfit(model), model.groups.get("weights", {})
+    if crossfit is None:
+        raise ArtifactError(f"{model.path}: does not say how its events were divided; train anew with --overwrite")
+    seen_by = [part_of(seen, crossfit, plan.divisions) for plan in crossfit.plans]
+    models = [method.load(_own_arrays(weights, index), own) for index, own in enumerate(seen_by)]
+    return FittedParts(crossfit, models), seen_by
+
+
+def _own_arrays(weights: Mapping[str, Any], index: int) -> dict[str, Any]:
+    start = f"{index}:"
+    return {name.removeprefix(start): array for name, array in weights.items() if name.startswith(start)}
 
 
 def method_of(model: Mapping[str, Any]) -> TemplateMethod:

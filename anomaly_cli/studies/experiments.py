@@ -49,7 +49,7 @@ from anomaly_cli.studies.smooth_model import SmoothModel, outer_range, read_smoo
 
 FIRST_SIGNAL_ID = 1_000_000_000
 """Ids of injected events start here."""
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 """Raised when a record holds something else."""
 KEY_LENGTH = 12
 """Hexadecimal digits of the key in a directory name."""
@@ -207,7 +207,10 @@ def run_job(laboratory: Laboratory, job: Job, compute: Compute) -> Record:
     searched = run_search(split, laboratory.settings, Provisions(), own)
     fit = searched.mass_fit
     cuts = [
-        cut.selection for cut in build_cuts(searched.observed, searched.template, fit, laboratory.settings.cuts, {})
+        cut.selection
+        for cut in build_cuts(
+            searched.observed, searched.template, searched.replicas, fit, laboratory.settings.cuts, {}
+        )
     ]
     return {
         "index": job.index,

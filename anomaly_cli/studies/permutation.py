@@ -129,14 +129,12 @@ def _with_own_ids(pool: Events, split: Split) -> tuple[Events, Split]:
     """
     ids = np.arange(len(pool))
     own = replace(pool, event_id=ids, source_id=ids, weight=np.ones(len(pool)))
-    bands, first = {}, len(pool)
-    for name in ("sb1", "sb2"):
-        band: Events = getattr(split, name)
-        number = _places(band.source_id, pool.source_id)
-        fresh = np.where(number < 0, first + np.arange(len(band)), number)
-        bands[name] = replace(band, event_id=first + np.arange(len(band)), source_id=fresh)
+    bands, first = [], len(pool)
+    for band in (split.sb1, split.sb2):
+        number, fresh = _places(band.source_id, pool.source_id), first + np.arange(len(band))
+        bands.append(replace(band, event_id=fresh, source_id=np.where(number < 0, fresh, number)))
         first += len(band)
-    return own, replace(split, **bands)
+    return own, replace(split, sb1=bands[0], sb2=bands[1])
 
 
 def _places(wanted: IntArray, known: IntArray) -> IntArray:

@@ -56,7 +56,7 @@ def _make(analysis: Analysis) -> Made:
 
 WINDOWS = Stage(
     name="validation",
-    version=4,
+    version=5,
     kind=schema.VALIDATION,
     settings=_settings,
     inputs=_inputs,
@@ -81,7 +81,7 @@ def _window_row(window: Split, searched: Searched) -> dict[str, Any]:
 
 
 def _count_row(index: int, searched: Searched, efficiency: float) -> dict[str, Any]:
-    selection = select(searched.observed, searched.template, efficiency)
+    selection = select(searched.observed, searched.template, efficiency, searched.replicas)
     return {
         "window": index,
         "background_efficiency": efficiency,
@@ -89,6 +89,7 @@ def _count_row(index: int, searched: Searched, efficiency: float) -> dict[str, A
         "n_all": len(selection.is_observed_selected),
         "efficiency": selection.efficiency,
         "efficiency_uncertainty": selection.efficiency_uncertainty,
+        "model_uncertainty": selection.model_uncertainty,
     }
 
 

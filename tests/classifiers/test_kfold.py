@@ -13,6 +13,7 @@ from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import make_events
+from anomaly_cli.core.folds import assign_folds
 from anomaly_cli.core.streams import Streams
 
 SETTINGS = Trees(ensemble=2, iterations=60)
@@ -21,13 +22,19 @@ LOG = logging.getLogger(__name__)
 
 def train(observed, template, settings=SETTINGS, seed=1, processes=1, trains=None):
     compute = Compute(Streams(seed), processes=processes)
-    return train_in_folds(Contest(observed, template, trains), settings, KFold(4), compute)
+    folds = (fold_of(observed, seed), fold_of(template, seed))
+    return train_in_folds(Contest(observed, template, folds, (None, trains)), settings, KFold(4), compute)
+
+
+def fold_of(events, seed=1):
+    return assign_folds(events.source_id, 4, seed)
 
 
 def score_in_folds(sets, settings=SETTINGS, seed=1, processes=1):
-    """Train the first set against the second, and score all sets."""
+    """Train the first set against the second, and return fold and score of all sets."""
     ensembles = train(sets[0], sets[1], settings, seed, processes)
-    return [ensembles.score(events) for events in sets]
+    folds = [fold_of(events, seed) for events in sets]
+    return [(fold, ensembles.score(events, fold)) for events, fold in zip(sets, folds, strict=True)]
 
 
 def background(n, rng, first_id=0):
@@ -45,8 +52,8 @@ def repeated(sources, times, rng, jitter=1e-3):
 
 def z_at(observed, template, scores, efficiency=0.05):
     both = [
-        ScoredEvents(e.event_id, e.source_id, e.weight, s.fold, s.score)
-        for e, s in zip((observed, template), scores, strict=True)
+        ScoredEvents(e.event_id, e.source_id, e.weight, fold, score)
+        for e, (fold, score) in zip((observed, template), scores, strict=True)
     ]
     selection = select(both[0], both[1], efficiency)
     tau = selection.n_sources / (len(observed) * selection.efficiency)
@@ -97,8 +104,8 @@ def test_results_do_not_depend_on_the_number_of_processes():
     rng = np.random.default_rng(1)
     observed, template = background(600, rng), background(1500, rng, 10_000)
     one, two = (score_in_folds([observed, template], processes=n) for n in (1, 2))
-    for a, b in zip(one, two, strict=True):
-        assert a.score.tobytes() == b.score.tobytes()
+    for (_, a), (_, b) in zip(one, two, strict=True):
+        assert a.tobytes() == b.tobytes()
 
 
 def test_every_event_is_scored_once_also_events_of_other_sets():
@@ -110,9 +117,9 @@ def test_every_event_is_scored_once_also_events_of_other_sets():
         background(1, rng, 30_000),
     ]
     scores = score_in_folds(sets)
-    for events, found in zip(sets, scores, strict=True):
-        assert found.score.shape == found.fold.shape == (len(events),)
-        assert (found.score != 0.0).all()
+    for events, (_, found) in zip(sets, scores, strict=True):
+        assert found.shape == (len(events),)
+        assert (found != 0.0).all()
 
 
 def test_too_few_events_are_refused():
@@ -127,7 +134,7 @@ def test_trained_models_survive_being_stored():
     ensembles = train(observed, template)
     loaded = Ensembles.from_arrays(SETTINGS, ensembles.to_arrays())
     for events in (observed, template, others):
-        assert loaded.score(events).score.tobytes() == ensembles.score(events).score.tobytes()
+        assert loaded.score(events, fold_of(events)).tobytes() == ensembles.score(events, fold_of(events)).tobytes()
 
 
 def test_models_stop_on_sources_that_they_are_not_trained_on(monkeypatch):

@@ -43,7 +43,7 @@ def test_scaled_features_are_normal_and_come_back(kind):
     mjj = np.random.default_rng(2).uniform(3000.0, 4600.0, N)
     x = column(kind, mjj)[:, None]
     bands = [(mjj[mask], x[mask]) for mask in (mjj < 3300.0, mjj >= 3700.0)]
-    scaler = fit_mass_scaling(bands, [None], SETTINGS)
+    scaler = fit_mass_scaling(bands, [None], SETTINGS, np.random.default_rng(1))
     mjj, x = (np.concatenate(parts) for parts in zip(*bands, strict=True))
     scaled, _ = scaler.transform(mjj, x)
     back, _ = scaler.inverse(mjj, scaled)

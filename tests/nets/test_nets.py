@@ -25,7 +25,9 @@ def events():
 @pytest.fixture(scope="module")
 def scaler(events):
     bands = [events.take(window.contains(events.mjj)) for window in REGIONS.side_bands]
-    return fit_mass_scaling([(band.mjj, band.features) for band in bands], [None, None, None], SETTINGS)
+    return fit_mass_scaling(
+        [(band.mjj, band.features) for band in bands], [None, None, None], SETTINGS, np.random.default_rng(1)
+    )
 
 
 def test_scaling_there_and_back_returns_the_event(events, scaler):
@@ -60,7 +62,7 @@ def test_a_moving_edge_is_interpolated_when_its_anchor_is_known():
 
     mjj, x = sample(60_000)
     bands = [(mjj[w.contains(mjj)], x[w.contains(mjj)]) for w in REGIONS.side_bands]
-    scaler = fit_mass_scaling(bands, [1.0], SETTINGS)
+    scaler = fit_mass_scaling(bands, [1.0], SETTINGS, np.random.default_rng(1))
     fresh_mjj, fresh_x = sample(60_000)
     inside = REGIONS.sr.contains(fresh_mjj)
     scaled, _ = scaler.transform(fresh_mjj[inside], fresh_x[inside])

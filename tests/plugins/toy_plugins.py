@@ -9,7 +9,6 @@ import numpy as np
 
 from anomaly_cli.classifiers.base import Classifier, FittedClassifier
 from anomaly_cli.core.blocks import Features
-from anomaly_cli.core.folds import FoldScores, assign_folds
 from anomaly_cli.core.seen import Need
 from anomaly_cli.methods.base import FittedTemplate, Sample, TemplateMethod
 from anomaly_cli.scores.base import FittedScore, Score
@@ -157,15 +156,14 @@ class Weightless(Linear):
 
 
 class FarOff(FittedScore):
-    def __init__(self, center, width, folds):
-        self.center, self.width, self.folds = center, width, folds
+    def __init__(self, center, width):
+        self.center, self.width = center, width
 
-    def score(self, events):
-        distance = (((events.features - self.center) / self.width) ** 2).sum(axis=1)
-        return FoldScores(assign_folds(events.source_id, self.folds, 1), distance)
+    def score(self, events, fold):
+        return (((events.features - self.center) / self.width) ** 2).sum(axis=1)
 
     def to_arrays(self):
-        return {"center": self.center, "width": self.width, "folds": np.array(self.folds)}
+        return {"center": self.center, "width": self.width}
 
 
 @dataclass(frozen=True)
@@ -179,16 +177,15 @@ class Distance(Score):
 
     def fit(self, seen, template, ranking, compute):
         features = template.events.features
-        return FarOff(features.mean(axis=0), features.std(axis=0), ranking.kfold.folds)
+        return FarOff(features.mean(axis=0), features.std(axis=0))
 
     def load(self, arrays, ranking):
-        return FarOff(arrays["center"], arrays["width"], int(arrays["folds"]))
+        return FarOff(arrays["center"], arrays["width"])
 
 
 class Placed(FarOff):
-    def score(self, events):
-        found = super().score(events)
-        return replace(found, score=np.argsort(np.argsort(found.score)).astype(float))
+    def score(self, events, fold):
+        return np.argsort(np.argsort(super().score(events, fold))).astype(float)
 
 
 @dataclass(frozen=True)
@@ -199,4 +196,4 @@ class Ranked(Distance):
 
     def fit(self, seen, template, ranking, compute):
         features = template.events.features
-        return Placed(features.mean(axis=0), features.std(axis=0), ranking.kfold.folds)
+        return Placed(features.mean(axis=0), features.std(axis=0))

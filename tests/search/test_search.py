@@ -247,7 +247,7 @@ def test_side_bands_with_too_few_events_are_refused(split):
 
 
 def test_the_pass_fail_model_contains_the_statistics_of_the_template():
-    cut = CutCounts(0.2, 2000, 10_000, 0.2, 5000.0, 0.02)
+    cut = CutCounts(0.2, 2000, 10_000, 0.2, 5000.0, 0.02, np.nan)
     model = model_by_fail("SR", cut, Measured())
     assert model.relative["template"] == 0.02
     expected = 8000 * 0.2 / 0.8

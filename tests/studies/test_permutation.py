@@ -11,7 +11,6 @@ import pytest
 from anomaly_cli.artifacts import schema
 from anomaly_cli.config import load_config
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import FoldScores, assign_folds
 from anomaly_cli.core.seen import Need
 from anomaly_cli.scores.base import FittedScore, Score
 from anomaly_cli.stages.frame import Analysis, execute
@@ -23,15 +22,14 @@ fits = []
 
 
 class Remembered(FittedScore):
-    def __init__(self, ids, folds):
-        self.ids, self.folds = ids, folds
+    def __init__(self, ids):
+        self.ids = ids
 
-    def score(self, events):
-        known = np.isin(events.event_id, self.ids)
-        return FoldScores(assign_folds(events.source_id, self.folds, 1), known + events.features[:, 0] * 1e-9)
+    def score(self, events, fold):
+        return np.isin(events.event_id, self.ids) + events.features[:, 0] * 1e-9
 
     def to_arrays(self):
-        return {"ids": self.ids, "folds": np.array(self.folds)}
+        return {"ids": self.ids}
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,10 @@ class Memory(Score):
     def fit(self, seen, template, ranking, compute):
         observed = seen.need(Need.SR_FEATURES)
         fits.append((observed, template.events, seen.side_bands))
-        return Remembered(observed.event_id, ranking.kfold.folds)
+        return Remembered(observed.event_id)
 
     def load(self, arrays, ranking):
-        return Remembered(arrays["ids"], int(arrays["folds"]))
+        return Remembered(arrays["ids"])
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,10 @@ def test_a_side_band_event_shares_the_fold_of_what_was_made_from_it_and_of_nothi
 
 @pytest.mark.parametrize(
     ("score", "sentence"),
-    [(Undeclared(), "score undeclared does not train .*is_exchangeable"), (WithTruth(), "score with_truth needs truth")],
+    [
+        (Undeclared(), "score undeclared does not train .*is_exchangeable"),
+        (WithTruth(), "score with_truth needs truth"),
+    ],
 )
 def test_a_score_that_a_permutation_cannot_serve_is_refused_by_what_it_declares(copied, score, sentence):
     with pytest.raises(ConfigError, match=sentence):

@@ -1,0 +1,156 @@
+"""Which scheme of cross-fitting? Searches without signal on disjoint sets of simulated background, scheme by scheme.
+
+A set is one simulated file, named by its seed; whatever is in the results already is not done again, so the study goes
+on anywhere with whatever sets there are:
+
+anomaly simulate qcd --events 131000 --seed 2001 --out qcd-2001.h5
+python benchmarks/crossfit.py run qcd-2001.h5 --scheme none --scheme parts
+python benchmarks/crossfit.py show
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import anomaly_cli as an
+from anomaly_cli.analysis.selection import select
+from anomaly_cli.classifiers.trees import Trees
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import HALVES, NONE, SCHEMES
+from anomaly_cli.core.folds import KFold
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.methods.base import METHODS
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.run import Searched, run_search
+from anomaly_cli.search.settings import SearchSettings
+
+RESULTS = Path(__file__).parent / "results" / "crossfit.json"
+REGIONS = ("3.1-3.5", "3.3-3.7", "3.5-3.9", "3.7-4.1", "3.9-4.3")
+EFFICIENCIES = (0.2, 0.05, 0.01, 0.001)
+ENSEMBLE = 4
+SEED = 1
+
+
+def main() -> None:
+    """Run or show the study."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    runs = actions.add_parser("run")
+    runs.add_argument("sets", nargs="+", type=Path, help="simulated files")
+    runs.add_argument("--scheme", action="append", choices=SCHEMES, help="schemes; all by default")
+    runs.add_argument("--method", default="curtains_f4f")
+    runs.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
+    runs.add_argument("--region", action="append", choices=REGIONS)
+    runs.add_argument("--processes", type=int, default=1)
+    for one in (runs, actions.add_parser("show")):
+        one.add_argument("--results", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    if asked.action == "run":
+        run(asked)
+    show(read(asked.results))
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Do the searches that have no result yet."""
+    chosen = {key: json.loads(value) for key, _, value in (text.partition("=") for text in asked.settings)}
+    for path in asked.sets:
+        data = an.load(str(path), inject=0, seed=SEED)
+        for region in asked.region or REGIONS:
+            for scheme in asked.scheme or SCHEMES:
+                row = {"set": path.stem, "region": region, "scheme": scheme, "method": asked.method, "settings": chosen}
+                if any(row.items() <= known.items() for known in read(asked.results)):
+                    continue
+                settings = configure(asked.method, chosen, scheme)
+                compute = Compute(Streams(SEED), processes=asked.processes)
+                start = time.process_time()
+                searched = run_search(an.split(data, region).split, settings, Provisions(), compute)
+                row |= {"cpu": time.process_time() - start, "cuts": counts(searched)}
+                keep(asked.results, row)
+                print(path.stem, region, scheme, [f"{one['ratio']:.3f}" for one in row["cuts"]], flush=True)
+
+
+def configure(method: str, chosen: Mapping[str, Any], scheme: str) -> SearchSettings:
+    """Return the settings of a search; halves need an even number of folds to be halves in each."""
+    return SearchSettings(
+        method=METHODS.make(method, chosen),
+        crossfit=scheme,
+        classifier=replace(Trees(), ensemble=ENSEMBLE),
+        kfold=KFold(6 if scheme == HALVES else 5),
+    )
+
+
+def counts(searched: Searched) -> list[dict[str, float]]:
+    """Return what passes each cut, what the template expects, and the statistical pull."""
+    found = []
+    for efficiency in EFFICIENCIES:
+        selection = select(searched.observed, searched.template, efficiency)
+        expected = selection.n_all * selection.efficiency
+        spread = np.sqrt(expected * (1 - selection.efficiency) + (expected * selection.efficiency_uncertainty) ** 2)
+        found.append(
+            {
+                "efficiency": efficiency,
+                "n": selection.n_passing,
+                "expected": expected,
+                "ratio": selection.n_passing / expected,
+                "template": selection.efficiency_uncertainty,
+                "pull": (selection.n_passing - expected) / spread,
+            }
+        )
+    return found
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the results so far."""
+    rows: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    return rows
+
+
+def keep(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a result."""
+    new = path.with_suffix(".new")
+    new.write_text("[\n" + ",\n".join(json.dumps(one) for one in [*read(path), row]) + "\n]\n")
+    new.replace(path)
+
+
+def show(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print ratios and pulls, and differences to no cross-fitting, paired; errors from the scatter between sets."""
+    grouped: dict[Any, dict[Any, Any]] = defaultdict(dict)
+    for row in rows:
+        grouped[row["method"], json.dumps(row["settings"]), row["scheme"]][row["set"], row["region"]] = row
+    for (method, chosen, scheme), found in grouped.items():
+        base = grouped.get((method, "{}", NONE), {})
+        shared = [key for key in found if key in base]
+        print(
+            f"{method} {chosen} {scheme}: {len(found)} searches of {len({k[0] for k in found})} sets, {len(shared)}"
+            f" paired, CPU {np.mean([one['cpu'] for one in found.values()]):.0f} s"
+        )
+        for index, efficiency in enumerate(EFFICIENCIES):
+            pull = np.array([one["cuts"][index]["pull"] for one in found.values()])
+            ratio = {key: one["cuts"][index]["ratio"] for key, one in found.items()}
+            text = f"  {efficiency:<6} ratio {by_set(ratio)}  pull {pull.mean():.2f}, std {pull.std():.2f}"
+            if scheme != NONE or chosen != "{}":
+                text += f"  minus none {by_set({k: ratio[k] - base[k]['cuts'][index]['ratio'] for k in shared})}"
+            print(text)
+
+
+def by_set(values: Mapping[Any, float]) -> str:
+    """Return the mean and its error from the scatter of the means of the sets."""
+    sets: dict[str, list[float]] = defaultdict(list)
+    for (name, _), value in values.items():
+        sets[name].append(value)
+    means = np.array([np.mean(one) for one in sets.values()])
+    error = means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan
+    return f"{means.mean():.3f} +- {error:.3f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,21 +1,24 @@
-"""Which scheme of cross-fitting? Searches without signal on disjoint sets of simulated background, scheme by scheme.
+"""Which scheme of cross-fitting? Searches with and without signal on disjoint sets of simulated background.
 
 A set is one simulated file, named by its seed; whatever is in the results already is not done again, so the study goes
 on anywhere with whatever sets there are:
 
 anomaly simulate qcd --events 131000 --seed 2001 --out qcd-2001.h5
 python benchmarks/crossfit.py run qcd-2001.h5 --scheme none --scheme parts
+python benchmarks/crossfit.py run qcd-2001.h5 --signal signal.h5 --inject 420 --reference qcd-2002.h5
 python benchmarks/crossfit.py show
+
+With signal, the significance improvement is measured on the background of other sets.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +26,20 @@ import numpy as np
 
 import anomaly_cli as an
 from anomaly_cli.analysis.selection import select
+from anomaly_cli.analysis.sic import measure_improvement
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import HALVES, NONE, SCHEMES
+from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.truth import Truth
+from anomaly_cli.core.windows import Regions
 from anomaly_cli.methods.base import METHODS
 from anomaly_cli.search.provisions import Provisions
-from anomaly_cli.search.run import Searched, run_search
+from anomaly_cli.search.rank import Ranked, rank, scored
 from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.search.template import make_template
 
 RESULTS = Path(__file__).parent / "results" / "crossfit.json"
 REGIONS = ("3.1-3.5", "3.3-3.7", "3.5-3.9", "3.7-4.1", "3.9-4.3")
@@ -51,6 +59,9 @@ def main() -> None:
     runs.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     runs.add_argument("--region", action="append", choices=REGIONS)
     runs.add_argument("--processes", type=int, default=1)
+    runs.add_argument("--signal", type=Path, help="file of simulated signal, to inject")
+    runs.add_argument("--inject", type=int, default=0, help="signal events over the whole spectrum")
+    runs.add_argument("--reference", nargs="+", type=Path, default=[], help="sets to measure the improvement on")
     for one in (runs, actions.add_parser("show")):
         one.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
@@ -63,17 +74,24 @@ def run(asked: argparse.Namespace) -> None:
     """Do the searches that have no result yet."""
     chosen = {key: json.loads(value) for key, _, value in (text.partition("=") for text in asked.settings)}
     for path in asked.sets:
-        data = an.load(str(path), inject=0, seed=SEED)
+        signal = {"inject_from": (f"{asked.signal.absolute()}={asked.inject}",)} if asked.inject else {}
+        data = an.load(str(path), inject=0, seed=SEED, **signal)
+        others = [an.load(str(one), inject=0, seed=SEED).observed for one in asked.reference if one != path]
         for region in asked.region or REGIONS:
             for scheme in asked.scheme or SCHEMES:
                 row = {"set": path.stem, "region": region, "scheme": scheme, "method": asked.method, "settings": chosen}
+                row["injected"] = asked.inject
                 if any(row.items() <= known.items() for known in read(asked.results)):
                     continue
                 settings = configure(asked.method, chosen, scheme)
                 compute = Compute(Streams(SEED), processes=asked.processes)
                 start = time.process_time()
-                searched = run_search(an.split(data, region).split, settings, Provisions(), compute)
-                row |= {"cpu": time.process_time() - start, "cuts": counts(searched)}
+                split = an.split(data, region).split
+                template = make_template(split, settings, Provisions(), compute).template
+                ranked = rank(split, template, settings, Provisions(), compute)
+                row |= {"cpu": time.process_time() - start, "cuts": counts(ranked)}
+                if asked.inject:
+                    row["sic"] = improvement(ranked, concatenate(others), data.truth, split.regions)
                 keep(asked.results, row)
                 print(path.stem, region, scheme, [f"{one['ratio']:.3f}" for one in row["cuts"]], flush=True)
 
@@ -83,16 +101,28 @@ def configure(method: str, chosen: Mapping[str, Any], scheme: str) -> SearchSett
     return SearchSettings(
         method=METHODS.make(method, chosen),
         crossfit=scheme,
-        classifier=replace(Trees(), ensemble=ENSEMBLE),
+        classifier=Trees(ensemble=ENSEMBLE),
         kfold=KFold(6 if scheme == HALVES else 5),
     )
 
 
-def counts(searched: Searched) -> list[dict[str, float]]:
+def improvement(ranked: Ranked, others: Events, truth: Truth, regions: Regions) -> dict[str, float]:
+    """Return the significance improvement on background of other sets and signal that was not injected."""
+    background = others.take(regions.sr.contains(others.mjj))
+    ids = 10**9 + np.arange(len(background))
+    background = dataclasses.replace(background, event_id=ids, source_id=ids)
+    scores = [
+        scored(ranked.score, events, ranked.crossfit.fold(events.source_id))
+        for events in (background, truth.signal(regions.sr))
+    ]
+    return {f"{e:g}": measure_improvement(scores[0], scores[1], e).sic for e in EFFICIENCIES[2:]}
+
+
+def counts(searched: Ranked) -> list[dict[str, float]]:
     """Return what passes each cut, what the template expects, and the statistical pull."""
     found = []
     for efficiency in EFFICIENCIES:
-        selection = select(searched.observed, searched.template, efficiency)
+        selection = select(searched.observed, searched.template, efficiency, searched.replicas)
         expected = selection.n_all * selection.efficiency
         spread = np.sqrt(expected * (1 - selection.efficiency) + (expected * selection.efficiency_uncertainty) ** 2)
         found.append(
@@ -102,6 +132,7 @@ def counts(searched: Searched) -> list[dict[str, float]]:
                 "expected": expected,
                 "ratio": selection.n_passing / expected,
                 "template": selection.efficiency_uncertainty,
+                "model": selection.model_uncertainty,
                 "pull": (selection.n_passing - expected) / spread,
             }
         )
@@ -125,14 +156,15 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print ratios and pulls, and differences to no cross-fitting, paired; errors from the scatter between sets."""
     grouped: dict[Any, dict[Any, Any]] = defaultdict(dict)
     for row in rows:
-        grouped[row["method"], json.dumps(row["settings"]), row["scheme"]][row["set"], row["region"]] = row
-    for (method, chosen, scheme), found in grouped.items():
-        base = grouped.get((method, "{}", NONE), {})
+        key = (row["method"], json.dumps(row["settings"]), row["scheme"], row.get("injected", 0))
+        grouped[key][row["set"], row["region"]] = row
+    for (method, chosen, scheme, injected), found in grouped.items():
+        base = grouped.get((method, "{}", NONE, injected), {})
         shared = [key for key in found if key in base]
-        print(
-            f"{method} {chosen} {scheme}: {len(found)} searches of {len({k[0] for k in found})} sets, {len(shared)}"
-            f" paired, CPU {np.mean([one['cpu'] for one in found.values()]):.0f} s"
-        )
+        what = f"{method} {chosen} {scheme}, {injected} injected"
+        cpu = np.mean([one["cpu"] for one in found.values()])
+        n_sets = len({name for name, _ in found})
+        print(f"{what}: {len(found)} searches of {n_sets} sets, {len(shared)} paired, CPU {cpu:.0f} s")
         for index, efficiency in enumerate(EFFICIENCIES):
             pull = np.array([one["cuts"][index]["pull"] for one in found.values()])
             ratio = {key: one["cuts"][index]["ratio"] for key, one in found.items()}
@@ -140,6 +172,8 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
             if scheme != NONE or chosen != "{}":
                 text += f"  minus none {by_set({k: ratio[k] - base[k]['cuts'][index]['ratio'] for k in shared})}"
             print(text)
+        for efficiency in found and next(iter(found.values())).get("sic", {}):
+            print(f"  SIC at {efficiency}: {by_set({key: one['sic'][efficiency] for key, one in found.items()})}")
 
 
 def by_set(values: Mapping[Any, float]) -> str:

@@ -21,7 +21,8 @@ from anomaly_cli.core.folds import FloatArray, hash_uniform
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Arrays, Need, Seen
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
-from anomaly_cli.nets.scaling import MassScaler, ScalingSettings
+from anomaly_cli.nets.scaling import MassScaler
+from anomaly_cli.nets.scaling_fit import ScalingSettings
 
 if TYPE_CHECKING:
     import torch

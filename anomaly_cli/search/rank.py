@@ -85,16 +85,16 @@ def rank(
 
 def _score_replicas(fitted: FittedScore, template: Template, crossfit: CrossFit) -> ScoredReplicas | None:
     """Return the replicas of a template, scored by the models that score its events; None where it has none."""
-    parts = [(index, part) for index, part in enumerate(template.parts) if part.counts != ()]
-    if any(part.replicas is None for _, part in parts):
+    counted = [(index, part) for index, part in enumerate(template.parts) if part.counts != ()]
+    parts = [(index, part, part.replicas) for index, part in counted if part.replicas is not None]
+    if len(parts) < len(counted):
         return None
     nominal, scores, index = [], [], []
-    for number, part in parts:
-        assert part.replicas is not None  # noqa: S101
-        events = part.replicas.events
+    for number, part, replicas in parts:
+        events = replicas.events
         fold = crossfit.fold(events.source_id, part.counts)
         nominal.append(scored(fitted, events, fold))
-        moved = (events.with_block(Features.kind, Features(x, events.names)) for x in part.replicas.features)
+        moved = (events.with_block(Features.kind, Features(x, events.names)) for x in replicas.features)
         scores.append(np.array([scored(fitted, one, fold).score for one in moved]))
         index.append(np.full(len(events), number))
     joined = ScoredEvents(

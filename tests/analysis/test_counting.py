@@ -18,6 +18,7 @@ from anomaly_cli.analysis.exact import binomial_significance
 from anomaly_cli.analysis.modelling import Measured, model_by_template
 from anomaly_cli.analysis.profile import Experiments, signed_root
 from anomaly_cli.analysis.pyhf_toys import repair_pyhf_toys
+from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.analysis.workspaces import _on_off, build_workspace
 from anomaly_cli.core.errors import PhysicsError
 
@@ -280,8 +281,8 @@ def test_an_enormous_excess_is_not_held_back_by_the_bounds_of_the_fit():
 
 
 def test_the_template_model_contains_the_uncertainty_of_the_side_band_fit():
-    cut = SimpleNamespace(n_passing=120, n_all=20_000, efficiency=0.005, n_sources=400.0, efficiency_uncertainty=0.05)
+    cut = CutCounts(0.005, 120, 20_000, 0.005, 400.0, 0.05, 0.03)
     fit = SimpleNamespace(n_expected=20_000.0, uncertainty=1000.0)
     model = model_by_template("cut", cut, fit, Measured())
     assert model.relative["norm"] == 0.05
-    assert model.uncertainty == pytest.approx(100.0 * np.sqrt(0.05**2 + 1 / 400))
+    assert model.uncertainty == pytest.approx(100.0 * np.sqrt(0.05**2 + 0.03**2 + 1 / 400))

@@ -150,11 +150,11 @@ def test_only_cuts_that_the_side_bands_normalise_need_a_good_fit():
     observed = ScoredEvents(*(np.arange(1000),) * 2, np.ones(1000), np.zeros(1000, dtype=int), rng.random(1000))
     template = replace(observed, score=rng.random(1000))
     settings = Cuts(background_efficiencies=(0.2,))
-    assert len(build_cuts(observed, template, poor, settings, {})) == 1
+    assert len(build_cuts(observed, template, None, poor, settings, {})) == 1
     tight = replace(settings, background_efficiencies=(0.2, 0.01))
     with pytest.raises(PhysicsError, match="the side-band mass fit is poor"):
-        build_cuts(observed, template, poor, tight, {})
-    assert len(build_cuts(observed, template, poor, replace(tight, least_fit_p=0.0), {})) == 2
+        build_cuts(observed, template, None, poor, tight, {})
+    assert len(build_cuts(observed, template, None, poor, replace(tight, least_fit_p=0.0), {})) == 2
 
 
 def test_a_poor_fit_is_refused_where_its_yield_is_used():

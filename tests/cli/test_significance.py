@@ -123,11 +123,11 @@ def test_a_window_whose_template_is_too_small_for_a_cut_counts_for_the_looser_on
     efficiencies = np.unique(read_any(fresh / "validation.h5").groups["counts"]["background_efficiency"])
     refused = []
 
-    def select_or_refuse(observed, template, efficiency):
+    def select_or_refuse(observed, template, efficiency, replicas):
         if efficiency == efficiencies[0] and not refused:
             refused.append(efficiency)
             raise PhysicsError("template events are too few")
-        return select(observed, template, efficiency)
+        return select(observed, template, efficiency, replicas)
 
     monkeypatch.setattr(windows, "select", select_or_refuse)
     (fresh / "validation.h5").unlink()

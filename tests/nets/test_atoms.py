@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anomaly_cli.nets.atoms import find_atoms
-from anomaly_cli.nets.scaling import ScalingSettings, fit_mass_scaling
+from anomaly_cli.nets.scaling_fit import ScalingSettings, fit_mass_scaling
 
 N = 20_000
 SETTINGS = ScalingSettings(max_order=3, bin_events=1000, bound=4.5)

@@ -12,7 +12,8 @@ from toys import REGIONS, toy_events
 
 from anomaly_cli.nets import training
 from anomaly_cli.nets.flows import PairTransport, make_spline_flow
-from anomaly_cli.nets.scaling import MassScaler, ScalingSettings, fit_mass_scaling
+from anomaly_cli.nets.scaling import MassScaler
+from anomaly_cli.nets.scaling_fit import ScalingSettings, fit_mass_scaling
 
 SETTINGS = ScalingSettings(max_order=3, bin_events=1000, bound=4.5)
 

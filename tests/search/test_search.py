@@ -247,12 +247,12 @@ def test_side_bands_with_too_few_events_are_refused(split):
 
 
 def test_the_pass_fail_model_contains_the_statistics_of_the_template():
-    cut = CutCounts(0.2, 2000, 10_000, 0.2, 5000.0, 0.02, np.nan)
+    cut = CutCounts(0.2, 2000, 10_000, 0.2, 5000.0, 0.02, 0.01)
     model = model_by_fail("SR", cut, Measured())
-    assert model.relative["template"] == 0.02
+    assert model.relative == {"template": 0.02, "model": 0.01}
     expected = 8000 * 0.2 / 0.8
     # fail/pass moves by 1/(1 - eff) as much as the pass rate does
-    assert model.uncertainty == pytest.approx(expected * np.hypot(0.02 / 0.8, 8000**-0.5))
+    assert model.uncertainty == pytest.approx(expected * np.hypot(np.hypot(0.02, 0.01) / 0.8, 8000**-0.5))
 
 
 def test_every_event_is_in_one_region_or_in_the_rest(split):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from anomaly_cli.analysis.modelling import Measured
+from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.core.windows import Regions, Window
@@ -23,8 +24,8 @@ def laboratory(tmp_path, measured=None):
 
 
 def record(index, loose=2200, tight=25):
-    names = ("background_efficiency", "n_passing", "n_all", "efficiency", "n_sources", "efficiency_uncertainty")
-    cuts = [(0.2, loose, 10_000, 0.2, 5000.0, 0.012), (0.001, tight, 10_000, 0.001, 30.0, 0.18)]
+    names = CutCounts.__dataclass_fields__
+    cuts = [(0.2, loose, 10_000, 0.2, 5000.0, 0.012, 0.01), (0.001, tight, 10_000, 0.001, 30.0, 0.18, np.nan)]
     return {
         "index": index,
         "seed": 1,

@@ -24,6 +24,7 @@ from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import KFold
+from anomaly_cli.core.records import build_record
 from anomaly_cli.core.seen import Simulation, TrueEvents
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.truth import Truth
@@ -72,13 +73,13 @@ def load(
     Raises:
         AnomalyError: where the file cannot be used.
     """
+    _require(file, (str, Path), "load: file", "'events.h5'")
     if isinstance(features, str):
         raise ConfigError(f"load: features='{features}' is one text; write a list of names, as features=['{features}']")
     given = str(file) if str(file) == SHIPPED else str(Path(file).expanduser().absolute())
-    try:
-        settings = DataSettings(file=given, inject=inject, reserve=reserve, features=tuple(features), **more)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise ConfigError(f"load: {error}; 'anomaly config' lists the settings of the data") from None
+    settings = build_record(
+        DataSettings, {"file": given, "inject": inject, "reserve": reserve, "features": features, **more}, "load"
+    )
     found = read_data(Config(seed=seed, data=settings), Compute(Streams(seed)))
     return Data(found.observed, found.truth, tuple(found.cutflow.steps), found.span, seed, Path(given).name)
 

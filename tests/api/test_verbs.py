@@ -161,6 +161,12 @@ def test_simulation_is_checked_as_that_of_a_file(data, regions):
         (lambda regions, template: an.split(regions.data, (3.3, 3.7)), "split: signal_region"),
         (lambda regions, template: an.closure(template, regions.data), "closure: truth"),
         (lambda regions, template: an.load(features="mj1"), "list of names"),
+        (lambda regions, template: an.load(features=None), "load: features must be a list, not None"),
+        (lambda regions, template: an.load(features=[1]), "load: features must be text, not 1"),
+        (lambda regions, template: an.load(strict="no"), "load: strict must be true or false, not 'no'"),
+        (lambda regions, template: an.load(foo=1), "load: unknown setting 'foo'; known are drop_nan, features"),
+        (lambda regions, template: an.load(reserv=0.4), "did you mean 'reserve'?"),
+        (lambda regions, template: an.load(3), "load: file cannot be 3"),
     ],
 )
 def test_arguments_of_another_kind_are_named(regions, template, call, sentence):

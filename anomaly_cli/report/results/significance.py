@@ -80,19 +80,18 @@ def _counts(rows: Sequence[Row], contents: str) -> Table:
             TESTS,
         ),
         stored(TESTS, "n_observed", "observed", COUNT, Priority.HIGH),
-        _significance("z", "Z", z, Priority.HIGH),
+        _significance("z", "Z", z, Priority.HIGH, "Z and p0 from pseudo-experiments."),
         made(Column("p0", "p0", format=PROBABILITY), lambda row: probability_cell(row["p0"]), TESTS),
-        _significance("z_asymptotic", "Z (pyhf)", z, Priority.LOW),
-        _significance("z_binomial", "Z_Bi", z, Priority.LOW),
+        _significance("z_asymptotic", "Z (pyhf)", z, Priority.LOW, "Z (pyhf): asymptotic."),
+        _significance("z_binomial", "Z_Bi", z, Priority.LOW, "Z_Bi: conservative."),
         contents_field(contents),
     ]
-    notes = ["Z and p0 from pseudo-experiments, Z (pyhf) asymptotic, Z_Bi conservative."]
-    return build("counts", f"Counting experiment; local, {contents}", fields, rows, notes)
+    return build("counts", f"Counting experiment; local, {contents}", fields, rows)
 
 
-def _significance(name: str, header: str, digits: Format, priority: Priority) -> Field:
+def _significance(name: str, header: str, digits: Format, priority: Priority, note: str) -> Field:
     """Return a column of significances; nothing where there is none."""
-    column = Column(name, header, format=digits, priority=priority)
+    column = Column(name, header, format=digits, priority=priority, note=note)
     return made(column, lambda row: None if math.isinf(row[name]) else significance_cell(row[name]), TESTS)
 
 

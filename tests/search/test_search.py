@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.stats import ks_2samp
 from toys import REGIONS, compute, toy_events
 
 from anomaly_cli.analysis.modelling import Measured, model_by_fail
@@ -158,6 +159,16 @@ def test_a_template_has_as_many_events_as_oversampling_says(split):
     windows = find_windows(split_events(toy_events(60_000, 3), REGIONS), 0.5)[:1]
     (searched,) = search_windows(windows, SETTINGS, Provisions(), compute())
     assert len(searched.template.score) == round(SETTINGS.oversampling * len(windows[0].sr))
+
+
+def test_template_masses_are_those_that_the_side_bands_predict(split):
+    """Neither flat nor those observed, where a signal would sit."""
+    lump = replace(split.sr, mjj=np.full(len(split.sr), 3500.0) + np.arange(len(split.sr)) * 1e-3)
+    made = make_template(replace(split, sr=lump), replace(SETTINGS, oversampling=2.0), Provisions(), compute())
+    masses, predicted = made.template.events.mjj, split.fit_masses().sample(20_000, np.random.default_rng(7))
+    assert ks_2samp(masses, predicted).pvalue > 1e-3
+    flat = np.random.default_rng(8).uniform(split.regions.sr.low, split.regions.sr.high, len(masses))
+    assert ks_2samp(flat, predicted).pvalue < 1e-6  # so that the comparison would tell
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Need
 from anomaly_cli.core.template import Template, TemplatePart
 from anomaly_cli.methods.base import METHODS, FittedTemplate, Sample, TemplateMethod
+from anomaly_cli.scores.base import SCORES
 from anomaly_cli.search.provisions import Provisions, show
 from anomaly_cli.search.rank import rank
 from anomaly_cli.search.run import run_search
@@ -150,6 +151,20 @@ def test_every_event_lands_in_one_region(split):
     assert len(np.unique(split.everything.event_id)) == 20_000
     for name, window in REGIONS.named().items():
         assert window.contains(getattr(split, name).mjj).all()
+
+
+@pytest.mark.parametrize("member", [*METHODS.find().values(), *SCORES.find().values()], ids=lambda one: one.name)
+def test_a_reader_sees_nothing_beyond_the_side_bands_unless_it_declares_so(split, member):
+    everything = Provisions(simulation="simulation", shared="shared model", true="truth")
+    seen = show(split, everything, member.needs, "a test", compute().streams)
+    given = {
+        Need.SIMULATION: seen.simulation,
+        Need.SHARED_MODEL: seen.shared,
+        Need.SR_FEATURES: seen.observed,
+        Need.TRUTH: seen.true,
+    }
+    assert set(given) | {Need.SIDE_BANDS} == set(Need)
+    assert {need for need, value in given.items() if value is not None} == member.needs - {Need.SIDE_BANDS}
 
 
 def test_a_template_has_as_many_events_as_oversampling_says(split):

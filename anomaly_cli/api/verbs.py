@@ -16,6 +16,7 @@ import numpy as np
 from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.api.results import ClosureResult, Counts, Data, MadeTemplateEvents, RegionEvents, Scores
 from anomaly_cli.api.runs import Run, open_run
+from anomaly_cli.api.spelling import spelt
 from anomaly_cli.classifiers.base import Classifier
 from anomaly_cli.config import DEFAULT, FEWEST_TOYS, Config, DataSettings, SignificanceSettings
 from anomaly_cli.core.compute import CPU, Compute
@@ -51,6 +52,7 @@ TOYS = SignificanceSettings.toys
 open = open_run
 
 
+@spelt
 def load(
     file: str | Path = SHIPPED,
     *,
@@ -84,6 +86,7 @@ def load(
     return Data(found.observed, found.truth, tuple(found.cutflow.steps), found.span, seed, Path(given).name)
 
 
+@spelt
 def split(data: Data, signal_region: str, side_bands: str = DEFAULT, *, seed: int | None = None) -> RegionEvents:
     """Divide events into side-bands, signal region and rest.
 
@@ -105,6 +108,7 @@ def split(data: Data, signal_region: str, side_bands: str = DEFAULT, *, seed: in
     return RegionEvents(divided, data, data.seed if seed is None else seed)
 
 
+@spelt
 def template(
     regions: RegionEvents,
     method: TemplateMethod | None = None,
@@ -146,6 +150,7 @@ def template(
     return MadeTemplateEvents(made.template, made.mass_fit, regions, settings, chosen)
 
 
+@spelt
 def classify(
     regions: RegionEvents,
     template: MadeTemplateEvents,
@@ -186,6 +191,7 @@ def classify(
     return Scores(**vars(ranked), regions=regions, mass_fit=template.mass_fit, settings=settings, seed=chosen)
 
 
+@spelt
 def count(
     regions: RegionEvents,
     scores: Scores,
@@ -229,6 +235,7 @@ def count(
     return Counts(counted, missing, chosen)
 
 
+@spelt
 def closure(template: MadeTemplateEvents, truth: Truth | None, *, seed: int | None = None) -> ClosureResult:
     """Compare a template with true background in its signal region.
 

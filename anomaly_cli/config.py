@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import tomli_w
 from anomaly_cli.core.compute import CPU, DEVICES
 from anomaly_cli.core.crossfit import check_scheme
 from anomaly_cli.core.cuts import Cuts, check_oversampling
+from anomaly_cli.core.documents import parse_toml
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.records import Record, build_record
@@ -89,7 +89,7 @@ class TemplateSettings:
         method: name of the template method.
         oversampling: template events per observed signal-region event.
         crossfit: how side-band events are divided, so that none trains a classifier and says as well how much passes
-            it: `parts`, `halves`, `complements`, `none`, or `default` for what suits the method and the events.
+            it: `thirds`, `parts`, `halves`, `complements`, `none`, or `default` for what suits method and events.
         simulation: file of simulated background, for methods that need one, or empty.
         base: shared base flow (`anomaly base`), for methods that need one, or empty for the run's own.
         base_without: mass windows whose events a shared base flow must not see, as `3.3-3.7`.
@@ -164,10 +164,11 @@ class SignificanceSettings:
         least_fit_p: cuts that the side-band fit normalises are refused where its goodness of fit has a smaller
             p-value; 0 accepts it, with its uncertainty scaled up.
         toys: pseudo-experiments per p-value.
-        measurements: another run directory of the same settings, whose validation windows and permutations
+        measurements: another run directory of the same settings, whose validation windows and pseudo-experiments
             are used; empty for the run's own.
         windows: signal-free windows in which closure is validated, at least 3.
         window_width: their width in units of the signal region's.
+        experiments: pseudo-experiments that measure the k-fold over-dispersion, at least 5; fewer than 10 are marked.
         permutations: permutations of the labels, at least 5; fewer than 10 are marked as too few.
         resonance_width: relative width of the resonance of the bump hunt.
     """
@@ -179,13 +180,16 @@ class SignificanceSettings:
     measurements: str = ""
     windows: int = 8
     window_width: float = 1.0
+    experiments: int = 20
     permutations: int = 20
     resonance_width: float = 0.03
 
     def __post_init__(self) -> None:
         _ = self.cuts  # which checks them
-        if self.toys < FEWEST_TOYS or self.windows < 3 or self.permutations < 5:
-            raise ConfigError(f"significance: needs toys >= {FEWEST_TOYS}, windows >= 3 and permutations >= 5")
+        if self.toys < FEWEST_TOYS or self.windows < 3 or min(self.experiments, self.permutations) < 5:
+            raise ConfigError(
+                f"significance: needs toys >= {FEWEST_TOYS}, windows >= 3, experiments >= 5 and permutations >= 5"
+            )
         if not (0.0 < self.window_width <= 1.0 and 0.0 < self.resonance_width < 0.5):
             raise ConfigError("significance: needs window_width in (0, 1] and resonance_width in (0, 0.5)")
 
@@ -310,17 +314,17 @@ def read_toml(file: Path) -> dict[str, Any]:
         ConfigError: where it cannot be read.
     """
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return parse_toml(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror}); check its path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{file}: is not valid TOML ({error}); 'anomaly config' prints a complete example") from error
 
 
 def _parse_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text
 
 

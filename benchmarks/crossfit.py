@@ -29,7 +29,7 @@ from anomaly_cli.analysis.selection import select
 from anomaly_cli.analysis.sic import measure_improvement
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.crossfit import HALVES, NONE, SCHEMES
+from anomaly_cli.core.crossfit import GROUPS, NONE, SCHEMES
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.streams import Streams
@@ -97,12 +97,12 @@ def run(asked: argparse.Namespace) -> None:
 
 
 def configure(method: str, chosen: Mapping[str, Any], scheme: str) -> SearchSettings:
-    """Return the settings of a search; halves need an even number of folds to be halves in each."""
+    """Return the settings of a search; halves and thirds need as many folds for each part."""
     return SearchSettings(
         method=METHODS.make(method, chosen),
         crossfit=scheme,
         classifier=Trees(ensemble=ENSEMBLE),
-        kfold=KFold(6 if scheme == HALVES else 5),
+        kfold=KFold(6 if scheme in GROUPS else 5),
     )
 
 

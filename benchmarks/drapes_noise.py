@@ -156,7 +156,7 @@ class Scan:
 def measure_seed(seed: int, arguments: argparse.Namespace) -> Iterator[Row]:
     """Yield the figures of one seed, window by window."""
     data, significance = an.load(inject=0, seed=seed), SignificanceSettings()
-    windows = find_windows(an.split(data, "3.3-3.7").split, significance.window_width)
+    windows = find_windows(an.split(data, "3.3-3.7").split, significance.window_width, 0.0)[0]
     for search in windows[: min(arguments.windows, significance.windows)]:
         scan = Scan.make(search, data.truth, Compute(Streams(seed), processes=arguments.processes))
         common = {"seed": seed, "window": search.regions.sr.text}

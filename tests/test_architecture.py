@@ -140,6 +140,7 @@ SHARED_NAMES = {
     "closure": {"search", "stages", "report/results"},
     "limits": {"analysis", "studies", "report/results"},
     "morph": {"stages", "report", "report/results"},
+    "overdispersion": {"studies", "report/results"},
     "permutation": {"studies", "report/results"},
     "significance": {"stages", "report/results"},
     "split": {"search", "stages"},

@@ -8,7 +8,7 @@ sculpting, a pass rate that depends on the mass.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,7 @@ def choose_parameters(spectrum: BinnedSpectrum, is_side_band: npt.NDArray[np.boo
         PhysicsError: where there are too few events.
     """
     outside = is_side_band
-    kept = BinnedSpectrum(spectrum.low[outside], spectrum.high[outside], spectrum.counts[outside])
+    kept = replace(spectrum, low=spectrum.low[outside], high=spectrum.high[outside], counts=spectrum.counts[outside])
     if kept.counts.sum() < FEWEST_EVENTS:
         raise PhysicsError(
             f"bump hunt: {kept.counts.sum():.0f} side-band events pass the cut, at least {FEWEST_EVENTS} are needed;"
@@ -201,7 +201,7 @@ def bump_toys(
     z = np.full(n_toys, np.inf)
     for index in range(n_toys):
         counts = generator.poisson(fit.background).astype(np.float64)
-        toy = BinnedSpectrum(spectrum.low, spectrum.high, counts)
+        toy = replace(spectrum, counts=counts)
         with contextlib.suppress(PhysicsError):
             z[index] = fit_bump(toy, resonance, fit.n_parameters).z
     return z

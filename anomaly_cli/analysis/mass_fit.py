@@ -19,7 +19,7 @@ from anomaly_cli.analysis.spectrum import (
 from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.folds import FloatArray
-from anomaly_cli.core.windows import Window
+from anomaly_cli.core.windows import COLLISION_ENERGY, Window
 
 FEWEST_EVENTS = 50
 """A side-band with fewer events is refused."""
@@ -52,6 +52,7 @@ class MassFit:
         uncertainty_statistical: uncertainty of `n_expected` from the parameters' covariance.
         uncertainty_function: difference to the function with one more parameter.
         misfit: what no fit could describe, where the fit is poor and that can be told, else empty.
+        collision_energy: centre-of-mass energy [GeV] that the function scales masses by.
     """
 
     parameters: FloatArray
@@ -64,6 +65,7 @@ class MassFit:
     uncertainty_statistical: float
     uncertainty_function: float
     misfit: str = ""
+    collision_energy: float = COLLISION_ENERGY
 
     @property
     def p_value(self) -> float:
@@ -86,7 +88,9 @@ class MassFit:
 
     def density(self, mjj: FloatArray) -> FloatArray:
         """Return events per GeV at `mjj` `(n,)` [GeV]."""
-        rate: FloatArray = np.exp(dijet_basis(mjj, len(self.parameters)) @ self.rotation @ self.parameters)
+        rate: FloatArray = np.exp(
+            dijet_basis(mjj, len(self.parameters), self.collision_energy) @ self.rotation @ self.parameters
+        )
         return rate
 
     def sample(self, n: int, generator: np.random.Generator) -> FloatArray:
@@ -99,8 +103,13 @@ class MassFit:
         return below
 
 
-def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window], signal_region: Window) -> MassFit:
-    """Fit ln f = c0 + c1 ln(1-x) + c2 ln x + c3 ln^2 x (+ c4 ln^3 x), x = mjj/13 TeV, to binned side-bands.
+def fit_mass_spectrum(
+    masses: Sequence[FloatArray],
+    side_bands: Sequence[Window],
+    signal_region: Window,
+    collision_energy: float = COLLISION_ENERGY,
+) -> MassFit:
+    """Fit ln f = c0 + c1 ln(1-x) + c2 ln x + c3 ln^2 x (+ c4 ln^3 x), x = mjj/sqrt(s), to binned side-bands.
 
     The function is linear in its parameters, so the Poisson likelihood is maximised by iteratively
     re-weighted least squares in an orthogonalised basis; no start values are needed. Four parameters are
@@ -110,6 +119,7 @@ def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window]
         masses: masses in each side-band `(n,)` [GeV].
         side_bands: the windows, in the same order.
         signal_region: where the background is wanted.
+        collision_energy: centre-of-mass energy sqrt(s) [GeV].
 
     Raises:
         PhysicsError: where a side-band has too few events, or the fit does not converge.
@@ -120,8 +130,8 @@ def fit_mass_spectrum(masses: Sequence[FloatArray], side_bands: Sequence[Window]
                 f"side-band {window.text} TeV holds {len(mjj)} events, the mass fit needs at least {FEWEST_EVENTS};"
                 " widen it with --side-bands"
             )
-    data = bin_masses(masses, side_bands)
-    sr = bin_masses([np.zeros(0)], [signal_region])
+    data = bin_masses(masses, side_bands, collision_energy)
+    sr = bin_masses([np.zeros(0)], [signal_region], collision_energy)
     fit, spread = _fit(data, sr, signal_region, FEWEST_PARAMETERS), None
     for n_parameters in range(FEWEST_PARAMETERS + 1, MOST_PARAMETERS + 2):
         try:
@@ -182,7 +192,9 @@ def _fit(data: BinnedSpectrum, sr: BinnedSpectrum, window: Window, n_parameters:
             " --side-bands"
         ) from None
     expected, _ = predict(basis, data.weights, parameters)
-    n_expected, gradient = predict(dijet_basis(sr.nodes, n_parameters) @ rotation, sr.weights, parameters)
+    n_expected, gradient = predict(
+        dijet_basis(sr.nodes, n_parameters, sr.collision_energy) @ rotation, sr.weights, parameters
+    )
     slope = gradient.sum(axis=0)
     return MassFit(
         parameters=parameters,
@@ -194,6 +206,7 @@ def _fit(data: BinnedSpectrum, sr: BinnedSpectrum, window: Window, n_parameters:
         n_expected=float(n_expected.sum()),
         uncertainty_statistical=float(np.sqrt(slope @ covariance @ slope)),
         uncertainty_function=0.0,
+        collision_energy=data.collision_energy,
     )
 
 

@@ -11,6 +11,9 @@ import numpy as np
 from anomaly_cli.analysis.counting import CountingModel
 from anomaly_cli.analysis.selection import CutCounts
 
+MEASURED = ("closure", "kfold")
+"""Terms of a model that further studies measure."""
+
 
 class Predicted(Protocol):
     """Background events in the signal region before any cut, as `MassFit` predicts them."""
@@ -31,10 +34,14 @@ class Measured:
     Attributes:
         closure: relative uncertainty of the template's pass rate.
         overdispersion: factor on the statistical standard deviation from folds that share training data.
+        n_windows: signal-free windows that the closure uncertainty comes from.
+        windows_p: probability of larger pulls in these windows.
     """
 
     closure: float = math.nan
     overdispersion: float = math.nan
+    n_windows: int = 0
+    windows_p: float = math.nan
 
 
 def model_by_fail(name: str, cut: CutCounts, measured: Measured) -> CountingModel:

@@ -1,23 +1,31 @@
-"""Closure uncertainty: how far pass rates in signal-free windows scatter about the template's.
+"""Closure uncertainty: how far pass rates in signal-free windows are from the template's beyond what is known.
 
-In window k of the N_k events n_k pass the cut, and the template expects a fraction eff_k +- t_k. Where
-the template is off by a factor exp(x_k), x_k ~ Normal(0, ln(1 + d)), the counts scatter more than
-statistics allow; the likelihood of all windows measures d, and the upper edge of its 68 % interval is used.
+In window k of the N_k events n_k pass the cut, and the template expects a fraction eff_k. Poisson statistics, those of
+the template and of its models, and k-fold over-dispersion explain a part of the differences; the rest is a factor
+exp(x_k) that the search may be off by. Two descriptions of it are fitted to all windows:
+
+- about 0, x_k ~ Normal(0, s): the size s is the root of the mean of s^2 over its posterior, with the prior
+  1/(s + s0)^2, s0 the statistical error of a window; for large s it is that of k - 1 degrees of freedom. The most
+  likely value is often 0 with six windows, and would then claim perfection; the upper edge of its interval, used in
+  earlier releases, is mostly noise of the estimate.
+- x_k ~ Normal(b, a): what a correction of the expectation by exp(b) would leave.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import gammaln, logsumexp
 
+from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.core.folds import FloatArray
 
 FEWEST_EXPECTED = 20.0
-"""Below this mean number of background events per window a cut cannot measure its own closure."""
-FEWEST_WINDOWS = 2
+"""A window that expects fewer background events after a cut does not measure the closure of that cut."""
+FEWEST_WINDOWS = 3
 """Fewer windows measure no scatter."""
 LARGEST = 3.0
 """Upper end of the search for ln(1 + d)."""
@@ -25,6 +33,8 @@ NARROWEST = 1e-6
 """A smaller spread is as good as none."""
 NEWTON_STEPS = 40
 """Enough to find the peak of a concave function from near it."""
+SHIFTS = 121
+"""Values of the mean that are tried."""
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 
 
@@ -49,47 +59,110 @@ class WindowCounts:
         """Events expected to pass."""
         return self.n_all * self.efficiency
 
+    def take(self, is_kept: npt.NDArray[np.bool_]) -> WindowCounts:
+        """Return the counts of some windows."""
+        return WindowCounts(*(column[is_kept] for column in vars(self).values()))
+
 
 @dataclass(frozen=True)
 class Nonclosure:
     """Closure uncertainty of one cut.
 
     Attributes:
-        best: most likely relative uncertainty.
-        upper: upper edge of its 68 % interval: what enters a model.
+        size: relative uncertainty of the expectation as it is: what enters a model.
+        best: its most likely value.
+        upper: upper edge of its 68 % interval.
+        mean: b, by which the windows exceed their expectation on average, relative.
+        mean_error: its statistical error.
+        spread: a, the most likely scatter about it, relative.
         mean_ratio: observed over expected, all windows together.
-        is_transferred: whether `upper` comes from looser cuts, this one having too few events.
+        p_value: probability of larger pulls of the windows, chi2 with `size` among their uncertainties.
+        n_windows: windows that it comes from, those that expect enough events.
+        is_transferred: whether it comes from looser cuts, this one having too few such windows.
     """
 
+    size: float
     best: float
     upper: float
+    mean: float
+    mean_error: float
+    spread: float
     mean_ratio: float
+    p_value: float
+    n_windows: int
     is_transferred: bool
 
 
 def measure_nonclosure(counts: WindowCounts, overdispersion: float) -> Nonclosure:
-    """Return the maximum-likelihood estimate and the upper edge where twice the log-likelihood has fallen by 1.
+    """Return what the windows measure.
 
     Args:
         counts: of one cut.
         overdispersion: k-fold factor on the statistical standard deviation, 1 where it is not measured;
             then what it would explain is counted as non-closure.
     """
-    expected = counts.n_expected
-    with np.errstate(divide="ignore"):
-        statistical = counts.efficiency_uncertainty**2 + (overdispersion**2 - 1.0) * (
-            (1.0 - counts.efficiency) / np.maximum(expected, 1e-9) + counts.efficiency_uncertainty**2
-        )
+    expected, known = counts.n_expected, _known_variance(counts, overdispersion)
     grid = np.concatenate([[0.0], np.geomspace(1e-4, LARGEST, 600)])
-    spread = np.sqrt(grid[:, None] ** 2 + statistical)  # (grid, k)
-    log_likelihood = _log_marginal(counts, np.maximum(spread, NARROWEST)).sum(axis=1)
+    log_likelihood = _log_likelihood(counts, grid, known)
     best = int(np.argmax(log_likelihood))
     allowed = np.flatnonzero(2.0 * (log_likelihood[best] - log_likelihood) <= 1.0)
+    statistical = float(np.sqrt(np.median(1.0 / np.maximum(expected, 1.0) + known)))
+    weight = np.exp(log_likelihood - log_likelihood[best]) * np.gradient(grid) / (grid + statistical) ** 2
+    size = float(np.sqrt((weight * np.expm1(grid) ** 2).sum() / weight.sum()))
     ratio = float(counts.n_passing.sum() / expected.sum()) if expected.sum() > 0.0 else 1.0
-    return Nonclosure(float(np.expm1(grid[best])), float(np.expm1(grid[allowed[-1]])), ratio, False)
+    mean, mean_error, spread = _fit_mean(counts, known)
+    return Nonclosure(
+        size=size,
+        best=float(np.expm1(grid[best])),
+        upper=float(np.expm1(grid[allowed[-1]])),
+        mean=mean,
+        mean_error=mean_error,
+        spread=spread,
+        mean_ratio=ratio,
+        p_value=_compatibility(counts, known + np.log1p(size) ** 2),
+        n_windows=len(expected),
+        is_transferred=False,
+    )
 
 
-def _log_marginal(counts: WindowCounts, spread: FloatArray) -> FloatArray:
+def _known_variance(counts: WindowCounts, overdispersion: float) -> FloatArray:
+    """Return the variance of each window's logarithm that is known, its own Poisson variance apart `(k,)`."""
+    poisson = (1.0 - counts.efficiency) / np.maximum(counts.n_expected, 1e-9)
+    template = counts.efficiency_uncertainty**2
+    known: FloatArray = template + (overdispersion**2 - 1.0) * (poisson + template)
+    return known
+
+
+def _log_likelihood(counts: WindowCounts, spread: FloatArray, known: FloatArray, shift: float = 0.0) -> FloatArray:
+    """Return the log-likelihood of all windows at each spread `(grid,)`, the expectations multiplied by exp(shift)."""
+    width = np.sqrt(spread[:, None] ** 2 + known)
+    total: FloatArray = _log_marginal(counts, np.maximum(width, NARROWEST), shift).sum(axis=1)
+    return total
+
+
+def _fit_mean(counts: WindowCounts, known: FloatArray) -> tuple[float, float, float]:
+    """Return the most likely mean, its error and the most likely spread about it."""
+    grid = np.concatenate([[0.0], np.geomspace(1e-3, LARGEST, 60)])
+    ratio = (counts.n_passing.sum() + 0.5) / (counts.n_expected.sum() + 0.5)
+    reach = 5.0 * float(np.sqrt((1.0 / np.maximum(counts.n_expected, 1.0) + known).mean())) + abs(np.log(ratio))
+    shifts = np.linspace(-reach, reach, SHIFTS) + np.log(ratio)
+    surface = np.array([_log_likelihood(counts, grid, known, shift) for shift in shifts])
+    top, width = np.unravel_index(int(surface.argmax()), surface.shape)
+    shift, spread = float(shifts[top]), float(grid[width])
+    k, scale = len(known), np.exp(shift)
+    variance = 1.0 / np.maximum(scale * counts.n_expected, 1.0) + known + spread**2
+    error = float(np.sqrt(k / (max(k - 1, 1) * (1.0 / variance).sum())))  # the spread is too small by (k - 1)/k
+    return float(np.expm1(shift)), float(scale * error), float(np.expm1(spread))
+
+
+def _compatibility(counts: WindowCounts, variance: FloatArray) -> float:
+    """Return the probability of a larger sum of squared pulls; `variance` is that of the logarithm of each rate."""
+    expected = np.maximum(counts.n_expected, 1e-9)
+    total = expected * (1.0 - counts.efficiency) + expected**2 * variance
+    return float(chi2_tail(((counts.n_passing - expected) ** 2 / total).sum(), len(expected)))
+
+
+def _log_marginal(counts: WindowCounts, spread: FloatArray, shift: float) -> FloatArray:
     """Return the log-probability of every count, its rate being log-normal about the expectation `(grid, k)`.
 
     n of N at pass probability p has variance N p (1 - p); a Poisson of n/(1 - p) has the same relative
@@ -103,14 +176,17 @@ def _log_marginal(counts: WindowCounts, spread: FloatArray) -> FloatArray:
     Args:
         counts: of one cut.
         spread: standard deviation of y `(grid, k)`, above 0.
+        shift: of its mean from the logarithm of the expectation.
     """
     factor = 1.0 / (1.0 - counts.efficiency)
-    n, centre = counts.n_passing * factor, np.log(np.maximum(counts.n_expected * factor, 1e-9))
+    n, centre = counts.n_passing * factor, np.log(np.maximum(counts.n_expected * factor, 1e-9)) + shift
     precision = spread**-2
     y = (np.log(np.maximum(n, 0.5)) * n + centre * precision) / (n + precision)
     for _ in range(NEWTON_STEPS):
         step = (n - np.exp(y) - (y - centre) * precision) / (np.exp(y) + precision)
         y = y + np.clip(step, -1.0, 1.0)
+        if np.abs(step).max() < 1e-9:
+            break
     width = 1.0 / np.sqrt(np.exp(y) + precision)
     nodes = y[..., None] + width[..., None] * _NODES
     log_integrand = (
@@ -124,20 +200,22 @@ def _log_marginal(counts: WindowCounts, spread: FloatArray) -> FloatArray:
     return integral
 
 
-def transfer_nonclosure(cuts: Sequence[tuple[WindowCounts, float]]) -> list[Nonclosure]:
+def measure_cuts(cuts: Sequence[tuple[WindowCounts, float]]) -> list[Nonclosure]:
     """Return the closure uncertainty of every cut, from loose to tight.
 
-    A cut that expects fewer than 20 events per window on average takes the largest upper edge of the
-    looser cuts that are measured, but never less than its own most likely value.
+    Only windows that expect 20 events or more after a cut measure it. Where there are fewer than three, the uncertainty
+    is that of the tightest looser cut that is measured, and marked as transferred; without one, all windows count.
 
     Args:
         cuts: counts and over-dispersion, loosest cut first.
     """
     found: list[Nonclosure] = []
     for counts, overdispersion in cuts:
-        own = measure_nonclosure(counts, overdispersion)
-        measured = [item.upper for item in found if not item.is_transferred]
-        if measured and counts.n_expected.mean() < FEWEST_EXPECTED:
-            own = Nonclosure(own.best, max([own.best, *measured]), own.mean_ratio, True)
-        found.append(own)
+        is_enough = counts.n_expected >= FEWEST_EXPECTED
+        measured = [item for item in found if not item.is_transferred]
+        if is_enough.sum() >= FEWEST_WINDOWS or not measured:
+            own = counts.take(is_enough) if is_enough.sum() >= FEWEST_WINDOWS else counts
+            found.append(measure_nonclosure(own, overdispersion))
+        else:
+            found.append(replace(measured[-1], is_transferred=True))
     return found

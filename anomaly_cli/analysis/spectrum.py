@@ -24,11 +24,13 @@ class BinnedSpectrum:
         low: lower edges `(bins,)` [GeV].
         high: upper edges `(bins,)` [GeV].
         counts: events `(bins,)`.
+        collision_energy: centre-of-mass energy [GeV], which the dijet function scales masses by.
     """
 
     low: FloatArray
     high: FloatArray
     counts: FloatArray
+    collision_energy: float = COLLISION_ENERGY
 
     @property
     def centers(self) -> FloatArray:
@@ -53,7 +55,9 @@ class BinnedSpectrum:
         return window.contains(self.centers)
 
 
-def bin_masses(masses: Sequence[FloatArray], windows: Sequence[Window]) -> BinnedSpectrum:
+def bin_masses(
+    masses: Sequence[FloatArray], windows: Sequence[Window], collision_energy: float = COLLISION_ENERGY
+) -> BinnedSpectrum:
     """Count the masses of each window in bins of about 20 GeV, at least 5 of them; half-open, as windows are."""
     lows, highs, counts = [], [], []
     for mjj, window in zip(masses, windows, strict=True):
@@ -62,21 +66,22 @@ def bin_masses(masses: Sequence[FloatArray], windows: Sequence[Window]) -> Binne
         counts.append(np.bincount(position, minlength=len(edges) - 1).astype(np.float64))
         lows.append(edges[:-1])
         highs.append(edges[1:])
-    return BinnedSpectrum(np.concatenate(lows), np.concatenate(highs), np.concatenate(counts))
+    return BinnedSpectrum(np.concatenate(lows), np.concatenate(highs), np.concatenate(counts), collision_energy)
 
 
-def dijet_basis(mjj: FloatArray, n_parameters: int) -> FloatArray:
-    """Return 1, ln(1-x), ln x, ln^2 x, ... with x = mjj/13 TeV, `(..., n_parameters)`."""
-    x = mjj / COLLISION_ENERGY
+def dijet_basis(mjj: FloatArray, n_parameters: int, collision_energy: float) -> FloatArray:
+    """Return 1, ln(1-x), ln x, ln^2 x, ... with x = mjj/sqrt(s), `(..., n_parameters)`; masses and energy in GeV."""
+    x = mjj / collision_energy
     terms = [np.ones_like(x), np.log1p(-x)] + [np.log(x) ** power for power in range(1, n_parameters - 1)]
     return np.stack(terms, axis=-1)
 
 
 def orthogonal_basis(spectrum: BinnedSpectrum, n_parameters: int) -> tuple[FloatArray, FloatArray]:
     """Return the basis at the quadrature points `(bins, nodes, p)`, orthogonal over bins, and the rotation `(p, p)`."""
-    triangle = np.linalg.qr(dijet_basis(spectrum.centers, n_parameters))[1]
+    energy = spectrum.collision_energy
+    triangle = np.linalg.qr(dijet_basis(spectrum.centers, n_parameters, energy))[1]
     rotation = np.linalg.inv(triangle)
-    return dijet_basis(spectrum.nodes, n_parameters) @ rotation, rotation
+    return dijet_basis(spectrum.nodes, n_parameters, energy) @ rotation, rotation
 
 
 def predict(basis: FloatArray, weights: FloatArray, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:

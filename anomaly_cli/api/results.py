@@ -16,6 +16,7 @@ from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.template import Template
 from anomaly_cli.core.truth import Truth
+from anomaly_cli.core.windows import COLLISION_ENERGY
 from anomaly_cli.report.cells import AnyCell
 from anomaly_cli.report.notation import COUNT, PROBABILITY, fixed
 from anomaly_cli.report.render import html
@@ -81,6 +82,7 @@ class Data(Shown):
         span: smallest and largest usable mass [GeV].
         seed: of every random stream, unless a verb is given another.
         name: of the file.
+        collision_energy: centre-of-mass energy [GeV].
     """
 
     observed: Events
@@ -89,6 +91,7 @@ class Data(Shown):
     span: tuple[float, float]
     seed: int
     name: str
+    collision_energy: float = COLLISION_ENERGY
 
     def __repr__(self) -> str:
         kind = "pseudo-data with truth" if self.truth is not None else "data without labels"

@@ -83,7 +83,8 @@ def load(
         DataSettings, {"file": given, "inject": inject, "reserve": reserve, "features": features, **more}, "load"
     )
     found = read_data(Config(seed=seed, data=settings), Compute(Streams(seed)))
-    return Data(found.observed, found.truth, tuple(found.cutflow.steps), found.span, seed, Path(given).name)
+    steps, name = tuple(found.cutflow.steps), Path(given).name
+    return Data(found.observed, found.truth, steps, found.span, seed, name, found.collision_energy)
 
 
 @spelt
@@ -103,7 +104,8 @@ def split(data: Data, signal_region: str, side_bands: str = DEFAULT, *, seed: in
     _require(signal_region, str, "split: signal_region", "'3.3-3.7'")
     _require(side_bands, str, "split: side_bands", "'3.0-3.3,3.7-4.6'")
     bands = None if side_bands == DEFAULT else parse_side_bands(side_bands)
-    divided = split_events(data.observed, choose_regions(parse_window(signal_region), bands, *data.span))
+    regions = choose_regions(parse_window(signal_region), bands, *data.span, data.collision_energy)
+    divided = split_events(data.observed, regions)
     refuse_empty(divided, *data.span)
     return RegionEvents(divided, data, data.seed if seed is None else seed)
 
@@ -127,7 +129,7 @@ def template(
         method: the method, as `methods.CurtainsF4F(base_epochs=5)`; CURTAINsF4F by default.
         oversampling: template events per observed signal-region event.
         crossfit: how side-band events are divided between models of the template, so that none trains a classifier and
-            says as well how much passes it: `parts`, `halves`, `complements`, `none`, or `default`.
+            says as well how much passes it: `thirds`, `parts`, `halves`, `complements`, `none`, or `default`.
         folds: folds of the classifier that the template is for.
         simulation: simulated background, for methods that need it; used in side-bands and signal region, at a mean
             weight of 1.

@@ -9,6 +9,7 @@ from pathlib import Path
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ArtifactError
 
 WORKSPACES = {schema.SIGNIFICANCE.name: "workspaces/SR_*.json", schema.BUMP.name: "workspaces/bump_*.json"}
@@ -40,7 +41,7 @@ def check_workspaces(run: RunDirectory, artifact: Artifact) -> None:
 def _read_json(path: Path) -> Mapping[str, object]:
     """Return what a file holds, or an empty mapping, which is no likelihood, where it is no JSON."""
     try:
-        found: Mapping[str, object] = json.loads(path.read_text(encoding="utf-8"))
+        found: Mapping[str, object] = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found

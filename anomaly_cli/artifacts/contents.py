@@ -15,19 +15,22 @@ from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.template import Replicas, Template, TemplatePart
 from anomaly_cli.core.truth import Truth
-from anomaly_cli.core.windows import Regions, Window
+from anomaly_cli.core.windows import COLLISION_ENERGY, Regions, Window
 
 ALL = "all"
+COLLISION_ENERGY_SETTING = "collision_energy_gev"
+"""The setting of a split that states the centre-of-mass energy of its data, where that is not 13 TeV."""
 
 
 def read_regions(split: Artifact) -> Regions:
-    """Return the mass windows of a split artifact."""
+    """Return the mass windows of a split artifact, with the centre-of-mass energy of its data."""
     columns = split.groups["windows"]
     windows = {
         str(name): Window(float(low), float(high))
         for name, low, high in zip(columns["name"], columns["low"], columns["high"], strict=True)
     }
-    return Regions(**windows)
+    energy = float(split.provenance.settings.get(COLLISION_ENERGY_SETTING, COLLISION_ENERGY))
+    return Regions(**windows, collision_energy=energy)
 
 
 def has_truth(run: RunDirectory) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.core.documents import parse_toml
 from anomaly_cli.core.errors import ArtifactError
 
 FILES = {schema.TEMPLATE_MODEL.name: "model.h5"}
@@ -107,7 +107,7 @@ class RunDirectory:
     def measurements(self) -> RunDirectory:
         """The run that the uncertainties of this one come from: itself, or the one that its configuration names."""
         try:
-            named = tomllib.loads(self.config.read_text(encoding="utf-8"))["significance"]["measurements"]
+            named = parse_toml(self.config.read_text(encoding="utf-8"))["significance"]["measurements"]
         except (OSError, ValueError, KeyError, TypeError):
             named = ""
         return RunDirectory(Path(named)) if named else self

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from anomaly_cli.core.documents import parse_json
+
 LIBRARIES = ("anomaly-cli", "numpy", "scipy", "scikit-learn", "torch", "zuko", "pyhf", "iminuit", "h5py")
 MOST_TOLD = 4
 """Settings that a list of differences names, at most; those that both sides have come first."""
@@ -57,7 +59,7 @@ class Provenance:
     @staticmethod
     def from_json(text: str) -> Provenance:
         """Read what `to_json` wrote."""
-        return Provenance(**json.loads(text))
+        return Provenance(**parse_json(text))
 
     def differences(self, other: Provenance) -> list[str]:
         """Say in words what of `other` differs from this, library versions aside."""

@@ -65,9 +65,13 @@ SIGNIFICANCE = Kind(
                 ),
                 "overdispersion_measured": Column("f8", "t", "", "the factor as measured; may be below 1"),
                 "overdispersion_error": Column("f8", "t", "", "its statistical error"),
-                "n_permutations": Column("i8", "t", "", "permutations that it comes from; 0 where not measured"),
+                "n_experiments": Column("i8", "t", "", "pseudo-experiments that it comes from; 0 where not measured"),
                 "signal_yield": Column("f8", "t", "", "fitted signal events after the cut"),
+                "n_windows": Column("i8", "t", "", "windows that the closure uncertainty comes from; 0 for none"),
+                "no_claim": Column("str", "t", "", "why the significance may not be quoted; empty where it may"),
                 "z": Column("f8", "t", "", "local one-sided significance from toys; negative for a deficit"),
+                "z_claimable": Column("f8", "t", "", "the same with the tails that so few windows allow, asymptotic"),
+                "z_statistical": Column("f8", "t", "", "from statistics only, asymptotic"),
                 "p0": Column("f8", "t", "", "local one-sided p-value from toys"),
                 "p0_error": Column("f8", "t", "", "its statistical error"),
                 "q0": Column("f8", "t", "", "discovery statistic, from pyhf"),
@@ -110,7 +114,7 @@ SIGNIFICANCE = Kind(
 
 VALIDATION = Kind(
     "validation",
-    1,
+    2,
     "the whole method in signal-free windows: how far its expectation is off",
     "anomaly significance windows",
     {
@@ -128,6 +132,14 @@ VALIDATION = Kind(
             },
             "validation windows; neither they nor their side-bands hold signal-region events",
         ),
+        "left_out": Group(
+            {
+                "low": Column("f8", "l", "GeV", "lower edge"),
+                "high": Column("f8", "l", "GeV", "upper edge"),
+                "reason": Column("str", "l", "", "why it validates nothing"),
+            },
+            "windows that were left out",
+        ),
         "counts": Group(
             {
                 "window": Column("i8", "c", "", "row in windows"),
@@ -142,13 +154,48 @@ VALIDATION = Kind(
         ),
         "closure": Group(
             per_test(
-                best=Column("f8", "t", "", "most likely relative closure uncertainty"),
-                upper=Column("f8", "t", "", "upper edge of the 68 % interval"),
+                size=Column("f8", "t", "", "relative closure uncertainty about 0, which is used"),
+                best=Column("f8", "t", "", "its most likely value"),
+                upper=Column("f8", "t", "", "upper edge of its 68 % interval"),
+                mean=Column("f8", "t", "", "mean relative excess of the windows"),
+                mean_error=Column("f8", "t", "", "its statistical error"),
+                spread=Column("f8", "t", "", "most likely relative scatter about that mean"),
                 mean_ratio=Column("f8", "t", "", "observed over expected, all windows together"),
                 mean_expected=Column("f8", "t", "", "mean expected events per window"),
-                is_transferred=Column("b1", "t", "", "whether the upper edge comes from looser cuts"),
+                p_value=Column("f8", "t", "", "probability of larger pulls of the windows with all uncertainties"),
+                n_windows=Column("i8", "t", "", "windows that expect enough events for this cut"),
+                is_transferred=Column("b1", "t", "", "whether all this comes from looser cuts"),
             ),
             "closure uncertainty per cut, k-fold over-dispersion counted as non-closure",
+        ),
+    },
+)
+
+OVERDISPERSION = Kind(
+    "overdispersion",
+    1,
+    "pseudo-experiments without signal: what folds share makes Z scatter more than the errors in a model",
+    "anomaly significance overdispersion",
+    {
+        "experiments": Group(
+            {"z": Column("f8", "p,t", "", "signed z of each pseudo-experiment and cut")}, "one row per experiment"
+        ),
+        "tests": Group(
+            per_test(
+                overdispersion=Column("f8", "t", "", "standard deviation of z"),
+                overdispersion_error=Column("f8", "t", "", "its statistical error"),
+                mean=Column("f8", "t", "", "mean of z"),
+                mean_error=Column("f8", "t", "", "its statistical error"),
+            ),
+            "per cut",
+        ),
+        "counts": Group(
+            {
+                "n_observed": Column("i8", "", "", "pseudo-observed events of each experiment"),
+                "n_template": Column("i8", "", "", "template events of each"),
+            },
+            "size of the pseudo-experiments",
+            tells_region=True,
         ),
     },
 )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 import secrets
 import time
@@ -27,11 +26,14 @@ from anomaly_cli.artifacts.columns import Column, Group, Kind
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.schema import KINDS
 from anomaly_cli.core.blocks import FEATURES_BLOCK, Block, Features
+from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ArtifactError, DataError, first_line
 from anomaly_cli.core.events import Events
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 FORMAT = "anomaly artifact"
+AGAIN = "move it away and run the stage again"
+"""What to do about a file that cannot be used: its stage makes it anew, and what it was is still there."""
 IDENTITY = ("mjj", "event_id", "source_id", "weight")
 SEPARATOR = ":"
 """Between the name, kind and array of a block in the name of its column."""
@@ -224,11 +226,24 @@ def read_any(path: Path) -> Artifact:
     except OSError as error:
         if path.suffix != ".h5":
             raise ArtifactError(f"{path}: is no artifact; artifacts end in .h5") from None
-        raise ArtifactError(
-            f"{path}: cannot be read as HDF5 ({first_line(error)}); delete it and run the stage again"
-        ) from error
+        raise ArtifactError(_why_not_opened(path, error)) from error
     except (KeyError, ValueError, RuntimeError, TypeError, DataError) as error:
-        raise ArtifactError(f"{path}: damaged ({first_line(error)}); delete it and run the stage again") from error
+        raise ArtifactError(f"{path}: damaged ({first_line(error)}); {AGAIN}") from error
+
+
+def _why_not_opened(path: Path, error: OSError) -> str:
+    """Return why a file cannot be opened; what could not even be read need not be damaged."""
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as failure:
+        return (
+            f"{path}: cannot be read ({failure.strerror}), which says nothing of what it holds; get the permission or"
+            " the disk back, then run the command again"
+        )
+    if "already open for write" in str(error):
+        return f"{path}: is being written by another program, or was when that ended; wait for it, or {AGAIN}"
+    return f"{path}: cannot be read as HDF5 ({first_line(error)}); {AGAIN}"
 
 
 def _read_open(path: Path, file: h5py.File) -> Artifact:
@@ -248,12 +263,12 @@ def _read_open(path: Path, file: h5py.File) -> Artifact:
     provenance = Provenance.from_json(str(file.attrs["provenance"]))
     digest = _digest(name, version, checked, provenance, features)
     if digest != file.attrs["digest"]:
-        raise ArtifactError(f"{path}: its content does not match its digest; delete it and run the stage again")
+        raise ArtifactError(f"{path}: its content does not match its digest; {AGAIN}")
     return Artifact(path, kind, checked, features, provenance, digest)
 
 
 def _json_list(text: Any) -> list[str]:
-    return [str(item) for item in json.loads(str(text))]
+    return [str(item) for item in parse_json(str(text))]
 
 
 def _read_column(data: h5py.Dataset) -> npt.NDArray[Any]:

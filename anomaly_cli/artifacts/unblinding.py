@@ -9,6 +9,7 @@ together is not found out.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import Artifact, read_artifact, write_files
+from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ArtifactError
 
 INPUT = "unblinding"
@@ -32,10 +34,10 @@ def read_records(run: RunDirectory) -> list[dict[str, Any]]:
     Raises:
         ArtifactError: where the record was changed.
     """
-    if not run.unblinding.exists():
+    if not os.path.lexists(run.unblinding):  # a link that leads nowhere may hide records
         return []
     try:
-        records: list[dict[str, Any]] = json.loads(run.unblinding.read_text(encoding="utf-8"))
+        records: list[dict[str, Any]] = parse_json(run.unblinding.read_text(encoding="utf-8"))
         before = ["", *(record["hash"] for record in records)]
         is_whole = all(
             record["hash"] == _hash(record) and record["previous"] == previous

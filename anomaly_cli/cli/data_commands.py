@@ -113,6 +113,7 @@ def features(
     constituents: Annotated[
         bool, typer.Option("--constituents", help="Also keep the 150 leading constituents of both jets.")
     ] = False,
+    key: options.Key = None,
     processes: options.Processes = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -121,8 +122,9 @@ def features(
     Example: anomaly data features events_anomalydetection_v2.h5 features.h5
     """
     from anomaly_cli.cli.data_output import make_features_and_print
+    from anomaly_cli.datasets.rawfeatures import RawOptions
 
-    make_features_and_print(raw, out, labels, extended, constituents, processes, quiet)
+    make_features_and_print(raw, out, RawOptions(extended, constituents, labels, key or ""), processes, quiet)
 
 
 def simulate(

@@ -14,9 +14,9 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import DataError
 from anomaly_cli.core.windows import parse_mass
 from anomaly_cli.datasets.description import Description, describe
-from anomaly_cli.datasets.fetching import LOCK_NAME, MIRROR_VARIABLE, FileState, fetch, inspect_files, store_folder
+from anomaly_cli.datasets.fetching import MIRROR_VARIABLE, FileState, fetch, inspect_files, store_folder
 from anomaly_cli.datasets.generator import Process
-from anomaly_cli.datasets.manifests import SHIPPED, Manifest, load_manifest, manifest_names
+from anomaly_cli.datasets.manifests import LOCK_NAME, SHIPPED, Manifest, load_manifest, manifest_names
 from anomaly_cli.datasets.rawfeatures import RawOptions, make_features
 from anomaly_cli.datasets.simulate import Simulation, simulate
 from anomaly_cli.report import datasets as report
@@ -129,6 +129,8 @@ def print_description(file: Path, key: str) -> None:
         Message(events + ("" if found.n_signal >= 0 else "; no labels")),
         report.ranges_table((c.name, c.low, c.median, c.high, c.n_bad) for c in found.columns),
     ]
+    if found.n_left_out:
+        parts.append(Message(f"{found.n_left_out} more columns are not shown, of which the layout uses none."))
     if found.regions:
         parts.append(report.truth_table(found.regions))
     if found.problem:
@@ -140,14 +142,11 @@ def print_description(file: Path, key: str) -> None:
 def make_features_and_print(
     raw: Path,
     out: Path,
-    labels: Path | None,
-    extended: bool,
-    constituents: bool,
+    settings: RawOptions,
     processes: int | None,
     quiet: bool,
 ) -> None:
     """Cluster raw events and print what was made."""
-    settings = RawOptions(extended, constituents, labels)
     with show_progress(quiet) as progress:
         made = make_features(raw, out, settings, Config(processes=processes or 0).n_processes, progress)
     rows = [
@@ -156,7 +155,10 @@ def make_features_and_print(
         ("leading jet passes pT > 1.2 TeV, |eta| < 2.5", made.n_passing),
     ]
     show(report.numbers_table(rows))
-    say(f"{made.path}: written, {len(made.names)} columns" + (" and constituents" if constituents else ""))
+    say(
+        f"{made.path}: written, {len(made.names)} columns"
+        + (" and constituents" if settings.keeps_constituents else "")
+    )
     say(f"Next: anomaly data describe {made.path}")
 
 

@@ -96,7 +96,7 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     done, _ = find_results(run, run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE))
     template = run.read(schema.CLOSURE).groups["counts"]
     steps = []
-    if template["has_windows"] and not {schema.PERMUTATION.name, schema.VALIDATION.name} <= set(done):
+    if template["has_windows"] and not {schema.OVERDISPERSION.name, schema.VALIDATION.name} <= set(done):
         steps.append((f"anomaly run --run {run.path} --measure", "closure uncertainty and over-dispersion: minutes"))
     steps += [
         (f"anomaly significance {command} --run {run.path}", what)

@@ -18,8 +18,15 @@ PERMUTATIONS = Option(
     "permutations",
     int,
     "--permutations",
-    "How many; 1000 for a claim. [default: 20]",
+    "How many. [default: 20]",
     "significance.permutations",
+)
+EXPERIMENTS = Option(
+    "experiments",
+    int,
+    "--experiments",
+    "How many pseudo-experiments. [default: 20]",
+    "significance.experiments",
 )
 Index = Annotated[
     int | None,
@@ -31,7 +38,7 @@ def register(app: typer.Typer) -> None:
     """Add the command and its sub-commands."""
     group = typer.Typer(cls=CommandGroup, rich_markup_mode=None)
     group.callback(invoke_without_command=True)(telling(significance))
-    for command in (windows, permute, bump, limits, calibrate, export):
+    for command in (windows, overdispersion, permute, bump, limits, calibrate, export):
         group.command(command.__name__, help=help_text(command))((guarded if command is export else telling)(command))
     group.command("global")(telling(global_significance))
     group.command("inject-scan")(telling(inject_scan))
@@ -45,7 +52,7 @@ def significance(asked: Asked, context: typer.Context, unblind: options.Unblind 
     """Count after each cut on the score: expectation, excess, and how unlikely it is.
 
     Without a sub-command it counts. Closure and k-fold over-dispersion are included where 'windows' and
-    'permute' have measured them for these settings.
+    'overdispersion' have measured them for these settings.
 
     Example: anomaly significance --run my-run --background-efficiencies 0.01,0.001
     """
@@ -78,15 +85,30 @@ def moved() -> None:
     )
 
 
-@takes(options.RUN, PERMUTATIONS, common=options.MANY)
-def permute(asked: Asked, unblind: options.Unblind = False) -> None:
-    """Measure the k-fold over-dispersion by permuting labels and training again, then count again.
+@takes(options.RUN, EXPERIMENTS, common=options.MANY)
+def overdispersion(asked: Asked) -> None:
+    """Measure the k-fold over-dispersion in pseudo-experiments drawn from the template, then count again.
 
-    Example: anomaly significance permute --run my-run --permutations 40
+    The score is trained anew in each; observed events of the signal region are not looked at.
+
+    Example: anomaly significance overdispersion --run my-run --experiments 40
     """
     from anomaly_cli.cli.significance_execution import measure_overdispersion
 
-    measure_overdispersion(asked, unblind)
+    measure_overdispersion(asked)
+
+
+@takes(options.RUN, PERMUTATIONS, common=options.MANY)
+def permute(asked: Asked, unblind: options.Unblind = False) -> None:
+    """Test whether template and data are alike to the classifier, by permuting labels and training again.
+
+    It is no significance: where the template is off, it finds that.
+
+    Example: anomaly significance permute --run my-run --permutations 40
+    """
+    from anomaly_cli.cli.significance_execution import permute_labels
+
+    permute_labels(asked, unblind)
 
 
 @takes(

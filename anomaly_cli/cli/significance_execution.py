@@ -36,6 +36,7 @@ from anomaly_cli.studies.calibrate import (
 from anomaly_cli.studies.experiments import Job
 from anomaly_cli.studies.global_significance import global_stage
 from anomaly_cli.studies.limits import limits_stage
+from anomaly_cli.studies.overdispersion import OVERDISPERSION
 from anomaly_cli.studies.permutation import PERMUTATION
 from anomaly_cli.studies.windows import WINDOWS
 
@@ -92,12 +93,18 @@ def measure_closure(asked: Asked) -> None:
     _recount(asked)
 
 
-def measure_overdispersion(asked: Asked, look: bool) -> None:
-    """Permute labels, print the result, and count again where that is allowed."""
+def measure_overdispersion(asked: Asked) -> None:
+    """Do the pseudo-experiments, print what they measure, and count again where that is allowed."""
+    run = run_and_say(asked, [OVERDISPERSION])
+    show(report_on(run.read(schema.OVERDISPERSION)), run.digests)
+    _recount(asked)
+
+
+def permute_labels(asked: Asked, look: bool) -> None:
+    """Permute labels and print the result."""
     _look(asked, look, _permuted_digest)
     run = run_and_say(asked, [PERMUTATION])
     show(report_on(run.read(schema.PERMUTATION)), run.digests)
-    _recount(asked)
 
 
 def _permuted_digest(analysis: Analysis) -> str:

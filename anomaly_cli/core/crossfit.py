@@ -17,18 +17,21 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import IntArray, assign_folds, hash_uniform
+from anomaly_cli.core.folds import IntArray, assign_folds
 
 Folds = tuple[int, ...] | None
 """Some folds; None for all of them."""
-NONE, PARTS, HALVES, COMPLEMENTS = "none", "parts", "halves", "complements"
+NONE, PARTS, THIRDS, HALVES, COMPLEMENTS = "none", "parts", "thirds", "halves", "complements"
 SCHEMES = {
     PARTS: "one model per fold, made of the side-band events of that fold; it is counted there and trains the others",
+    THIRDS: "three models, each of a third of the side-band events, counted in a third of the folds; trains the others",
     HALVES: "two models, each of half of the side-band events; a fold trains against one and counts with the other",
     COMPLEMENTS: "two models per fold: one of the other folds' side-band events, which trains it, one of its own",
     NONE: "one model of all side-band events; its errors are shared by classifier and expectation",
 }
 """The schemes, and what each does."""
+GROUPS = {HALVES: 2, THIRDS: 3}
+"""Schemes with fewer models than folds."""
 FEWEST_FOLDS = 4
 """Where a fold's classifiers may see nothing of two divisions, with fewer folds too little is left."""
 
@@ -83,7 +86,11 @@ class CrossFit:
 
     def __post_init__(self) -> None:
         check_scheme(self.scheme)
-        if self.is_lagged and self.scheme in (HALVES, COMPLEMENTS):
+        if self.n_folds < GROUPS.get(self.scheme, 2):
+            raise ConfigError(
+                f"cross-fitting: '{self.scheme}' needs {GROUPS[self.scheme]} folds or more; raise classifier.folds"
+            )
+        if self.is_lagged and self.scheme not in (PARTS, NONE):
             raise ConfigError(
                 f"cross-fitting: '{self.scheme}' cannot keep copies of counted events out of a template that is made"
                 f" from signal-region events; use template.crossfit={PARTS}"
@@ -97,7 +104,7 @@ class CrossFit:
     @property
     def n_divisions(self) -> int:
         """Into how many divisions the side-bands fall."""
-        return {NONE: 1, HALVES: 2}.get(self.scheme, self.n_folds)
+        return {NONE: 1, **GROUPS}.get(self.scheme, self.n_folds)
 
     @property
     def plans(self) -> tuple[PartPlan, ...]:
@@ -105,9 +112,12 @@ class CrossFit:
         folds = range(self.n_folds)
         if self.scheme == NONE:
             return (PartPlan(),)
-        if self.scheme == HALVES:
-            even, odd = (tuple(fold for fold in folds if fold % 2 == rest) for rest in (0, 1))
-            return (PartPlan((0,), odd, even), PartPlan((1,), even, odd))
+        if self.scheme in GROUPS:
+            n = GROUPS[self.scheme]
+            counts = [tuple(fold for fold in folds if fold % n == part) for part in range(n)]
+            return tuple(
+                PartPlan((part,), tuple(fold for fold in folds if fold % n != part), counts[part]) for part in range(n)
+            )
         if self.scheme == COMPLEMENTS:
             own = tuple(PartPlan((fold,), (), (fold,)) for fold in folds)
             others = tuple(PartPlan(tuple(one for one in folds if one != fold), (fold,), ()) for fold in folds)
@@ -121,14 +131,15 @@ class CrossFit:
         """Return the share of a whole template that a model makes, so that every fold trains against as much."""
         if self.scheme == NONE:
             return 1.0
-        one = 1.0 / self.n_folds
-        return 1.0 - one if self.scheme == HALVES or not plan.counts else one
+        training = 1.0 - 1.0 / self.n_folds
+        if self.scheme in GROUPS:
+            return training / (GROUPS[self.scheme] - 1)
+        return 1.0 - training if plan.counts else training
 
     def division(self, source_id: IntArray) -> IntArray:
         """Return the division of side-band events, and of other sources of a template, `(n,)`."""
-        if self.scheme == HALVES:
-            halves: IntArray = (2.0 * hash_uniform(source_id, self.salt + 1)).astype(np.int64)
-            return halves
+        if self.scheme in GROUPS:  # a hash of its own, so that every division falls into all of its folds
+            return assign_folds(source_id, self.n_divisions, self.salt + 1)
         return assign_folds(source_id, self.n_divisions, self.salt)
 
     def fold(self, source_id: IntArray, counts: Folds = None) -> IntArray:

@@ -28,7 +28,7 @@ class KFold:
         validation_fraction: part of the training events, by source, that decides when a training stops.
     """
 
-    folds: int = 5
+    folds: int = 6
     validation_fraction: float = 0.1
 
     def __post_init__(self) -> None:

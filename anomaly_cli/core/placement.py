@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anomaly_cli.core.windows import SHORTEST_SIDE_BAND, Regions, Window
 
@@ -44,7 +44,9 @@ def place_windows(regions: Regions, lowest: float, highest: float, width: float)
         upper = _take_up(window.high, regions.sb2.width, sr, highest)
         if min(sum(part.width for part in lower), sum(part.width for part in upper)) < SHORTEST_SIDE_BAND:
             continue
-        sides = Regions(sr=window, sb1=Window(lower[0].low, window.low), sb2=Window(window.high, upper[-1].high))
+        sides = replace(
+            regions, sr=window, sb1=Window(lower[0].low, window.low), sb2=Window(window.high, upper[-1].high)
+        )
         distance = max(sr.low - window.high, window.low - sr.high)
         placed.append((distance, PlacedWindow(sides, (*lower, *upper))))
     return [item for _, item in sorted(placed, key=lambda pair: pair[0])]

@@ -12,7 +12,9 @@ from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import FloatArray
 
 COLLISION_ENERGY = 13_000.0
-"""Centre-of-mass energy [GeV]."""
+"""Centre-of-mass energy where the data do not say another [GeV]."""
+LARGEST_ENERGY = 1e6
+"""No collisions have more [GeV]."""
 LOWER_WIDTH = 300.0
 """Default width of the lower side-band [GeV]."""
 UPPER_WIDTH = 900.0
@@ -55,13 +57,23 @@ class Window:
 
 @dataclass(frozen=True)
 class Regions:
-    """Signal region and its two side-bands; windows may touch, not overlap."""
+    """Signal region and its two side-bands; windows may touch, not overlap.
+
+    Attributes:
+        sr: the signal region.
+        sb1: the lower side-band.
+        sb2: the upper side-band.
+        collision_energy: centre-of-mass energy of the collisions [GeV], which no window exceeds.
+    """
 
     sr: Window
     sb1: Window
     sb2: Window
+    collision_energy: float = COLLISION_ENERGY
 
     def __post_init__(self) -> None:
+        for window in (self.sr, self.sb2):
+            refuse_beyond(window, self.collision_energy)
         if self.sb1.high > self.sr.low:
             raise ConfigError(
                 f"side-band {self.sb1.text} TeV overlaps the signal region {self.sr.text} TeV;"
@@ -99,6 +111,19 @@ def parse_mass(text: str) -> float:
     return round(float(match[1]) * _UNITS[match[2].lower()], 6)
 
 
+def refuse_beyond(window: Window, collision_energy: float) -> None:
+    """Refuse a window with masses that collisions of an energy [GeV] cannot make.
+
+    Raises:
+        ConfigError: where its upper edge lies above.
+    """
+    if window.high > collision_energy:
+        raise ConfigError(
+            f"window {window.text} TeV lies above the collision energy of {collision_energy / 1000:g} TeV; choose one"
+            ' below, or write the energy of the data into their manifest, as collision_energy = "100 TeV"'
+        )
+
+
 def parse_window(text: str) -> Window:
     """Return the window written as `3.3-3.7` (TeV) or `3300-3700GeV`.
 
@@ -112,9 +137,10 @@ def parse_window(text: str) -> Window:
     low, high = (round(float(edge) * scale, 6) for edge in (match[1], match[2]))
     if low >= high:
         raise ConfigError(f"window '{text}' is empty or inverted; the lower edge comes first, as in 3.3-3.7")
-    if high > COLLISION_ENERGY:
-        hint = f"; if it is meant in GeV, write {text.strip()}GeV" if high > 10 * COLLISION_ENERGY else ""
-        raise ConfigError(f"window '{text}' lies above the collision energy of 13 TeV{hint}")
+    if high > LARGEST_ENERGY:
+        raise ConfigError(
+            f"window '{text}' lies above the energy of any collisions; if it is meant in GeV, write {text.strip()}GeV"
+        )
     return Window(low, high)
 
 

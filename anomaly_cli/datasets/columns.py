@@ -14,6 +14,12 @@ import numpy.typing as npt
 from anomaly_cli.core.errors import DataError, first_line
 from anomaly_cli.core.folds import FloatArray
 
+DIRECT = "mjj"
+"""The column that a table with ready-made features has, and one of jet momenta has not."""
+WEIGHT = "weight"
+"""The column of event weights."""
+UNITS = {"GeV": 1.0, "TeV": 1000.0, "1": 1.0}
+"""Units that columns of files have; those of masses in GeV."""
 LONGEST_QUOTE = 40
 """Characters of a value that a refusal quotes."""
 
@@ -102,6 +108,23 @@ def shortened(value: Any) -> str:
 
 
 @dataclass(frozen=True)
+class Spelling:
+    """How a file writes a quantity, for sentences about it.
+
+    Attributes:
+        subject: the column as it is called there, as `column 'mass'`.
+        unit: the unit that it has there: `GeV`, `TeV` or `1`.
+    """
+
+    subject: str
+    unit: str = "GeV"
+
+    def text(self, value: float) -> str:
+        """Return a value [GeV, or 1] as the file writes it."""
+        return f"{value / UNITS[self.unit]:.10g}" + ("" if self.unit == "1" else f" {self.unit}")
+
+
+@dataclass(frozen=True)
 class RawPlace:
     """Where the raw events of an HDF5 file lie.
 
@@ -109,13 +132,15 @@ class RawPlace:
         path: the file.
         node: path of the data set inside.
         n_events: rows.
-        is_labelled: whether the last of 2101 columns is a label.
+        is_labelled: whether events have a label: the last of 2101 columns, or one apart.
+        label_node: path of the data set `(n, 1)` that holds the label where it lies apart, else empty.
     """
 
     path: Path
     node: str
     n_events: int
     is_labelled: bool
+    label_node: str = ""
 
 
 def damaged(path: Path, kind: str, error: Exception) -> DataError:

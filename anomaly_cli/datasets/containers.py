@@ -96,7 +96,10 @@ def _values(series: pd.Series[Any]) -> npt.NDArray[Any]:
 
 def _read_npz(path: Path) -> Table:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            raise DataError(f"{path}: holds a single array (npy), not npz; give it a name that ends in .npy")
+        with found as file:
             require_single(path, file.files)
             return _npz_columns(file)
     except (*_NUMPY_ERRORS, AttributeError) as error:
@@ -128,6 +131,9 @@ def _read_npy(path: Path) -> Table:
         values = np.load(path, allow_pickle=False)
     except _NUMPY_ERRORS as error:
         raise damaged(path, "npy", error) from error
+    if not isinstance(values, np.ndarray):
+        values.close()
+        raise DataError(f"{path}: holds several arrays (npz), not npy; give it a name that ends in .npz")
     if values.dtype.names:
         return sort_columns({name: values[name] for name in values.dtype.names}, "npy")
     if values.ndim != 2 or values.shape[1] != len(CATHODE_COLUMNS):

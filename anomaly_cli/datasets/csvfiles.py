@@ -35,6 +35,8 @@ def read_csv(path: Path) -> Table:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             # else pandas takes the first column for an index where lines are longer than the header
             frame = pd.read_csv(path, skipinitialspace=True, low_memory=False, index_col=False)
+        if frame.iloc[:, -1].isna().any():  # else no line can be short, and none need be looked at
+            _refuse_short_lines(path, frame.shape[1])
     except pd.errors.ParserWarning as error:
         raise _too_many_values(path) from error
     except (ValueError, OSError, csv.Error, pd.errors.ParserError) as error:
@@ -87,6 +89,22 @@ def _check_first_lines(path: Path) -> None:
             f"{path}: its first line has {len(names)} names and the next {len(values)} values, so it is not known which"
             " value belongs to which name; write one name per value into the first line"
         )
+
+
+def _refuse_short_lines(path: Path, n_names: int) -> None:
+    """Refuse a line with fewer values than there are names, also where the missing one is not used.
+
+    Raises:
+        DataError: naming the line.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, skipinitialspace=True)
+        for values in lines:
+            if len(values) < n_names and any(value.strip() for value in values):
+                raise DataError(
+                    f"{path}: line {lines.line_num} has {len(values)} values for {n_names} names, so it may have been"
+                    " cut; compare the file with its source, and write all values of a line, or nothing between commas"
+                )
 
 
 def _refuse_other_kinds(path: Path, rows: list[list[str]]) -> None:

@@ -13,14 +13,17 @@ from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
 from anomaly_cli.datasets.columns import RawPlace, Table
-from anomaly_cli.datasets.containers import read_table
+from anomaly_cli.datasets.containers import CATHODE_COLUMNS, read_table
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
-from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own_table
+from anomaly_cli.datasets.layouts import CATHODE, CURTAINS_COLUMNS, EventTable
+from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, own_features, read_own_table
 from anomaly_cli.datasets.rawfeatures import CHUNK_EVENTS, N_SLOTS, read_rows, to_constituents
-from anomaly_cli.datasets.readers import CATHODE, EventTable, read_events
+from anomaly_cli.datasets.readers import read_events
 
 REGIONS = (Window(3000.0, 3300.0), Window(3300.0, 3700.0), Window(3700.0, 4600.0))
 """The windows that are counted: the usual side-bands and signal region of LHCO."""
+MOST_COLUMNS = 40
+"""Columns of a file that are described; of more nobody reads a table."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ class Description:
         n_events: rows.
         n_signal: rows labelled signal, -1 where there are no labels.
         n_duplicates: rows equal to an earlier one, -1 where not looked for.
-        columns: every column.
+        columns: the columns, at most `MOST_COLUMNS` of the file unless its layout uses more, and mass and
+            features as they are analysed.
+        n_left_out: columns of the file that are not among them.
         regions: window with events of background and of signal in it; empty where there are no labels, since
             counts of observed data stay blinded.
         problem: why it cannot be analysed as it is, empty where it can.
@@ -60,6 +65,7 @@ class Description:
     regions: tuple[tuple[str, int, int], ...]
     problem: str
     next_command: str
+    n_left_out: int = 0
 
 
 def describe(path: Path, key: str = "") -> Description:
@@ -73,20 +79,17 @@ def describe(path: Path, key: str = "") -> Description:
     if isinstance(content, RawPlace):
         return _describe_raw(path, content)
     try:
-        table = read_events(path, drop_nan=True, features=_default_features(path, is_own), key=key)
+        table = read_events(path, drop_nan=True, features=own_features(path) or FEATURES, key=key)
     except AnomalyError as error:
         return _describe_unusable(path, content, str(error))
     return _describe_events(path, content, table, key)
 
 
-def _default_features(path: Path, is_own: bool) -> tuple[str, ...]:
-    return tuple(load_own_manifest(path).features) if is_own else FEATURES
-
-
 def _describe_events(path: Path, content: Table, table: EventTable, key: str) -> Description:
     features = table.compute(table.feature_names)
     n_bad = table.n_read - len(table)
-    ranges = _ranges(content.columns)
+    shown = _shown(path, content)
+    ranges = _ranges(shown)
     computed = {"mjj": features.mjj, **dict(zip(features.names, features.values.T, strict=True))}
     ranges += _ranges({f"{name} (as analysed)": column for name, column in computed.items()})
     regions = []
@@ -109,17 +112,19 @@ def _describe_events(path: Path, content: Table, table: EventTable, key: str) ->
         regions=tuple(regions),
         problem=f"{', '.join(table.faults)}; these events are refused unless --drop-nan is passed" if n_bad else "",
         next_command=command + (" --drop-nan" if n_bad else ""),
+        n_left_out=len(content.columns) - len(shown),
     )
 
 
 def _describe_unusable(path: Path, content: Table, problem: str) -> Description:
+    shown = _shown(path, content)
     return Description(
         path=path,
         layout=f"a table in no layout that can be analysed as it is, {content.container}",
         n_events=len(content),
         n_signal=-1,
         n_duplicates=-1,
-        columns=tuple(_ranges(content.columns)),
+        columns=tuple(_ranges(shown)),
         regions=(),
         problem=problem,
         next_command=(
@@ -127,7 +132,21 @@ def _describe_unusable(path: Path, content: Table, problem: str) -> Description:
             if set(OFFICIAL_COLUMNS) <= set(content.names) or is_own_manifest(path)
             else "write a manifest for it, see docs/data.md"
         ),
+        n_left_out=len(content.columns) - len(shown),
     )
+
+
+def _shown(path: Path, content: Table) -> dict[str, FloatArray]:
+    """Return the columns that are described: those that the layout or a manifest uses, then the first of the others."""
+    manifest = load_own_manifest(path) if is_own_manifest(path) else None
+    used = [*OFFICIAL_COLUMNS, *CURTAINS_COLUMNS, *CATHODE_COLUMNS, "label", "is_signal"]
+    if manifest and manifest.mjj:
+        own = (manifest.mjj, *manifest.features.values())
+        used = [*(column.column for column in own), manifest.label, manifest.weight]
+    first = [name for name in dict.fromkeys(used) if name in content.columns]
+    order = dict.fromkeys((*first, *content.columns))
+    chosen = set(list(order)[: max(MOST_COLUMNS, len(first))])
+    return {name: column for name, column in content.columns.items() if name in chosen}
 
 
 def _describe_raw(path: Path, place: RawPlace) -> Description:
@@ -149,7 +168,7 @@ def _describe_raw(path: Path, place: RawPlace) -> Description:
         columns=tuple(_ranges(columns)),
         regions=(),
         problem="raw events have to be clustered first; ranges are those of the first events",
-        next_command=f"anomaly data features {path} {path.with_suffix('').name}.features.h5",
+        next_command=f"anomaly data features {place.path} {place.path.with_suffix('').name}.features.h5",
     )
 
 

@@ -96,8 +96,6 @@ def compute_features(columns: Mapping[str, FloatArray], names: Sequence[str]) ->
         names: the features to return.
     """
     px, py, pz, mass = (_pair(columns, stem) for stem in MOMENTUM_COLUMNS)
-    energy = np.sqrt(px**2 + py**2 + pz**2 + mass**2)
-    mjj2 = energy.sum(0) ** 2 - px.sum(0) ** 2 - py.sum(0) ** 2 - pz.sum(0) ** 2
     eta, phi = np.arcsinh(pz / np.hypot(px, py)), np.arctan2(py, px)
     delta_phi = np.abs(np.mod(phi[0] - phi[1] + np.pi, 2 * np.pi) - np.pi)
     lighter = (mass[1] < mass[0]).astype(np.int64)
@@ -119,11 +117,20 @@ def compute_features(columns: Mapping[str, FloatArray], names: Sequence[str]) ->
             tau, jet = name.split("_j")
             available[name] = _pair(columns, tau)[lighter if jet == "1" else 1 - lighter, rows]
     return EventFeatures(
-        mjj=np.sqrt(np.maximum(mjj2, 0.0)),
+        mjj=dijet_mass(columns),
         values=np.stack([available[name] for name in names], axis=1),
         names=tuple(names),
         is_defined=is_defined,
     )
+
+
+def dijet_mass(columns: Mapping[str, FloatArray]) -> FloatArray:
+    """Return the mass of the summed four-vectors of two jets `(n,)` [GeV], from their momentum columns [GeV]."""
+    px, py, pz, mass = (_pair(columns, stem) for stem in MOMENTUM_COLUMNS)
+    energy = np.sqrt(px**2 + py**2 + pz**2 + mass**2)
+    squared = energy.sum(0) ** 2 - px.sum(0) ** 2 - py.sum(0) ** 2 - pz.sum(0) ** 2
+    mjj: FloatArray = np.sqrt(np.maximum(squared, 0.0))
+    return mjj
 
 
 def _pair(columns: Mapping[str, FloatArray], stem: str) -> FloatArray:

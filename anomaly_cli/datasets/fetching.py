@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +16,19 @@ from typing import Any
 import pooch
 import requests
 
+from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import DataError, first_line
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.datasets.frames import written_in_one_step
-from anomaly_cli.datasets.manifests import File, Manifest, shipped_file
+from anomaly_cli.datasets.hdf5 import why_not_whole
+from anomaly_cli.datasets.manifests import LOCK_NAME, File, Manifest, shipped_file
 
 STORE_VARIABLE, MIRROR_VARIABLE = "ANOMALY_DATA", "ANOMALY_DATA_MIRROR"
-LOCK_NAME = "checksums.json"
-"""Checksums of files that no manifest states, written when they were first fetched."""
 ATTEMPTS = 4
 TIMEOUT = 30.0
 """Seconds without an answer after which an attempt is given up."""
 PIECE = 1 << 20
+HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,11 @@ def _inspect(manifest: Manifest, file: File, store: Path, locked: str) -> FileSt
     known = _known_hash(file, locked)
     try:
         is_wrong = known is not None and not pooch.hashes.hash_matches(str(path), known)
+        reason = why_not_whole(path) if known is None and path.suffix in HDF5_SUFFIXES else ""
     except OSError as error:
         return FileState(file, path, f"cannot be read ({error.strerror})", basis)
+    if reason:
+        return FileState(file, path, f"cannot be opened as HDF5 ({reason})", basis)
     return FileState(file, path, "does not have the expected checksum" if is_wrong else "", basis)
 
 
@@ -105,6 +110,8 @@ def _fetch_file(manifest: Manifest, state: FileState, locked: str, mirror: str, 
         f"download {manifest.url}{file.name} elsewhere and put it into {store}/, or name a copy with --mirror"
         f" (or {MIRROR_VARIABLE})"
     )
+    if state.path.exists() and _known_hash(file, locked) is None:  # it may be the only copy of something else
+        raise DataError(f"{state.path}: {state.problem}; move it away and run the command again")
     try:
         store.mkdir(parents=True, exist_ok=True)
         if not address.startswith(("http://", "https://")):
@@ -153,21 +160,27 @@ def _download(address: str, file: File, known_hash: str | None, store: Path, pro
         urls={file.name: address},
         retry_if_failed=ATTEMPTS - 1,
     )
-    fetcher.fetch(file.name, downloader=_Resuming(store / f".{file.name}.part", progress))
+    is_known = bool(file.bytes or known_hash)
+    fetcher.fetch(file.name, downloader=_Resuming(store / f".{file.name}.part", progress, is_known))
 
 
 @dataclass(frozen=True)
 class _Resuming:
-    """A downloader for pooch that keeps what has arrived and asks for the rest."""
+    """A downloader for pooch that keeps what has arrived and asks for the rest.
+
+    Attributes:
+        part: where it is kept.
+        progress: where to report.
+        is_known: whether size or checksum tell afterwards that all has arrived.
+    """
 
     part: Path
     progress: Progress
+    is_known: bool
 
     def __call__(self, url: str, output_file: str, _: Any) -> None:
-        if self.part.is_symlink():
-            raise DataError(f"{self.part}: is a link, through which another file would be written; remove it first")
-        have = self.part.stat().st_size if self.part.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
+        have = _length_of_own(self.part)
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 self.part.unlink()  # longer than the file: left over from another one
@@ -177,6 +190,11 @@ class _Resuming:
                 raise requests.exceptions.ConnectionError("the server sends a web page instead of the file")
             if answer.status_code != requests.codes.partial_content:
                 have = 0
+            if not (self.is_known or _tells_its_end(answer)):
+                raise requests.exceptions.ConnectionError(
+                    "the server does not say how long the file is, and neither size nor checksum is known, so nothing"
+                    " would tell whether all of it has arrived"
+                )
             expected = have + int(answer.headers.get("Content-Length", 0))
             have = self._receive(answer, have, expected)
         if expected and have < expected:
@@ -190,6 +208,33 @@ class _Resuming:
                 have += file.write(piece)
                 self.progress(Step(f"fetch {name} (kB)", have // 1000, max(expected, have) // 1000))
         return have
+
+
+def _length_of_own(part: Path) -> int:
+    """Return how much has arrived, 0 where there is nothing yet.
+
+    Raises:
+        DataError: where the part is another file as well, or none: writing to it would change that one, or never end.
+    """
+    try:
+        status = part.lstat()
+    except FileNotFoundError:
+        return 0
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        what = "is a directory, device or pipe" if not stat.S_ISLNK(status.st_mode) else "is a link"
+        what = "has another name as well (a hard link)" if stat.S_ISREG(status.st_mode) else what
+        raise DataError(f"{part}: {what}, through which something else would be written; remove it first")
+    return status.st_size
+
+
+def _tells_its_end(answer: requests.Response) -> bool:
+    """Return whether a reply that was cut short can be told from a whole one: it states its length, or comes in chunks.
+
+    The length of a compressed reply is not that of what is in it.
+    """
+    is_plain = answer.headers.get("Content-Encoding", "identity").lower() == "identity"
+    is_chunked = answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
+    return is_plain and (is_chunked or "Content-Length" in answer.headers)
 
 
 def _known_hash(file: File, locked: str) -> str | None:
@@ -225,11 +270,11 @@ def _lock_entries(lock: Path) -> dict[str, Any]:
     Raises:
         DataError: where there is one that cannot be used: files would pass that nothing vouches for.
     """
-    try:
-        content = json.loads(lock.read_text(encoding="utf-8"))
-        is_valid = all(re.fullmatch("[0-9a-f]{64}", entry["sha256"]) for entry in content.values())
-    except FileNotFoundError:
+    if not os.path.lexists(lock):  # a link that leads nowhere is no empty list
         return {}
+    try:
+        content = parse_json(lock.read_text(encoding="utf-8"))
+        is_valid = all(re.fullmatch("[0-9a-f]{64}", entry["sha256"]) for entry in content.values())
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise _unusable_lock(lock, first_line(error)) from error
     if not is_valid:

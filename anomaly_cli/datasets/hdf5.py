@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.core.errors import ConfigError, DataError, first_line
 from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, sort_columns
 
@@ -19,6 +19,8 @@ RAW_COLUMNS = (2100, 2101)
 """700 x (pT, eta, phi), without and with label."""
 BLOSC = 32001
 """HDF5 filter of the official raw files."""
+MOST_NAMED = 4
+"""Columns of a group that a sentence names."""
 Node: TypeAlias = h5py.Group | h5py.Dataset
 
 
@@ -52,6 +54,15 @@ def read_hdf5(path: Path, key: str = "") -> Table | RawPlace:
                 f" mend the file with 'h5clear --status {path}' (of the HDF5 tools) and count its events"
             ) from error
         raise damaged(path, "HDF5", error) from error
+
+
+def why_not_whole(path: Path) -> str:
+    """Return why an HDF5 file cannot be opened, for instance since its end is missing; empty where it can."""
+    try:
+        with h5py.File(path, "r", locking=False):
+            return ""
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        return first_line(error)
 
 
 def _load_filters(path: Path) -> None:
@@ -94,7 +105,8 @@ def _read(path: Path, file: h5py.File, key: str) -> Table | RawPlace:
 def _choose(path: Path, file: h5py.File, key: str) -> Node:
     """Return the one table of a file, or that at `key`.
 
-    Data sets that are single columns make a table together, by group, where there is no other.
+    Data sets that are single columns make a table together, by group. Beside a table of another kind they are refused
+    as one more, since they may hold its labels or its weights; single values are not.
 
     Raises:
         DataError: where there is none, or more than one and no key.
@@ -108,11 +120,15 @@ def _choose(path: Path, file: h5py.File, key: str) -> Node:
         if wanted not in known:
             raise DataError(f"{path}: has no table '{key}'; {nearest(wanted, known)}")
         return known[wanted]
-    found = frames or loose
+    rivals = [name for name, node in loose.items() if any(len(column) > 1 for _, column in _loose(node))]
+    found = {**frames, **{name: loose[name] for name in (rivals if frames else loose)}}
     if len(found) > 1:
+        listed = ", ".join(
+            f"{name} ({_columns_text(loose[name])})" if frames and name in rivals else name for name in found
+        )
         raise DataError(
-            f"{path}: holds several tables, {', '.join(found)}; choose one with --key for --data, or by a line"
-            f' key = "{next(iter(found)).strip("/") or "/"}" in a manifest (see docs/data.md)'
+            f"{path}: holds several tables, {listed}; choose one with --key for --data, or, for any file, by a manifest"
+            f' that says file = "{path.name}" and key = "{next(iter(found)).strip("/") or "/"}" (see docs/data.md)'
         )
     if not found:
         raise DataError(
@@ -188,17 +204,19 @@ def _loose(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
             yield name, node
 
 
+def _columns_text(group: h5py.Group) -> str:
+    names = [name for name, _ in _loose(group)]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"column{'s' if len(names) > 1 else ''} {', '.join(names[:MOST_NAMED])}{more}"
+
+
 def _column(data: h5py.Dataset) -> npt.NDArray[Any]:
     return np.asarray(data[()])
 
 
 def _read_pandas_frame(path: Path, node: h5py.Group) -> Table | RawPlace:
-    n_columns = node["axis0"].shape[0]
-    if n_columns in RAW_COLUMNS:
-        values = node["block0_values"]
-        if BLOSC in _filters(values):
-            _load_filters(path)
-        return RawPlace(path, values.name, len(values), n_columns == RAW_COLUMNS[1])
+    if node["axis0"].shape[0] in RAW_COLUMNS:
+        return _locate_raw_frame(path, node)
     columns: dict[str, npt.NDArray[Any]] = {}
     other: dict[str, str] = {}
     require_single(path, (_text(name) for name in node["axis0"][()]))
@@ -213,6 +231,37 @@ def _read_pandas_frame(path: Path, node: h5py.Group) -> Table | RawPlace:
             columns |= _by_name(path, names, values[()])
     table = sort_columns(columns, "pandas fixed HDF5")
     return Table(table.columns, table.container, {**table.other, **other})
+
+
+def _locate_raw_frame(path: Path, node: h5py.Group) -> RawPlace:
+    """Return where the particles of a raw frame lie, and its labels, which have a block of their own if they are whole.
+
+    Raises:
+        DataError: where the particles of an event do not lie side by side, or the label is not the last column.
+    """
+    names = node["axis0"][()].tolist()
+    blocks = {
+        f"block{index}_values": node[f"block{index}_items"][()].tolist() for index in range(int(node.attrs["nblocks"]))
+    }
+    for block in blocks:
+        if BLOSC in _filters(node[block]):
+            _load_filters(path)
+    particles, label = names[: RAW_COLUMNS[0]], names[RAW_COLUMNS[0] :]
+    place = next((block for block, items in blocks.items() if items in (particles, names)), "")
+    apart = next((block for block, items in blocks.items() if items == label), "")
+    if not place or len(set(names)) < len(names) or node[place].shape[1:] != (len(blocks[place]),):
+        raise DataError(
+            f"{path}: the particles in '{node.name.strip('/')}' do not lie side by side in the order of its columns"
+            f" (its {len(blocks)} blocks hold {', '.join(str(len(items)) for items in blocks.values())} columns); write"
+            " it again with numbers of one type and the label last, by df.astype('float32').to_hdf(file, key='df',"
+            " format='fixed')"
+        )
+    values = node[place]
+    if apart and node[apart].shape != (len(values), 1):
+        raise DataError(
+            f"{path}: has {len(node[apart])} labels for {len(values)} events; write it again from its source"
+        )
+    return RawPlace(path, values.name, len(values), bool(label), node[apart].name if apart else "")
 
 
 def _filters(data: h5py.Dataset) -> list[int]:

@@ -6,15 +6,17 @@ The same folder serves a checkout (top level) and an installed wheel (mapped int
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+from anomaly_cli.core.documents import parse_toml
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.records import build_record, nearest
 
+LOCK_NAME = "checksums.json"
+"""Checksums of files that no manifest states, written into the store when they were first fetched."""
 SHIPPED = "shipped"
 """What `--data` says for the data set that comes with the package."""
 SHIPPED_MANIFEST = "lhco_like_sim"
@@ -41,6 +43,8 @@ class File:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.+-]*", self.name):
             raise ConfigError(f"file '{self.name}' needs a plain name of letters, digits and . _ + -, without a folder")
+        if self.name.casefold() == LOCK_NAME:  # also where a file system does not tell large from small letters
+            raise ConfigError(f"file '{self.name}' cannot be called like the list of checksums beside it; rename it")
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def load_manifest(name: str) -> Manifest:
     path = package_folder("data_manifests") / f"{SHIPPED_MANIFEST if name == SHIPPED else name}.toml"
     if path.stem not in manifest_names() or path.parent != package_folder("data_manifests"):
         raise ConfigError(f"data set '{name}' has no manifest; {nearest(name, manifest_names())}")
-    return build_record(Manifest, tomllib.loads(path.read_text(encoding="utf-8")), str(path.name))
+    return build_record(Manifest, parse_toml(path.read_text(encoding="utf-8")), str(path.name))
 
 
 def shipped_file() -> Path:

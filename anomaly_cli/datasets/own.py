@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from anomaly_cli.core.documents import parse_toml
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import build_record, nearest
-from anomaly_cli.datasets.columns import RawPlace, Table
+from anomaly_cli.core.windows import COLLISION_ENERGY, LARGEST_ENERGY, parse_mass
+from anomaly_cli.datasets.columns import DIRECT, UNITS, WEIGHT, RawPlace, Spelling, Table
 from anomaly_cli.datasets.containers import read_table
-
-UNITS = {"GeV": 1.0, "TeV": 1000.0, "1": 1.0}
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,49 @@ class OwnColumn:
             raise ConfigError(f"column '{self.column}': unit '{self.unit}' is not known; write GeV, TeV or 1")
 
 
+LEAST_ENERGY = 100.0
+"""No collisions that make jets for this analysis have less [GeV]."""
+
+
 @dataclass(frozen=True)
 class OwnManifest:
     """How to read a file.
 
     Attributes:
         file: the event file, relative to the manifest.
-        mjj: the dijet mass.
-        features: the features by the name that they get.
+        mjj: the dijet mass; None where the file is in a layout that is known by its columns.
+        features: the features by the name that they get; none where the layout is known.
         label: column with 0 for background and 1 for signal, empty where there is none.
         weight: column with event weights, empty where there is none.
         key: which table of an HDF5 file that has several, empty where it has one.
+        collision_energy: centre-of-mass energy of the collisions, with its unit.
         title: one line, for people.
     """
 
     file: str
-    mjj: OwnColumn
+    mjj: OwnColumn | None = None
     features: Mapping[str, OwnColumn] = field(default_factory=dict)
     label: str = ""
     weight: str = ""
     key: str = ""
+    collision_energy: str = f"{COLLISION_ENERGY:g} GeV"
     title: str = ""
+
+    @property
+    def energy(self) -> float:
+        """Centre-of-mass energy [GeV]."""
+        return parse_mass(self.collision_energy)
+
+    @property
+    def spellings(self) -> dict[str, Spelling]:
+        """How the file writes mass, features and weight."""
+        columns = {**({DIRECT: self.mjj} if self.mjj else {}), **self.features}
+        spelt = {name: Spelling(_subject(own.column, name), own.unit) for name, own in columns.items()}
+        return {**spelt, WEIGHT: Spelling(_subject(self.weight, WEIGHT), "1")}
+
+
+def _subject(column: str, name: str) -> str:
+    return f"column '{column}'" + ("" if column == name else f" ({name})")
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,17 @@ def is_own_manifest(path: Path) -> bool:
     return path.suffix.lower() == ".toml"
 
 
+def own_features(path: Path) -> tuple[str, ...] | None:
+    """Return the features that a manifest names; None for an event file, and for a manifest of a known layout."""
+    manifest = load_own_manifest(path) if is_own_manifest(path) else None
+    return tuple(manifest.features) if manifest and manifest.mjj else None
+
+
+def collision_energy(path: Path) -> float:
+    """Return the centre-of-mass energy [GeV] that the manifest of a file states, else that of the LHC Olympics."""
+    return load_own_manifest(path).energy if is_own_manifest(path) else COLLISION_ENERGY
+
+
 def event_file(path: Path) -> Path:
     """Return the file that holds the events: `path` itself, or the one that the manifest names."""
     return Path(load_own_manifest(path).file) if is_own_manifest(path) else path
@@ -80,27 +113,53 @@ def load_own_manifest(path: Path) -> OwnManifest:
     if path.exists() and not path.is_file():
         raise ConfigError(f"{path}: is no regular file; name the manifest itself")
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        tree = parse_toml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: is not valid TOML ({error}); docs/data.md has an example") from error
     features = tree.pop("features", {})
-    if "file" not in tree or "mjj" not in tree or not isinstance(features, dict) or not features:
-        raise ConfigError(f"{path}: a manifest needs 'file', 'mjj' and a table 'features'; docs/data.md has an example")
+    if "file" not in tree or ("mjj" in tree) != bool(features) or not isinstance(features, dict):
+        raise ConfigError(
+            f"{path}: a manifest needs 'file', 'mjj' and a table 'features', or, for a file in a layout that is known"
+            " by its columns, 'file' alone; docs/data.md has an example"
+        )
+    for name in ("label", "weight"):
+        if name in tree and not features:
+            raise ConfigError(f"{path}: '{name}' is for files whose columns are named by 'mjj' and 'features' as well")
     for name in features:
         if not re.fullmatch(r"[A-Za-z]\w*", name) or name in ("mjj", "label", "weight"):
             raise ConfigError(f"{path}: feature '{name}' needs another name: letters, digits and _, not mjj or label")
     if not isinstance(tree["file"], str):
         raise ConfigError(f"{path}: 'file' must be text, the path of the event file, and not {tree['file']}")
-    for name, value in {"mjj": tree["mjj"], **features}.items():
+    own = {"mjj": tree["mjj"], **features} if features else {}
+    for name, value in own.items():
         if not isinstance(value, dict) or not {"column", "unit"} <= set(value):
             raise ConfigError(
                 f"{path}: '{name}' must name a column and its unit, as"
                 f' {name} = {{ column = "name in the file", unit = "GeV" }}'
             )
-    columns = {name: build_record(OwnColumn, value, f"{path}: {name}") for name, value in features.items()}
-    return build_record(OwnManifest, {**tree, "features": columns, "file": str(path.parent / tree["file"])}, str(path))
+    columns = {name: build_record(OwnColumn, value, f"{path}: {name}") for name, value in own.items()}
+    tree |= {"mjj": columns.pop("mjj", None), "features": columns, "file": str(path.parent / tree["file"])}
+    manifest = build_record(OwnManifest, tree, str(path))
+    _check_energy(path, manifest)
+    return manifest
+
+
+def _check_energy(path: Path, manifest: OwnManifest) -> None:
+    """Refuse a collision energy that no collisions have.
+
+    Raises:
+        ConfigError: where it is that, or no energy with a unit.
+    """
+    text, is_energy = manifest.collision_energy, False
+    with contextlib.suppress(ConfigError):
+        is_energy = LEAST_ENERGY <= manifest.energy <= LARGEST_ENERGY and not text.strip()[-1:].isdigit()
+    if not is_energy:
+        raise ConfigError(
+            f'{path}: collision_energy = "{text}" is no centre-of-mass energy; write it with its unit, as'
+            ' collision_energy = "13.6 TeV"'
+        )
 
 
 def read_own_table(path: Path, manifest: OwnManifest, key: str = "") -> Table | RawPlace:
@@ -127,7 +186,9 @@ def read_own(path: Path, manifest: OwnManifest, features: Sequence[str] | None =
     table = read_own_table(path, manifest, key)
     if isinstance(table, RawPlace):
         raise DataError(f"{file}: holds raw events; make features first with 'anomaly data features'")
-    wanted = {"mjj": manifest.mjj, **manifest.features}
+    if manifest.mjj is None:
+        raise ConfigError(f"{path}: names no columns, since the layout of its file is known by its own")
+    wanted = {DIRECT: manifest.mjj, **manifest.features}
     extra = {key: name for key, name in (("label", manifest.label), ("weight", manifest.weight)) if name}
     names = (*(own.column for own in wanted.values()), *extra.values())
     for name in names:
@@ -135,7 +196,7 @@ def read_own(path: Path, manifest: OwnManifest, features: Sequence[str] | None =
             raise DataError(f"{file}: has no column '{name}', which {path} names; {nearest(name, table.names)}")
     try:
         unused = [own.column for name, own in manifest.features.items() if features and name not in features]
-        in_use = {"mjj": manifest.mjj, **{n: own for n, own in wanted.items() if own.column not in unused}}
+        in_use = {DIRECT: manifest.mjj, **{n: own for n, own in wanted.items() if own.column not in unused}}
         taken = table.take((*(own.column for own in in_use.values()), *extra.values()))
         taken |= table.fitting(unused, len(taken[manifest.mjj.column]))
     except DataError as error:

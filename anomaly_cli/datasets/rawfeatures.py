@@ -52,20 +52,28 @@ class RawFeatures:
 
 @dataclass(frozen=True)
 class RawOptions:
-    """What to make: tau1 to tau9 at three exponents, constituents of both jets, labels from a master key."""
+    """What to make, and of what.
+
+    Attributes:
+        is_extended: whether tau1 to tau9 at three exponents are made.
+        keeps_constituents: whether the constituents of both jets are kept.
+        labels: a master key with the truth, or None.
+        key: which table of the raw file holds the events; empty where it has one.
+    """
 
     is_extended: bool = False
     keeps_constituents: bool = False
     labels: Path | None = None
+    key: str = ""
 
 
-def locate_raw(path: Path) -> RawPlace:
-    """Return where the raw events of a file lie.
+def locate_raw(path: Path, key: str = "") -> RawPlace:
+    """Return where the raw events of a file lie; `key` says which table where there are several.
 
     Raises:
         DataError: where the file holds none.
     """
-    place = read_table(path)
+    place = read_table(path, key)
     if not isinstance(place, RawPlace):
         raise DataError(
             f"{path}: holds features ({len(place.columns)} columns), not raw events; analyse it with"
@@ -92,7 +100,7 @@ def make_features(source: Path, target: Path, options: RawOptions, processes: in
         DataError: where the source cannot be used or the target cannot be written.
     """
     require_fastjet()
-    place = locate_raw(source)
+    place = locate_raw(source, options.key)
     if target.exists():
         raise DataError(f"{target}: exists already; choose another name or delete it")
     key = None if options.labels is None else read_master_key(options.labels, place.n_events)
@@ -140,7 +148,7 @@ def cluster_chunk(place: RawPlace, first: int, options: RawOptions) -> Chunk:
 
 
 def read_rows(place: RawPlace, first: int, n: int) -> npt.NDArray[np.float64]:
-    """Return up to `n` rows of a raw file as they are, from row `first` on.
+    """Return up to `n` rows of a raw file as they are, from row `first` on; the label last where there is one.
 
     Raises:
         DataError: where the file is damaged.
@@ -149,8 +157,10 @@ def read_rows(place: RawPlace, first: int, n: int) -> npt.NDArray[np.float64]:
         import hdf5plugin  # noqa: F401
     try:
         with h5py.File(place.path, "r", locking=False) as file:
-            return np.asarray(file[place.node][first : first + n], dtype=np.float64)
-    except (OSError, RuntimeError, KeyError) as error:
+            rows = slice(first, first + n)
+            values = np.asarray(file[place.node][rows], dtype=np.float64)
+            return np.column_stack([values, file[place.label_node][rows]]) if place.label_node else values
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise DataError(
             f"{place.path}: cannot be read from row {first} on ({first_line(error)}); the file is damaged or"
             " cut short: compare its size and checksum with the source and fetch it again"
@@ -161,13 +171,19 @@ def to_constituents(place: RawPlace, first: int, values: npt.NDArray[np.float64]
     """Return the constituents of raw rows; slots with pT = 0 are padding.
 
     Raises:
-        DataError: for NaN, negative pT, or values that are not in GeV.
+        DataError: for NaN, negative pT, labels other than 0 and 1, or values that are not in GeV.
     """
     slots = values[:, : 3 * N_SLOTS].reshape(len(values), N_SLOTS, 3)
     pt = slots[:, :, 0]
     if not np.isfinite(values).all() or (pt < 0).any():
         row = first + int(np.flatnonzero(~np.isfinite(values).all(axis=1) | (pt < 0).any(axis=1))[0])
         raise DataError(f"{place.path}: row {row} holds NaN or a negative pT; remove such rows and note how many")
+    if place.is_labelled and not np.isin(values[:, -1], (0.0, 1.0)).all():
+        row = int(np.flatnonzero(~np.isin(values[:, -1], (0.0, 1.0)))[0])
+        raise DataError(
+            f"{place.path}: the label of row {first + row}, in the last column, is {values[row, -1]:g}, where 0 is"
+            " background and 1 signal; write the particles first and the label last, or leave the label out"
+        )
     if np.median(pt.sum(axis=1)) < LOWEST_TYPICAL_PT:
         raise DataError(
             f"{place.path}: the pT of an event sums to {np.median(pt.sum(axis=1)):.3g} typically, so it is not in GeV;"

@@ -2,93 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, DataError
-from anomaly_cli.core.events import FEATURES
-from anomaly_cli.core.folds import FloatArray, IntArray, hash_rows
-from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.columns import RawPlace, Table
-from anomaly_cli.datasets.containers import CATHODE_COLUMNS, read_table, require_file
-from anomaly_cli.datasets.features import (
-    EXTENDED_COLUMNS,
-    OFFICIAL_COLUMNS,
-    SUBJETTINESSES,
-    EventFeatures,
-    columns_of,
-    compute_features,
+from anomaly_cli.core.folds import hash_rows
+from anomaly_cli.datasets.columns import DIRECT, WEIGHT, RawPlace, Spelling
+from anomaly_cli.datasets.containers import read_table, require_file
+from anomaly_cli.datasets.features import columns_of
+from anomaly_cli.datasets.layouts import OWN, EventTable, detect_layout, make_table
+from anomaly_cli.datasets.own import (
+    OwnManifest,
+    collision_energy,
+    event_file,
+    is_own_manifest,
+    load_own_manifest,
+    read_own,
+    read_own_table,
 )
-from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own
-from anomaly_cli.datasets.screening import WEIGHT, find_faults, refuse_faults
+from anomaly_cli.datasets.screening import find_faults, refuse_faults
 
 BoolArray = npt.NDArray[np.bool_]
-OFFICIAL, CURTAINS, CATHODE, OWN = "official features", "CURTAINs", "CATHODE", "own file"
-CURTAINS_COLUMNS = ("m_jj", "m_j1", "m_j2", "tau21_j1", "tau21_j2", "del_R")
-DIRECT = "mjj"
-"""The column that a table with ready-made features has, and one of jet momenta has not."""
 LARGEST_TYPICAL_GEV = 5e4
 """Dijet masses and momenta whose typical value is larger were not written in GeV."""
 LEAST_MJJ_GEV, LEAST_MASS_GEV = 50.0, 2.0
 """Dijet and jet masses whose typical value is smaller were not written in GeV."""
-
-
-@dataclass(frozen=True)
-class EventTable:
-    """The events of a file, as far as the analysis uses them.
-
-    Attributes:
-        layout: name of the layout.
-        columns: the official columns, or `mjj` and features, `(n,)` each, [GeV].
-        is_signal: truth label `(n,)`, empty where the file has none.
-        is_labelled: whether the file has truth labels.
-        weight: event weight `(n,)`, positive; 1 where the file has none.
-        row: row of each event in the file `(n,)`.
-        n_read: rows in the file; those with values that cannot be may have been dropped.
-        n_duplicates: events equal to an earlier one in every column.
-        faults: why events were dropped: column, what is wrong, in how many.
-    """
-
-    layout: str
-    columns: Mapping[str, FloatArray]
-    is_signal: BoolArray
-    is_labelled: bool
-    weight: FloatArray
-    row: IntArray
-    n_read: int
-    n_duplicates: int
-    faults: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Features that can be had from this file."""
-        if DIRECT in self.columns:
-            return tuple(name for name in self.columns if name != DIRECT)
-        return tuple(n for n in (*FEATURES, *SUBJETTINESSES) if set(columns_of((n,))) <= set(self.columns))
-
-    def compute(self, names: Sequence[str]) -> EventFeatures:
-        """Return mass and features.
-
-        Raises:
-            ConfigError: for a feature that this file does not have.
-        """
-        for name in names:
-            if name not in self.feature_names:
-                advice = nearest(name, self.feature_names)
-                if name in SUBJETTINESSES:
-                    advice = "make it from raw events with 'anomaly data features RAW OUT --extended'"
-                raise ConfigError(f"--features: this file ({self.layout}) has no feature '{name}'; {advice}")
-        if DIRECT not in self.columns:
-            return compute_features(self.columns, names)
-        values = np.stack([self.columns[name] for name in names], axis=1)
-        return EventFeatures(self.columns[DIRECT], values, tuple(names), np.ones(len(self), dtype=np.bool_))
 
 
 def read_events(
@@ -112,114 +54,36 @@ def read_events(
     """
     if is_own_manifest(path):
         require_file(path)
-        table = _read_own(path, features, key)
+    manifest = load_own_manifest(path) if is_own_manifest(path) else None
+    file = event_file(path)
+    if manifest and manifest.mjj:
+        table = _read_own(path, manifest, features, key)
     else:
-        content = read_table(path, key)
+        content = read_own_table(path, manifest, key) if manifest else read_table(path, key)
         if isinstance(content, RawPlace):
             raise DataError(
-                f"{path}: holds raw constituents, not features; make them with"
-                f" 'anomaly data features {path.name} features.h5', or fetch the .features.h5 file of the same record"
+                f"{file}: holds raw constituents, not features; make them with"
+                f" 'anomaly data features {file.name} features.h5', or fetch the .features.h5 file of the same record"
             )
-        table = detect_layout(path, content, features)
+        table = detect_layout(file, content, features)
+    table = replace(table, collision_energy=collision_energy(path))
     if labels is not None:
-        table = _with_labels(path, table, labels)
-    _refuse_mev(path, table)
-    table = _screened(path, table, features, drop_nan)
+        table = _with_labels(file, table, labels)
+    _refuse_mev(file, table)
+    table = _screened(file, table, features, drop_nan)
     if table.layout != OWN:  # a manifest states its units, and its masses may be small
-        check_units(path, table)
-    _check_labels_and_weights(path, table)
+        check_units(file, table)
+    _check_labels_and_weights(file, table)
     return replace(table, n_duplicates=count_duplicates(table))
 
 
-def _read_own(path: Path, features: Sequence[str] | None, key: str) -> EventTable:
-    found = read_own(path, load_own_manifest(path), features, key)
+def _read_own(path: Path, manifest: OwnManifest, features: Sequence[str] | None, key: str) -> EventTable:
+    found = read_own(path, manifest, features, key)
+    spellings = {**manifest.spellings, "label": Spelling(f"column '{manifest.label}'", "1")}
     try:
-        return _make(OWN, found.columns, found.label, found.weight)
+        return make_table(OWN, found.columns, found.label, found.weight, spellings)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-
-
-def _make(
-    layout: str, columns: Mapping[str, FloatArray], label: FloatArray | None, weight: FloatArray | None
-) -> EventTable:
-    n = len(next(iter(columns.values())))
-    return EventTable(
-        layout=layout,
-        columns={name: np.asarray(column, dtype=np.float64) for name, column in columns.items()},
-        is_signal=np.zeros(0, dtype=np.bool_) if label is None else _as_truth(label),
-        is_labelled=label is not None,
-        weight=np.ones(n) if weight is None else np.asarray(weight, dtype=np.float64),
-        row=np.arange(n),
-        n_read=n,
-        n_duplicates=0,
-    )
-
-
-def _as_truth(label: FloatArray) -> BoolArray:
-    odd = np.unique(label[~np.isin(label, (0.0, 1.0))])
-    if len(odd):
-        raise DataError(f"column 'label' must be 0 (background) or 1 (signal); found {odd[:4]}")
-    truth: BoolArray = label == 1.0
-    return truth
-
-
-def detect_layout(path: Path, table: Table, features: Sequence[str] | None = None) -> EventTable:
-    """Return the events of a table in one of the known layouts; columns that no feature uses need not be numbers.
-
-    Raises:
-        DataError: where its columns fit none.
-    """
-    names = set(table.names)
-    try:
-        if set(CATHODE_COLUMNS[:-1]) <= names:
-            return _cathode(table)
-        if set(CURTAINS_COLUMNS) <= names:
-            return _curtains(table)
-        missing = [name for name in OFFICIAL_COLUMNS if name not in names]
-        if not missing:
-            wanted = columns_of(FEATURES + SUBJETTINESSES if features is None else features)
-            present = [name for name in (*OFFICIAL_COLUMNS, *EXTENDED_COLUMNS) if name in names]
-            taken = table.take(name for name in present if name in wanted)
-            taken |= table.fitting((name for name in present if name not in wanted), len(taken["pxj1"]))
-            return _make(OFFICIAL, taken, _label(table, "label"), None)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-    raise DataError(
-        f"{path}: column '{missing[0]}' is missing; the official feature layout has {', '.join(OFFICIAL_COLUMNS)}"
-        " and, optionally, label: describe a file with other columns by a manifest (see docs/data.md)"
-    )
-
-
-def _label(table: Table, name: str) -> FloatArray | None:
-    if name in table.other:
-        raise DataError(f"column '{name}' {table.other[name]}; write 0 for background and 1 for signal")
-    return table.take((name,))[name] if name in table.names else None
-
-
-def _cathode(table: Table) -> EventTable:
-    mjj, lighter, difference, tau_lighter, tau_heavier = table.take(CATHODE_COLUMNS[:-1]).values()
-    columns = {
-        DIRECT: 1000.0 * mjj,
-        "mj1": 1000.0 * lighter,
-        "delta_mj": 1000.0 * difference,
-        "tau21_j1": tau_lighter,
-        "tau21_j2": tau_heavier,
-    }
-    return _make(CATHODE, columns, _label(table, "label"), None)
-
-
-def _curtains(table: Table) -> EventTable:
-    mjj, first, second, *tau, delta_r = table.take(CURTAINS_COLUMNS).values()
-    swap = first > second
-    columns = {
-        DIRECT: mjj,
-        "mj1": np.minimum(first, second),
-        "delta_mj": np.abs(first - second),
-        "tau21_j1": np.where(swap, tau[1], tau[0]),
-        "tau21_j2": np.where(swap, tau[0], tau[1]),
-        "delta_r_jj": delta_r,
-    }
-    return _make(CURTAINS, columns, _label(table, "is_signal"), None)
+        raise DataError(f"{manifest.file}: {error}") from error
 
 
 def _with_labels(path: Path, table: EventTable, labels: Path) -> EventTable:
@@ -255,10 +119,9 @@ def _screened(path: Path, table: EventTable, features: Sequence[str] | None, dro
         DataError: where there are such values and they are not to be dropped.
     """
     names = table.feature_names if features is None else features
-    has_momenta = DIRECT not in table.columns
-    wanted = columns_of(names) if has_momenta else (DIRECT, *names)
-    in_use = [name for name in wanted if name in table.columns]
-    faults = find_faults({**table.columns, WEIGHT: table.weight}, [*in_use, WEIGHT], has_momenta)
+    wanted = (DIRECT, *names) if DIRECT in table.columns else columns_of(names)
+    used = {name: table.columns[name] for name in wanted if name in table.columns} | {WEIGHT: table.weight}
+    faults = find_faults(used, table.spelling, table.collision_energy)
     refuse_faults(path, faults, drop)
     if not faults:
         return table
@@ -276,7 +139,7 @@ def _screened(path: Path, table: EventTable, features: Sequence[str] | None, dro
 def _refuse_mev(path: Path, table: EventTable) -> None:
     scale = np.concatenate([np.abs(table.columns[n]) for n in (DIRECT, "pxj1", "pyj1") if n in table.columns])
     finite = scale[np.isfinite(scale)]
-    if len(finite) and np.median(finite) > LARGEST_TYPICAL_GEV:
+    if len(finite) and np.median(finite) > max(LARGEST_TYPICAL_GEV, table.collision_energy):
         raise DataError(
             f"{path}: dijet masses or momenta are around {np.median(finite):.3g}, which no collider reaches in GeV; are"
             " they in MeV? divide masses, momenta and tau by 1000 then"
@@ -312,8 +175,8 @@ def check_units(path: Path, table: EventTable) -> None:
         typical = float(np.median(table.columns[name]))
         if 0.0 < typical < LEAST_MASS_GEV and float(np.max(table.columns[name])) < LEAST_MJJ_GEV:
             raise DataError(
-                f"{path}: column '{name}' is around {typical:.3g} beside momenta or masses in GeV, so it is in TeV;"
-                f" {advice}"
+                f"{path}: {table.spelling(name).subject} is around {typical:.3g} beside momenta or masses in GeV, so it"
+                f" is in TeV; {advice}"
             )
 
 

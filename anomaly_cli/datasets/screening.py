@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,20 +12,29 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import DataError
 from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.datasets.columns import DIRECT, UNITS, WEIGHT, Spelling
+from anomaly_cli.datasets.features import dijet_mass
 
 BoolArray = npt.NDArray[np.bool_]
 LEAST_MASS = -0.5
 """A massless jet of 1 TeV has a mass down to this [GeV] from rounding in single precision."""
-LARGEST_GEV = 1e6
-"""Masses and momenta beyond 1000 TeV are of no collider."""
+LEAST_GEV = 1e-3
+"""Jets and dijets of smaller pT or mass [GeV] are none."""
+STEEPEST = 1e5
+"""Largest |pz|/pT of a jet, |eta| of 12: beams of 100 TeV have a rapidity of 11.6."""
+LARGEST_DELTA_R = 25.0
+"""Jets along opposite beams are less far apart."""
 LARGEST_TAU21 = 10.0
 """tau2/tau1 is at most about 1; where it is larger than this, tau1 is nothing but rounding."""
 LARGEST = 1e20
 """Largest magnitude of a feature of which nothing is known."""
-PLACEHOLDERS = tuple(scale * value for scale in (1.0, 1000.0) for value in (-99.0, -999.0, -9999.0, -99999.0))
-"""Numbers that stand for a missing value; 1000 where TeV were made GeV."""
-WEIGHT = "weight"
-"""The column of event weights: negative ones are refused elsewhere, whether events are to be dropped or not."""
+NINES = tuple(float(10**digits - 1) for digits in range(2, 10))
+ENDS = (*(float(2**bits - 1) for bits in (15, 16, 31, 32, 63, 64)), *(-(2.0**bits) for bits in (15, 31, 63)))
+MARKS = np.array([*NINES, *(-nine for nine in NINES), *ENDS])
+MARKS = np.unique([*MARKS, *MARKS.astype(np.float32)])
+"""What programs write where they have no value, as the file writes it: -99 to -999999999, and the ends of integers."""
+OFTEN = 10
+"""A mark among other values occurs this many times as often as any of them."""
 NAMED = 3
 """Faults that a refusal names one by one."""
 
@@ -67,67 +76,104 @@ def refuse_faults(path: Path, faults: Sequence[Fault], drop: bool) -> None:
         raise DataError(f"{path}: every event has some column with such a value: {faults[0].text}; check the file")
 
 
-def find_faults(columns: Mapping[str, FloatArray], in_use: Sequence[str], has_momenta: bool) -> list[Fault]:
+def find_faults(
+    used: Mapping[str, FloatArray], spelling: Callable[[str], Spelling], collision_energy: float
+) -> list[Fault]:
     """Return what is wrong with the columns in use.
 
     Args:
-        columns: by name, `(n,)` each, [GeV].
-        in_use: the columns that are looked at.
-        has_momenta: whether they are momenta and tau of two jets, and not ready-made features.
+        used: columns by name, `(n,)` each, [GeV]: momenta and tau of two jets, or `mjj` and ready-made features.
+        spelling: how the file writes a column.
+        collision_energy: centre-of-mass energy [GeV], which no mass or momentum exceeds.
     """
-    used = {name: columns[name] for name in in_use}
-    found = [Fault(f"column '{name}'", "is NaN or infinite", ~np.isfinite(column)) for name, column in used.items()]
+    has_momenta = DIRECT not in used
+    found = [Fault(spelling(name).subject, "is NaN or infinite", ~np.isfinite(column)) for name, column in used.items()]
     for name, column in used.items():
         if name != WEIGHT:
-            found += _out_of_range(name, column, has_momenta)
+            limits = _range(name, has_momenta or spelling(name).unit != "1", collision_energy)
+            found += _out_of_range(spelling(name), column, limits, collision_energy)
     if has_momenta:
-        found += _jet_faults(used)
+        found += _jet_faults(used, collision_energy)
     return [fault for fault in found if fault.is_bad.any()]
 
 
-def _out_of_range(name: str, column: FloatArray, has_momenta: bool) -> Iterator[Fault]:
-    subject, (least, largest) = f"column '{name}'", _range(name, has_momenta)
+def _out_of_range(
+    spelling: Spelling, column: FloatArray, limits: tuple[float, float], collision_energy: float
+) -> Iterator[Fault]:
+    least, largest = limits
     finite = np.where(np.isfinite(column), column, np.nan)
     low, high = finite < least, np.abs(finite) > largest
     if low.any():
-        what = "is negative" if least < 0 or name != "mjj" else "is not above 0"
-        yield Fault(subject, f"{what} (down to {np.nanmin(finite):g})", low)
+        what = "is negative" if least <= 0.0 else f"is below {spelling.text(least)}"
+        yield Fault(spelling.subject, f"{what} (down to {spelling.text(np.nanmin(finite))})", low)
+    high &= ~low
     if high.any():
-        yield Fault(subject, f"is beyond {largest:g} (up to {np.nanmax(np.abs(finite)):.3g})", high & ~low)
-    if least == -np.inf and (placeholder := _placeholder(finite)) is not None:
-        yield Fault(subject, f"is {placeholder:g}, far from all others,", finite == placeholder)
+        what = "is beyond " + ("the collision energy of " if largest == collision_energy else "")
+        extreme = spelling.text(float(f"{np.abs(finite[high]).max():.6g}"))
+        yield Fault(spelling.subject, f"{what}{spelling.text(largest)} (up to {extreme})", high)
+    written = np.where(low | high, np.nan, finite) / UNITS[spelling.unit]
+    for mark in _marks(written[np.isfinite(written)]):
+        yield Fault(spelling.subject, f"is {mark:.10g}, which marks a missing value,", written == mark)
 
 
-def _range(name: str, has_momenta: bool) -> tuple[float, float]:
+def _range(name: str, is_energy: bool, collision_energy: float) -> tuple[float, float]:
     """Return smallest and largest value that a column can have; those of a user's own features are not known."""
-    if name == "mjj":
-        return np.finfo(float).tiny, LARGEST_GEV
+    largest = collision_energy if is_energy else LARGEST
+    if name == DIRECT:
+        return LEAST_GEV, collision_energy
     if re.fullmatch(r"tau21(_j\d)?", name):
         return 0.0, LARGEST_TAU21
-    if re.fullmatch(r"tau\d+(b\d+)?(_?j\d)?", name) or name == "delta_r_jj":
-        return 0.0, LARGEST_GEV
+    if name == "delta_r_jj":
+        return 0.0, LARGEST_DELTA_R
+    if re.fullmatch(r"tau\d+(b\d+)?(_?j\d)?", name):
+        return 0.0, largest
     if name in ("mj1", "mj2"):
-        return LEAST_MASS, LARGEST_GEV
-    return -np.inf, LARGEST_GEV if has_momenta else LARGEST
+        return LEAST_MASS, largest
+    return -np.inf, largest
 
 
-def _placeholder(finite: FloatArray) -> float | None:
-    """Return the smallest value where it is a usual placeholder, occurs often, and lies far below all others."""
-    present = finite[np.isfinite(finite)]
-    if not len(present):
-        return None
-    smallest, others = present.min(), present[present > present.min()]
-    if smallest not in PLACEHOLDERS or len(present) - len(others) < 2 or not len(others):
-        return None
-    is_far = others.min() - smallest > np.ptp(others)
-    return float(smallest) if is_far else None
+def _marks(values: FloatArray) -> Iterator[float]:
+    """Yield marks of missing values: usual ones that stand out among all values `(n,)` of a column.
+
+    Among fractions a whole number such as -999 stands out where it lies apart, or occurs far more often than any other
+    value. Among whole numbers a mark has to be the only negative one, or far from all others, or to occur often.
+    """
+    is_mark = np.abs(values) >= NINES[0]
+    is_mark[is_mark] = np.isin(values[is_mark], MARKS)
+    if not is_mark.any():
+        return
+    others, (marks, numbers) = values[~is_mark], np.unique(values[is_mark], return_counts=True)
+    if not len(others):
+        yield from marks
+        return
+    low, high, has_fractions = others.min(), others.max(), np.mean(others % 1.0 != 0.0) > 0.5
+    often = OFTEN * np.unique(others, return_counts=True)[1].max()
+    for mark, number in zip(marks, numbers, strict=True):
+        gap, is_repeated = max(low - mark, mark - high), number > 1
+        if has_fractions:
+            is_apart = gap > abs(mark) / 10.0 or (gap < 0.0 and number > often)
+        elif mark < 0.0:
+            is_apart = low >= 0.0 or gap > high - low or (is_repeated and gap > abs(mark) / 2.0)
+        else:
+            is_apart = is_repeated and gap > high - low
+        if is_apart:
+            yield float(mark)
 
 
-def _jet_faults(used: Mapping[str, FloatArray]) -> Iterator[Fault]:
+def _jet_faults(used: Mapping[str, FloatArray], collision_energy: float) -> Iterator[Fault]:
     for jet in (1, 2):
-        px, py = used[f"pxj{jet}"], used[f"pyj{jet}"]
-        yield Fault(f"columns 'pxj{jet}' and 'pyj{jet}'", "are both 0 (a jet without pT)", (px == 0.0) & (py == 0.0))
+        px, py, pz = (used[f"{name}j{jet}"] for name in ("px", "py", "pz"))
+        pt, subject = np.hypot(px, py), f"columns 'pxj{jet}' and 'pyj{jet}'"
+        yield Fault(subject, f"make a jet without pT (below {LEAST_GEV:g} GeV)", pt < LEAST_GEV)
+        is_steep = (np.abs(pz) > STEEPEST * pt) & (pt >= LEAST_GEV) & np.isfinite(pz)
+        yield Fault(f"columns 'pxj{jet}' to 'pzj{jet}'", "make a jet along the beam (|eta| above 12)", is_steep)
         if f"tau1j{jet}" in used and f"tau2j{jet}" in used:
             tau1, tau2 = used[f"tau1j{jet}"], used[f"tau2j{jet}"]
             is_bad = (tau1 > 0.0) & (tau2 > LARGEST_TAU21 * tau1) & np.isfinite(tau2)
             yield Fault(f"column 'tau2j{jet}'", f"is more than {LARGEST_TAU21:g} times tau1j{jet}", is_bad)
+    with np.errstate(invalid="ignore", over="ignore"):
+        mass = dijet_mass(used)
+    energy = f"{collision_energy / 1000.0:g} TeV"
+    yield Fault(
+        "the dijet mass", f"is beyond the collision energy of {energy}", (mass > collision_energy) & np.isfinite(mass)
+    )

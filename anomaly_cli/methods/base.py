@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.crossfit import PARTS
+from anomaly_cli.core.crossfit import THIRDS
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
@@ -117,7 +117,7 @@ class TemplateMethod(ABC):
     chooses_mass: ClassVar[bool] = False
     claims_closure: ClassVar[bool] = True
     score: ClassVar[str] = CWOLA
-    crossfit: ClassVar[str] = PARTS
+    crossfit: ClassVar[str] = THIRDS
 
     @property
     def members(self) -> Sequence[TemplateMethod]:

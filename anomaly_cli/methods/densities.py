@@ -225,7 +225,7 @@ class ScaledFeatures:
         scaling_order: largest polynomial order in ln(mjj).
         scaling_bin_events: events per mass bin, about.
         scaling_bags: fits to halves of the events, whose mean the scaling is; 0 for one fit to all.
-        scaling_min_order: smallest polynomial order in ln(mjj), of location and width as of the curves.
+        scaling_min_order: smallest polynomial order in ln(mjj) of the curves.
         scaling_extra_order: added to the polynomial orders that are chosen.
         bound: scaled features are clipped to [-bound, bound], inside the splines' [-5, 5].
     """

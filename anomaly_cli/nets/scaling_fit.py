@@ -55,7 +55,7 @@ class ScalingSettings:
         bin_events: events per mass bin, about; a band has at least two bins.
         bound: scaled values are clipped to [-bound, bound].
         bags: fits to halves of the events whose curves are averaged; 0 for one fit to all.
-        min_order: smallest order in ln(mjj), of location and width as of the curves z; too low an order is a bias that
+        min_order: smallest order in ln(mjj) of the curves z; too low an order is a bias that
             all parts of a template share, which no cross-fitting removes, too high a one is noise, which it does.
         extra_order: added to the orders that the criterion chooses.
     """
@@ -143,8 +143,7 @@ def _fit_feature(
     elif anchor is not None:
         reductions = [_reduce_to_edge(x, anchor, bins)]
     else:
-        least = min(settings.min_order, REDUCTION_ORDER)
-        reductions = [_reduce_to_width(x, order, bins) for order in range(least, REDUCTION_ORDER + 1)]
+        reductions = [_reduce_to_width(x, order, bins) for order in range(REDUCTION_ORDER + 1)]
     best, best_criterion, orders = reductions[0], np.inf, min(settings.max_order, len(bins.members) - 2)
     for reduction in reductions:
         r = reduction.reduce(x, bins.t)

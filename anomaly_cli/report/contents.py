@@ -18,16 +18,16 @@ from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
 
 CLOSURE, KFOLD = "closure uncertainty", "k-fold over-dispersion"
 NOT_MEASURED = "not measured"
-FEWEST_PERMUTATIONS = 10
-"""A k-fold factor from fewer permutations is marked."""
+FEWEST_EXPERIMENTS = 10
+"""A k-fold factor from fewer pseudo-experiments is marked."""
 RESULTS = (
-    *(schema.BUMP, schema.LIMITS, schema.GLOBAL, schema.PERMUTATION, schema.VALIDATION),
+    *(schema.BUMP, schema.LIMITS, schema.GLOBAL, schema.OVERDISPERSION, schema.VALIDATION, schema.PERMUTATION),
     *(schema.CALIBRATION, schema.INJECTION),
 )
 """What else may be known of a run that has been counted, in the order in which it is shown."""
 NOT_THERE = "none"
 """Stands in place of the digest of what was not there when an artifact was made."""
-OF_SETTINGS = (schema.PERMUTATION, schema.VALIDATION, schema.CALIBRATION)
+OF_SETTINGS = (schema.OVERDISPERSION, schema.PERMUTATION, schema.VALIDATION, schema.CALIBRATION)
 """What is true of all runs with the same settings."""
 
 
@@ -50,7 +50,18 @@ def contents_of(artifact: Artifact) -> str:
     if artifact.kind in (schema.CALIBRATION, schema.INJECTION):
         named = {"closure": CLOSURE, "overdispersion": KFOLD}
         return describe([name for key, name in named.items() if not settings.get(key, False)])
-    return describe(missing_uncertainties(artifact.groups["tests"]))
+    return describe_tests(artifact.groups["tests"])
+
+
+def describe_tests(tests: Mapping[str, Any]) -> str:
+    """Return what the numbers of tests contain, and which of them allow no claim, in words."""
+    text = describe(missing_uncertainties(tests))
+    if "no_claim" not in tests:
+        return text
+    refused = [
+        f"{100 * e:g} %" for e, reason in zip(tests["background_efficiency"], tests["no_claim"], strict=True) if reason
+    ]
+    return f"{text}; NO CLAIM at {', '.join(refused)}" if refused else text
 
 
 def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> tuple[dict[str, Artifact], list[Kind]]:
@@ -81,7 +92,7 @@ def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> 
 
 def _outdated(found: Mapping[str, Artifact], significance: Artifact) -> list[Kind]:
     """Return the kinds that another was put in place of since the count, or the limits, were made from them."""
-    measured = (schema.PERMUTATION, schema.VALIDATION)
+    measured = (schema.OVERDISPERSION, schema.VALIDATION)
     outdated = [kind for kind in measured if _names_another(significance, found.get(kind.name))]
     limits = found.get(schema.LIMITS.name)
     if limits is not None and _names_another(limits, found.get(schema.INJECTION.name)):

@@ -27,7 +27,8 @@ from anomaly_cli.report.table import Column, Priority, Table
 from anomaly_cli.report.tables import rows_of
 
 COUNTS = (
-    *("background_efficiency", "n_observed", "n_expected", "uncertainty", "z", "p0", "z_asymptotic", "z_binomial"),
+    *("background_efficiency", "n_observed", "n_expected", "uncertainty", "z", "z_claimable", "z_statistical"),
+    *("p0", "z_asymptotic", "z_binomial", "template_uncertainty", "model_uncertainty", "n_windows"),
     *("closure_uncertainty", "overdispersion_measured", "overdispersion_error"),
 )
 """Columns of the table of counts."""
@@ -98,14 +99,16 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
             )
     if schema.BUMP.name in results:
         check_workspaces(run, results[schema.BUMP.name])
-    exports, region = _exports(significance, results), read_regions(split).sr.text
+    exports, regions = _exports(significance, results), read_regions(split)
+    energy = regions.collision_energy
+    region = f"signal region {regions.sr.text} TeV, sqrt(s) = {energy / 1000:g} TeV"
     files: dict[Path, bytes] = {}
     for name, export in exports.items():
         table = export.table(name)
         files[target / f"{name}.csv"] = csv.render_table(table).encode()
-        files[target / f"{name}.tex"] = f"% signal region {region} TeV\n{latex.render_table(table)}".encode()
-        files[target / "hepdata" / f"{name}.yaml"] = _dump(_hepdata_table(export))
-    files[target / "hepdata" / "submission.yaml"] = _submission(exports, region, significance.digest)
+        files[target / f"{name}.tex"] = f"% {region}\n{latex.render_table(table)}".encode()
+        files[target / "hepdata" / f"{name}.yaml"] = _dump(_hepdata_table(export, energy))
+    files[target / "hepdata" / "submission.yaml"] = _submission(exports, region, energy, significance.digest)
     files |= _likelihoods(target, significance, results)
     write_files(files)
     return sorted(files)
@@ -187,7 +190,8 @@ def _column(name: str, values: Sequence[Any]) -> Column:
     return Column(name, name, format=Format(".4g") if holds is float else COUNT, holds=holds)
 
 
-def _hepdata_table(export: _Export) -> dict[str, Any]:
+def _hepdata_table(export: _Export, energy: float) -> dict[str, Any]:
+    """Return a table as HEPData has it; `energy` is the centre-of-mass energy [GeV]."""
     rows, dependent = export.rows, []
     for name in (name for name in rows[0] if name not in ("background_efficiency", *ERRORS.values())):
         values = []
@@ -197,21 +201,22 @@ def _hepdata_table(export: _Export) -> dict[str, Any]:
             if error != NO_NUMBER:
                 value["errors"] = [{"symerror": error, "label": "total"}]
             values.append(value)
-        qualifiers = [{"name": "contents", "value": export.contents}]
+        qualifiers: list[dict[str, Any]] = [{"name": "contents", "value": export.contents}]
+        qualifiers.append({"name": "SQRT(S)", "units": "GeV", "value": energy})
         dependent.append({"header": {"name": name}, "qualifiers": qualifiers, "values": values})
     efficiencies = [{"value": _plain(row["background_efficiency"])} for row in rows]
     independent = [{"header": {"name": "background_efficiency"}, "values": efficiencies}]
     return {"independent_variables": independent, "dependent_variables": dependent}
 
 
-def _submission(exports: Mapping[str, _Export], region: str, digest: str) -> bytes:
-    head = {"comment": f"Resonant anomaly search, signal region {region} TeV; significance artifact {digest}."}
+def _submission(exports: Mapping[str, _Export], region: str, energy: float, digest: str) -> bytes:
+    head = {"comment": f"Resonant anomaly search, {region}; significance artifact {digest}."}
     documents = [
         {
             "name": name,
-            "location": f"Signal region {region} TeV",
+            "location": f"S{region[1:]}",
             "description": f"{DESCRIPTIONS[name]} Contents: {export.contents}.",
-            "keywords": [{"name": "observables", "values": ["N"]}],
+            "keywords": [{"name": "observables", "values": ["N"]}, {"name": "cmenergies", "values": [energy]}],
             "data_file": f"{name}.yaml",
         }
         for name, export in exports.items()

@@ -20,7 +20,7 @@ MEASURED: Mapping[str, float] = {
 """CPU time [s] of starting a job, of a base flow, of the closure in a point, of a point with it: default settings,
 shipped data, one process, two side by side on two cores with nothing else to do (`benchmarks/scan.py nine`; the default
 method from a run); up to twice as much on busy machines. Other methods: not measured."""
-MEASURED_ONCE: Mapping[str, float] = {"windows": 30.0, "permutations": 20.0}
+MEASURED_ONCE: Mapping[str, float] = {"windows": 30.0, "experiments": 20.0}
 """CPU time of one signal-free window and of one label permutation [s], from those of the shipped data."""
 MOST_RECORDS = 20
 """Ended points that are enough for a mean."""

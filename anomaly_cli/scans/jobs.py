@@ -44,11 +44,11 @@ from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.stages.split import SPLIT, event_settings
 from anomaly_cli.stages.template import MODEL, TEMPLATE
 from anomaly_cli.studies.limits import limits_stage
-from anomaly_cli.studies.permutation import PERMUTATION
+from anomaly_cli.studies.overdispersion import OVERDISPERSION
 from anomaly_cli.studies.windows import WINDOWS
 
 STAGE = "scan point"
-MEASURE = {"windows": WINDOWS, "permutations": PERMUTATION}
+MEASURE = {"windows": WINDOWS, "experiments": OVERDISPERSION}
 MEDIAN = 2
 """Position of the median among the expected limits."""
 PHYSICS = (PhysicsError, TrainingError, ConfigError)

@@ -18,6 +18,7 @@ from typing import Any
 from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.config import Config
+from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.records import build_record, nearest
 from anomaly_cli.scans.parts import Base, Chunk, Job, Measurement, Point, hash_key, needed_keys
@@ -161,7 +162,7 @@ class ScanDirectory:
     def last_profile(self) -> str:
         """The profile of the last driver."""
         try:
-            return str(json.loads(self.driver.read_text(encoding="utf-8"))["profile"])
+            return str(parse_json(self.driver.read_text(encoding="utf-8"))["profile"])
         except (OSError, ValueError, KeyError, TypeError):
             return "local"
 
@@ -180,7 +181,7 @@ class ScanDirectory:
             ArtifactError: where there is none, or it is damaged or of another version.
         """
         try:
-            tree = json.loads(self.manifest.read_text(encoding="utf-8"))
+            tree = parse_json(self.manifest.read_text(encoding="utf-8"))
         except OSError as error:
             raise ArtifactError(
                 f"{self.manifest}: cannot be read ({error.strerror}); plan a scan with"

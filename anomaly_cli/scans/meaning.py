@@ -13,7 +13,7 @@ from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.stages.split import SPLIT
 from anomaly_cli.stages.template import MODEL, TEMPLATE
 from anomaly_cli.studies.limits import limits_stage
-from anomaly_cli.studies.permutation import PERMUTATION
+from anomaly_cli.studies.overdispersion import OVERDISPERSION
 from anomaly_cli.studies.windows import WINDOWS
 
 BASE_MEANING = {"split": SPLIT.version, "base": SHARED.version, "region of a base": 1}
@@ -30,7 +30,7 @@ POINT_MEANING = {
     "limits": limits_stage().version,
     "result": SCAN_POINT.version,
 }
-MEASURED_MEANING = {"windows": WINDOWS.version, "permutations": PERMUTATION.version}
+MEASURED_MEANING = {"windows": WINDOWS.version, "experiments": OVERDISPERSION.version}
 """Versions of the stages: an upgrade of the package makes anew what has changed its meaning, and only that."""
 
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from anomaly_cli.artifacts.store import write_files
+from anomaly_cli.core.documents import parse_json
 from anomaly_cli.scans.batch import own_batch_job
 from anomaly_cli.stages.frame import Outcome, used_cpu
 
@@ -70,7 +71,7 @@ class JobRecord:
 def read_record(path: Path) -> dict[str, Any]:
     """Return a record, empty where there is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.scan_kinds import SCAN_POINT
 from anomaly_cli.artifacts.store import Artifact, OtherVersionError, read_artifact
+from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.scans.manifest import ScanDirectory
 from anomaly_cli.scans.parts import Base, Measurement, Point
 
-MEASURED_KINDS = {"windows": schema.VALIDATION, "permutations": schema.PERMUTATION}
+MEASURED_KINDS = {"windows": schema.VALIDATION, "experiments": schema.OVERDISPERSION}
 """What measuring gives, by the name in the grid."""
 
 
@@ -32,7 +32,7 @@ def is_made(scan: ScanDirectory, job: Point | Base | Measurement) -> bool:
 def base_verdict(scan: ScanDirectory, base: Base) -> str | None:
     """Return why a base flow could not be trained, nothing where it was, or None where that is not known."""
     try:
-        reason = str(json.loads((scan.path / base.verdict).read_text(encoding="utf-8"))["reason"])
+        reason = str(parse_json((scan.path / base.verdict).read_text(encoding="utf-8"))["reason"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return reason if reason or is_usable(scan.path / base.output, schema.SHARED_MODEL) else None
@@ -41,7 +41,7 @@ def base_verdict(scan: ScanDirectory, base: Base) -> str | None:
 def not_measured(scan: ScanDirectory, job: Measurement) -> str | None:
     """Return why something could not be measured, nothing where all was, or None where that is not known."""
     try:
-        verdict = json.loads((scan.path / job.verdict).read_text(encoding="utf-8"))
+        verdict = parse_json((scan.path / job.verdict).read_text(encoding="utf-8"))
         kinds = [MEASURED_KINDS[name] for name in verdict["measured"]]
         reason = "; ".join(verdict["reasons"])
     except (OSError, ValueError, KeyError, TypeError):

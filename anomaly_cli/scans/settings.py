@@ -36,7 +36,7 @@ LARGEST_SEED = 2**63 - 1
 """Artifacts keep seeds as 64-bit integers."""
 VARIED = ("classifier", "classifiers", "score", "scores", "significance", "methods", "template")
 """Tables of an analysis that a variant may change; the events are the same in all variants."""
-MEASUREMENTS = ("windows", "permutations")
+MEASUREMENTS = ("windows", "experiments")
 """What can be measured: closure uncertainty in signal-free windows, k-fold over-dispersion."""
 
 
@@ -53,7 +53,7 @@ class GridSettings:
         seeds: number of seeds; one seed is one set of pseudo-data, the same in all regions.
         first_seed: the first of them.
         closure: whether to measure the closure at every point, which takes a third of the time.
-        measure: uncertainties to measure, of `windows` and `permutations`, once for each signal region, method and
+        measure: uncertainties to measure, of `windows` and `experiments`, once for each signal region, method and
             variant, for all seeds and injections; their numbers are settings of the significance.
         unblind: whether to look at the signal regions of data without truth labels.
     """

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from anomaly_cli.analysis.asymptotics import CountingResult, compute_significance
+from anomaly_cli.analysis.claim import claimable_significance, reason_for_no_claim
 from anomaly_cli.analysis.counting import CountingModel, channel_name
 from anomaly_cli.analysis.exact import binomial_significance
 from anomaly_cli.analysis.mass_fit import MassFit, refuse_poor_fit
-from anomaly_cli.analysis.modelling import Measured, Predicted, model_by_fail, model_by_template
+from anomaly_cli.analysis.modelling import MEASURED, Measured, Predicted, model_by_fail, model_by_template
+from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import CutCounts, ScoredEvents, ScoredReplicas, Selection, select
 from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.analysis.toys import ToyResult, toy_p_value
@@ -46,6 +48,9 @@ class Counted:
         toys: p-value by toys, which is quoted.
         z_binomial: Z_Bi, the exact reference.
         fold_p: probability of the folds' pass rates differing more for equal true rates.
+        z_claimable: significance that the number of windows supports; that of the model where there are none.
+        z_statistical: significance from statistics only: of the observed events, the template and its models.
+        no_claim: why the significance may not be quoted, as part of a sentence; empty where it may.
     """
 
     cut: Cut
@@ -53,6 +58,9 @@ class Counted:
     toys: ToyResult
     z_binomial: float
     fold_p: float
+    z_claimable: float
+    z_statistical: float
+    no_claim: str
 
 
 def build_cuts(
@@ -111,10 +119,18 @@ def count(cuts: list[Cut], observed: ScoredEvents, n_toys: int, compute: Compute
                 toy_p_value(experiment, n_toys, generator),
                 float(binomial_significance(experiment)),
                 fold_heterogeneity(cut.selection, observed),
+                claimable_significance(cut.model, cut.measured.n_windows),
+                float(signed_root(statistics_only(cut.model).experiment())),
+                reason_for_no_claim(cut.model, cut.measured.windows_p),
             )
         )
         compute.progress(Step("significance: pyhf and toys", done + 1, len(cuts)))
     return counted
+
+
+def statistics_only(model: CountingModel) -> CountingModel:
+    """Return a model without what windows and pseudo-experiments have measured."""
+    return replace(model, relative={name: d for name, d in model.relative.items() if name not in MEASURED})
 
 
 def fold_heterogeneity(selection: Selection, observed: ScoredEvents) -> float:

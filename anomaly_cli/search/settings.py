@@ -9,7 +9,7 @@ from typing import Any
 
 from anomaly_cli.classifiers.base import CLASSIFIERS, Classifier
 from anomaly_cli.classifiers.trees import Trees
-from anomaly_cli.core.crossfit import NONE
+from anomaly_cli.core.crossfit import FEWEST_FOLDS, GROUPS, HALVES, NONE, PARTS
 from anomaly_cli.core.cuts import Cuts, check_oversampling
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.plugins import Family
@@ -57,10 +57,18 @@ class SearchSettings:
     def __post_init__(self) -> None:
         check_oversampling(self.oversampling)
 
+    @property
+    def scheme(self) -> str:
+        """How the side-bands are divided where their events are enough: as asked for, or what goes with the method."""
+        if self.crossfit != DEFAULT_CROSSFIT:
+            return self.crossfit
+        if Need.SR_FEATURES in self.method.needs:
+            return PARTS if self.kfold.folds >= FEWEST_FOLDS else NONE
+        return HALVES if GROUPS.get(self.method.crossfit, 0) > self.kfold.folds else self.method.crossfit
+
     def describe_crossfit(self) -> dict[str, Any]:
         """Return what determines how the side-bands are divided."""
-        scheme = self.method.crossfit if self.crossfit == DEFAULT_CROSSFIT else self.crossfit
-        return {"scheme": scheme, "folds": 0 if scheme == NONE else self.kfold.folds}
+        return {"scheme": self.scheme, "folds": 0 if self.scheme == NONE else self.kfold.folds}
 
     @property
     def needs(self) -> frozenset[Need]:

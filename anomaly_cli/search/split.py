@@ -10,7 +10,7 @@ import numpy as np
 from anomaly_cli.analysis.mass_fit import MassFit, fit_mass_spectrum
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.windows import Regions, Window, default_side_bands
+from anomaly_cli.core.windows import COLLISION_ENERGY, Regions, Window, default_side_bands, refuse_beyond
 
 WORDS = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
 
@@ -52,10 +52,17 @@ class Split:
             PhysicsError: where they do not predict it.
         """
         masses = np.concatenate([self.sb1.mjj, self.sb2.mjj])
-        return fit_mass_spectrum([masses[w.contains(masses)] for w in self.stretches], self.stretches, self.regions.sr)
+        inside = [masses[stretch.contains(masses)] for stretch in self.stretches]
+        return fit_mass_spectrum(inside, self.stretches, self.regions.sr, self.regions.collision_energy)
 
 
-def choose_regions(sr: Window, side_bands: tuple[Window, Window] | None, lowest: float, highest: float) -> Regions:
+def choose_regions(
+    sr: Window,
+    side_bands: tuple[Window, Window] | None,
+    lowest: float,
+    highest: float,
+    collision_energy: float = COLLISION_ENERGY,
+) -> Regions:
     """Return the windows of a search.
 
     Args:
@@ -63,12 +70,14 @@ def choose_regions(sr: Window, side_bands: tuple[Window, Window] | None, lowest:
         side_bands: lower and upper side-band; None for 300 GeV below and 900 GeV above, cut where the data end.
         lowest: smallest mass in the data [GeV].
         highest: largest mass in the data [GeV].
+        collision_energy: centre-of-mass energy of the data [GeV].
 
     Raises:
-        ConfigError: where they overlap, or the data leave no side-band.
+        ConfigError: where they overlap or lie above the collision energy, or the data leave no side-band.
     """
+    refuse_beyond(sr, collision_energy)
     lower, upper = side_bands or default_side_bands(sr, lowest, highest)
-    return Regions(sr=sr, sb1=lower, sb2=upper)
+    return Regions(sr=sr, sb1=lower, sb2=upper, collision_energy=collision_energy)
 
 
 def split_events(events: Events, regions: Regions, stretches: Sequence[Window] = ()) -> Split:

@@ -11,7 +11,7 @@ import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.crossfit import FEWEST_FOLDS, HALVES, NONE, PARTS, CrossFit, Folds
+from anomaly_cli.core.crossfit import HALVES, NONE, PARTS, CrossFit, Folds
 from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events
@@ -75,10 +75,11 @@ def choose_crossfit(settings: SearchSettings, seen: Seen, compute: Compute) -> C
     """
     folds, salt = settings.kfold.folds, compute.streams.integer("folds")
     is_lagged = Need.SR_FEATURES in settings.method.needs
-    wanted = [settings.crossfit]
+    wanted = [settings.scheme]
     if settings.crossfit == DEFAULT_CROSSFIT:
-        finest = [] if is_lagged and folds < FEWEST_FOLDS else [settings.method.crossfit]
-        wanted = list(dict.fromkeys([*finest, *([] if is_lagged else [HALVES]), NONE]))
+        wanted = list(
+            dict.fromkeys([settings.scheme, *([] if is_lagged or settings.scheme == NONE else [HALVES]), NONE])
+        )
     for scheme in wanted:
         crossfit = CrossFit(scheme, folds, salt, is_lagged and scheme != NONE)
         problem = _too_small(crossfit, seen)

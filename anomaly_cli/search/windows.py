@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from anomaly_cli.analysis.mass_fit import refuse_poor_fit
+from anomaly_cli.analysis.nonclosure import FEWEST_WINDOWS
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.placement import place_windows
 from anomaly_cli.core.progress import Step
+from anomaly_cli.core.windows import Window
 from anomaly_cli.core.workers import in_order
 from anomaly_cli.search.provisions import FEWEST_SIDE_BAND_EVENTS, Provisions
 from anomaly_cli.search.run import Searched, run_search
@@ -25,16 +28,25 @@ from anomaly_cli.search.split import Split, split_events
 
 FEWEST_WINDOW_EVENTS = 500
 """A window with fewer events validates nothing."""
-FEWEST_WINDOWS = 3
-"""Scatter over fewer windows is no measurement."""
+LARGEST_RATIO = 8.0
+"""A window with so many times more or fewer events than the signal region does not stand for it."""
 
 
-def find_windows(split: Split, relative_width: float) -> list[Split]:
-    """Return the signal-free windows that hold enough events, the nearest to the signal region first.
+@dataclass(frozen=True)
+class LeftOut:
+    """A window that validates nothing, and why."""
+
+    window: Window
+    reason: str
+
+
+def find_windows(split: Split, relative_width: float, least_fit_p: float) -> tuple[list[Split], list[LeftOut]]:
+    """Return the signal-free windows that can validate a search, the nearest first, and those that cannot.
 
     Args:
         split: the events of a search; those of its signal region are not used.
         relative_width: width of the windows in units of that of the signal region.
+        least_fit_p: windows whose side-band fit has a smaller goodness of fit are left out.
 
     Raises:
         PhysicsError: where there are fewer than three.
@@ -44,28 +56,41 @@ def find_windows(split: Split, relative_width: float) -> list[Split]:
     events = events.take(~regions.sr.contains(events.mjj))
     width = relative_width * regions.sr.width
     lowest, highest = float(np.floor(events.mjj.min())), float(np.ceil(events.mjj.max()))
-    windows = [
-        split_events(events, placed.regions, placed.stretches)
-        for placed in place_windows(regions, lowest, highest, width)
-    ]
-    usable = [window for window in windows if _is_usable(window)]
+    usable, left_out, expected = [], [], split.fit_masses().n_expected
+    for placed in place_windows(regions, lowest, highest, width):
+        window = split_events(events, placed.regions, placed.stretches)
+        reason = _reason_to_leave_out(window, expected, least_fit_p)
+        if reason:
+            left_out.append(LeftOut(window.regions.sr, reason))
+        else:
+            usable.append(window)
     if len(usable) < FEWEST_WINDOWS:
+        named = "; ".join(f"{one.window.text} TeV: {one.reason}" for one in left_out)
         raise PhysicsError(
-            f"validation windows: the data leave {len(usable)} signal-free windows of {width:.0f} GeV with side-bands,"
-            f" at least {FEWEST_WINDOWS} are needed; narrow them with --set significance.window_width=0.5"
+            f"validation windows: the data leave {len(usable)} signal-free windows of {width:.0f} GeV that can validate"
+            f" the search, at least {FEWEST_WINDOWS} are needed{f' ({named})' if named else ''}; narrow them with --set"
+            " significance.window_width=0.5"
         )
-    return usable
+    return usable, left_out
 
 
-def _is_usable(window: Split) -> bool:
-    """Return whether there are enough events, and the side-bands predict the window."""
-    if len(window.sr) < FEWEST_WINDOW_EVENTS or min(len(window.sb1), len(window.sb2)) < FEWEST_SIDE_BAND_EVENTS:
-        return False
+def _reason_to_leave_out(window: Split, expected: float, least_fit_p: float) -> str:
+    """Return why a window cannot validate a search that expects so many events; empty where it can."""
+    n = len(window.sr)
+    if n < FEWEST_WINDOW_EVENTS:
+        return f"holds {n} events, fewer than {FEWEST_WINDOW_EVENTS}"
+    for side_band, events in zip(window.regions.side_bands, (window.sb1, window.sb2), strict=True):
+        if len(events) < FEWEST_SIDE_BAND_EVENTS:
+            return (
+                f"its side-band {side_band.text} TeV holds {len(events)} events, fewer than {FEWEST_SIDE_BAND_EVENTS}"
+            )
+    if not 1.0 / LARGEST_RATIO <= n / expected <= LARGEST_RATIO:
+        return f"holds {n} events where the signal region should hold {expected:.0f}, too unlike to stand for it"
     try:
-        window.fit_masses()
-    except PhysicsError:
-        return False
-    return True
+        refuse_poor_fit(window.fit_masses(), least_fit_p)
+    except PhysicsError as error:
+        return str(error).split(";")[0]
+    return ""
 
 
 def search_windows(

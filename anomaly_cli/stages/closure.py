@@ -150,7 +150,8 @@ def _window_checks(analysis: Analysis) -> list[Check]:
     require_side_bands_only(settings, "validation windows", SHAREABLE)
     provisions = method_provisions(analysis, settings.method)
     split, significance = stored_split(analysis.run.read(schema.SPLIT)), analysis.config.significance
-    windows = find_windows(split, significance.window_width)[: significance.windows]
+    windows, _ = find_windows(split, significance.window_width, significance.least_fit_p)
+    windows = windows[: significance.windows]
     checks = []
     for index, window in enumerate(windows):
         name = f"window {window.regions.sr.text} TeV"

@@ -19,7 +19,7 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest
 from anomaly_cli.datasets.pseudodata import Division, divide_labelled
-from anomaly_cli.stages.loading import Loaded, Source, join, load_source, plan_sources
+from anomaly_cli.stages.loading import Loaded, Source, data_energy, join, load_source, plan_sources
 
 TASK = "split: reading"
 
@@ -72,6 +72,7 @@ class ReadData:
         cutflow: events of the data left after every step.
         further: the same for the other files, by their position in `sources`.
         span: smallest and largest usable mass of all files [GeV].
+        collision_energy: centre-of-mass energy [GeV].
     """
 
     observed: Events
@@ -81,6 +82,7 @@ class ReadData:
     cutflow: Cutflow
     further: Mapping[int, Cutflow]
     span: tuple[float, float]
+    collision_energy: float
 
     @property
     def truth(self) -> Truth | None:
@@ -144,6 +146,7 @@ def read_data(config: Config, compute: Compute) -> ReadData:
         cutflow=flows[0],
         further={index: flow for index, flow in flows.items() if index},
         span=(float(loaded.events.mjj.min()), float(loaded.events.mjj.max())),
+        collision_energy=data_energy(config),
     )
 
 

@@ -27,6 +27,7 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Arrays, Artifact, encode_artifact, write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import AnomalyError, ArtifactError
 from anomaly_cli.core.progress import Progress, silent
 from anomaly_cli.core.streams import Streams
@@ -321,7 +322,7 @@ def append_log(run: RunDirectory, outcomes: Sequence[Outcome]) -> None:
     if not made:
         return
     try:
-        entries = json.loads(run.log.read_text(encoding="utf-8"))
+        entries = parse_json(run.log.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         entries = []
     host = {"host": platform.node(), "machine": platform.machine(), "python": platform.python_version()}

@@ -14,6 +14,7 @@ from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.core.windows import COLLISION_ENERGY
 from anomaly_cli.stages.frame import Analysis
 from anomaly_cli.stages.template import template_settings
 
@@ -27,17 +28,22 @@ class Identity:
         features: names of the features.
         template: settings of the template stage.
         ranking: settings of the classification.
+        collision_energy_gev: centre-of-mass energy of the data.
     """
 
     windows_gev: list[list[float]]
     features: list[str]
     template: Mapping[str, Any]
     ranking: Mapping[str, Any]
+    collision_energy_gev: float = COLLISION_ENERGY
 
     @property
     def digest(self) -> str:
-        """Hash of all of them."""
-        return hash_json(asdict(self))
+        """Hash of all of them; the usual energy leaves it as it was before there were others."""
+        content = asdict(self)
+        if self.collision_energy_gev == COLLISION_ENERGY:
+            del content["collision_energy_gev"]
+        return hash_json(content)
 
 
 def configured_identity(analysis: Analysis) -> Identity:
@@ -57,5 +63,6 @@ def ranking_settings(analysis: Analysis) -> dict[str, Any]:
 
 
 def _identity(split: Artifact, template: Mapping[str, Any], ranking: Mapping[str, Any]) -> Identity:
-    windows = [[window.low, window.high] for window in read_regions(split).named().values()]
-    return Identity(windows, list(split.features), template, ranking)
+    regions = read_regions(split)
+    windows = [[window.low, window.high] for window in regions.named().values()]
+    return Identity(windows, list(split.features), template, ranking, regions.collision_energy)

@@ -18,14 +18,17 @@ from anomaly_cli.core.events import FEATURES, Events, concatenate, make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.datasets.features import check_features, expand_features
+from anomaly_cli.datasets.layouts import EventTable
 from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest, shipped_file
-from anomaly_cli.datasets.own import event_file, is_own_manifest, load_own_manifest
+from anomaly_cli.datasets.own import collision_energy, event_file, is_own_manifest, own_features
 from anomaly_cli.datasets.pseudodata import relative_weights, unweight
-from anomaly_cli.datasets.readers import EventTable, read_events
+from anomaly_cli.datasets.readers import read_events
 
 DEFAULT = ("default",)
 OPTIONS = {"data": "--data", "inject_from": "--inject-from", "reference": "--reference"}
 """Where a user names the files of each role."""
+POSSIBLE = "no NaN and no unphysical value in a column in use"
+"""The step of a cutflow that leaves out what `--drop-nan` drops."""
 FEW_KEPT = 0.1
 """A share of weighted data left at unit weight below this is warned of."""
 
@@ -104,15 +107,43 @@ def source_digests(config: Config, sources: Sequence[Source]) -> dict[str, str]:
     return digests
 
 
+def data_energy(config: Config) -> float:
+    """Return the centre-of-mass energy of the data [GeV]; reads no events.
+
+    Raises:
+        ConfigError: where their manifest cannot be read.
+    """
+    return collision_energy(Path(config.data.file))
+
+
+def refuse_other_energy(path: Path, table: EventTable, energy: float, option: str) -> None:
+    """Refuse events of other collisions than those of the data.
+
+    Args:
+        path: the file of the events.
+        table: the events.
+        energy: centre-of-mass energy of the data [GeV].
+        option: where a user gave the path.
+
+    Raises:
+        ConfigError: where the energies differ.
+    """
+    if table.collision_energy != energy:
+        raise ConfigError(
+            f"{option} {path}: holds collisions at {table.collision_energy / 1000:g} TeV and the data those at"
+            f" {energy / 1000:g} TeV, which have other spectra; use a file of the same energy, or state the energy of"
+            ' either by collision_energy = "13.6 TeV" in a manifest (see docs/data.md)'
+        )
+
+
 def choose_features(config: Config) -> tuple[str, ...]:
     """Return the features to use; reads no events.
 
     Raises:
         ConfigError: for a name that is unknown or repeated.
     """
-    path, names = Path(config.data.file), tuple(config.data.features)
-    if is_own_manifest(path):
-        known = tuple(load_own_manifest(path).features)
+    known, names = own_features(Path(config.data.file)), tuple(config.data.features)
+    if known is not None:
         return known if names == DEFAULT else check_features(names, known)
     return FEATURES if names == DEFAULT else check_features(expand_features(names))
 
@@ -130,9 +161,10 @@ def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, st
     labels = Path(data.labels) if data.labels and source.role == "data" else None
     key = data.key if source.role == "data" else ""
     table = read_events(source.path, labels, data.drop_nan, choose_features(config), key)
+    refuse_other_energy(source.path, table, data_energy(config), OPTIONS[source.role])
     cutflow.add("read", table.n_read)
     if len(table) < table.n_read:
-        cutflow.add("no NaN in any column", len(table))
+        cutflow.add(POSSIBLE, len(table))
     _tell_duplicates(source.path, table, data.strict)
     names = _available(table, config)
     features = table.compute(names)
@@ -171,7 +203,7 @@ def _at_unit_weight(table: EventTable, usable: IntArray, streams: Streams) -> In
 def _available(table: EventTable, config: Config) -> tuple[str, ...]:
     """Return the chosen features; by default those of the standard five that the layout has."""
     names = choose_features(config)
-    if tuple(config.data.features) == DEFAULT and not is_own_manifest(Path(config.data.file)):
+    if tuple(config.data.features) == DEFAULT and own_features(Path(config.data.file)) is None:
         return tuple(name for name in names if name in table.feature_names)
     return names
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from anomaly_cli.analysis.modelling import Measured
-from anomaly_cli.analysis.nonclosure import Nonclosure, WindowCounts, transfer_nonclosure
+from anomaly_cli.analysis.nonclosure import Nonclosure, WindowCounts, measure_cuts
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -24,14 +24,14 @@ class Factor:
     """A k-fold factor as it was measured.
 
     Attributes:
-        value: standard deviation of Z over permutations; may be below 1, which is used as 1.
+        value: standard deviation of Z over pseudo-experiments; may be below 1, which is used as 1.
         error: its statistical error.
-        n_permutations: how many permutations it comes from.
+        n_experiments: how many it comes from.
     """
 
     value: float = math.nan
     error: float = math.nan
-    n_permutations: int = 0
+    n_experiments: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,10 @@ class Measurements:
     def of(self, efficiency: float) -> Measured:
         """Return what is known for a cut; NaN for what is not."""
         closure = self.closure.get(efficiency)
-        return Measured(closure.upper if closure else np.nan, self.overdispersion.get(efficiency, np.nan))
+        factor = self.overdispersion.get(efficiency, np.nan)
+        if closure is None:
+            return Measured(overdispersion=factor)
+        return Measured(closure.size, factor, closure.n_windows, closure.p_value)
 
 
 def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measurements:
@@ -64,23 +67,23 @@ def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measure
     """
     named = config.significance.measurements
     place = RunDirectory(Path(named)) if named else run
-    permutation = _read_matching(place, schema.PERMUTATION, digest)
+    experiments = _read_matching(place, schema.OVERDISPERSION, digest)
     validation = _read_matching(place, schema.VALIDATION, digest)
-    if named and permutation is None and validation is None:
+    if named and experiments is None and validation is None:
         raise ConfigError(
-            f"--measurements {named}: holds no validation.h5 or permutation.h5 of these settings; measure there with"
-            " 'anomaly significance windows' and 'anomaly significance permute'"
+            f"--measurements {named}: holds no validation.h5 or overdispersion.h5 of these settings; measure there"
+            " with 'anomaly run --measure'"
         )
-    factors = _factors(permutation) if permutation is not None else {}
+    factors = _factors(experiments) if experiments is not None else {}
     overdispersion = {efficiency: max(1.0, factor.value) for efficiency, factor in factors.items()}
     closure = closure_by_efficiency(validation.groups["counts"], overdispersion) if validation else {}
-    found = {"validation": validation, "permutation": permutation}
+    found = {"validation": validation, "overdispersion": experiments}
     inputs = {name: item.digest if item else "none" for name, item in found.items()}
     return Measurements(closure, overdispersion, inputs, factors)
 
 
-def _factors(permutation: Artifact) -> dict[float, Factor]:
-    tests, n = permutation.groups["tests"], len(permutation.groups["permutations"]["z"])
+def _factors(experiments: Artifact) -> dict[float, Factor]:
+    tests, n = experiments.groups["tests"], len(experiments.groups["experiments"]["z"])
     columns = (tests[name].tolist() for name in ("background_efficiency", "overdispersion", "overdispersion_error"))
     return {efficiency: Factor(value, error, n) for efficiency, value, error in zip(*columns, strict=True)}
 
@@ -97,7 +100,7 @@ def closure_by_efficiency(counts: Arrays, overdispersion: Mapping[float, float])
     """Return the closure uncertainty of every cut that was counted in the validation windows."""
     efficiencies = np.unique(counts["background_efficiency"])[::-1].tolist()
     cuts = [(window_counts(counts, efficiency), overdispersion.get(efficiency, 1.0)) for efficiency in efficiencies]
-    return dict(zip(efficiencies, transfer_nonclosure(cuts), strict=True))
+    return dict(zip(efficiencies, measure_cuts(cuts), strict=True))
 
 
 def window_counts(counts: Arrays, efficiency: float) -> WindowCounts:

@@ -24,6 +24,7 @@ from anomaly_cli.datasets.readers import read_events
 from anomaly_cli.methods.base import TemplateMethod
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.stages.frame import Analysis
+from anomaly_cli.stages.loading import POSSIBLE, refuse_other_energy
 from anomaly_cli.stages.shared import read_shared, shared_model
 
 SIMULATION = "simulation"
@@ -124,6 +125,7 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> Simula
     """
     path, features = _simulation_file(config), split.features
     table = read_events(path, drop_nan=bool(split.provenance.settings["drop_nan"]), features=features)
+    refuse_other_energy(path, table, regions.collision_energy, "--simulation")
     missing = [name for name in features if name not in table.feature_names]
     if missing:
         raise DataError(
@@ -134,7 +136,7 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> Simula
     if table.is_labelled and table.is_signal.all():
         raise DataError(f"--simulation {path}: holds signal only, by its column 'label'; give simulated background")
     found = table.compute(features)
-    cutflow = Cutflow([("read", table.n_read), ("no NaN in any column", len(table))])
+    cutflow = Cutflow([("read", table.n_read), (POSSIBLE, len(table))])
     usable = np.ones(len(table), dtype=bool)
     for step, passed in (
         ("background", ~table.is_signal if table.is_labelled else usable),

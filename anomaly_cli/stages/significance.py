@@ -69,7 +69,7 @@ def _beside(significance: Artifact) -> Beside:
 
 SIGNIFICANCE = Stage(
     name="significance",
-    version=6,
+    version=7,
     kind=schema.SIGNIFICANCE,
     settings=_settings,
     inputs=_inputs,
@@ -77,7 +77,7 @@ SIGNIFICANCE = Stage(
     beside=_beside,
     refuse=lambda analysis: require_unblinded(analysis.run, stored_identity(analysis.run).digest),
     looks=True,
-    renewed_by=frozenset({"validation", "permutation"}),
+    renewed_by=frozenset({"validation", "overdispersion"}),
 )
 """Counts after each cut, and writes a workspace for each beside."""
 
@@ -127,9 +127,13 @@ def _row(counted: Counted, measurements: Measurements) -> dict[str, Any]:
         "overdispersion": counted.cut.measured.overdispersion,
         "overdispersion_measured": factor.value,
         "overdispersion_error": factor.error,
-        "n_permutations": factor.n_permutations,
+        "n_experiments": factor.n_experiments,
         "signal_yield": result.signal_yield,
+        "n_windows": counted.cut.measured.n_windows,
+        "no_claim": counted.no_claim,
         "z": counted.toys.z,
+        "z_claimable": counted.z_claimable,
+        "z_statistical": counted.z_statistical,
         "p0": counted.toys.p0,
         "p0_error": counted.toys.error,
         "q0": result.q0,

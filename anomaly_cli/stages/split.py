@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions
+from anomaly_cli.artifacts.contents import COLLISION_ENERGY_SETTING, read_regions
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, event_columns
 from anomaly_cli.config import DEFAULT, Config
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.windows import Regions, Window, parse_side_bands, parse_window
+from anomaly_cli.core.windows import COLLISION_ENERGY, Regions, Window, parse_side_bands, parse_window, refuse_beyond
 from anomaly_cli.search.split import Split, choose_regions, refuse_empty, split_events
 from anomaly_cli.stages.data import ReadData, read_data, resolve_asked
 from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
-from anomaly_cli.stages.loading import choose_features, plan_sources, source_digests
+from anomaly_cli.stages.loading import choose_features, data_energy, plan_sources, source_digests
 
 WINDOW_SETTINGS = ("signal_region_gev", "side_bands")
 """Settings that divide events and do not choose them."""
@@ -27,15 +27,16 @@ def configured_windows(config: Config) -> tuple[Window, tuple[Window, Window] | 
     """Return the signal region, and the side-bands unless they are left to the data.
 
     Raises:
-        ConfigError: where there is no signal region, or the windows overlap.
+        ConfigError: where there is no signal region, or the windows overlap or lie above the collision energy.
     """
     if not config.regions.signal_region:
         raise ConfigError("no signal region given; pass one, for instance --signal-region 3.3-3.7")
-    sr = parse_window(config.regions.signal_region)
+    sr, energy = parse_window(config.regions.signal_region), data_energy(config)
+    refuse_beyond(sr, energy)
     if config.regions.side_bands == DEFAULT:
         return sr, None
     lower, upper = parse_side_bands(config.regions.side_bands)
-    Regions(sr, lower, upper)
+    Regions(sr, lower, upper, energy)
     return sr, (lower, upper)
 
 
@@ -57,7 +58,11 @@ def split_settings(config: Config) -> dict[str, Any]:
         "side_bands": config.regions.side_bands,
         "drop_nan": config.data.drop_nan,
     }
-    return {**settings, "key": config.data.key} if config.data.key else settings
+    if config.data.key:
+        settings["key"] = config.data.key
+    if (energy := data_energy(config)) != COLLISION_ENERGY:
+        settings[COLLISION_ENERGY_SETTING] = energy
+    return settings
 
 
 def event_settings(provenance: Provenance) -> dict[str, object]:
@@ -69,7 +74,7 @@ def event_settings(provenance: Provenance) -> dict[str, object]:
 def _make(analysis: Analysis) -> Made:
     data = read_data(analysis.config, analysis.compute)
     sr, side_bands = configured_windows(analysis.config)
-    split = split_events(data.observed, choose_regions(sr, side_bands, *data.span))
+    split = split_events(data.observed, choose_regions(sr, side_bands, *data.span, data.collision_energy))
     refuse_empty(split, *data.span)
     data.cutflow.add("in side-bands and signal region", len(data.observed) - len(split.rest))
     truth = [] if data.held is None else [(schema.TRUTH, _truth_groups(data, SPLIT.inputs(analysis)))]

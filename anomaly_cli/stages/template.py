@@ -11,6 +11,7 @@ from typing import Any
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_crossfit, template_groups
+from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.artifacts.store import Artifact, event_columns
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.seen import Need, Seen
@@ -176,6 +177,20 @@ def load_parts(analysis: Analysis, model: Artifact) -> tuple[FittedParts, list[S
 def _own_arrays(weights: Mapping[str, Any], index: int) -> dict[str, Any]:
     start = f"{index}:"
     return {name.removeprefix(start): array for name, array in weights.items() if name.startswith(start)}
+
+
+def refuse_other_template(analysis: Analysis, what: str) -> None:
+    """Refuse a template that is not the configuration's, since `what` of it would be filed under the wrong settings.
+
+    Raises:
+        ArtifactError: where it is not.
+    """
+    template = analysis.run.read(schema.TEMPLATE)
+    if canonical_json(template.provenance.settings) != canonical_json(template_settings(analysis)):
+        raise ArtifactError(
+            f"{template.path}: was made with other settings than the configuration's, so {what} would be filed under"
+            " the wrong ones; run 'anomaly template --overwrite' first"
+        )
 
 
 def method_of(model: Mapping[str, Any]) -> TemplateMethod:

@@ -6,7 +6,7 @@ Side-band events have scores too; each comes from models that never saw the even
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -178,7 +178,7 @@ def _likelihood(spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, na
 
 def _bin(masses: FloatArray, regions: Regions) -> BinnedSpectrum:
     windows = list(regions.named().values())
-    return bin_masses([masses[window.contains(masses)] for window in windows], windows)
+    return bin_masses([masses[window.contains(masses)] for window in windows], windows, regions.collision_energy)
 
 
 def _spurious_signal(
@@ -188,7 +188,7 @@ def _spurious_signal(
     spectrum = _bin(sides, events.regions)
     template = _bin(events.mjj["template"][selection.is_template_selected], events.regions)
     counts = spectrum.counts + template.counts * len(events.mjj["sr"]) / len(events.mjj["template"])
-    return fit_bump(BinnedSpectrum(spectrum.low, spectrum.high, counts), resonance, n_parameters).signal_yield
+    return fit_bump(replace(spectrum, counts=counts), resonance, n_parameters).signal_yield
 
 
 def pass_rate_flatness(mjj: FloatArray, selection: Selection) -> float:

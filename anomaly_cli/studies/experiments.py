@@ -30,6 +30,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.progress import Step, silent
@@ -186,7 +187,7 @@ def _run_and_keep(laboratory: Laboratory, job: Job, compute: Compute) -> Record:
 def read_record(laboratory: Laboratory, job: Job) -> Record | None:
     """Return the record of a job, or None where it is missing or damaged."""
     try:
-        record: Record = json.loads(_path(laboratory, job).read_text(encoding="utf-8"))
+        record: Record = parse_json(_path(laboratory, job).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     is_right = isinstance(record, dict) and record.pop("key", None) == laboratory.key

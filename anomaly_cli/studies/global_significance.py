@@ -22,7 +22,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.significance_kinds import MEASURED
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError
 from anomaly_cli.core.windows import Window
 from anomaly_cli.stages.blinding import require_unblinded
 from anomaly_cli.stages.frame import Analysis, Made, Stage
@@ -101,6 +101,13 @@ def _make(runs: Sequence[_Searched], compute: Compute) -> Made:
 def _read(run: RunDirectory) -> _Searched:
     significance = read_significance(run)
     require_unblinded(run, str(significance.provenance.settings["settings_digest"]))
+    tests = significance.groups["tests"]
+    for efficiency, reason in zip(tests["background_efficiency"], tests["no_claim"], strict=True):
+        if reason:
+            raise PhysicsError(
+                f"{run.path}: the cut of {100 * efficiency:g} % allows no claim, since {reason}; count without it, by"
+                " --set significance.background_efficiencies=[...], or use another method"
+            )
     return _Searched(read_regions(run.read(schema.SPLIT)).sr, significance, run.read(schema.SCORES))
 
 

@@ -8,7 +8,7 @@ from anomaly_cli.stages.chain import may_look
 from anomaly_cli.stages.closure import SHAREABLE
 from anomaly_cli.stages.frame import Analysis, Outcome, append_log, execute
 from anomaly_cli.stages.significance import SIGNIFICANCE
-from anomaly_cli.studies.permutation import PERMUTATION
+from anomaly_cli.studies.overdispersion import OVERDISPERSION
 from anomaly_cli.studies.windows import WINDOWS
 
 
@@ -35,7 +35,7 @@ def measure_uncertainties(analysis: Analysis, look: bool) -> list[Outcome]:
     looks = may_look(analysis, look)
     outcomes: list[Outcome] = []
     try:
-        outcomes.append(execute(PERMUTATION, analysis))
+        outcomes.append(execute(OVERDISPERSION, analysis))
         outcomes.append(execute(WINDOWS, analysis))
         if looks:
             outcomes.append(execute(SIGNIFICANCE, analysis.replacing()))

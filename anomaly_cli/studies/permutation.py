@@ -20,9 +20,8 @@ from anomaly_cli.analysis.modelling import Measured, model_by_fail
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import select
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step, silent
@@ -37,7 +36,7 @@ from anomaly_cli.stages.blinding import is_blinded, permission
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import configured_identity
 from anomaly_cli.stages.split import stored_split
-from anomaly_cli.stages.template import template_settings
+from anomaly_cli.stages.template import refuse_other_template
 
 GIVEN = frozenset({Need.SIDE_BANDS, Need.SR_FEATURES})
 """What a permutation has for a score; the features are those of the events that it calls observed."""
@@ -57,12 +56,7 @@ def _refuse(analysis: Analysis) -> None:
             f"label permutation: score {score.name} needs {needed}, which has no labels to permute; use a score that"
             " needs observed events and the template only"
         )
-    template = analysis.run.read(schema.TEMPLATE)
-    if canonical_json(template.provenance.settings) != canonical_json(template_settings(analysis)):
-        raise ArtifactError(
-            f"{template.path}: was made with other settings than the configuration's, so its over-dispersion would be"
-            " filed under the wrong ones; run 'anomaly template --overwrite' first"
-        )
+    refuse_other_template(analysis, "its permutations")
 
 
 def _settings(analysis: Analysis) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def _make(analysis: Analysis) -> Made:
     split, truth = stored_split(run.read(schema.SPLIT)), require_truth(run)
     background, share = _background(split, truth)
     window = outer_range(split.regions)
-    spectrum = fit_mass_spectrum([background.mjj], [window], window)
+    spectrum = fit_mass_spectrum([background.mjj], [window], window, split.regions.collision_energy)
     compute = replace(analysis.compute.child("smooth model").named("smooth model: density"), threads=1)
     density = DENSITY.fit(_density_inputs(background, split.regions), compute)
     groups: dict[str, Mapping[str, Any]] = {
@@ -155,6 +155,7 @@ def read_smooth_model(run: RunDirectory) -> tuple[SmoothModel, Artifact]:
         n_expected=float(columns["n_expected"]),
         uncertainty_statistical=0.0,
         uncertainty_function=0.0,
+        collision_energy=split.regions.collision_energy,
     )
     seen = _density_inputs(_background(split, require_truth(run))[0], split.regions)
     density = DENSITY.load(artifact.groups["weights"], seen)

@@ -28,6 +28,7 @@ def _settings(analysis: Analysis) -> dict[str, Any]:
         "background_efficiencies": analysis.settings.cuts.loosest_first,
         "windows": analysis.config.significance.windows,
         "window_width": analysis.config.significance.window_width,
+        "least_fit_p": analysis.settings.cuts.least_fit_p,
         "settings_digest": configured_identity(analysis).digest,
     }
 
@@ -40,7 +41,8 @@ def _inputs(analysis: Analysis) -> dict[str, str]:
 def _make(analysis: Analysis) -> Made:
     settings, significance = analysis.settings, analysis.config.significance
     split = stored_split(analysis.run.read(schema.SPLIT))
-    found = find_windows(split, significance.window_width)[: significance.windows]
+    found, left_out = find_windows(split, significance.window_width, settings.cuts.least_fit_p)
+    found = found[: significance.windows]
     searches = search_windows(found, settings, method_provisions(analysis, settings.method), analysis.compute)
     windows: list[dict[str, Any]] = []
     counts: list[dict[str, Any]] = []
@@ -51,12 +53,23 @@ def _make(analysis: Analysis) -> Made:
             with contextlib.suppress(PhysicsError):
                 counts.append(_count_row(index, searched, efficiency))
     count_columns = {name: np.asarray(values) for name, values in as_columns(counts).items()}
-    return Made({"windows": as_columns(windows), "counts": count_columns, "closure": _closure_columns(count_columns)})
+    return Made(
+        {
+            "windows": as_columns(windows),
+            "left_out": {
+                "low": [one.window.low for one in left_out],
+                "high": [one.window.high for one in left_out],
+                "reason": [one.reason for one in left_out],
+            },
+            "counts": count_columns,
+            "closure": _closure_columns(count_columns),
+        }
+    )
 
 
 WINDOWS = Stage(
     name="validation",
-    version=5,
+    version=7,
     kind=schema.VALIDATION,
     settings=_settings,
     inputs=_inputs,
@@ -99,11 +112,8 @@ def _closure_columns(counts: dict[str, Any]) -> Mapping[str, Any]:
         [
             {
                 "background_efficiency": efficiency,
-                "best": item.best,
-                "upper": item.upper,
-                "mean_ratio": item.mean_ratio,
+                **vars(item),
                 "mean_expected": float(window_counts(counts, efficiency).n_expected.mean()),
-                "is_transferred": item.is_transferred,
             }
             for efficiency, item in found.items()
         ]

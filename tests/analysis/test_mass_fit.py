@@ -42,6 +42,23 @@ def test_the_yield_in_the_signal_region_is_unbiased_and_its_error_right():
     assert 0.85 < np.std(pulls) < 1.2
 
 
+def test_masses_are_fitted_with_the_energy_of_their_collisions():
+    energy, window = 5200.0, REGIONS.sr
+    grid = np.linspace(3000.0, 4600.0, 20_001)
+    density = (1 - grid / energy) ** 9 * (grid / energy) ** -4.0
+    cumulative = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    masses = np.interp(np.random.default_rng(1).random(4_000_000) * cumulative[-1], cumulative, grid)
+    inside = [masses[band.contains(masses)] for band in REGIONS.side_bands]
+    found = fit_mass_spectrum(inside, REGIONS.side_bands, window, energy)
+    expected = len(masses) * np.diff(np.interp([window.low, window.high], grid, cumulative))[0] / cumulative[-1]
+    assert abs(found.n_expected - expected) < 4 * found.uncertainty_statistical
+    assert found.uncertainty_statistical < 0.02 * expected
+    points = np.linspace(window.low, window.high, 2001)
+    assert np.trapezoid(found.density(points), points) == pytest.approx(found.n_expected, rel=1e-5)
+    other = fit_mass_spectrum(inside, REGIONS.side_bands, window)
+    assert (len(found.parameters), len(other.parameters)) == (4, 5)  # with another energy, one more is needed
+
+
 TRUE = dijet_masses(4_000_000, 99)
 
 

@@ -5,6 +5,8 @@ import hashlib
 import os
 import resource
 import signal
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -82,7 +84,7 @@ def test_a_changed_value_is_noticed(written):
 @pytest.mark.parametrize("keep", [0, 10, 500, -100])
 def test_a_truncated_file_is_refused(written, keep):
     written.write_bytes(written.read_bytes()[:keep])
-    with pytest.raises(ArtifactError, match="delete it and run the stage again"):
+    with pytest.raises(ArtifactError, match="move it away and run the stage again"):
         read_any(written)
 
 
@@ -190,3 +192,24 @@ def test_a_file_that_has_just_been_written_is_hashed_again(tmp_path, hashed):
     file_digest(path)
     file_digest(path)
     assert len(hashed) == 2
+
+
+def test_an_artifact_that_cannot_even_be_opened_is_not_called_damaged(tmp_path):
+    path = tmp_path / "closure.h5"
+    path.symlink_to(path)
+    with pytest.raises(
+        ArtifactError, match=r"closure.h5: cannot be read \(Too many .*\), which says nothing of what"
+    ) as told:
+        read_any(path)
+    assert "away" not in str(told.value)
+    assert "delete" not in str(told.value)
+
+
+def test_an_artifact_that_its_writer_never_closed_says_so(tmp_path):
+    code = (
+        "import h5py, os, sys; file = h5py.File(sys.argv[1], 'w', libver='latest');"
+        "file['x'] = range(1000); file.flush(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "closure.h5")], check=True)
+    with pytest.raises(ArtifactError, match=r"is being written by another program, or was .*; wait for it, or move it"):
+        read_any(tmp_path / "closure.h5")

@@ -8,9 +8,13 @@ from conftest import invoke
 from toys import shipped_rows, write_official
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import read_regions
+from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import file_digest, read_artifact
 from anomaly_cli.datasets.features import EXTENDED_COLUMNS, OFFICIAL_COLUMNS
 from anomaly_cli.datasets.readers import read_events
+from anomaly_cli.stages.identity import Identity
+from anomaly_cli.stages.split import stored_split
 
 WINDOW = ("--signal-region", "3.3-3.7")
 
@@ -114,7 +118,7 @@ def test_events_with_nan_are_counted_in_the_cutflow(tmp_path):
     assert not (tmp_path / "run").exists()
     assert split(tmp_path, "--data", data, "--drop-nan").exit_code == 0
     flow = cutflow(tmp_path / "run")
-    assert flow["read"] - flow["no NaN in any column"] == 4
+    assert flow["read"] - flow["no NaN and no unphysical value in a column in use"] == 4
 
 
 def test_the_table_chosen_by_key_is_split_and_another_choice_is_another_split(tmp_path):
@@ -175,6 +179,65 @@ def test_an_own_file_is_split_with_its_own_features(tmp_path):
     (tmp_path / "mine.csv").write_text((tmp_path / "mine.csv").read_text() + "3.5,0.1,100,0.5,0,1\n")
     changed = split(tmp_path, "--data", manifest, "--inject", "50")
     assert "its input 'data' has changed" in " ".join(changed.output.split())
+
+
+def at_energy(folder, energy, first=0):
+    """Write an own file whose collisions have an energy."""
+    manifest, _ = write_own(folder, first=first)
+    manifest.write_text(f'collision_energy = "{energy}"\n' + manifest.read_text())
+    return manifest
+
+
+def test_the_collision_energy_of_a_manifest_reaches_fit_provenance_and_identity(tmp_path):
+    results = {}
+    for energy in ("13 TeV", "14 TeV"):
+        folder = tmp_path / energy[:2]
+        folder.mkdir()
+        assert split(folder, "--data", at_energy(folder, energy), "--inject", "50").exit_code == 0
+        run = RunDirectory(folder / "run")
+        artifact = run.read(schema.SPLIT)
+        divided = stored_split(artifact)
+        fit = divided.fit_masses()
+        assert fit.collision_energy == divided.regions.collision_energy == read_regions(artifact).collision_energy
+        results[energy] = (artifact.provenance.settings.get("collision_energy_gev"), fit.n_expected)
+    assert results["13 TeV"][0] is None
+    assert results["14 TeV"][0] == 14_000.0
+    assert results["14 TeV"][1] != results["13 TeV"][1]
+    identities = [Identity([], [], {}, {}, energy).digest for energy in (13_000.0, 14_000.0)]
+    assert identities[0] == Identity([], [], {}, {}).digest != identities[1]
+
+
+def test_windows_above_the_collision_energy_are_refused_before_events_are_read(tmp_path):
+    manifest = at_energy(tmp_path, "3.6 TeV")
+    result = split(tmp_path, "--data", manifest)
+    assert result.exit_code == 2
+    assert "window 3.3-3.7 TeV lies above the collision energy of 3.6 TeV" in " ".join(result.output.split())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("option", ["--inject-from", "--reference"])
+def test_events_of_collisions_of_another_energy_are_refused(tmp_path, option):
+    manifest = at_energy(tmp_path, "14 TeV")
+    other = tmp_path / "other"
+    other.mkdir()
+    result = split(tmp_path, "--data", manifest, option, at_energy(other, "13.6 TeV", first=5))
+    assert result.exit_code in (2, 3)
+    told = " ".join(result.output.split())
+    assert f"{option} {other}" in told
+    assert "holds collisions at 13.6 TeV and the data those at 14 TeV" in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_simulation_of_collisions_of_another_energy_is_refused(tmp_path):
+    assert split(tmp_path, "--data", at_energy(tmp_path, "14 TeV"), "--inject", "50").exit_code == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    options = ("--method", "salad", "--simulation", at_energy(other, "13 TeV", first=5))
+    result = invoke("template", "--run", tmp_path / "run", *options)
+    assert result.exit_code == 2
+    told = " ".join(result.output.split())
+    assert "--simulation" in told
+    assert "holds collisions at 13 TeV and the data those at 14 TeV, which have other spectra" in told
 
 
 def test_weighted_events_are_drawn_to_unit_weight(tmp_path):
@@ -292,6 +355,17 @@ def test_describe_prints_columns_regions_and_the_next_command(tmp_path):
     assert result.exit_code == 0
     for text in ("official features", "tau21_j1", "3.3-3.7", "anomaly run --data"):
         assert text in result.output
+
+
+def test_describe_says_how_many_columns_it_does_not_show(tmp_path):
+    rows = shipped_rows(500)
+    names = (*OFFICIAL_COLUMNS, "label", *(f"c{i}" for i in range(2000)))
+    path = write_official(tmp_path / "a.h5", np.column_stack([rows, np.zeros((len(rows), 2000))]), names)
+    told = invoke("data", "describe", path).output
+    assert "1975 more columns are not shown" in told
+    assert "c24 " in told
+    assert "c25 " not in told
+    assert "more columns" not in invoke("data", "describe", write_official(tmp_path / "b.h5", rows)).output
 
 
 def test_a_column_name_that_looks_like_markup_is_printed_as_it_is(tmp_path):

@@ -332,6 +332,10 @@ def test_exports_are_readable_by_their_programs(complete):
         name = document["name"]
         table = yaml.safe_load((folder / "hepdata" / document["data_file"]).read_text())
         lengths = {len(item["values"]) for part in table.values() for item in part}
+        energies = [quantity["qualifiers"][1] for quantity in table["dependent_variables"]]
+        assert all(energy == {"name": "SQRT(S)", "units": "GeV", "value": 13_000.0} for energy in energies)
+        assert {"name": "cmenergies", "values": [13_000.0]} in document["keywords"]
+        assert "sqrt(s) = 13 TeV" in (folder / f"{name}.tex").read_text().splitlines()[0]
         assert lengths == {len((folder / f"{name}.csv").read_text().splitlines()) - 1}
         assert r"\begin{tabular}" in (folder / f"{name}.tex").read_text()
     refused = invoke("significance", "export", "--run", complete)

@@ -68,6 +68,15 @@ def test_overlapping_side_bands_are_refused(side_bands):
         Regions(Window(3300.0, 3700.0), lower, upper)
 
 
+def test_no_window_lies_above_the_collision_energy():
+    low, middle, high = Window(11_000.0, 12_000.0), Window(12_000.0, 12_900.0), Window(12_900.0, 13_100.0)
+    with pytest.raises(ConfigError, match=r"12.9-13.1 TeV lies above the collision energy of 13 TeV; .*manifest"):
+        Regions(middle, low, high)
+    with pytest.raises(ConfigError, match=r"window 12.9-13.1 TeV lies above"):
+        Regions(high, middle, Window(13_100.0, 13_500.0))
+    assert Regions(middle, low, high, 14_000.0).collision_energy == 14_000.0
+
+
 def test_default_side_bands_are_the_documented_ones_and_end_with_the_data():
     sr = Window(3300.0, 3700.0)
     assert default_side_bands(sr, 1000.0, 9000.0) == (Window(3000.0, 3300.0), Window(3700.0, 4600.0))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +26,11 @@ def test_windows_are_disjoint_and_hold_nothing_of_the_signal_region(width, lowes
             assert overlap(part, item.regions.sr) < 1e-6
         for other in placed[:index]:
             assert overlap(item.regions.sr, other.regions.sr) < 1e-6
+
+
+def test_placed_windows_belong_to_collisions_of_the_same_energy():
+    placed = place_windows(replace(REGIONS, collision_energy=8000.0), 2600.0, 6000.0, 400.0)
+    assert {item.regions.collision_energy for item in placed} == {8000.0}
 
 
 def test_the_nearest_windows_come_first_and_side_bands_skip_the_signal_region():

@@ -47,6 +47,35 @@ def test_names_and_values_that_do_not_fit_are_refused_with_a_manifest_and_by_mor
         read_table(path, ("x",), ())
 
 
+@pytest.mark.parametrize("last", ["note", "other"])
+@pytest.mark.parametrize("line", [1, 30, 49])
+def test_a_line_whose_last_value_is_missing_is_refused_though_nothing_uses_it(tmp_path, last, line):
+    values = [[3000.0 + i, 0.1 * i, "text" if last == "note" else i] for i in range(50)]
+    values[line] = values[line][:2]
+    path = write_lines(tmp_path / "mine.csv", f"mass,x,{last}", values)
+    (tmp_path / "mine.toml").write_text(MANIFEST.format(file="mine.csv"))
+    message = rf"mine.csv: line {line + 2} has 2 values for 3 names, so it may have been cut; compare"
+    with pytest.raises(DataError, match=message):
+        read_events(tmp_path / "mine.toml", drop_nan=True)
+    with pytest.raises(DataError, match=message):
+        read_table(path, ("x",), ())
+
+
+def test_the_first_of_two_lines_that_were_cut_is_named_behind_blank_lines_and_quoted_line_breaks(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text('mass,x,note\n3000,1,"two\nlines"\n\n   \n3001,2\n3002\n')
+    with pytest.raises(DataError, match="line 6 has 2 values for 3 names"):
+        read_table(path, ("x",), ())
+
+
+def test_a_last_value_that_is_left_empty_is_no_cut_line(tmp_path):
+    path = write_lines(
+        tmp_path / "mine.csv", "mass,x,note", [[3000.0 + i, 0.1 * i, "" if i % 2 else "a"] for i in range(50)]
+    )
+    path.write_text(path.read_text() + "\n\n")
+    assert len(read_table(path, ("x",), ()).values) == 50
+
+
 def test_a_comma_at_the_end_of_every_line_is_no_value(tmp_path):
     path = write_lines(tmp_path / "mine.csv", "mass,x,", [[3000.0 + i, 0.1 * i, ""] for i in range(50)])
     assert read_table(path, ("x",), ()).values[:, 0] == pytest.approx(0.1 * np.arange(50))

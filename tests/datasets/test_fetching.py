@@ -5,20 +5,33 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import io
 import json
+import os
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.progress import silent
 from anomaly_cli.datasets import fetching
-from anomaly_cli.datasets.fetching import LOCK_NAME, fetch, inspect_files, store_folder
-from anomaly_cli.datasets.manifests import File, load_manifest, package_folder
+from anomaly_cli.datasets.fetching import fetch, inspect_files, store_folder
+from anomaly_cli.datasets.manifests import LOCK_NAME, File, load_manifest, package_folder
 
-CONTENT = bytes(range(256)) * 16_384  # 4 MB: four pieces
+
+def hdf5_bytes():
+    """Return an HDF5 file of 4 MB: four pieces."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file["x"] = np.arange(1 << 20, dtype=np.uint32)
+    return buffer.getvalue()
+
+
+CONTENT = hdf5_bytes()
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 NAME = "events.h5"
 
@@ -34,6 +47,7 @@ class Log:
     content_type: str = "application/octet-stream"
     content: bytes = CONTENT
     knows_ranges: bool = True
+    tells: str = "length"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -61,9 +75,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", self.log.content_type)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
         stop = self.log.cuts.pop(0) if self.log.cuts else len(content)
+        if self.log.tells == "length":
+            self.send_header("Content-Length", str(len(content) - start))
+        if self.log.tells == "too short a length":
+            self.send_header("Content-Length", str(stop - start))
+        if self.log.tells == "chunks":
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        if self.log.tells == "chunks":
+            end = b"0\r\n\r\n" if stop == len(content) else b""
+            self.wfile.write(b"%x\r\n%b\r\n%b" % (stop - start, content[start:stop], end))
+            return
         self.wfile.write(content[start:stop])
 
     def log_message(self, *_):
@@ -226,6 +249,63 @@ def test_a_checksum_that_no_manifest_states_is_locked_at_the_first_fetch(served,
     assert state.path.read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("cut", [None, 1_000_000])
+def test_a_reply_whose_end_cannot_be_told_is_not_taken_for_a_file_of_unknown_size(served, tmp_path, cut):
+    manifest, log = served
+    log.tells, log.cuts = "nothing", [cut] * fetching.ATTEMPTS if cut else []
+    with pytest.raises(DataError, match=r"does not say how long the file is.*put it into .* or name a copy"):
+        fetch(replace(manifest, files=(File(NAME),)), tmp_path, "", silent)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reply_without_an_end_is_taken_where_size_and_checksum_tell(served, tmp_path):
+    manifest, log = served
+    log.tells = "nothing"
+    (state,) = fetch(manifest, tmp_path, "", silent)
+    assert state.path.read_bytes() == CONTENT
+    log.cuts = [1_000_000]
+    size_only = replace(manifest, files=(File("other.h5", len(CONTENT)),))
+    with pytest.raises(DataError, match=rf"has 1000000 bytes instead of {len(CONTENT)} and was thrown away"):
+        fetch(size_only, tmp_path, "", silent)
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_a_reply_in_chunks_is_whole_where_its_last_chunk_came(served, tmp_path):
+    manifest, log = served
+    unknown = replace(manifest, files=(File("masterkey.txt"),))
+    log.tells, log.cuts = "chunks", [1_000_000, 2_000_000]
+    (state,) = fetch(unknown, tmp_path, "", silent)
+    assert state.path.read_bytes() == CONTENT
+    assert len(log.ranges) == 3
+
+
+def test_an_hdf5_file_without_its_end_is_not_pinned_whatever_the_server_says(served, tmp_path):
+    manifest, log = served
+    unknown = replace(manifest, files=(File(NAME),))
+    log.tells, log.cuts = "too short a length", [3_000_000]
+    with pytest.raises(DataError, match=r"the file cannot be opened as HDF5 \(.*truncated.*\) and was thrown away"):
+        fetch(unknown, tmp_path, "", silent)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / NAME).write_bytes(CONTENT[:3_000_000])  # put there by hand
+    (state,) = inspect_files(unknown, tmp_path)
+    assert "cannot be opened as HDF5" in state.problem
+    log.tells = "length"
+    with pytest.raises(DataError, match=rf"{NAME}: cannot be opened as HDF5.*; move it away and run the command again"):
+        fetch(unknown, tmp_path, "", silent)
+    (tmp_path / NAME).unlink()
+    (state,) = fetch(unknown, tmp_path, "", silent)
+    assert state.path.read_bytes() == CONTENT
+    assert state.basis == "lock file"
+
+
+def test_a_file_of_another_size_is_let_be_where_no_checksum_tells_what_it_is(served, tmp_path):
+    manifest, _ = served
+    (tmp_path / NAME).write_bytes(b"mine")
+    with pytest.raises(DataError, match=r"has 4 bytes instead of .*; move it away and run the command again"):
+        fetch(replace(manifest, files=(File(NAME, len(CONTENT)),)), tmp_path, "", silent)
+    assert (tmp_path / NAME).read_bytes() == b"mine"
+
+
 def test_a_web_page_is_not_taken_for_a_file_of_unknown_checksum(served, tmp_path):
     manifest, log = served
     log.content_type = "text/html; charset=utf-8"
@@ -252,7 +332,19 @@ def test_the_store_is_chosen_by_option_then_by_variable(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "3", '{"a": 1}', '{"a": {}}', '{"a": {"sha256": "x"}}', '{"a": {"sha256": 1}}']
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "[" * 60 + "]" * 60,
+        "[]",
+        "3",
+        '{"a": 1}',
+        '{"a": {}}',
+        '{"a": {"sha256": "x"}}',
+        '{"a": {"sha256": 1}}',
+    ],
 )
 def test_checksums_that_cannot_be_read_vouch_for_nothing(served, tmp_path, text):
     manifest, _ = served
@@ -266,15 +358,43 @@ def test_checksums_that_cannot_be_read_vouch_for_nothing(served, tmp_path, text)
     assert (tmp_path / LOCK_NAME).read_text() == text
 
 
-def test_a_part_that_is_a_link_is_not_followed(served, tmp_path):
+@pytest.mark.parametrize(
+    ("link", "what"), [(Path.symlink_to, "is a link"), (Path.hardlink_to, "has another name as well")]
+)
+def test_a_part_that_is_a_link_is_not_written_through(served, tmp_path, link, what):
     manifest, _ = served
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
     (tmp_path / "store").mkdir()
-    (tmp_path / "store" / f".{NAME}.part").symlink_to(victim)
-    with pytest.raises(DataError, match="is a link, through which another file would be written"):
+    link(tmp_path / "store" / f".{NAME}.part", victim)
+    with pytest.raises(
+        DataError, match=rf"{NAME}.part: {what}.*, through which something else would be written; remove"
+    ):
         fetch(manifest, tmp_path / "store", "", silent)
     assert victim.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_part_that_is_no_file_is_refused(served, tmp_path, make):
+    manifest, _ = served
+    make(tmp_path / f".{NAME}.part")
+    with pytest.raises(DataError, match=r".part: is a directory, device or pipe"):
+        fetch(manifest, tmp_path, "", silent)
+
+
+def test_checksums_that_lie_where_no_disk_is_now_are_not_taken_for_none(served, tmp_path):
+    manifest, _ = served
+    (tmp_path / LOCK_NAME).symlink_to(tmp_path / "away" / LOCK_NAME)
+    with pytest.raises(DataError, match=rf"{LOCK_NAME}: cannot be read as checksums"):
+        fetch(replace(manifest, files=(File(NAME),)), tmp_path, "", silent)
+    assert (tmp_path / LOCK_NAME).is_symlink()
+    assert not (tmp_path / NAME).exists()
+
+
+@pytest.mark.parametrize("name", [LOCK_NAME, "Checksums.JSON"])
+def test_a_data_set_cannot_put_a_file_in_place_of_the_checksums(name):
+    with pytest.raises(ConfigError, match="cannot be called like the list of checksums"):
+        File(name)
 
 
 @pytest.mark.parametrize("name", ["../events.h5", "/tmp/events.h5", "a/b.h5", "..", ".hidden", "", "a\\b.h5", "a\n.h5"])

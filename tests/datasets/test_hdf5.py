@@ -13,6 +13,7 @@ from toys import shipped_rows, write_frame, write_official
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.datasets.description import describe
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.datasets.rawfeatures import locate_raw, read_rows
 from anomaly_cli.datasets.readers import read_events
 
 LABELLED = (*OFFICIAL_COLUMNS, "label")
@@ -75,6 +76,34 @@ def test_of_several_tables_one_is_chosen_by_key_and_none_silently(tmp_path, rows
     described = describe(path, f"{below}signal")
     assert described.n_events == len(rows) - 10
     assert f"--key {below}signal" in described.next_command
+
+
+def add_frame(file, name, rows):
+    path = write_frame(file.filename.replace("a.h5", "frame.h5"), [(list(LABELLED), rows)])
+    with h5py.File(path) as single:
+        single.copy("df", file, name)
+
+
+@pytest.mark.parametrize("add", [add_frame, add_named, add_compound])
+@pytest.mark.parametrize(("group", "listed"), [("/", r"/ \(columns mass, w\)"), ("more", r"/more \(columns mass, w\)")])
+def test_columns_beside_a_table_are_named_with_it_and_neither_is_taken_silently(tmp_path, rows, add, group, listed):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        add(file, "events", rows)
+        add_columns(file.require_group(group), np.full((30, 2), 3000.0), ("mass", "w"))
+    with pytest.raises(
+        DataError, match=rf"several tables, /events, {listed}; choose one with --key .* key = \"events\""
+    ):
+        read_events(path)
+    assert np.array_equal(read_events(path, key="events").columns["pyj1"], rows[:, 1])
+    assert describe(path, group).n_events == 30
+
+
+def test_a_single_value_beside_a_table_is_no_table(tmp_path, rows):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        add_named(file, "events", rows)
+        file["luminosity"], file["version"] = [139.0], 2
+    assert len(read_events(tmp_path / "a.h5")) == len(rows)
 
 
 @pytest.mark.parametrize("add", [add_named, add_compound])
@@ -168,6 +197,59 @@ def test_a_raw_frame_is_one_table(tmp_path):
     names = [f"c{i}" for i in range(2100)]
     with pytest.raises(DataError, match="holds raw constituents"):
         read_events(write_frame(tmp_path / "raw.h5", [(names, np.ones((3, 2100)))]))
+
+
+PARTICLES = [str(index) for index in range(2100)]
+
+
+def raw_blocks(n, labels):
+    """Return raw events, and the blocks that pandas stores where the label has a type of its own."""
+    events = np.random.default_rng(1).uniform(1.0, 50.0, (n, 2100)).astype(np.float32)
+    blocks = [(PARTICLES, events), (["label"], labels)]
+    return events, blocks
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("dtype", ["i8", "?", "f8"])
+def test_the_label_of_a_raw_frame_is_found_in_a_block_of_its_own(tmp_path, dtype, order):
+    labels = (np.arange(7) % 3 == 0).astype(dtype)[:, np.newaxis]
+    events, blocks = raw_blocks(7, labels)
+    path = write_frame(tmp_path / "raw.h5", blocks[::order])
+    with h5py.File(path, "a") as file:
+        file["df/axis0"][...] = np.array([*PARTICLES, "label"], dtype="S16")
+    place = locate_raw(path)
+    rows = read_rows(place, 0, 5)
+    assert place.is_labelled
+    assert place.n_events == 7
+    assert np.array_equal(rows[:, :2100], events[:5])
+    assert np.array_equal(rows[:, 2100], labels[:5, 0])
+    assert describe(path).n_signal == 3
+
+
+def test_a_raw_frame_whose_columns_are_in_no_known_order_is_refused(tmp_path):
+    labels = np.zeros((7, 1), dtype="i8")
+    events, blocks = raw_blocks(7, labels)
+    halves = [(PARTICLES[:1000], events[:, :1000]), (PARTICLES[1000:], events[:, 1000:].astype("f8"))]
+    swapped = [([*PARTICLES[1:], PARTICLES[0]], events), blocks[1]]
+    for parts in ([*halves, blocks[1]], halves, swapped, blocks[::-1]):
+        path = write_frame(tmp_path / "raw.h5", parts)
+        if parts is swapped:
+            with h5py.File(path, "a") as file:
+                file["df/axis0"][...] = np.array([*PARTICLES, "label"], dtype="S16")
+        with pytest.raises(DataError, match=r"raw.h5: the particles in 'df' do not lie side by side.* write it again"):
+            locate_raw(path)
+    path = write_frame(tmp_path / "raw.h5", [(PARTICLES, events), (["label"], labels[:6])])
+    with pytest.raises(DataError, match=r"raw.h5: has 6 labels for 7 events"):
+        locate_raw(path)
+
+
+def test_a_last_raw_column_that_is_no_label_is_refused_with_its_row(tmp_path):
+    events, _ = raw_blocks(7, None)
+    rows = np.column_stack([np.zeros(7), events])  # the label first, the last angle last
+    with h5py.File(tmp_path / "raw.h5", "w") as file:
+        file["events"] = rows
+    with pytest.raises(DataError, match=r"raw.h5: the label of row 0, in the last column, is .*write the particles"):
+        describe(tmp_path / "raw.h5")
 
 
 def test_a_file_that_its_writer_never_closed_says_so_and_how_to_mend_it(tmp_path, rows):

@@ -7,6 +7,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,9 +16,11 @@ from toys import shipped_rows, write_frame, write_official
 from anomaly_cli.artifacts.store import file_digest
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import FEATURES
-from anomaly_cli.datasets.description import describe
+from anomaly_cli.datasets.columns import UNITS, Spelling
+from anomaly_cli.datasets.description import MOST_COLUMNS, describe
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.readers import read_events, read_master_key
+from anomaly_cli.datasets.screening import find_faults
 
 LABELLED = (*OFFICIAL_COLUMNS, "label")
 MANIFEST = """
@@ -86,6 +89,32 @@ def test_the_cathode_layout_is_in_tev_and_has_four_features(tmp_path, reference)
     assert np.array_equal(table.is_signal, is_signal)
     with pytest.raises(ConfigError, match="has no feature 'delta_r_jj'"):
         table.compute(FEATURES)
+
+
+def test_what_is_wrong_in_a_cathode_or_curtains_file_is_named_as_the_file_names_it(tmp_path, reference):
+    features, is_signal = reference
+    mj1, delta, tau1, tau2, delta_r = features.values.T
+    content = np.stack([features.mjj / 1000, mj1 / 1000, delta / 1000, tau1, tau2, is_signal], axis=1)
+    for column, value, message in (
+        (0, 14.5, r"column 'm_jj' is beyond the collision energy of 13 TeV \(up to 14.5 TeV\)"),
+        (1, -0.2, r"column 'm_jmin' is negative \(down to -0.2 TeV\)"),
+        (2, -99.0, "column 'm_jmax-m_jmin' is beyond the collision energy of 13 TeV"),
+        (3, np.nan, "column 'tau21_jmin' is NaN"),
+        (4, 11.0, "column 'tau21_jmax' is beyond 10"),
+    ):
+        bad = content.copy()
+        bad[:2, column] = value
+        np.save(tmp_path / "c.npy", bad)
+        with pytest.raises(DataError, match=rf"c.npy: {message}.* in 2 of"):
+            read_events(tmp_path / "c.npy")
+    names = ["m_jj", "m_j1", "m_j2", "tau21_j1", "tau21_j2", "del_R", "is_signal"]
+    rows = np.stack([features.mjj, mj1, mj1 + delta, tau1, tau2, delta_r, is_signal], axis=1)
+    rows[0, 5] = np.inf
+    with pytest.raises(DataError, match="column 'del_R' is NaN or infinite in 1 of"):
+        read_events(write_frame(tmp_path / "c.h5", [(names, rows)]))
+    rows[:, 6] = 2.0
+    with pytest.raises(DataError, match="column 'is_signal' must be 0"):
+        read_events(write_frame(tmp_path / "c.h5", [(names, rows)]))
 
 
 def test_the_curtains_layout_gives_the_same_features_whichever_jet_comes_first(tmp_path, reference):
@@ -177,18 +206,29 @@ def set_ratio(rows):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_columns("mj1", to=-999.0), r"column 'mj1' is negative \(down to -999\)"),
-        (set_columns("mj2", to=-1.0), r"column 'mj2' is negative \(down to -1\)"),
+        (set_columns("mj1", to=-999.0), r"column 'mj1' is negative \(down to -999 GeV\)"),
+        (set_columns("mj2", to=-1.0), r"column 'mj2' is negative \(down to -1 GeV\)"),
         (set_columns("tau1j2", to=-0.01), r"column 'tau1j2' is negative"),
-        (set_columns("pzj1", to=1e30), r"column 'pzj1' is beyond 1e\+06 \(up to 1e\+30\)"),
-        (set_columns("pxj2", "pyj2", to=0.0), r"columns 'pxj2' and 'pyj2' are both 0"),
+        (
+            set_columns("pzj1", to=1e30),
+            r"'pzj1' is beyond the collision energy of 13000 GeV \(up to 1e\+30 GeV\)",
+        ),
+        (
+            set_columns("mj2", to=13_001.0),
+            r"'mj2' is beyond the collision energy of 13000 GeV \(up to 13001 GeV\)",
+        ),
+        (set_columns("pxj1", "pxj2", to=[6501.0, -6501.0]), "the dijet mass is beyond the collision energy of 13 TeV"),
+        (set_columns("pxj2", "pyj2", to=0.0), r"columns 'pxj2' and 'pyj2' make a jet without pT \(below 0.001 GeV\)"),
+        (set_columns("pxj1", "pyj1", to=1e-9), r"columns 'pxj1' and 'pyj1' make a jet without pT"),
+        (set_columns("pxj1", "pyj1", to=2e-3), r"columns 'pxj1' to 'pzj1' make a jet along the beam"),
+        (set_columns("pxj2", to=-9999.0), r"column 'pxj2' is -9999, which marks a missing value,"),
         (set_ratio, r"column 'tau2j2' is more than 10 times tau1j2"),
     ],
 )
 def test_values_that_cannot_be_are_refused_like_nan_or_dropped_and_counted(tmp_path, rows, change, message):
     change(rows)
     path = write_official(tmp_path / "a.h5", rows)
-    with pytest.raises(DataError, match=rf"a.h5: {message}.* in 5 of {len(rows)} events; pass --drop-nan"):
+    with pytest.raises(DataError, match=rf"a.h5: .*{message}.* in 5 of {len(rows)} events; pass --drop-nan"):
         read_events(path)
     table = read_events(path, drop_nan=True)
     assert table.row.tolist() == [0, 1, *range(7, len(rows))]
@@ -201,11 +241,16 @@ def test_values_that_cannot_be_are_refused_like_nan_or_dropped_and_counted(tmp_p
 @pytest.mark.parametrize(
     ("name", "value", "n", "message"),
     [
-        ("mass", -999.0, 1, r"column 'mjj' is not above 0 \(down to -999000\)"),
-        ("mass", 0.0, 3, r"column 'mjj' is not above 0"),
-        ("m_light", -0.999, 2, r"column 'mj1' is negative"),
-        ("s", -999.0, 2, r"column 'shape' is -999, far from all others,"),
-        ("s", 1e28, 1, r"column 'shape' is beyond 1e\+20"),
+        ("mass", -999.0, 1, r"column 'mass' \(mjj\) is below 1e-06 TeV \(down to -999 TeV\)"),
+        ("mass", 0.0, 3, r"column 'mass' \(mjj\) is below 1e-06 TeV \(down to 0 TeV\)"),
+        ("mass", 13.5, 2, r"column 'mass' \(mjj\) is beyond the collision energy of 13 TeV \(up to 13.5 TeV\)"),
+        ("m_light", -0.999, 2, r"column 'm_light' \(mj1\) is negative \(down to -0.999 TeV\)"),
+        ("s", -999.0, 2, r"column 's' \(shape\) is -999, which marks a missing value,"),
+        ("s", -9999.0, 1, r"column 's' \(shape\) is -9999, which marks a missing value,"),
+        ("s", -2147483648.0, 3, r"column 's' \(shape\) is -2147483648, which marks a missing value,"),
+        ("s", 2147483647.0, 1, r"column 's' \(shape\) is 2147483647, which marks a missing value,"),
+        ("s", 999.0, 1, r"column 's' \(shape\) is 999, which marks a missing value,"),
+        ("s", 1e28, 1, r"column 's' \(shape\) is beyond 1e\+20 \(up to 1e\+28\)"),
     ],
 )
 def test_values_that_cannot_be_are_found_in_an_own_file_too(tmp_path, rows, name, value, n, message):
@@ -218,14 +263,131 @@ def test_values_that_cannot_be_are_found_in_an_own_file_too(tmp_path, rows, name
     assert len(read_events(tmp_path / "mine.toml", drop_nan=True)) == len(rows) - n
 
 
+UNIFORM = np.random.default_rng(3).uniform
+MARKED = {
+    "mass-like, -9999": ([*UNIFORM(10.0, 12_000.0, 300), -9999.0], [-9999.0]),
+    "signed, -9999": ([*UNIFORM(-6000.0, 6000.0, 300), -9999.0], [-9999.0]),
+    "in single precision": (np.float32([*UNIFORM(0.0, 1.0, 300), -(2.0**31), 2.0**31 - 1]), [-(2.0**31), 2.0**31]),
+    "two marks": ([*UNIFORM(0.0, 1.0, 300), -99.0, -999.0, -999.0], [-999.0, -99.0]),
+    "counts": ([*range(60), -99.0], [-99.0]),
+    "signed whole numbers": ([*range(-40, 40), -9999.0], [-9999.0]),
+    "signed whole numbers of any size": ([*range(-400, 400), -999.0, -999.0], [-999.0]),
+    "positive, repeated": ([*range(40), 999.0, 999.0], [999.0]),
+}
+UNMARKED = {
+    "a tail to -99": np.clip(np.linspace(-120.0, 120.0, 301), -99.0, 99.0),
+    "whole numbers with all values": np.arange(-1200.0, 1200.0),
+    "one large count": np.array([*range(50), 99.0]),
+    "masses up to one": np.array([*np.linspace(0.0, 990.3, 300), 999.0]),
+    "a mass in the middle": np.array([*UNIFORM(0.0, 2000.0, 300), 999.0, 999.0]),
+    "a value that no program writes": np.array([*UNIFORM(0.0, 1.0, 300), -998.0]),
+}
+
+
+def faults_of(values, unit="1"):
+    spelt = Spelling("column 'x'", unit)
+    used = {"mjj": np.full(len(values), 3000.0), "x": np.asarray(values, dtype=np.float64) * UNITS[unit]}
+    return find_faults(used, lambda name: spelt, 1e6)
+
+
+@pytest.mark.parametrize("unit", ["1", "TeV"])
+@pytest.mark.parametrize("case", MARKED)
+def test_marks_of_missing_values_are_found_wherever_they_cannot_be_values(case, unit):
+    values, marks = MARKED[case]
+    if unit == "TeV":  # nothing is beyond the energy then
+        values, marks = [v for v in values if abs(v) < 1e3], [mark for mark in marks if abs(mark) < 1e3]
+    found = faults_of(values, unit)
+    assert [fault.what for fault in found] == [f"is {mark:.10g}, which marks a missing value," for mark in marks]
+    for fault, mark in zip(found, marks, strict=True):
+        assert np.array_equal(fault.is_bad, np.asarray(values, dtype=np.float64) == mark)
+
+
+@pytest.mark.parametrize("case", UNMARKED)
+def test_values_that_only_look_like_marks_are_let_pass(case):
+    assert faults_of(UNMARKED[case]) == []
+
+
+@pytest.mark.parametrize(("energy", "highest"), [("8 TeV", 8.0), ("13000GeV", 13.0), ("100 TeV", 100.0)])
+def test_masses_end_at_the_collision_energy_that_the_manifest_states(tmp_path, rows, energy, highest):
+    columns = own_columns(rows)
+    columns["mass"][:2], columns["m_light"][2] = 1.001 * highest, 1.001 * highest
+    write_own(tmp_path / "mine.npz", columns)
+    path = tmp_path / "mine.toml"
+    path.write_text(f'collision_energy = "{energy}"\n' + MANIFEST.format(file="mine.npz"))
+    wanted = (
+        rf"mine.npz: column 'mass' \(mjj\) is beyond the collision energy of {highest:g} TeV .* in 2 of .*'m_light'"
+    )
+    with pytest.raises(DataError, match=wanted):
+        read_events(path)
+    table = read_events(path, drop_nan=True)
+    assert len(table) == len(rows) - 3
+    assert table.collision_energy == 1000.0 * highest
+
+
+@pytest.mark.parametrize("text", ['"13"', '"13 PeV"', '"0.05 TeV"', '"3000 TeV"', '"-8 TeV"', '""', "13", "13.6", "[]"])
+def test_a_collision_energy_is_text_with_its_unit(tmp_path, rows, text):
+    write_own(tmp_path / "mine.npz", own_columns(rows))
+    (tmp_path / "mine.toml").write_text(f"collision_energy = {text}\n" + MANIFEST.format(file="mine.npz"))
+    with pytest.raises(ConfigError, match=r"mine.toml: collision_energy .*(with its unit|must be text)"):
+        read_events(tmp_path / "mine.toml")
+
+
+def test_a_manifest_of_a_known_layout_states_table_and_energy_and_no_columns(tmp_path, rows):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for name, part in (("first", rows[:50]), ("second", rows[50:])):
+            file.create_dataset(name, data=part).attrs["columns"] = list(LABELLED)
+    (tmp_path / "a.toml").write_text('file = "a.h5"\nkey = "second"\ncollision_energy = "14 TeV"\n')
+    table = read_events(tmp_path / "a.toml")
+    assert (table.layout, table.collision_energy) == ("official features", 14_000.0)
+    assert np.array_equal(table.columns["pyj1"], rows[50:, 1])
+    assert table.is_labelled
+    assert describe(tmp_path / "a.toml").n_events == len(rows) - 50
+    (tmp_path / "a.toml").write_text('file = "a.h5"\nkey = "second"\nlabel = "label"\n')
+    with pytest.raises(ConfigError, match=r"a.toml: 'label' is for files whose columns are named"):
+        read_events(tmp_path / "a.toml")
+
+
+WHOLE = np.arange(477) % 12 + 1.0
+WIDE = np.random.default_rng(2).normal(0.0, 3000.0, 477)
+
+
+def with_first(values, *marks):
+    return np.concatenate([marks, values[len(marks) :]])
+
+
+@pytest.mark.parametrize(
+    ("s", "n"),
+    [
+        (with_first(WHOLE, -999.0), 1),
+        (with_first(WHOLE - 6.0, -99.0), 1),
+        (with_first(WHOLE, 9999.0, 9999.0), 2),
+        (with_first(100.0 * (WHOLE - 6.0), -9999.0, -9999.0), 2),
+        (with_first(WIDE, *[-999.0] * 20), 20),
+        (with_first(WHOLE, -999.0, -9999.0), 2),
+    ],
+)
+def test_marks_of_missing_values_are_found_among_whole_numbers_and_inside_a_wide_range(tmp_path, rows, s, n):
+    np.savez(tmp_path / "a.npz", **{**own_columns(rows), "s": s})
+    with pytest.raises(DataError, match=r"column 's' \(shape\) is -?9+, which marks a missing value"):
+        read_events(own_manifest(tmp_path, "a.npz"))
+    assert len(read_events(own_manifest(tmp_path, "a.npz"), drop_nan=True)) == len(rows) - n
+
+
+def test_a_column_of_nothing_but_marks_is_refused_with_the_option_too(tmp_path, rows):
+    np.savez(tmp_path / "a.npz", **{**own_columns(rows), "s": np.full(len(rows), -999.0)})
+    with pytest.raises(DataError, match=r"column 's' \(shape\) is -999, which .*, in every event; check how"):
+        read_events(own_manifest(tmp_path, "a.npz"), drop_nan=True)
+
+
 def test_rounding_and_features_that_may_be_negative_are_let_pass(tmp_path, rows):
     rows[4, LABELLED.index("mj1")] = -0.1
     assert len(read_events(write_official(tmp_path / "a.h5", rows))) == len(rows)
-    columns = own_columns(rows)
-    columns["s"] = np.clip(np.linspace(-120.0, 120.0, len(rows)), -99.0, 99.0)  # -99 is its end, not a placeholder
-    write_own(tmp_path / "mine.npz", columns)
-    (tmp_path / "mine.toml").write_text(MANIFEST.format(file="mine.npz"))
-    assert len(read_events(tmp_path / "mine.toml")) == len(rows)
+    ends = np.clip(np.linspace(-120.0, 120.0, len(rows)), -99.0, 99.0)  # -99 is its end, not a mark
+    counts = with_first(np.arange(477.0), 999.0)  # one value of many, as a count may have
+    for s in (ends, counts, np.arange(477.0) - 300.0, with_first(WIDE, -999.0)):
+        np.savez(tmp_path / "a.npz", **{**own_columns(rows), "s": s})
+        assert len(read_events(own_manifest(tmp_path, "a.npz"))) == len(rows)
 
 
 def test_only_columns_in_use_are_checked(tmp_path, rows):
@@ -374,6 +536,21 @@ def test_describe_says_what_comes_next_for_every_kind(tmp_path, rows, shared_dat
     assert "anomaly data features" in raw.next_command
 
 
+def test_of_thousands_of_columns_those_in_use_are_described_and_the_others_counted(tmp_path, rows):
+    columns = {**{f"c{i}": np.arange(len(rows)) for i in range(3000)}, **own_columns(rows)}
+    np.savez(tmp_path / "mine.npz", **columns)
+    (tmp_path / "mine.toml").write_text(MANIFEST.format(file="mine.npz"))
+    described = describe(tmp_path / "mine.toml")
+    names = [column.name for column in described.columns if "as analysed" not in column.name]
+    assert len(names) == MOST_COLUMNS
+    assert described.n_left_out == len(columns) - MOST_COLUMNS
+    assert set(own_columns(rows)) <= set(names)
+    assert names[0] == "c0"
+    unknown = describe(tmp_path / "mine.npz")  # without the manifest
+    assert (len(unknown.columns), unknown.n_left_out) == (MOST_COLUMNS, len(columns) - MOST_COLUMNS)
+    assert describe(write_official(tmp_path / "few.h5", rows)).n_left_out == 0
+
+
 def own_manifest(tmp_path, file):
     (tmp_path / "mine.toml").write_text(MANIFEST.format(file=file))
     return tmp_path / "mine.toml"
@@ -421,6 +598,17 @@ def test_a_member_of_npz_in_use_that_is_no_array_is_named(tmp_path, rows):
         file.writestr("s", "no array")
     with pytest.raises(DataError, match="column 's' is no array, where numbers are needed"):
         read_events(own_manifest(tmp_path, "a.npz"))
+
+
+def test_npy_and_npz_with_each_others_names_are_told_apart(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.arange(3.0))
+    (tmp_path / "a.npz").rename(tmp_path / "several.npy")
+    with pytest.raises(DataError, match=r"several.npy: holds several arrays \(npz\).* a name that ends in .npz"):
+        describe(tmp_path / "several.npy")
+    np.save(tmp_path / "a.npy", np.arange(3.0))
+    (tmp_path / "a.npy").rename(tmp_path / "single.npz")
+    with pytest.raises(DataError, match=r"single.npz: holds a single array \(npy\).* a name that ends in .npy"):
+        describe(tmp_path / "single.npz")
 
 
 def test_parquet_is_read_without_what_pandas_wrote_about_itself_and_refused_where_cut(tmp_path, rows):

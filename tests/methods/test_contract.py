@@ -9,10 +9,14 @@ import pytest
 from toys import REGIONS, compute, draw, seen_by, shared_model, toy_inputs, toy_simulation
 
 from anomaly_cli.analysis.quality import Sampled, measure_separation
+from anomaly_cli.core.blocks import Features
+from anomaly_cli.core.crossfit import HALVES, NONE, PARTS, CrossFit
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.seen import Need
 from anomaly_cli.methods.base import METHODS as FAMILY
-from anomaly_cli.testing import check_method
+from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.search.template import fit_parts, sample_template
+from anomaly_cli.testing import check_method, toy_seen, toy_split
 
 METHODS = list(FAMILY.find())
 PRIME = 8209  # more than one batch, and the last one partly filled
@@ -126,3 +130,47 @@ def test_an_unknown_method_is_refused_with_the_nearest():
 def test_training_curves_are_kept(fitted):
     parts = [row.part for row in fitted["curtains_f4f"].training]
     assert set(parts) == {"base flow", "transport flow"}
+
+
+def crossfit_of(name):
+    is_lagged = Need.SR_FEATURES in FAMILY.find()[name].needs
+    return CrossFit(PARTS if is_lagged else HALVES, 4, 1, is_lagged)
+
+
+def scrambled(events, is_kept, seed=5):
+    """Return events of which those that are not kept have other features."""
+    features = events.features.copy()
+    others = np.flatnonzero(~is_kept(events.source_id))
+    features[others] = features[np.random.default_rng(seed).permutation(others)] * 1.1 + 0.3
+    return events.with_block(Features.kind, Features(features, events.names))
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if FAMILY.find()[name].crossfit != NONE])
+def test_a_part_of_a_template_is_made_of_the_events_of_its_divisions_only(name):
+    """Nothing of another division enters: neither scaling and its orders, nor densities, transport or when to stop."""
+    method, split = FAMILY.make(name, brief(name)), toy_split()
+    seen, crossfit = toy_seen(method, split), crossfit_of(name)
+    plan = crossfit.plans[0]
+
+    def is_own(source_id):
+        return np.isin(crossfit.division(source_id), plan.divisions)
+
+    hidden = dataclasses.replace(
+        seen,
+        sb1=scrambled(seen.sb1, is_own),
+        sb2=scrambled(seen.sb2, is_own),
+        observed=None if seen.observed is None else scrambled(seen.observed, is_own),
+        simulation=seen.simulation
+        and dataclasses.replace(seen.simulation, events=scrambled(seen.simulation.events, is_own)),
+    )
+    one, other = (
+        sample_template(
+            method, fit_parts(SearchSettings(method=method), what, crossfit, compute()), split, 0.5, compute()
+        ).template.parts[0]
+        for what in (seen, hidden)
+    )
+    assert is_own(one.events.source_id).all()
+    assert one.events.features.tobytes() == other.events.features.tobytes()
+    assert one.events.source_id.tobytes() == other.events.source_id.tobytes()
+    if one.replicas is not None:
+        assert one.replicas.features.tobytes() == other.replicas.features.tobytes()

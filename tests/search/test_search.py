@@ -21,6 +21,7 @@ from anomaly_cli.classifiers.base import Classifier, FittedClassifier
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.blocks import Block
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import HALVES, NONE, PARTS, SCHEMES
 from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import concatenate
@@ -34,7 +35,7 @@ from anomaly_cli.search.rank import rank
 from anomaly_cli.search.run import run_search
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import split_events
-from anomaly_cli.search.template import make_template
+from anomaly_cli.search.template import choose_crossfit, make_template
 from anomaly_cli.search.windows import find_windows, search_windows
 
 SETTINGS = SearchSettings(
@@ -171,7 +172,7 @@ def test_a_template_has_as_many_events_as_oversampling_says(split):
     for oversampling in (1.0, 2.5):
         made = make_template(split, replace(SETTINGS, oversampling=oversampling), Provisions(), compute())
         assert len(made.template) == round(oversampling * len(split.sr))
-    windows = find_windows(split_events(toy_events(60_000, 3), REGIONS), 0.5)[:1]
+    windows = find_windows(split_events(toy_events(60_000, 3), REGIONS), 0.5, 0.001)[0][:1]
     (searched,) = search_windows(windows, SETTINGS, Provisions(), compute())
     assert len(searched.template.score) == round(SETTINGS.oversampling * len(windows[0].sr))
 
@@ -264,6 +265,47 @@ def test_parts_of_a_template_are_counted_in_the_folds_that_they_serve(split):
     assert parts.trains(3)[half.sum() :].tolist()[0] == [False, True, False]
     whole = rank(split, made.template, SETTINGS, Provisions(), compute())
     assert len(whole.template.score) == len(events)
+
+
+@pytest.mark.parametrize("scheme", [name for name in SCHEMES if name != NONE])
+def test_no_side_band_event_trains_a_classifier_and_says_how_much_passes_it(split, scheme, monkeypatch):
+    settings = replace(SETTINGS, method=METHODS.make("mass_scaling", {}), crossfit=scheme, kfold=KFold(4))
+    trained = {}
+    fit = Trees.fit
+
+    def watched(self, training, stopping, compute):
+        events = concatenate([training.events, stopping.events])
+        fold = int(compute.streams.prefix.split("/")[-3])
+        trained[fold] = set(events.source_id.tolist())
+        return fit(self, training, stopping, compute)
+
+    monkeypatch.setattr(Trees, "fit", watched)
+    made = make_template(split, settings, Provisions(), compute())
+    ranked = rank(split, made.template, settings, Provisions(), compute())
+    crossfit, sides = ranked.crossfit, split.side_bands.source_id
+    assert crossfit.scheme == scheme
+    for fold in range(4):
+        counting = next(plan for plan in crossfit.plans if fold in plan.counts)
+        behind = set(sides[np.isin(crossfit.division(sides), counting.divisions)].tolist())
+        counted = set(ranked.template.source_id[ranked.template.fold == fold].tolist())
+        assert counted
+        assert counted <= behind
+        assert not behind & trained[fold]
+        assert not set(ranked.observed.source_id[ranked.observed.fold == fold].tolist()) & trained[fold]
+    assert ranked.replicas is not None
+    assert len(ranked.observed.score) == len(split.sr)
+
+
+def test_small_side_bands_are_divided_less_finely_or_refused_where_a_scheme_is_asked_for(split):
+    asked = replace(SETTINGS, kfold=KFold(6))
+    for n, scheme in ((1300, HALVES), (700, NONE)):
+        few = replace(split, sb1=split.sb1.take(np.arange(n)))
+        seen = show(few, Provisions(), SETTINGS.method.needs, "a test", compute().streams)
+        assert choose_crossfit(asked, seen, compute()).scheme == scheme
+        with pytest.raises(
+            PhysicsError, match=r"cross-fitting by parts: part \d of side-band 3-3\.3 TeV holds \d+ events"
+        ):
+            choose_crossfit(replace(asked, crossfit=PARTS), seen, compute())
 
 
 def test_side_bands_with_too_few_events_are_refused(split):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import HIDDEN, AnyCell, Measured
-from anomaly_cli.report.contents import FEWEST_PERMUTATIONS
+from anomaly_cli.report.contents import FEWEST_EXPERIMENTS
 from anomaly_cli.report.notation import Format, fixed
 from anomaly_cli.report.table import Column, Priority, Report, Row, build, made, stored
 from anomaly_cli.report.tables import cut_of, measured_of, rows_of
@@ -39,10 +39,10 @@ def tables(permutation: Artifact) -> Report:
         made(Column("p_permutation", "permutation p", format=Format(".3g")), unless_blinded("p_permutation"), TESTS),
     ]
     size = f" of {int(counts['n_observed'])} observed and {int(counts['n_template'])} template events"
-    too_few = f"Fewer than {FEWEST_PERMUTATIONS} permutations are TOO FEW." if n < FEWEST_PERMUTATIONS else ""
+    too_few = f"Fewer than {FEWEST_EXPERIMENTS} permutations are TOO FEW." if n < FEWEST_EXPERIMENTS else ""
     notes = [
-        "The std of Z is the k-fold factor; below 1 it is used as 1. Each source is used once, so Z differs from the"
-        " counting experiment's.",
+        "This tests whether template and data are alike to the classifier; a template that is off is an excess here, so"
+        " permutation p is no significance. Each source is used once.",
         too_few,
     ]
     return [

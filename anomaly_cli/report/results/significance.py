@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import Above, AnyCell, Below, Measured, Missing, marked, number_or
-from anomaly_cli.report.contents import FEWEST_PERMUTATIONS, NOT_MEASURED, describe, missing_uncertainties
+from anomaly_cli.report.contents import FEWEST_EXPERIMENTS, NOT_MEASURED, describe_tests, missing_uncertainties
 from anomaly_cli.report.notation import COUNT, PROBABILITY, SHARE, Format, fixed
 from anomaly_cli.report.table import Column, Field, Level, Message, Priority, Report, Row, Table, build, made, stored
 from anomaly_cli.report.tables import contents_field, cut_of, measured_of, rows_of
@@ -32,7 +32,10 @@ def tables(significance: Artifact) -> Report:
     """Return the side-band expectation, the counts, and their uncertainties."""
     missing = missing_uncertainties(significance.groups["tests"])
     rows = rows_of(significance.groups["tests"])
-    report: list[Table | Message] = [*_fit(significance.groups["mass_fit"]), _counts(rows, describe(missing))]
+    report: list[Table | Message] = [
+        *_fit(significance.groups["mass_fit"]),
+        _counts(rows, describe_tests(significance.groups["tests"])),
+    ]
     report.append(_uncertainties(rows))
     if missing:
         report.append(Message(f"Not measured for these settings: {', '.join(missing)}.", Level.HEADLINE))
@@ -81,29 +84,53 @@ def _counts(rows: Sequence[Row], contents: str) -> Table:
         ),
         stored(TESTS, "n_observed", "observed", COUNT, Priority.HIGH),
         _significance("z", "Z", z, Priority.HIGH, "Z and p0 from pseudo-experiments."),
-        made(Column("p0", "p0", format=PROBABILITY), lambda row: probability_cell(row["p0"]), TESTS),
-        _significance("z_asymptotic", "Z (pyhf)", z, Priority.LOW, "Z (pyhf): asymptotic."),
-        _significance("z_binomial", "Z_Bi", z, Priority.LOW, "Z_Bi: conservative."),
+        _significance(
+            "z_claimable",
+            "claimable Z",
+            z,
+            Priority.HIGH,
+            "claimable Z: with the tails that so few windows allow, asymptotic.",
+        ),
+        made(Column("p0", "p0", format=PROBABILITY), _unless_refused(lambda row: probability_cell(row["p0"])), TESTS),
+        _significance("z_statistical", "statistics only", z, Priority.LOW),
+        _significance("z_asymptotic", "Z (pyhf)", z, Priority.DATA),
+        _significance("z_binomial", "Z_Bi", z, Priority.DATA),
+        stored(TESTS, "no_claim", "no claim", priority=Priority.DATA),
         contents_field(contents),
     ]
-    return build("counts", f"Counting experiment; local, {contents}", fields, rows)
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row["no_claim"]:
+            reasons.setdefault(str(row["no_claim"]), []).append(f"{100 * float(row['background_efficiency']):g} %")
+    notes = [f"No claim at {', '.join(cuts)}: {reason}." for reason, cuts in reasons.items()]
+    return build("counts", f"Counting experiment; local, {contents}", fields, rows, notes)
 
 
-def _significance(name: str, header: str, digits: Format, priority: Priority, note: str) -> Field:
-    """Return a column of significances; nothing where there is none."""
+def _significance(name: str, header: str, digits: Format, priority: Priority, note: str = "") -> Field:
+    """Return a column of significances; nothing where there is none, and where none may be quoted."""
     column = Column(name, header, format=digits, priority=priority, note=note)
-    return made(column, lambda row: None if math.isinf(row[name]) else significance_cell(row[name]), TESTS)
+    cell = _unless_refused(lambda row: None if math.isinf(row[name]) else significance_cell(row[name]))
+    return made(column, cell, TESTS)
+
+
+def _unless_refused(cell: Callable[[Row], AnyCell]) -> Callable[[Row], AnyCell]:
+    return lambda row: Missing("no claim") if row["no_claim"] else cell(row)
 
 
 def _uncertainties(rows: Sequence[Row]) -> Table:
     marks = {
         "as 1": "measured below 1, used as 1",
-        "few": f"from fewer than {FEWEST_PERMUTATIONS} permutations, too few",
+        "few": f"from fewer than {FEWEST_EXPERIMENTS} pseudo-experiments, too few",
     }
     closure_marks = {"t": "transferred from looser cuts"}
     fields = [
         cut_of(TESTS),
         stored(TESTS, "template_uncertainty", "template", SHARE),
+        made(
+            Column("model_uncertainty", "model", format=SHARE),
+            lambda row: number_or(row["model_uncertainty"], "not known"),
+            TESTS,
+        ),
         made(
             Column("norm_uncertainty", "side-bands", format=SHARE),
             lambda row: Missing("fail") if row["test"] == "pass/fail" else float(row["norm_uncertainty"]),
@@ -130,8 +157,9 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
         stored(TESTS, "overdispersion", "k-fold factor used", priority=Priority.DATA, missing=NOT_MEASURED),
     ]
     notes = [
-        "side-bands: of their fit; 'fail' where the events that fail the cut normalise instead. folds alike:"
-        " probability that folds of one pass rate scatter as much."
+        "template, model: statistics of its events and of what they are made by. side-bands: of their fit; 'fail' where"
+        " the events that fail the cut normalise instead. folds alike: probability that folds of one pass rate scatter"
+        " as much."
     ]
     return build("uncertainties", "Relative uncertainties of the expectation", fields, rows, notes)
 
@@ -143,9 +171,9 @@ def closure_cell(row: Row) -> AnyCell:
 
 
 def factor_cell(row: Row) -> AnyCell:
-    """Return the k-fold factor of a cut as measured, marked where it is used as 1 or from too few permutations."""
+    """Return the k-fold factor as measured, marked where it is used as 1 or from too few pseudo-experiments."""
     if math.isnan(row["overdispersion"]):
         return Missing(NOT_MEASURED)
     measured = Measured(float(row["overdispersion_measured"]), float(row["overdispersion_error"]))
-    is_few = row["n_permutations"] < FEWEST_PERMUTATIONS
+    is_few = row["n_experiments"] < FEWEST_EXPERIMENTS
     return marked(measured, "as 1" if measured.value < 1.0 else "", "few" if is_few else "")

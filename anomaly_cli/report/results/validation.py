@@ -5,7 +5,7 @@ from __future__ import annotations
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import Measured, marked
-from anomaly_cli.report.notation import COUNT, SHARE, fixed
+from anomaly_cli.report.notation import COUNT, PROBABILITY, SHARE, fixed
 from anomaly_cli.report.table import Column, Priority, Report, Table, build, made, stored
 from anomaly_cli.report.tables import cut_of, measured_of, rows_of, window_field
 
@@ -31,25 +31,34 @@ def _windows(validation: Artifact) -> Table:
         stored(WINDOWS, "n_template", "template", COUNT),
     ]
     title = "Validation windows: signal-free, the signal region left out"
-    return build("validation_windows", title, fields, rows_of(validation.groups["windows"]))
+    left_out = rows_of(validation.groups["left_out"])
+    notes = [f"Left out: {row['low'] / 1000:g}-{row['high'] / 1000:g} TeV {row['reason']}." for row in left_out]
+    return build("validation_windows", title, fields, rows_of(validation.groups["windows"]), notes)
 
 
 def _closure(validation: Artifact) -> Table:
-    marks = {"t": "transferred from looser cuts, fewer than 20 expected per window"}
+    marks = {"t": "from the next looser cut: fewer than three windows expect 20 events or more"}
     fields = [
         cut_of(CLOSURE),
         stored(CLOSURE, "mean_expected", "per window", fixed(1), Priority.LOW),
         stored(CLOSURE, "mean_ratio", "observed/expected", fixed(3)),
-        stored(CLOSURE, "best", "most likely", SHARE),
         made(
-            Column("upper", "68 % upper edge", format=SHARE, priority=Priority.HIGH, marks=marks),
-            lambda row: marked(float(row["upper"]), "t" if row["is_transferred"] else ""),
+            Column("mean", "mean excess", format=SHARE, holds=Measured),
+            measured_of("mean", "mean_error"),
+            CLOSURE,
+        ),
+        stored(CLOSURE, "spread", "spread", SHARE, Priority.LOW),
+        stored(CLOSURE, "n_windows", "windows", COUNT, Priority.LOW),
+        stored(CLOSURE, "p_value", "p", PROBABILITY, Priority.LOW),
+        made(
+            Column("size", "uncertainty", format=SHARE, priority=Priority.HIGH, marks=marks),
+            lambda row: marked(float(row["size"]), "t" if row["is_transferred"] else ""),
             CLOSURE,
         ),
     ]
     notes = [
-        "The upper edge is used. Over-dispersion counts as non-closure here; the counting takes it out where it is"
-        " measured."
+        "The uncertainty is the spread about no excess, beyond what statistics explain. Over-dispersion counts as"
+        " non-closure here; the counting takes it out where it is measured."
     ]
     rows = rows_of(validation.groups["closure"])
     return build("closure_uncertainty", "Closure uncertainty of the pass rate", fields, rows, notes)

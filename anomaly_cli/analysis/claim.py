@@ -1,0 +1,78 @@
+"""The significance that so few windows can carry, and whether a cut may be quoted at all.
+
+A closure uncertainty from k windows is itself known to some 1/sqrt(2 k). Taken as the width of a Gaussian, it makes
+claims of its far tails that k windows do not support: there, the shift of the expectation in units of its measured size
+follows Student's distribution with k - 1 degrees of freedom. With six windows an excess of 10 window errors is 3.8
+sigma, and one of 20 is 4.5.
+
+References:
+    Student, "The probable error of a mean", 1908, Biometrika 6, 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import ndtr, ndtri, stdtr
+
+from anomaly_cli.analysis.counting import CountingModel
+from anomaly_cli.analysis.profile import Experiments, signed_root
+
+LEAST_P = 0.01
+"""Windows whose pulls are less likely, with all uncertainties, allow no claim."""
+LARGEST_TERM = 3.0
+"""A closure uncertainty above this multiple of the statistical one allows no claim."""
+CLOSURE = "closure"
+LARGEST_EXCESS = 1e7
+"""Shifts up to so many sizes are integrated over."""
+LARGEST_SHIFT = 300.0
+"""An expectation that is shifted by more in its logarithm explains any count."""
+
+
+def claimable_significance(model: CountingModel, n_windows: int) -> float:
+    """Return the one-sided significance with Student's tails for the closure term; that of the model where it has none.
+
+    The p-value without the closure term (asymptotic, in closed form) is averaged over the shift of the expectation.
+
+    Args:
+        model: of the count.
+        n_windows: windows that its closure uncertainty was measured in.
+    """
+    closure = model.relative.get(CLOSURE, 0.0)
+    without = replace(model, relative={name: d for name, d in model.relative.items() if name != CLOSURE})
+    if closure <= 0.0 or n_windows < 2:
+        return float(signed_root(model.experiment()))
+    edges = np.concatenate([-np.geomspace(LARGEST_EXCESS, 1e-3, 2000), [0.0], np.geomspace(1e-3, LARGEST_EXCESS, 8000)])
+    weight = np.diff(stdtr(n_windows - 1, edges))
+    upper = edges[1:] > 0.0  # differences of the far upper tail, without cancellation
+    weight[upper] = -np.diff(stdtr(n_windows - 1, -edges))[upper]
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    shift = np.clip(model.leverage * math.log1p(closure) * middle, -LARGEST_SHIFT, LARGEST_SHIFT)
+    one = without.experiment()
+    root = signed_root(Experiments(one.n, one.m, one.tau, shift, one.width))
+    p = float((weight * ndtr(-root)).sum() / weight.sum())
+    return float(-ndtri(p))
+
+
+def reason_for_no_claim(model: CountingModel, p_value: float) -> str:
+    """Return why a cut may not be quoted, as part of a sentence; empty where it may.
+
+    Args:
+        model: of the count, with a closure uncertainty where it is measured.
+        p_value: of the windows' pulls; NaN where there are none.
+    """
+    closure = model.relative.get(CLOSURE, 0.0)
+    if math.isnan(p_value):
+        return ""
+    if p_value < LEAST_P:
+        return f"the windows disagree with their expectations (p = {p_value:.1g}) beyond all uncertainties"
+    others = replace(model, relative={name: d for name, d in model.relative.items() if name != CLOSURE})
+    statistical = math.hypot(others.uncertainty, math.sqrt(model.n_expected)) / model.n_expected
+    if model.leverage * closure > LARGEST_TERM * statistical:
+        return (
+            f"the closure uncertainty is {model.leverage * closure / statistical:.2g} times the statistical one, more"
+            f" than {LARGEST_TERM:g} times"
+        )
+    return ""

@@ -85,7 +85,7 @@ class Score(ABC):
         reference: where it was published.
         needs: what it is given beyond the side-bands.
         is_exchangeable: whether it tells observed events from one template, the two alike but for that label, so that
-            labels can be permuted: the over-dispersion is then measured by fitting it to permuted ones.
+            labels can be permuted, and the score fitted to permuted ones.
     """
 
     name: ClassVar[str]

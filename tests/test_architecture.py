@@ -128,6 +128,52 @@ def test_modules_and_functions_stay_small():
     assert statistics.median(functions) <= 12
 
 
+SHARED_NAMES = {
+    # a family of plug-ins each
+    "base": {"classifiers", "methods", "scores"},
+    "combined": {"methods", "scores"},
+    # a registry of renderers, and one of what is said of artifacts
+    "registry": {"report/render", "report/results"},
+    # a result from its numbers (analysis), by what makes it of files (stages, studies) and of values (search), to words
+    "bump": {"analysis", "studies", "report/results"},
+    "calibration": {"analysis", "report/results"},
+    "closure": {"search", "stages", "report/results"},
+    "limits": {"analysis", "studies", "report/results"},
+    "morph": {"stages", "report", "report/results"},
+    "overdispersion": {"studies", "report/results"},
+    "permutation": {"studies", "report/results"},
+    "significance": {"stages", "report/results"},
+    "split": {"search", "stages"},
+    "template": {"core", "search", "stages"},
+    "provisions": {"search", "stages"},
+    # a method and its networks
+    "flows_for_flows": {"methods", "nets"},
+    # the same word of one layer each
+    "columns": {"artifacts", "datasets"},
+    "contents": {"artifacts", "report"},
+    "events": {"core", "scans"},
+    "layout": {"artifacts", "report/render"},
+    "progress": {"cli", "core"},
+    "records": {"core", "scans"},
+    "results": {"api", "scans"},
+    "settings": {"cli", "morphing", "scans", "search"},
+    "status": {"report", "scans"},
+    "tables": {"core", "datasets", "report"},
+    "toys": {"analysis", "datasets"},
+    "windows": {"core", "scans", "search", "studies"},
+}
+"""Names that several modules have, and where: a new one needs a better name, or a reason here."""
+
+
+def test_modules_share_no_name_without_a_reason():
+    found = {}
+    for name in MODULES:
+        folder, _, own = name.rpartition("/")
+        if own != "__init__":
+            found.setdefault(own, set()).add(folder)
+    assert {own: folders for own, folders in found.items() if len(folders) > 1} == SHARED_NAMES
+
+
 def test_help_imports_nothing_heavy():
     heavy = "{'torch', 'numpy', 'sklearn', 'pyhf', 'h5py', 'pandas', 'matplotlib', 'pooch', 'requests'}"
     code = f"import sys, anomaly_cli.cli.app; found = {heavy} & set(sys.modules); sys.exit(str(found) if found else 0)"

@@ -12,9 +12,11 @@ from toys import compute, shipped_rows, write_official
 
 import anomaly_cli as an
 from anomaly_cli.classifiers.base import CLASSIFIERS
+from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.plugins import Family
 from anomaly_cli.methods.base import METHODS
 from anomaly_cli.scores.base import SCORES
+from anomaly_cli.search.settings import SearchSettings, describe_method
 from anomaly_cli.testing import ContractError, check_classifier, check_method, check_score
 
 PLUGINS = Path(__file__).parent / "plugins" / "toy_plugins.py"
@@ -59,6 +61,21 @@ def installed(site, monkeypatch):
         family._cache.clear()
 
 
+@pytest.fixture
+def upgrade(installed):
+    """Install version 2.0 of the package, as an installer would before another process starts."""
+    metadata = installed / "toy_plugins-1.0.dist-info" / "METADATA"
+    before = metadata.read_text()
+
+    def install():
+        metadata.write_text(before.replace("Version: 1.0", "Version: 2.0"))
+        for family in (METHODS, CLASSIFIERS, SCORES):
+            family._cache.clear()
+
+    yield install
+    metadata.write_text(before)
+
+
 def words(result):
     return " ".join(result.output.split())
 
@@ -82,7 +99,7 @@ def test_a_method_a_classifier_and_a_score_of_another_package_run_the_whole_anal
     assert json.loads(evaluated.stdout)["tables"][0]["rows"]
     # a setting of the method that is called as one of the frame is the method's
     text = words(invoke("inspect", tmp_path / "run" / "model.h5"))
-    assert '"method": {"name": "smeared", "settings": {"threads": 3' in text
+    assert '"method": {"name": "smeared", "package": "toy-plugins 1.0", "settings": {"threads": 3' in text
     assert '"threads": 1' in text
 
 
@@ -95,6 +112,31 @@ def test_a_classifier_of_another_package_is_kept_and_ranks_with_cwola(installed,
     done = invoke("run", "--run", tmp_path, *options, "--method", "rad_ot", "--classifier", "linear")
     assert done.exit_code == 0, done.output
     assert invoke("evaluate", "--run", tmp_path).exit_code == 0
+
+
+def test_what_another_version_of_a_package_made_is_not_up_to_date(upgrade, options, tmp_path):
+    arguments = ["run", "--run", tmp_path, *options, "--method", "rad_ot", "--classifier", "linear"]
+    assert invoke(*arguments).exit_code == 0
+    assert invoke(*arguments).exit_code == 0
+    upgrade()
+    done = invoke(*arguments)
+    assert done.exit_code == 4
+    assert "classifier.package was toy-plugins 1.0, now toy-plugins 2.0" in words(done)
+
+
+def test_the_packages_of_method_score_and_members_are_among_what_determines_a_search(upgrade):
+    def described():
+        settings = SearchSettings(
+            method=METHODS.make("smeared", {}), score=SCORES.make("distance", {}), classifier=Trees()
+        )
+        combined = METHODS.make("combined", {"methods": ("short", "drapes")})
+        ranking = settings.describe_ranking()
+        parts = (describe_method(settings.method), describe_method(combined), ranking["score"], ranking["classifier"])
+        return [part.get("package") for part in parts]
+
+    assert described() == ["toy-plugins 1.0", "toy-plugins 1.0", "toy-plugins 1.0", None]
+    upgrade()
+    assert described() == ["toy-plugins 2.0", "toy-plugins 2.0", "toy-plugins 2.0", None]
 
 
 @pytest.mark.parametrize(

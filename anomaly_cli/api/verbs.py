@@ -16,6 +16,7 @@ import numpy as np
 from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.api.results import ClosureResult, Counts, Data, MadeTemplateEvents, RegionEvents, Scores
 from anomaly_cli.api.runs import Run, open_run
+from anomaly_cli.api.spelling import spelt
 from anomaly_cli.classifiers.base import Classifier
 from anomaly_cli.config import DEFAULT, FEWEST_TOYS, Config, DataSettings, SignificanceSettings
 from anomaly_cli.core.compute import CPU, Compute
@@ -24,6 +25,7 @@ from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import KFold
+from anomaly_cli.core.records import build_record
 from anomaly_cli.core.seen import Simulation, TrueEvents
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.truth import Truth
@@ -50,6 +52,7 @@ TOYS = SignificanceSettings.toys
 open = open_run
 
 
+@spelt
 def load(
     file: str | Path = SHIPPED,
     *,
@@ -72,18 +75,19 @@ def load(
     Raises:
         AnomalyError: where the file cannot be used.
     """
+    _require(file, (str, Path), "load: file", "'events.h5'")
     if isinstance(features, str):
         raise ConfigError(f"load: features='{features}' is one text; write a list of names, as features=['{features}']")
     given = str(file) if str(file) == SHIPPED else str(Path(file).expanduser().absolute())
-    try:
-        settings = DataSettings(file=given, inject=inject, reserve=reserve, features=tuple(features), **more)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise ConfigError(f"load: {error}; 'anomaly config' lists the settings of the data") from None
+    settings = build_record(
+        DataSettings, {"file": given, "inject": inject, "reserve": reserve, "features": features, **more}, "load"
+    )
     found = read_data(Config(seed=seed, data=settings), Compute(Streams(seed)))
     steps, name = tuple(found.cutflow.steps), Path(given).name
     return Data(found.observed, found.truth, steps, found.span, seed, name, found.collision_energy)
 
 
+@spelt
 def split(data: Data, signal_region: str, side_bands: str = DEFAULT, *, seed: int | None = None) -> RegionEvents:
     """Divide events into side-bands, signal region and rest.
 
@@ -106,6 +110,7 @@ def split(data: Data, signal_region: str, side_bands: str = DEFAULT, *, seed: in
     return RegionEvents(divided, data, data.seed if seed is None else seed)
 
 
+@spelt
 def template(
     regions: RegionEvents,
     method: TemplateMethod | None = None,
@@ -147,6 +152,7 @@ def template(
     return MadeTemplateEvents(made.template, made.mass_fit, regions, settings, chosen)
 
 
+@spelt
 def classify(
     regions: RegionEvents,
     template: MadeTemplateEvents,
@@ -187,6 +193,7 @@ def classify(
     return Scores(**vars(ranked), regions=regions, mass_fit=template.mass_fit, settings=settings, seed=chosen)
 
 
+@spelt
 def count(
     regions: RegionEvents,
     scores: Scores,
@@ -230,6 +237,7 @@ def count(
     return Counts(counted, missing, chosen)
 
 
+@spelt
 def closure(template: MadeTemplateEvents, truth: Truth | None, *, seed: int | None = None) -> ClosureResult:
     """Compare a template with true background in its signal region.
 

@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -333,6 +334,8 @@ def _digest(
 def file_digest(path: Path, option: str = "--data") -> str:
     """Return the sha256 of a file's bytes, read in chunks; `option` is where a user gave its path.
 
+    A file is read again in this process only where it may have changed since.
+
     Raises:
         DataError: where the file cannot be read, or is a device, pipe or socket, which may have no end.
     """
@@ -340,6 +343,25 @@ def file_digest(path: Path, option: str = "--data") -> str:
         raise DataError(f"{path}: is no regular file; write its content to a file and give that to {option}")
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            before, now = _file_state(file.fileno()), time.time_ns()
+            if before in _hashed:
+                return _hashed[before]
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if _file_state(file.fileno()) == before and now - max(before[-2:]) > SETTLED_NS:
+                _hashed[before] = digest
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path given to {option}") from error
+    return digest
+
+
+SETTLED_NS = 2_000_000_000
+"""A file that was changed less than this long ago is hashed again: file systems tell times in steps of up to 2 s, so
+that another change might not show. Its time of change counts as well as that of its content, which can be set back."""
+_hashed: dict[tuple[int, ...], str] = {}
+"""Digests of files by what changes whenever they do."""
+
+
+def _file_state(descriptor: int) -> tuple[int, ...]:
+    """Return device, inode, size [bytes], and the times [ns] of the last change of the content and of anything."""
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

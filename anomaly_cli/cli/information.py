@@ -94,7 +94,10 @@ def _family(what: str, does: str, found: Mapping[str, Any], note: str) -> Table:
         rows.append((name, words, member.summary, needs, member.reference))
     headers = {what: Priority.KEY, does: Priority.KEY}
     headers |= dict.fromkeys(("summary", "needs", "reference"), Priority.DATA)
-    columns = tuple(Column(header, header, priority=priority, holds=str) for header, priority in headers.items())
+    columns = tuple(
+        Column(header, header, priority=priority, holds=str, is_for_people=header == does)
+        for header, priority in headers.items()
+    )
     return Table(f"{what}s", "", columns, tuple(rows), (note,))
 
 

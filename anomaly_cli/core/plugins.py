@@ -27,10 +27,12 @@ class Found(Generic[Plugin]):
     Attributes:
         classes: every usable plug-in by its name, in alphabetical order.
         broken: why others cannot be used, by the name of their entry point.
+        packages: name and version of the packages of those that are not ours, by class.
     """
 
     classes: Mapping[str, type[Plugin]]
     broken: Mapping[str, str]
+    packages: Mapping[type[Any], str]
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,14 @@ class Family(Generic[Plugin]):
             )
         return build_record(found.classes[name], settings, f"{self.word} {name}")
 
+    def package_of(self, member: object) -> str:
+        """Return name and version of the package that a member comes from; empty for ours, and where none names it."""
+        return self._found.packages.get(type(member), "") if is_foreign(member) else ""
+
     def _look(self) -> Found[Plugin]:
         classes = {cls.__dict__["name"]: cls for cls in self._own()}
         broken: dict[str, str] = {}
+        packages: dict[type[Any], str] = {}
         for entry in importlib.metadata.entry_points(group=self.group):
             candidate = _Candidate(entry, self.base, self.word)
             reason = candidate.reason or (
@@ -95,7 +102,9 @@ class Family(Generic[Plugin]):
                 broken[entry.name] = reason
             else:
                 classes[entry.name] = candidate.loaded
-        return Found(dict(sorted(classes.items())), broken)
+                if entry.dist:
+                    packages[candidate.loaded] = f"{entry.dist.name} {entry.dist.version}"
+        return Found(dict(sorted(classes.items())), broken, packages)
 
     def _own(self) -> Iterator[Any]:
         package = importlib.import_module(self.package)

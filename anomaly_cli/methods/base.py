@@ -120,6 +120,11 @@ class TemplateMethod(ABC):
     crossfit: ClassVar[str] = THIRDS
 
     @property
+    def members(self) -> Sequence[TemplateMethod]:
+        """The methods that it is made of, where there are any."""
+        return ()
+
+    @property
     def mixes_sources(self) -> bool:
         """Whether a template event is made from several side-band events, of which `source_id` can name only one.
 

@@ -64,9 +64,14 @@ class Combined(TemplateMethod):
         return {name: METHODS.make(name, self.settings.get(name, {})) for name in self.methods}
 
     @property
+    def members(self) -> list[TemplateMethod]:
+        """The methods."""
+        return list(self._made().values())
+
+    @property
     def mixes_sources(self) -> bool:
         """Whether one of the methods does."""
-        return any(method.mixes_sources for method in self._made().values())
+        return any(method.mixes_sources for method in self.members)
 
     def fit(self, seen: Seen, compute: Compute) -> FittedCombined:
         """Train every method."""

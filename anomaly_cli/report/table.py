@@ -7,7 +7,7 @@ made by `build` from rows, and fields that say which column there is and what st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
 from typing import Any, TypeAlias
 
@@ -44,6 +44,8 @@ class Column:
         priority: which columns give way first where there is no room.
         holds: type of its cells: a plain type or a class of cells.
         marks: footnote marks that its cells may have, and what they mean.
+        note: a sentence about it below the table; not where a terminal leaves it out.
+        is_for_people: whether it says in words what other columns hold, and is not in CSV and JSON.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Column:
     priority: Priority = Priority.NORMAL
     holds: type = float
     marks: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+    is_for_people: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -113,17 +117,28 @@ class Table:
                 if not column.accepts(cell):
                     raise ValueError(f"table {self.name}: {cell!r} does not fit column {column.name}")
 
-    @property
-    def explanations(self) -> tuple[str, ...]:
-        """What stands below it: its notes, and the meaning of those marks that are used."""
+    def explanations(self, columns: Sequence[int] | None = None) -> tuple[str, ...]:
+        """Return what stands below it: its notes, those of its columns, and the meaning of those marks that are used.
+
+        Args:
+            columns: indices of the columns that are shown; None for all.
+        """
+        shown = range(len(self.columns)) if columns is None else columns
+        notes = dict.fromkeys(self.columns[index].note for index in shown if self.columns[index].note)
         used = {
-            f"({mark}): {column.marks[mark]}."
+            f"({mark}): {self.columns[index].marks[mark]}."
             for row in self.rows
-            for column, cell in zip(self.columns, row, strict=True)
-            if isinstance(cell, Marked)
+            for index in shown
+            if isinstance(cell := row[index], Marked)
             for mark in cell.marks
         }
-        return (*self.notes, *sorted(used))
+        return (*self.notes, *([" ".join(notes)] if notes else []), *sorted(used))
+
+    def for_programs(self) -> Table:
+        """Return it without the columns that say in words what others hold."""
+        kept = [index for index, column in enumerate(self.columns) if not column.is_for_people]
+        columns = tuple(self.columns[index] for index in kept)
+        return replace(self, columns=columns, rows=tuple(tuple(row[index] for index in kept) for row in self.rows))
 
     def groups(self) -> dict[str, list[tuple[AnyCell, ...]]]:
         """Return the rows by group, in order; all of them under an empty name where there is nothing to group by."""
@@ -192,6 +207,7 @@ def stored(
     priority: Priority = Priority.NORMAL,
     *,
     missing: str | None = None,
+    note: str = "",
 ) -> Field:
     """Return the field of a column of an artifact, whose type, unit and meaning are taken from there.
 
@@ -202,10 +218,11 @@ def stored(
         digits: how its numbers are rounded.
         priority: which columns give way first where there is no room.
         missing: reason where the artifact holds NaN; nothing stands there without one.
+        note: a sentence about it below the table.
     """
     described = group.columns[name]
     holds = _DTYPES[described.dtype]
-    column = Column(name, header, described.unit, described.meaning, digits, priority, holds)
+    column = Column(name, header, described.unit, described.meaning, digits, priority, holds, note=note)
     if holds is float:
         return Field(column, lambda row: number_or(float(row[name]), missing))
     return Field(column, lambda row: holds(plain(row[name])))
@@ -217,10 +234,7 @@ def made(column: Column, cell: Callable[[Any], AnyCell], group: Group | None = N
         return Field(column, cell)
     described = group.columns[column.name]
     unit, meaning = column.unit or described.unit, column.meaning or described.meaning
-    return Field(
-        Column(column.name, column.header, unit, meaning, column.format, column.priority, column.holds, column.marks),
-        cell,
-    )
+    return Field(replace(column, unit=unit, meaning=meaning), cell)
 
 
 def build(

@@ -21,7 +21,7 @@ from anomaly_cli.scans.meaning import BASE_MEANING, MEASURED_MEANING, POINT_MEAN
 from anomaly_cli.scans.parts import Base, Measurement, Point, hash_key
 from anomaly_cli.scans.settings import AUTO, GridSettings, ScanConfig
 from anomaly_cli.scans.windows import find_windows, named_windows
-from anomaly_cli.search.settings import SearchSettings, describe
+from anomaly_cli.search.settings import SearchSettings, describe_method
 from anomaly_cli.stages.frame import Analysis
 from anomaly_cli.stages.provisions import simulation_digests
 from anomaly_cli.stages.resolve import resolve_settings
@@ -64,7 +64,7 @@ class _Series:
         config = self.config
         return [
             [self.events, config.regions.side_bands, self.simulation, self.base_meaning],
-            [describe(self.settings.method), config.template.oversampling],
+            [describe_method(self.settings.method), config.template.oversampling],
             [self.settings.describe_ranking(), config.threads, config.device],
         ]
 

@@ -84,7 +84,8 @@ class Score(ABC):
         summary: what it is, in half a sentence.
         reference: where it was published.
         needs: what it is given beyond the side-bands.
-        is_exchangeable: whether it tells observed events from one template, so that labels can be permuted.
+        is_exchangeable: whether it tells observed events from one template, the two alike but for that label, so that
+            labels can be permuted, and the score fitted to permuted ones.
     """
 
     name: ClassVar[str]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from anomaly_cli.classifiers.base import Classifier
+from anomaly_cli.classifiers.base import CLASSIFIERS, Classifier
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.crossfit import FEWEST_FOLDS, GROUPS, HALVES, NONE, PARTS
 from anomaly_cli.core.cuts import Cuts, check_oversampling
 from anomaly_cli.core.folds import KFold
+from anomaly_cli.core.plugins import Family
 from anomaly_cli.core.seen import Need
 from anomaly_cli.methods.base import METHODS, TemplateMethod
 from anomaly_cli.scores.base import SCORES, Score
@@ -76,13 +78,24 @@ class SearchSettings:
     def describe_ranking(self) -> dict[str, Any]:
         """Return what determines the scores of given events and template."""
         return {
-            "score": describe(self.score),
-            "classifier": describe(self.classifier),
+            "score": describe(self.score, SCORES),
+            "classifier": describe(self.classifier, CLASSIFIERS),
             "folds": self.kfold.folds,
             "validation_fraction": self.kfold.validation_fraction,
         }
 
 
-def describe(member: Any) -> dict[str, Any]:
-    """Return a plug-in's name and settings, apart, so that a setting may have any name."""
-    return {"name": member.name, "settings": dataclasses.asdict(member)}
+def describe_method(method: TemplateMethod) -> dict[str, Any]:
+    """Return what determines what a method does."""
+    return describe(method, METHODS, method.members)
+
+
+def describe(member: Any, family: Family[Any], members: Sequence[Any] = ()) -> dict[str, Any]:
+    """Return a plug-in's name and settings, apart, so that a setting may have any name.
+
+    Another version of the package that it comes from, or that of one of its `members`, may do something else with the
+    same settings; that of our own package is in every provenance.
+    """
+    packages = sorted({family.package_of(one) for one in (member, *members)} - {""})
+    described = {"name": member.name, "settings": dataclasses.asdict(member)}
+    return {**described, "package": ", ".join(packages)} if packages else described

@@ -161,9 +161,9 @@ def sample_template(
         own = _own(compute, index, fitted.crossfit)
         request = Request(mass_fit.sample(n, own.streams.generator("template/target-mass")))
         sample = sample_checked(method, model, request, own.child("template/sample"))
-        events = at_unit_weight(sample.events, n, own.streams.generator("template/weights"))
+        events, component = _sample_at_unit_weight(sample, n, own.streams.generator("template/weights"))
         replicas = None if plan.counts == () else _replicate(model, request, oversampling, own.child("template/sample"))
-        parts.append(TemplatePart(events, plan.trains, plan.counts, sample.component, replicas))
+        parts.append(TemplatePart(events, plan.trains, plan.counts, component, replicas))
         n_clipped += sample.n_clipped
     compute.progress(Step("template: sampling", 1, 1))
     return MadeTemplate(Template.of(parts, fitted.crossfit), mass_fit, n_clipped)
@@ -220,13 +220,28 @@ def _blamed(method: TemplateMethod, fitted: FittedTemplate, request: Request, co
         raise ConfigError(f"method {method.name} breaks its contract: {error}") from error
 
 
+def _sample_at_unit_weight(sample: Sample, n: int, generator: np.random.Generator) -> tuple[Events, IntArray | None]:
+    """Return the events of a sample at unit weight, each with its component where there are any."""
+    drawn = _drawn(sample.events, n, generator)
+    events = _taken(sample.events, drawn)
+    return events, sample.component if sample.component is None or drawn is None else sample.component[drawn]
+
+
 def at_unit_weight(events: Events, n: int, generator: np.random.Generator) -> Events:
     """Return weighted events as `n` events of unit weight, each as often as its weight asks for.
 
     A cut at the m-th largest score is unbiased for events that count alike; one at a sum of weights is not, since the
     event that would exceed it tends to be heavy. Copies keep their source, so statistics stay those of the weights.
     """
-    if not np.ptp(events.weight) > 0.0:
+    return _taken(events, _drawn(events, n, generator))
+
+
+def _drawn(events: Events, n: int, generator: np.random.Generator) -> IntArray | None:
+    """Return which events to draw `(n,)`, so that they count alike; None where they do already."""
+    return draw_by_weight(events.weight, n, generator) if np.ptp(events.weight) > 0.0 else None
+
+
+def _taken(events: Events, drawn: IntArray | None) -> Events:
+    if drawn is None:
         return events
-    drawn = events.take(draw_by_weight(events.weight, n, generator))
-    return dataclasses.replace(drawn, event_id=np.arange(n), weight=np.ones(n))
+    return dataclasses.replace(events.take(drawn), event_id=np.arange(len(drawn)), weight=np.ones(len(drawn)))

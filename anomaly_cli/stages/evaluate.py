@@ -40,7 +40,12 @@ IDEALISED = "idealised"
 def _refuse(analysis: Analysis) -> None:
     """Refuse data without truth, or too little of it held back."""
     found, sr = read_truth(analysis.run), read_regions(analysis.run.read(schema.SPLIT)).sr
-    if found is None or not len(found[0].background(sr)) or not len(found[0].signal(sr)):
+    if found is None:
+        raise ConfigError(
+            "evaluate: needs labelled data, and these have no labels; name their master key with 'anomaly split"
+            " --labels', or analyse a labelled file"
+        )
+    if not len(found[0].background(sr)) or not len(found[0].signal(sr)):
         raise ConfigError(
             "evaluate: needs labelled data with background held back and signal left over in the signal region;"
             " split them with --reserve 0.4 (and fewer signal events with --inject), or --reference FILE"

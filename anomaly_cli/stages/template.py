@@ -16,7 +16,7 @@ from anomaly_cli.artifacts.store import Artifact, event_columns
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.methods.base import METHODS, TemplateMethod
-from anomaly_cli.search.settings import describe
+from anomaly_cli.search.settings import describe_method
 from anomaly_cli.search.template import (
     FittedParts,
     MadeTemplate,
@@ -40,7 +40,7 @@ def model_settings(analysis: Analysis) -> dict[str, Any]:
     if Need.SHARED_MODEL in method.needs:
         provided |= describe_shared(config)
     crossfit = analysis.settings.describe_crossfit()
-    return {"method": describe(method), "provided": provided, "crossfit": crossfit, **analysis.rounding}
+    return {"method": describe_method(method), "provided": provided, "crossfit": crossfit, **analysis.rounding}
 
 
 def template_settings(analysis: Analysis) -> dict[str, Any]:

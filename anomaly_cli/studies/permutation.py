@@ -20,38 +20,41 @@ from anomaly_cli.analysis.modelling import Measured, model_by_fail
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import select
 from anomaly_cli.artifacts import schema
-from anomaly_cli.classifiers.kfold import Contest
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.crossfit import NONE, CrossFit
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step, silent
+from anomaly_cli.core.seen import Need
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.scores.base import FittedEnsembles, Ranking
-from anomaly_cli.search.rank import scored
+from anomaly_cli.core.template import Template, TemplatePart
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.rank import rank
 from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.search.split import Split
 from anomaly_cli.stages.blinding import is_blinded, permission
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import configured_identity
+from anomaly_cli.stages.split import stored_split
 from anomaly_cli.stages.template import refuse_other_template
 
-PERMUTED_SCORE = "cwola"
-"""The score of which label permutation measures the over-dispersion."""
+GIVEN = frozenset({Need.SIDE_BANDS, Need.SR_FEATURES})
+"""What a permutation has for a score; the features are those of the events that it calls observed."""
 
 
 def _refuse(analysis: Analysis) -> None:
     """Refuse a score without labels to permute, and a template that is not the configuration's."""
-    settings = analysis.settings
-    if not settings.score.is_exchangeable:
+    method, score = analysis.settings.method, analysis.settings.score
+    if not score.is_exchangeable:
         raise ConfigError(
-            f"label permutation: method {settings.method.name} with score {settings.score.name} does not train data"
-            " against one template, so there are no labels to permute; use a method that does"
+            f"label permutation: method {method.name} with score {score.name} does not train data against one template"
+            " (it does not declare is_exchangeable), so there are no labels to permute; use a score that does"
         )
-    if settings.score.name != PERMUTED_SCORE:
+    if score.needs - GIVEN:
+        needed = ", ".join(sorted(need.value for need in score.needs - GIVEN))
         raise ConfigError(
-            f"label permutation: trains the classifier of score {PERMUTED_SCORE} for every permutation, so it says"
-            f" nothing of score {settings.score.name}; leave it out"
+            f"label permutation: score {score.name} needs {needed}, which has no labels to permute; use a score that"
+            " needs observed events and the template only"
         )
     refuse_other_template(analysis, "its permutations")
 
@@ -74,22 +77,22 @@ def _inputs(analysis: Analysis) -> dict[str, str]:
 
 def _make(analysis: Analysis) -> Made:
     run, compute, settings = analysis.run, analysis.compute, analysis.settings
-    observed = run.read(schema.SPLIT).events("sr")
+    split = stored_split(run.read(schema.SPLIT))
     single = use_sources_once(run.read(schema.TEMPLATE).events("events"), compute.streams.child("permutation"))
-    pool = _with_own_ids(concatenate([observed, single]))
+    pool, split = _with_own_ids(concatenate([split.sr, single]), split)
     n_permutations = analysis.config.significance.permutations
     z = []
     for index in range(n_permutations):
         compute.progress(Step("label permutation", index, n_permutations))
         own = compute.child(f"permutation/{index}")
         order = own.streams.generator("labels").permutation(len(pool))
-        z.append(_count(pool.take(order), len(observed), settings, own))
+        z.append(_count(pool.take(order), split, settings, own))
     true_z = np.full(len(settings.cuts.loosest_first), np.nan)
     if not is_blinded(run, configured_identity(analysis).digest):
-        true_z = _count(pool, len(observed), settings, compute.child("permutation/true"))
+        true_z = _count(pool, split, settings, compute.child("permutation/true"))
     compute.progress(Step("label permutation", n_permutations, n_permutations))
     groups = _groups(np.array(z), true_z, settings.cuts.loosest_first)
-    return Made({**groups, "counts": {"n_observed": len(observed), "n_template": len(single)}})
+    return Made({**groups, "counts": {"n_observed": len(split.sr), "n_template": len(single)}})
 
 
 PERMUTATION = Stage(
@@ -111,23 +114,39 @@ def use_sources_once(template: Events, streams: Streams) -> Events:
     return template.take(order[first])
 
 
-def _with_own_ids(events: Events) -> Events:
-    """Number events anew, each its own source, so that nothing but the label tells them apart."""
-    ids = np.arange(len(events))
-    return replace(events, event_id=ids, source_id=ids, weight=np.ones(len(events)))
+def _with_own_ids(pool: Events, split: Split) -> tuple[Events, Split]:
+    """Number events anew, each its own source, so that nothing but the label tells them apart.
+
+    Args:
+        pool: events whose labels are permuted.
+        split: of the run; a side-band event that one of them was made from shares its number, and so its fold.
+    """
+    ids = np.arange(len(pool))
+    own = replace(pool, event_id=ids, source_id=ids, weight=np.ones(len(pool)))
+    bands, first = [], len(pool)
+    for band in (split.sb1, split.sb2):
+        number, fresh = _places(band.source_id, pool.source_id), first + np.arange(len(band))
+        bands.append(replace(band, event_id=fresh, source_id=np.where(number < 0, fresh, number)))
+        first += len(band)
+    return own, replace(split, sb1=bands[0], sb2=bands[1])
 
 
-def _count(events: Events, n_observed: int, settings: SearchSettings, compute: Compute) -> FloatArray:
-    """Return signed z per cut, the first `n_observed` events taken as observed and the others as template."""
-    sets = [events.take(np.arange(n_observed)), events.take(np.arange(n_observed, len(events)))]
-    quiet = replace(compute.child("classify"), progress=silent)
-    crossfit = CrossFit(NONE, settings.kfold.folds, compute.streams.integer("folds"))
-    folds = (crossfit.fold(sets[0].source_id), crossfit.fold(sets[1].source_id))
-    ranking = Ranking(settings.classifier, settings.kfold, crossfit)
-    fitted = FittedEnsembles(ranking.train(Contest(sets[0], sets[1], folds), quiet))
-    observed, template = (scored(fitted, part, fold) for part, fold in zip(sets, folds, strict=True))
+def _places(wanted: IntArray, known: IntArray) -> IntArray:
+    """Return where each id stands first among the known ones `(n,)`; -1 for those that do not."""
+    order = np.argsort(known, kind="stable")
+    place = order[np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)]
+    found: IntArray = np.where(known[place] == wanted, place, -1)
+    return found
+
+
+def _count(events: Events, split: Split, settings: SearchSettings, compute: Compute) -> FloatArray:
+    """Return signed z per cut, as many of the first events taken as observed as there are, the others as template."""
+    n_observed = len(split.sr)
+    observed, made = (events.take(part) for part in np.split(np.arange(len(events)), [n_observed]))
+    quiet, called = replace(compute, progress=silent), replace(split, sr=observed)
+    ranked = rank(called, Template((TemplatePart(made),)), settings, Provisions(), quiet)
     models = [
-        model_by_fail("permuted", select(observed, template, efficiency), Measured())
+        model_by_fail("permuted", select(ranked.observed, ranked.template, efficiency), Measured())
         for efficiency in settings.cuts.loosest_first
     ]
     return np.array([float(signed_root(model.experiment())) for model in models])

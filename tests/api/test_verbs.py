@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from conftest import invoke
 from toys import shipped_rows, write_official
 
 import anomaly_cli as an
+from anomaly_cli.api import spelling
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.core.errors import AnomalyError, ConfigError
@@ -161,11 +163,67 @@ def test_simulation_is_checked_as_that_of_a_file(data, regions):
         (lambda regions, template: an.split(regions.data, (3.3, 3.7)), "split: signal_region"),
         (lambda regions, template: an.closure(template, regions.data), "closure: truth"),
         (lambda regions, template: an.load(features="mj1"), "list of names"),
+        (lambda regions, template: an.load(features=None), "load: features must be a list, not None"),
+        (lambda regions, template: an.load(features=[1]), "load: features must be text, not 1"),
+        (lambda regions, template: an.load(strict="no"), "load: strict must be true or false, not 'no'"),
+        (lambda regions, template: an.load(foo=1), "load: unknown setting 'foo'; known are drop_nan, features"),
+        (lambda regions, template: an.load(reserv=0.4), "did you mean 'reserve'?"),
+        (lambda regions, template: an.load(3), "load: file cannot be 3"),
     ],
 )
 def test_arguments_of_another_kind_are_named(regions, template, call, sentence):
     with pytest.raises(ConfigError, match=sentence):
         call(regions, template)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("drop that efficiency or raise --oversampling", "drop that efficiency or raise template(oversampling=...)"),
+        ("hold some back with --reserve 0.4 or --reference FILE", "with load(reserve=0.4) or load(reference=...)"),
+        ("with --background-efficiencies 0.2,0.05", "with count(efficiencies=(0.2,0.05))"),
+        (
+            "use it with --method combined, or --score cwola",
+            "template(method=methods.Combined()), or classify(score=scores.CWoLa())",
+        ),
+        ("narrow the side-bands with --side-bands", "with split(side_bands=...)"),
+        ("they are kept, --strict refuses them", "load(strict=True) refuses them"),
+        ("use --device cpu", "use template(device='cpu')"),
+        ("pass --overwrite", "pass --overwrite"),
+    ],
+)
+def test_options_are_spelt_as_the_arguments_that_do_the_same(said, meant):
+    def failing():
+        raise ConfigError(said)
+
+    with pytest.raises(ConfigError, match=re.escape(meant)):
+        spelling.spelt(failing)()
+
+
+def test_an_argument_that_several_verbs_take_is_that_of_the_verb_that_failed():
+    def failing(device):
+        raise ConfigError(f"--device {device} is not there")
+
+    with pytest.raises(ConfigError, match=re.escape("failing(device='cuda') is not there")):
+        spelling.spelt(failing)("cuda")
+
+
+def test_failures_of_the_verbs_name_arguments(data, regions, template):
+    calls = (
+        (lambda: an.load(features=["nonsense"]), "load(features=...)"),
+        (lambda: an.load(reserve=2.0), "load(reserve=2)"),
+        (lambda: an.template(regions, an.methods.RadOT(), oversampling=1e-6), "template(oversampling=...)"),
+        (lambda: an.template(regions, an.methods.Salad()), "template(simulation=...)"),
+        (
+            lambda: an.count(regions, an.classify(regions, template, an.classifiers.Trees(ensemble=1)), (1e-6,)),
+            "template(oversampling=...)",
+        ),
+    )
+    for call, argument in calls:
+        with pytest.raises(AnomalyError) as failed:
+            call()
+        assert argument in str(failed.value)
+        assert "--" not in str(failed.value)
 
 
 def test_plug_ins_can_be_completed_and_mistyped():

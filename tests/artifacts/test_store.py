@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import os
 import resource
 import signal
 import subprocess
@@ -10,9 +12,16 @@ import h5py
 import numpy as np
 import pytest
 
-from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts import schema, store
 from anomaly_cli.artifacts.provenance import Provenance
-from anomaly_cli.artifacts.store import encode_artifact, read_any, read_artifact, write_artifact, write_files
+from anomaly_cli.artifacts.store import (
+    encode_artifact,
+    file_digest,
+    read_any,
+    read_artifact,
+    write_artifact,
+    write_files,
+)
 from anomaly_cli.core.errors import ArtifactError
 
 PROVENANCE = Provenance("evaluate", 1, {"folds": 5, "nested": {"a": 1}}, 7, {"split": "abc"})
@@ -147,6 +156,42 @@ def test_of_many_differences_those_are_named_that_both_sides_have():
     said = now.differences(dataclasses.replace(PROVENANCE, settings={"windows": False}))
     assert said[0] == "windows was False, now True"
     assert said[1:] == [*(f"a{i} was not set, now {i}" for i in range(2)), "7 further settings"]
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """Count how often bytes are hashed."""
+    calls, digest = [], hashlib.file_digest
+
+    def counted(file, algorithm):
+        calls.append(file.name)
+        return digest(file, algorithm)
+
+    monkeypatch.setattr(store.hashlib, "file_digest", counted)
+    monkeypatch.setattr(store, "_hashed", {})
+    return calls
+
+
+def test_a_file_is_hashed_once_until_it_changes_however_well_the_change_is_hidden(tmp_path, monkeypatch, hashed):
+    monkeypatch.setattr(store, "SETTLED_NS", 0)
+    path = tmp_path / "events.h5"
+    path.write_bytes(b"one")
+    state = path.stat()
+    assert file_digest(path) == file_digest(path) == hashlib.sha256(b"one").hexdigest()
+    assert len(hashed) == 1
+    with path.open("r+b") as file:  # the same file, as long as before, of the same time
+        file.write(b"two")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert file_digest(path) == hashlib.sha256(b"two").hexdigest()
+
+
+def test_a_file_that_has_just_been_written_is_hashed_again(tmp_path, hashed):
+    """Another change could have the same time, where times are coarse."""
+    path = tmp_path / "events.h5"
+    path.write_bytes(b"one")
+    file_digest(path)
+    file_digest(path)
+    assert len(hashed) == 2
 
 
 def test_an_artifact_that_cannot_even_be_opened_is_not_called_damaged(tmp_path):

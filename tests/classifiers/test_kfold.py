@@ -172,3 +172,36 @@ def test_a_part_of_the_template_trains_only_the_folds_that_it_serves(monkeypatch
     monkeypatch.setattr(Trees, "fit", watched)
     train(observed, template, SMALL, trains=trains)
     assert [seen[f"model/{fold}/0/"][0] for fold in range(4)] == [True, False, True, False]
+
+
+def test_both_classes_weigh_the_same_in_every_training(monkeypatch):
+    """A score is a ratio of densities, whatever the numbers and weights of the two classes."""
+    rng = np.random.default_rng(1)
+    observed, template = background(600, rng), background(1500, rng, 10_000)
+    template = replace(template, weight=rng.exponential(2.0, 1500))
+    totals, factors = [], []
+    given = dict(zip(template.event_id.tolist(), template.weight.tolist(), strict=True))
+    fit = Trees.fit
+
+    def watched(self, training, stopping, compute):
+        totals.append([training.events.weight[is_class].sum() for is_class in _classes(training)])
+        own = []
+        for part in (training, stopping):
+            positive, negative = (part.events.take(np.flatnonzero(is_class)) for is_class in _classes(part))
+            assert (positive.weight == 1.0).all()
+            own += (negative.weight / [given[index] for index in negative.event_id.tolist()]).tolist()
+        factors.append(own)
+        return fit(self, training, stopping, compute)
+
+    monkeypatch.setattr(Trees, "fit", watched)
+    train(observed, template, SMALL)
+    assert len(totals) == 4
+    for positive, negative in totals:
+        assert negative == pytest.approx(positive)
+    for own in factors:  # one factor for all events of a training, those that it stops on included
+        assert own == pytest.approx([own[0]] * len(own))
+        assert own[0] < 0.5
+
+
+def _classes(part):
+    return part.is_positive, ~part.is_positive

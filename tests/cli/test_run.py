@@ -189,6 +189,10 @@ def test_unlabelled_data_are_analysed_whole_and_have_no_truth(tmp_path):
     steps = split.groups["cutflow"]["n_events"]
     assert steps[0] == len(rows)
     assert steps[1] == steps[2]
+    unlabelled = invoke("evaluate", "--run", tmp_path / "run")
+    assert unlabelled.exit_code == 2
+    assert "these have no labels" in unlabelled.output
+    assert "--reserve" not in unlabelled.output  # there is no background to hold back
     refused = invoke("split", "--run", tmp_path / "r2", "--data", path, "--signal-region", "3.3-3.7", "--inject", "5")
     assert refused.exit_code == 2
     assert "need truth labels" in refused.output

@@ -12,7 +12,7 @@ from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.crossfit import HALVES, NONE, PARTS, CrossFit
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.seen import Need, Seen
+from anomaly_cli.core.seen import Need
 from anomaly_cli.methods.base import METHODS as FAMILY
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.template import fit_parts, sample_template
@@ -120,17 +120,6 @@ def test_a_method_that_lacks_what_it_needs_says_what_to_do(inputs_and_hidden, na
     blind = dataclasses.replace(inputs, true=None, reader=f"method {name}")
     with pytest.raises(ConfigError, match=rf"{name} needs .*(--reserve|--simulation|anomaly base|does not hand over)"):
         FAMILY.make(name, {}).fit(blind, compute())
-
-
-def test_a_reader_sees_nothing_beyond_the_side_bands_unless_it_declares_so(inputs_and_hidden):
-    inputs, hidden = inputs_and_hidden
-    given = dict(zip(Need, (None, "simulation", "shared", "observed", "true"), strict=True))
-    for name, method in FAMILY.find().items():
-        seen = seen_by(method, inputs, hidden, toy_simulation(), "a shared model")
-        for need, field in given.items():
-            if field:
-                assert (getattr(seen, field) is not None) == (need in method.needs), name
-    assert {field for field in given.values() if field} < set(Seen.__dataclass_fields__)
 
 
 def test_an_unknown_method_is_refused_with_the_nearest():

@@ -152,7 +152,7 @@ def test_columns_have_names_of_their_own_and_rows_a_cell_for_each():
 def test_only_marks_that_are_used_are_explained():
     column = Column("x", "x", marks={"t": "transferred", "few": "too few"})
     table = Table("t", "", (column,), ((Marked(1.0, ("t",)),), (2.0,)), ("A note.",))
-    assert table.explanations == ("A note.", "(t): transferred.")
+    assert table.explanations() == ("A note.", "(t): transferred.")
 
 
 def test_columns_of_artifacts_bring_type_unit_and_meaning():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from anomaly_cli.report.cells import HIDDEN, Measured, Missing, Range, shown
+from anomaly_cli.report.cells import HIDDEN, Marked, Measured, Missing, Range, shown
 from anomaly_cli.report.notation import PROBABILITY, fixed, visible
 from anomaly_cli.report.render.layout import INDENT, ShownColumn, fold, lay_out, split_words
 from anomaly_cli.report.render.registry import About
@@ -40,6 +40,19 @@ def any_table(draw):
     columns[0] = Column("key", draw(WORDS), priority=Priority.KEY, holds=str)
     rows = draw(st.lists(st.tuples(*(CELLS[column.holds] for column in columns)), max_size=4))
     return Table("t", draw(WORDS), tuple(columns), tuple(rows), (draw(WORDS),))
+
+
+def test_what_is_said_of_a_column_is_said_where_it_is_shown():
+    marked = Column("b", "second", priority=Priority.LOW, marks={"t": "transferred"}, note="second: a guess.")
+    columns = (Column("a", "first", priority=Priority.KEY, holds=str, note="first: a name."), marked)
+    table = Table("t", "", columns, (("some longer words", Marked(1.0, ("t",))),), ("On all.",))
+    wide, narrow = (render([table], About(width=width)) for width in (60, 22))
+    for sentence in ("On all.", "first: a name."):
+        assert sentence in wide
+        assert sentence in narrow
+    for sentence in ("second: a guess.", "(t): transferred."):
+        assert sentence in wide
+        assert sentence not in narrow
 
 
 def tokens(texts):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.stats import ks_2samp
 from toys import REGIONS, compute, toy_events
 
 from anomaly_cli.analysis.modelling import Measured, model_by_fail
@@ -27,7 +28,8 @@ from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Need
 from anomaly_cli.core.template import Template, TemplatePart
-from anomaly_cli.methods.base import METHODS
+from anomaly_cli.methods.base import METHODS, FittedTemplate, Sample, TemplateMethod
+from anomaly_cli.scores.base import SCORES
 from anomaly_cli.search.provisions import Provisions, show
 from anomaly_cli.search.rank import rank
 from anomaly_cli.search.run import run_search
@@ -152,6 +154,20 @@ def test_every_event_lands_in_one_region(split):
         assert window.contains(getattr(split, name).mjj).all()
 
 
+@pytest.mark.parametrize("member", [*METHODS.find().values(), *SCORES.find().values()], ids=lambda one: one.name)
+def test_a_reader_sees_nothing_beyond_the_side_bands_unless_it_declares_so(split, member):
+    everything = Provisions(simulation="simulation", shared="shared model", true="truth")
+    seen = show(split, everything, member.needs, "a test", compute().streams)
+    given = {
+        Need.SIMULATION: seen.simulation,
+        Need.SHARED_MODEL: seen.shared,
+        Need.SR_FEATURES: seen.observed,
+        Need.TRUTH: seen.true,
+    }
+    assert set(given) | {Need.SIDE_BANDS} == set(Need)
+    assert {need for need, value in given.items() if value is not None} == member.needs - {Need.SIDE_BANDS}
+
+
 def test_a_template_has_as_many_events_as_oversampling_says(split):
     for oversampling in (1.0, 2.5):
         made = make_template(split, replace(SETTINGS, oversampling=oversampling), Provisions(), compute())
@@ -159,6 +175,56 @@ def test_a_template_has_as_many_events_as_oversampling_says(split):
     windows = find_windows(split_events(toy_events(60_000, 3), REGIONS), 0.5, 0.001)[0][:1]
     (searched,) = search_windows(windows, SETTINGS, Provisions(), compute())
     assert len(searched.template.score) == round(SETTINGS.oversampling * len(windows[0].sr))
+
+
+def test_template_masses_are_those_that_the_side_bands_predict(split):
+    """Neither flat nor those observed, where a signal would sit."""
+    lump = replace(split.sr, mjj=np.full(len(split.sr), 3500.0) + np.arange(len(split.sr)) * 1e-3)
+    made = make_template(replace(split, sr=lump), replace(SETTINGS, oversampling=2.0), Provisions(), compute())
+    masses, predicted = made.template.events.mjj, split.fit_masses().sample(20_000, np.random.default_rng(7))
+    assert ks_2samp(masses, predicted).pvalue > 1e-3
+    flat = np.random.default_rng(8).uniform(split.regions.sr.low, split.regions.sr.high, len(masses))
+    assert ks_2samp(flat, predicted).pvalue < 1e-6  # so that the comparison would tell
+
+
+@dataclass(frozen=True)
+class Parts(TemplateMethod):
+    """Weighted events of three components, which their sources tell; they keep their masses."""
+
+    name: ClassVar[str] = "parts"
+    chooses_mass: ClassVar[bool] = True
+
+    is_weighted: bool = True
+
+    def fit(self, seen, compute):
+        return FittedParts(self, seen.side_bands)
+
+    def load(self, arrays, seen):
+        return FittedParts(self, seen.side_bands)
+
+
+class FittedParts(FittedTemplate):
+    def __init__(self, method, events):
+        self.method, self.events = method, events
+
+    def sample(self, request, compute):
+        events = self.events.take(np.arange(len(request)))
+        weight = 1.0 + self.method.is_weighted * np.arange(len(events)) / len(events)
+        return Sample(replace(events, weight=weight), np.zeros(3, dtype=np.int64), events.source_id % 3)
+
+    def to_arrays(self):
+        return {}
+
+
+@pytest.mark.parametrize("is_weighted", [True, False])
+def test_events_drawn_to_unit_weight_keep_the_component_that_they_came_from(split, is_weighted):
+    """The classifier of a component would otherwise train on the events of another."""
+    settings = replace(SETTINGS, method=Parts(is_weighted), oversampling=2.0)
+    template = make_template(split, settings, Provisions(), compute()).template
+    events = template.events
+    assert np.array_equal(template.component, events.source_id % 3)
+    assert (events.weight == 1.0).all()
+    assert (len(np.unique(events.source_id)) < len(events)) is is_weighted
 
 
 def test_a_tenth_of_the_side_bands_says_when_trainings_stop(split):

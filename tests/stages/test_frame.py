@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -97,6 +98,18 @@ def test_a_fresh_run_reads_each_artifact_at_most_twice(copied, tmp_path, monkeyp
     monkeypatch.setattr(store, "read_any", lambda path: opened.append(path.name) or read(path))
     run_chain(Analysis.open(tmp_path / "fresh", configured(copied)))
     assert max(opened.count(name) for name in set(opened)) <= 2
+
+
+def test_the_event_file_is_hashed_once_in_a_fresh_run_and_not_again_where_nothing_changed(
+    copied, data_file, tmp_path, monkeypatch
+):
+    hashed, digest = [], hashlib.file_digest
+    monkeypatch.setattr(store.hashlib, "file_digest", lambda *given: hashed.append(given[0].name) or digest(*given))
+    monkeypatch.setattr(store, "SETTLED_NS", 0)  # it may have been written just now
+    monkeypatch.setattr(store, "_hashed", {})
+    for directory in (tmp_path / "fresh", copied):
+        run_chain(Analysis.open(directory, configured(copied)))
+        assert [name for name in map(str, hashed) if name == str(data_file)] == [str(data_file)], directory
 
 
 def test_kept_models_give_the_scores_that_are_kept_beside_them(analysis):

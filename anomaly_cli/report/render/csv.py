@@ -27,12 +27,13 @@ def render(report: Report, about: About) -> str:
         if isinstance(part, Message):
             blocks.append(_comments([part.text, *part.details]))
         else:
-            blocks.append(_comments([part.title]) + render_table(part) + _comments(part.explanations))
+            blocks.append(_comments([part.title]) + render_table(part) + _comments(part.explanations()))
     return "\n".join(filter(None, blocks))
 
 
 def render_table(table: Table) -> str:
     """Return one table as CSV without comments."""
+    table = table.for_programs()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([name for column in table.columns for name in _names(column)])

@@ -39,7 +39,7 @@ def render_table(table: Table) -> str:
         "</thead>",
         *_bodies(table),
         "</table>",
-        *(f'<p class="note">{escape(note)}</p>' for note in table.explanations),
+        *(f'<p class="note">{escape(note)}</p>' for note in table.explanations()),
     ]
     return "\n".join(lines)
 

@@ -24,7 +24,7 @@ _TYPES = {float: "number", int: "integer", str: "text", bool: "flag"}
 
 def render(report: Report, about: About) -> str:
     """Return a report as JSON."""
-    tables = [part for part in report if isinstance(part, Table)]
+    tables = [part.for_programs() for part in report if isinstance(part, Table)]
     record = {
         "schema": SCHEMA,
         "version": VERSION,

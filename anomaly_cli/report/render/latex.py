@@ -61,7 +61,7 @@ def render_table(table: Table) -> str:
         *_rows(table),
         r"\hline",
         r"\end{tabular}",
-        *(rf"\par{{\footnotesize {escape(note)}}}" for note in table.explanations),
+        *(rf"\par{{\footnotesize {escape(note)}}}" for note in table.explanations()),
     ]
     return "\n".join([*lines, ""])
 

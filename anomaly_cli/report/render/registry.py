@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.records import nearest
 from anomaly_cli.report import render as package
 from anomaly_cli.report.table import Report
 
@@ -46,15 +44,3 @@ def find_renderers() -> dict[str, Renderer]:
         if hasattr(module, "render"):
             found[module_info.name] = cast(Renderer, module.render)
     return dict(sorted(found.items()))
-
-
-def find_renderer(name: str) -> Renderer:
-    """Return one renderer.
-
-    Raises:
-        ConfigError: for an unknown one.
-    """
-    found = find_renderers()
-    if name not in found:
-        raise ConfigError(f"output format: '{name}' is not known; {nearest(name, found)}")
-    return found[name]

@@ -90,7 +90,9 @@ def _table_lines(table: Table, width: int) -> Iterator[Line]:
         start += len(rows)
     if not table.rows:
         yield Line(f"{' ' * INDENT}{EMPTY}")
-    notes = [*_left_out(table, columns, layout, width), *table.explanations]
+    read = table.read()
+    shown_columns = [read[index] for index in layout.kept]
+    notes = [*_left_out(table, columns, layout, width), *table.explanations(shown_columns)]
     yield from _sentences(notes, Style.NOTE, width)
 
 

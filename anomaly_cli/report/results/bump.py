@@ -43,8 +43,8 @@ def _found(bump: Artifact, rows: Sequence[Row]) -> Table:
         ),
         stored(TESTS, "z_asymptotic", "Z", fixed(2), Priority.HIGH),
         stored(TESTS, "p0", "p0 (toys)", PROBABILITY, missing="too few"),
-        stored(TESTS, "n_parameters", "parameters", COUNT, Priority.LOW),
-        stored(TESTS, "p_value", "fit p", fixed(2)),
+        stored(TESTS, "n_parameters", "parameters", COUNT, Priority.LOW, note="parameters: of the smooth part."),
+        stored(TESTS, "p_value", "fit p", fixed(2), note="fit p: goodness of fit without signal."),
         stored(TESTS, "p0_asymptotic", "p0", priority=Priority.DATA),
         contents_field(contents_of(bump)),
         made(Column("mass", "mass", "GeV", "of the resonance", priority=Priority.DATA), lambda _: mass),
@@ -52,8 +52,8 @@ def _found(bump: Artifact, rows: Sequence[Row]) -> Table:
     ]
     title = f"Bump hunt at {mass / 1000:.3g} TeV, width {width:.0f} GeV; local, {contents_of(bump)}"
     notes = [
-        "parameters: of the smooth part. fit p: goodness of fit without signal. Signal-region events take part in the"
-        " training and scatter more for it (k-fold factor), side-band events do not; the fit leaves that out."
+        "Signal-region events take part in the training and scatter more for it (k-fold factor), side-band events do"
+        " not; the fit leaves that out."
     ]
     return build("bump_hunt", title, fields, rows, notes)
 
@@ -61,15 +61,24 @@ def _found(bump: Artifact, rows: Sequence[Row]) -> Table:
 def _sculpting(rows: Sequence[Row]) -> Table:
     fields = [
         cut_of(TESTS),
-        stored(TESTS, "spurious_signal", "spurious signal", fixed(0), Priority.HIGH),
+        stored(
+            TESTS,
+            "spurious_signal",
+            "spurious signal",
+            fixed(0),
+            Priority.HIGH,
+            note="spurious signal: what the same fit finds where the template replaces the signal region.",
+        ),
         made(
             Column("spurious_share", "in standard deviations", meaning="of the fitted signal", format=fixed(2)),
             lambda row: float(row["spurious_signal"] / row["signal_error"]),
         ),
-        stored(TESTS, "sculpting_p", "flat pass rate, p", PROBABILITY),
+        stored(
+            TESTS,
+            "sculpting_p",
+            "flat pass rate, p",
+            PROBABILITY,
+            note="flat pass rate: of the template against mass, in the signal region.",
+        ),
     ]
-    notes = [
-        "spurious signal: what the same fit finds where the template replaces the signal region. flat pass rate: of the"
-        " template against mass, in the signal region."
-    ]
-    return build("sculpting", "Sculpting", fields, rows, notes)
+    return build("sculpting", "Sculpting", fields, rows)

@@ -22,6 +22,9 @@ def tables(calibration: Artifact) -> Report:
     return [_spread(calibration, rows), _rates(calibration, rows)]
 
 
+STATISTICS_ONLY = "statistics only: without closure and over-dispersion."
+
+
 def _spread(calibration: Artifact, rows: Sequence[Row]) -> Table:
     n, n_failed = (len(calibration.groups[group]["index"]) for group in ("experiments", "failed"))
     fields = [
@@ -37,15 +40,15 @@ def _spread(calibration: Artifact, rows: Sequence[Row]) -> Table:
             TESTS,
         ),
         stored(TESTS, "ks_p", "KS p", PROBABILITY),
-        stored(TESTS, "mean_statistical", "statistics only: mean", fixed(2), Priority.LOW),
-        stored(TESTS, "std_statistical", "statistics only: std", fixed(2), Priority.LOW),
+        stored(TESTS, "mean_statistical", "statistics only: mean", fixed(2), Priority.LOW, note=STATISTICS_ONLY),
+        stored(TESTS, "std_statistical", "statistics only: std", fixed(2), Priority.LOW, note=STATISTICS_ONLY),
         contents_field(contents_of(calibration)),
     ]
     settings = calibration.provenance.settings
     missing = [name for key, name in (("closure", "closure"), ("overdispersion", "k-fold")) if not settings[key]]
     contents = f", WITHOUT {' and '.join(missing)}" if missing else ""
     notes = [
-        "Right are 0 and 1; 68 % intervals. statistics only: without closure and over-dispersion.",
+        "Right are 0 and 1; 68 % intervals.",
         f"{n_failed} more gave no result." if n_failed else "",
     ]
     title = f"Calibration: {n} background-only pseudo-experiments through the whole chain{contents}"

@@ -16,6 +16,12 @@ KIND = schema.INJECTION
 TESTS = KIND.groups["tests"]
 
 
+SELECTED = (
+    "Selected: share of all injected events that passes; its change with the strength is why a constant efficiency"
+    " gives no limit on the signal."
+)
+
+
 def tables(injection: Artifact) -> Report:
     """Return found significance and limits against the injected signal."""
     fields = [
@@ -27,20 +33,20 @@ def tables(injection: Artifact) -> Report:
             _spread("z_mean", "z_std"),
             TESTS,
         ),
-        made(Column("limit_mean", "limit", format=fixed(1), holds=Spread), _spread("limit_mean", "limit_std"), TESTS),
         made(
-            Column("signal_efficiency", "selected", format=fixed(3), holds=Spread),
+            Column("limit_mean", "limit", format=fixed(1), holds=Spread, note="Limit: on signal events after the cut."),
+            _spread("limit_mean", "limit_std"),
+            TESTS,
+        ),
+        made(
+            Column("signal_efficiency", "selected", format=fixed(3), holds=Spread, note=SELECTED),
             _spread("signal_efficiency", "signal_efficiency_std"),
             TESTS,
         ),
         contents_field(contents_of(injection)),
     ]
-    notes = [
-        "Limit: on signal events after the cut. Selected: share of all injected events that passes; its change with"
-        " the strength is why a constant efficiency gives no limit on the signal."
-    ]
     title = f"Injection study: mean (spread) over pseudo-experiments, {contents_of(injection)}"
-    return [build("injection", title, fields, rows_of(injection.groups["tests"]), notes)]
+    return [build("injection", title, fields, rows_of(injection.groups["tests"]))]
 
 
 def _spread(mean: str, spread: str) -> Callable[[Row], AnyCell]:

@@ -83,8 +83,14 @@ def _counts(rows: Sequence[Row], contents: str) -> Table:
             TESTS,
         ),
         stored(TESTS, "n_observed", "observed", COUNT, Priority.HIGH),
-        _significance("z", "Z", z, Priority.HIGH),
-        _significance("z_claimable", "claimable Z", z, Priority.HIGH),
+        _significance("z", "Z", z, Priority.HIGH, "Z and p0 from pseudo-experiments."),
+        _significance(
+            "z_claimable",
+            "claimable Z",
+            z,
+            Priority.HIGH,
+            "claimable Z: with the tails that so few windows allow, asymptotic.",
+        ),
         made(Column("p0", "p0", format=PROBABILITY), _unless_refused(lambda row: probability_cell(row["p0"])), TESTS),
         _significance("z_statistical", "statistics only", z, Priority.LOW),
         _significance("z_asymptotic", "Z (pyhf)", z, Priority.DATA),
@@ -92,18 +98,17 @@ def _counts(rows: Sequence[Row], contents: str) -> Table:
         stored(TESTS, "no_claim", "no claim", priority=Priority.DATA),
         contents_field(contents),
     ]
-    notes = ["Z and p0 from pseudo-experiments; claimable Z with the tails that so few windows allow, asymptotic."]
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if row["no_claim"]:
             reasons.setdefault(str(row["no_claim"]), []).append(f"{100 * float(row['background_efficiency']):g} %")
-    notes += [f"No claim at {', '.join(cuts)}: {reason}." for reason, cuts in reasons.items()]
+    notes = [f"No claim at {', '.join(cuts)}: {reason}." for reason, cuts in reasons.items()]
     return build("counts", f"Counting experiment; local, {contents}", fields, rows, notes)
 
 
-def _significance(name: str, header: str, digits: Format, priority: Priority) -> Field:
+def _significance(name: str, header: str, digits: Format, priority: Priority, note: str = "") -> Field:
     """Return a column of significances; nothing where there is none, and where none may be quoted."""
-    column = Column(name, header, format=digits, priority=priority)
+    column = Column(name, header, format=digits, priority=priority, note=note)
     cell = _unless_refused(lambda row: None if math.isinf(row[name]) else significance_cell(row[name]))
     return made(column, cell, TESTS)
 

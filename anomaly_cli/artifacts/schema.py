@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
+from anomaly_cli.artifacts.measured_kinds import OVERDISPERSION, PERMUTATION, VALIDATION
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
 from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, SCORED
 from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
@@ -17,10 +18,7 @@ from anomaly_cli.artifacts.significance_kinds import (
     GLOBAL,
     LIMITS,
     MASS_FIT,
-    OVERDISPERSION,
-    PERMUTATION,
     SIGNIFICANCE,
-    VALIDATION,
 )
 from anomaly_cli.artifacts.study_kinds import CALIBRATION, INJECTION, SMOOTH_MODEL
 

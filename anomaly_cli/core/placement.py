@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 from anomaly_cli.core.windows import SHORTEST_SIDE_BAND, Regions, Window
 
+FEWEST_WINDOW_EVENTS = 500
+"""A window with fewer events validates nothing."""
+
 
 @dataclass(frozen=True)
 class PlacedWindow:

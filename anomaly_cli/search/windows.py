@@ -17,7 +17,7 @@ from anomaly_cli.analysis.nonclosure import FEWEST_WINDOWS
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import concatenate
-from anomaly_cli.core.placement import place_windows
+from anomaly_cli.core.placement import FEWEST_WINDOW_EVENTS, place_windows
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import Window
 from anomaly_cli.core.workers import in_order
@@ -26,8 +26,6 @@ from anomaly_cli.search.run import Searched, run_search
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import Split, split_events
 
-FEWEST_WINDOW_EVENTS = 500
-"""A window with fewer events validates nothing."""
 LARGEST_RATIO = 8.0
 """A window with so many times more or fewer events than the signal region does not stand for it."""
 
@@ -78,7 +76,7 @@ def _reason_to_leave_out(window: Split, expected: float, least_fit_p: float) -> 
     """Return why a window cannot validate a search that expects so many events; empty where it can."""
     n = len(window.sr)
     if n < FEWEST_WINDOW_EVENTS:
-        return f"holds {n} events, fewer than {FEWEST_WINDOW_EVENTS}"
+        return f"holds {n}, fewer than {FEWEST_WINDOW_EVENTS} events"
     for side_band, events in zip(window.regions.side_bands, (window.sb1, window.sb2), strict=True):
         if len(events) < FEWEST_SIDE_BAND_EVENTS:
             return (

@@ -43,7 +43,7 @@ def run_ok(*arguments):
 def measured(finished, tmp_path_factory):
     """A run with over-dispersion and closure measured; not to be changed."""
     directory = Path(shutil.copytree(finished, tmp_path_factory.mktemp("measured") / "run"))
-    run_ok("significance", "permute", "--run", directory, "--permutations", "5", "--processes", "1")
+    run_ok("significance", "overdispersion", "--run", directory, "--experiments", "5", "--processes", "1")
     run_ok("significance", "windows", "--run", directory, "--set", "significance.windows=3", "--processes", "1")
     return directory
 
@@ -68,18 +68,18 @@ def test_what_is_measured_is_counted_again_and_weakens_the_claim(measured, finis
 
 @pytest.mark.slow
 def test_a_run_that_measures_does_what_the_commands_do(measured, copied):
-    settings = ("--set", "significance.permutations=5", "--set", "significance.windows=3")
+    settings = ("--set", "significance.experiments=5", "--set", "significance.windows=3")
     output = run_ok("run", "--run", copied, "--measure", *settings, "--processes", "2")
     assert "all uncertainties included" in output
-    for name in ("permutation.h5", "validation.h5", "significance.h5"):
+    for name in ("overdispersion.h5", "validation.h5", "significance.h5"):
         assert (copied / name).read_bytes() == (measured / name).read_bytes(), name
 
 
 def test_a_measuring_run_that_was_stopped_before_its_count_goes_on(measured, copied):
     """What was measured is there, the count is the one without it."""
-    for name in ("permutation.h5", "validation.h5"):
+    for name in ("overdispersion.h5", "validation.h5"):
         shutil.copy(measured / name, copied / name)
-    settings = ("--set", "significance.permutations=5", "--set", "significance.windows=3")
+    settings = ("--set", "significance.experiments=5", "--set", "significance.windows=3")
     output = run_ok("run", "--run", copied, "--measure", *settings, "--processes", "1")
     assert "all uncertainties included" in output
     assert (copied / "significance.h5").read_bytes() == (measured / "significance.h5").read_bytes()
@@ -99,7 +99,7 @@ def test_a_method_that_cannot_be_measured_is_refused_before_anything_is_trained(
 def test_what_was_measured_in_another_run_of_these_settings_is_shown(measured, copied):
     run_ok("significance", "--run", copied, "--measurements", measured, "--overwrite")
     output = run_ok("summary", "--run", copied)
-    for text in ("all uncertainties included", "Label permutation: 5", "Validation windows"):
+    for text in ("all uncertainties included", "Over-dispersion: 5", "Validation windows"):
         assert text in output
     assert " ".join(output.split()).count(f"From {measured}, a run with the same settings") == 2
     assert "--measure" not in output.split("Next:")[1]
@@ -145,14 +145,14 @@ def test_measurements_serve_other_runs_of_the_same_settings_only(measured, finis
     run_ok("classify", "--run", other, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     refused = invoke("significance", "--run", other, "--overwrite")
     assert refused.exit_code == 2
-    assert "holds no validation.h5 or permutation.h5 of these settings" in refused.output.replace("\n", " ")
+    assert "holds no validation.h5 or overdispersion.h5 of these settings" in refused.output.replace("\n", " ")
 
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_processes(measured, finished, tmp_path):
     again = Path(shutil.copytree(finished, tmp_path / "again"))
-    run_ok("significance", "permute", "--run", again, "--permutations", "5", "--processes", "2")
-    assert (again / "permutation.h5").read_bytes() == (measured / "permutation.h5").read_bytes()
+    run_ok("significance", "overdispersion", "--run", again, "--experiments", "5", "--processes", "2")
+    assert (again / "overdispersion.h5").read_bytes() == (measured / "overdispersion.h5").read_bytes()
 
 
 def test_limits_expected_and_observed(fresh):
@@ -252,7 +252,7 @@ def test_a_measurement_that_the_count_does_not_contain_is_not_shown_with_it(fres
     shown = " ".join(run_ok("summary", "--run", fresh).split())
     assert "belongs to another count or to other settings: validation.h5" in shown
     assert "Validation windows" not in shown
-    assert "Label permutation" in shown
+    assert "Over-dispersion" in shown
 
 
 def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, tmp_path, data_file):
@@ -393,7 +393,7 @@ def test_pyhf_finds_our_numbers_in_every_exported_workspace(complete):
 def test_the_summary_shows_all_that_is_known_and_offers_nothing_twice(complete, copied):
     output = run_ok("summary", "--run", complete)
     titles = ("Counting experiment", "Bump hunt at", "upper limits on signal events", "Largest of 2 tests")
-    titles += ("Label permutation", "Validation windows", "Closure uncertainty", "Closure of the template")
+    titles += ("Over-dispersion", "Validation windows", "Closure uncertainty", "Closure of the template")
     found = [output.index(title) for title in titles]
     assert found == sorted(found)
     following = output.split("Next:")[1]
@@ -408,13 +408,13 @@ def test_the_summary_shows_all_that_is_known_and_offers_nothing_twice(complete, 
     assert "upper limits on signal events" not in other
 
 
-def test_a_factor_is_shown_with_its_error_and_from_how_few_permutations(complete):
+def test_a_factor_is_shown_with_its_error_and_from_how_few_experiments(complete):
     tests = read_any(complete / "significance.h5").groups["tests"]
     output = " ".join(run_ok("summary", "--run", complete).split())
     for value, error in zip(tests["overdispersion_measured"], tests["overdispersion_error"], strict=True):
         number = f"{value:.2f} +- {error:.2f}"
         assert (f"{number} (as 1, few)" if value < 1.0 else f"{number} (few)") in output
-    row = {"overdispersion": 1.0, "overdispersion_measured": 0.9, "overdispersion_error": 0.2, "n_permutations": 20}
+    row = {"overdispersion": 1.0, "overdispersion_measured": 0.9, "overdispersion_error": 0.2, "n_experiments": 20}
 
     def factor(**other):
         return shown(factor_cell({**row, **other}), fixed(2))
@@ -565,6 +565,7 @@ def test_no_command_tells_the_number_of_blinded_events(observed, tmp_path):
     (run / "template.h5").unlink()
     printed = run_ok("run", "--run", run) + run_ok("closure", "--run", run, "--overwrite")
     printed += run_ok("significance", "permute", "--run", run, "--permutations", "5", "--processes", "1")
+    printed += run_ok("significance", "overdispersion", "--run", run, "--experiments", "5", "--processes", "1")
     run_ok("base", "--run", run, "--without", "3.3-3.7", *("--set", "methods.curtains_f4f_efficient.base_epochs=1"))
     printed += (
         run_ok("split", "--run", run)
@@ -578,6 +579,7 @@ def test_no_command_tells_the_number_of_blinded_events(observed, tmp_path):
         "template",
         "scores",
         "closure",
+        "overdispersion",
         "permutation",
         "shared_model",
     }

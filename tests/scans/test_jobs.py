@@ -352,8 +352,8 @@ def measured(tmp_path_factory, data_file, half_done):
     folder = tmp_path_factory.mktemp("measured")
     shutil.copytree(half_done / "bases", folder / "scan" / "bases")
     grid = GRID.format(windows='"3.3-3.7"', seeds=2, data=data_file, ensemble=1)
-    grid = grid.replace("closure = false", 'closure = false\nmeasure = ["windows", "permutations"]')
-    grid = grid.replace("toys = 1000", "toys = 1000\nwindows = 3\nwindow_width = 0.5\npermutations = 5")
+    grid = grid.replace("closure = false", 'closure = false\nmeasure = ["windows", "experiments"]')
+    grid = grid.replace("toys = 1000", "toys = 1000\nwindows = 3\nwindow_width = 0.5\nexperiments = 5")
     (folder / "scan.toml").write_text(grid)
     planned = invoke("scan", "plan", folder / "scan.toml", "--output", folder / "scan")
     assert planned.exit_code == 0, planned.output
@@ -445,7 +445,7 @@ def test_data_that_have_changed_since_the_plan_are_not_analysed(write_grid, tmp_
     copy = Path(shutil.copy(data_file, tmp_path / "copy.h5"))
     grid = write_grid()
     text = grid.read_text().replace(str(data_file), "copy.h5")
-    grid.write_text(text.replace("closure = false", 'closure = false\nmeasure = ["permutations"]'))
+    grid.write_text(text.replace("closure = false", 'closure = false\nmeasure = ["experiments"]'))
     assert invoke("scan", "plan", grid, "--output", tmp_path / "s").exit_code == 0
     copy.write_bytes(copy.read_bytes() + b"more")
     result = invoke("scan", "job", tmp_path / "s", "--index", "0", "--kind", kind)

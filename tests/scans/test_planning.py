@@ -44,7 +44,7 @@ def test_regions_and_variants_of_a_seed_share_one_base_flow(write_grid, tmp_path
 def test_uncertainties_are_measured_for_each_region_method_and_variant_whatever_the_seeds(write_grid, tmp_path):
     def measured(**changes):
         grid = write_grid(**changes)
-        text = grid.read_text().replace("closure = false", 'closure = false\nmeasure = ["permutations"]')
+        text = grid.read_text().replace("closure = false", 'closure = false\nmeasure = ["experiments"]')
         grid.write_text(text.replace("toys = 1000", f"toys = {changes.get('seeds', 1)}000"))
         return plan(grid, tmp_path / "scan")
 
@@ -80,7 +80,7 @@ def test_a_variant_that_changes_nothing_shares_the_results_of_the_earlier_one(wr
 
 def test_variants_that_are_measured_alike_share_the_measurement(write_grid, tmp_path):
     grid = write_grid(more="[variants.a]\n[variants.b]\nsignificance = { toys = 2000 }\n")
-    grid.write_text(grid.read_text().replace("closure = false", 'closure = false\nmeasure = ["permutations"]'))
+    grid.write_text(grid.read_text().replace("closure = false", 'closure = false\nmeasure = ["experiments"]'))
     manifest = plan(grid, tmp_path / "scan")
     assert (len(manifest.points), len(manifest.measurements)) == (4, 2)
     assert {point.measurement for point in manifest.points} == {job.key for job in manifest.measurements}

@@ -145,13 +145,14 @@ def test_settings_are_resolved_into_one_identity_that_files_and_configuration_ag
 
 
 def test_what_has_been_measured_since_is_counted_without_asking(copied):
-    config = configured(copied, "significance.permutations=5")
-    assert invoke("significance", "permute", "--run", copied, "--permutations", "5", "--processes", "1").exit_code == 0
+    config = configured(copied, "significance.experiments=5")
+    measure = ("significance", "overdispersion", "--run", copied, "--experiments", "5", "--processes", "1")
+    assert invoke(*measure).exit_code == 0
     (copied / "significance.h5").unlink()
     shutil.rmtree(copied / "workspaces")
-    (copied / "permutation.h5").rename(copied / "aside")
+    (copied / "overdispersion.h5").rename(copied / "aside")
     execute(SIGNIFICANCE, Analysis.open(copied, config))
-    (copied / "aside").rename(copied / "permutation.h5")  # as an interrupted measurement leaves it
+    (copied / "aside").rename(copied / "overdispersion.h5")  # as an interrupted measurement leaves it
     analysis = Analysis.open(copied, config)
     states = {item.stage.name: item.state for item in plan_run(analysis)}
     assert states["significance"] is State.RENEWED

@@ -84,12 +84,16 @@ def _counts(rows: Sequence[Row], contents: str) -> Table:
         ),
         stored(TESTS, "n_observed", "observed", COUNT, Priority.HIGH),
         _significance("z", "Z", z, Priority.HIGH, "Z and p0 from pseudo-experiments."),
-        _significance(
-            "z_claimable",
-            "claimable Z",
-            z,
-            Priority.HIGH,
-            "claimable Z: with the tails that so few windows allow, asymptotic.",
+        made(
+            Column(
+                "z_claimable",
+                "claimable Z",
+                format=z,
+                priority=Priority.HIGH,
+                note="claimable Z: with the tails that so few windows allow, asymptotic.",
+            ),
+            _unless_refused(_claimable),
+            TESTS,
         ),
         made(Column("p0", "p0", format=PROBABILITY), _unless_refused(lambda row: probability_cell(row["p0"])), TESTS),
         _significance("z_statistical", "statistics only", z, Priority.LOW),
@@ -111,6 +115,11 @@ def _significance(name: str, header: str, digits: Format, priority: Priority, no
     column = Column(name, header, format=digits, priority=priority, note=note)
     cell = _unless_refused(lambda row: None if math.isinf(row[name]) else significance_cell(row[name]))
     return made(column, cell, TESTS)
+
+
+def _claimable(row: Row) -> AnyCell:
+    """Return what the windows support; without windows nothing can be claimed."""
+    return significance_cell(row["z_claimable"]) if row["n_windows"] else Missing(NOT_MEASURED)
 
 
 def _unless_refused(cell: Callable[[Row], AnyCell]) -> Callable[[Row], AnyCell]:

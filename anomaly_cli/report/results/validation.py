@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.core.placement import FEWEST_WINDOW_EVENTS
 from anomaly_cli.report.cells import Measured, marked
 from anomaly_cli.report.notation import COUNT, PROBABILITY, SHARE, fixed
-from anomaly_cli.report.table import Column, Priority, Report, Table, build, made, stored
+from anomaly_cli.report.table import Column, Priority, Report, Row, Table, build, made, stored
 from anomaly_cli.report.tables import cut_of, measured_of, rows_of, window_field
 
 KIND = schema.VALIDATION
+FEW = f"fewer than {FEWEST_WINDOW_EVENTS} events"
 WINDOWS, CLOSURE = KIND.groups["windows"], KIND.groups["closure"]
 
 
@@ -31,9 +35,23 @@ def _windows(validation: Artifact) -> Table:
         stored(WINDOWS, "n_template", "template", COUNT),
     ]
     title = "Validation windows: signal-free, the signal region left out"
-    left_out = rows_of(validation.groups["left_out"])
-    notes = [f"Left out: {row['low'] / 1000:g}-{row['high'] / 1000:g} TeV {row['reason']}." for row in left_out]
+    notes = [f"Left out: {text}." for text in _left_out(rows_of(validation.groups["left_out"]))]
     return build("validation_windows", title, fields, rows_of(validation.groups["windows"]), notes)
+
+
+def _left_out(rows: Sequence[Row]) -> list[str]:
+    """Return which windows were left out and why; those of a stretch with too few events in one sentence."""
+    few = [row for row in rows if str(row["reason"]).endswith(FEW)]
+    texts = [f"{_text(row['low'], row['high'])} {row['reason']}" for row in rows if row not in few]
+    if few:
+        low, high = min(row["low"] for row in few), max(row["high"] for row in few)
+        what = "a window" if len(few) == 1 else f"{len(few)} windows"
+        texts.append(f"{what} in {_text(low, high)} with {FEW}")
+    return texts
+
+
+def _text(low: float, high: float) -> str:
+    return f"{low / 1000:g}-{high / 1000:g} TeV"
 
 
 def _closure(validation: Artifact) -> Table:

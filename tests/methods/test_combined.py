@@ -11,7 +11,7 @@ from anomaly_cli.config import load_config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.methods.combined import Combined
 from anomaly_cli.methods.curtains_f4f import CurtainsF4F
-from anomaly_cli.search.settings import describe
+from anomaly_cli.search.settings import describe_method
 from anomaly_cli.stages.resolve import resolve_settings
 from anomaly_cli.stages.template import method_of
 
@@ -31,7 +31,7 @@ def test_settings_of_a_method_are_those_of_its_part() -> None:
 
 @pytest.mark.parametrize(("parts", "expected"), [(["rad_ot", "cathode"], True), (["curtains_f4f", "cathode"], False)])
 def test_a_stored_combination_mixes_sources_where_a_part_does(parts: list[str], expected: bool) -> None:
-    stored = json.loads(json.dumps({"method": describe(configured(f"methods.combined.methods={parts}"))}))
+    stored = json.loads(json.dumps({"method": describe_method(configured(f"methods.combined.methods={parts}"))}))
     assert method_of(stored).mixes_sources == expected
 
 

@@ -12,7 +12,6 @@ References:
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr
@@ -41,7 +40,6 @@ def claimable_significance(model: CountingModel, n_windows: int) -> float:
         n_windows: windows that its closure uncertainty was measured in.
     """
     closure = model.relative.get(CLOSURE, 0.0)
-    without = replace(model, relative={name: d for name, d in model.relative.items() if name != CLOSURE})
     if closure <= 0.0 or n_windows < 2:
         return float(signed_root(model.experiment()))
     edges = np.concatenate([-np.geomspace(LARGEST_EXCESS, 1e-3, 2000), [0.0], np.geomspace(1e-3, LARGEST_EXCESS, 8000)])
@@ -50,7 +48,7 @@ def claimable_significance(model: CountingModel, n_windows: int) -> float:
     weight[upper] = -np.diff(stdtr(n_windows - 1, -edges))[upper]
     middle = 0.5 * (edges[1:] + edges[:-1])
     shift = np.clip(model.leverage * math.log1p(closure) * middle, -LARGEST_SHIFT, LARGEST_SHIFT)
-    one = without.experiment()
+    one = model.without(CLOSURE).experiment()
     root = signed_root(Experiments(one.n, one.m, one.tau, shift, one.width))
     p = float((weight * ndtr(-root)).sum() / weight.sum())
     return float(-ndtri(p))
@@ -68,8 +66,7 @@ def reason_for_no_claim(model: CountingModel, p_value: float) -> str:
         return ""
     if p_value < LEAST_P:
         return f"the windows disagree with their expectations (p = {p_value:.1g}) beyond all uncertainties"
-    others = replace(model, relative={name: d for name, d in model.relative.items() if name != CLOSURE})
-    statistical = math.hypot(others.uncertainty, math.sqrt(model.n_expected)) / model.n_expected
+    statistical = math.hypot(model.without(CLOSURE).uncertainty, math.sqrt(model.n_expected)) / model.n_expected
     if model.leverage * closure > LARGEST_TERM * statistical:
         return (
             f"the closure uncertainty is {model.leverage * closure / statistical:.2g} times the statistical one, more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,6 +76,10 @@ class CountingModel:
     def nominal_signal(self) -> float:
         """Signal yield at mu = 1, about one standard deviation, so that the fit is well scaled."""
         return math.sqrt(self.n_expected + self.uncertainty**2 + 1.0)
+
+    def without(self, *names: str) -> CountingModel:
+        """Return the same without some of its relative uncertainties."""
+        return replace(self, relative={name: d for name, d in self.relative.items() if name not in names})
 
     def experiment(self) -> Experiments:
         """Return the test as arrays of shape ()."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 MOST_NESTED = 50
@@ -18,12 +18,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: where it is not valid, or nested too deeply to be meant.
     """
-    try:
-        tree = tomllib.loads(text)
-        _check_depth(tree)
-        return tree
-    except RecursionError:
-        raise ValueError(TOO_DEEP) from None
+    tree: dict[str, Any] = _parsed(tomllib.loads, text)
+    return tree
 
 
 def parse_json(text: str) -> Any:
@@ -32,12 +28,16 @@ def parse_json(text: str) -> Any:
     Raises:
         ValueError: where it is not valid, or nested too deeply to be meant.
     """
+    return _parsed(json.loads, text)
+
+
+def _parsed(parse: Callable[[str], Any], text: str) -> Any:
     try:
-        tree = json.loads(text)
-        _check_depth(tree)
-        return tree
+        tree = parse(text)
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
+    _check_depth(tree)
+    return tree
 
 
 def _check_depth(tree: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -120,17 +120,12 @@ def count(cuts: list[Cut], observed: ScoredEvents, n_toys: int, compute: Compute
                 float(binomial_significance(experiment)),
                 fold_heterogeneity(cut.selection, observed),
                 claimable_significance(cut.model, cut.measured.n_windows),
-                float(signed_root(statistics_only(cut.model).experiment())),
+                float(signed_root(cut.model.without(*MEASURED).experiment())),
                 reason_for_no_claim(cut.model, cut.measured.windows_p),
             )
         )
         compute.progress(Step("significance: pyhf and toys", done + 1, len(cuts)))
     return counted
-
-
-def statistics_only(model: CountingModel) -> CountingModel:
-    """Return a model without what windows and pseudo-experiments have measured."""
-    return replace(model, relative={name: d for name, d in model.relative.items() if name not in MEASURED})
 
 
 def fold_heterogeneity(selection: Selection, observed: ScoredEvents) -> float:

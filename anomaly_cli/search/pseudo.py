@@ -22,7 +22,7 @@ from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.rank import Ranked, rank
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import Split
-from anomaly_cli.search.template import FittedParts, at_unit_weight
+from anomaly_cli.search.template import FittedParts, sample_at_unit_weight
 
 FIRST_ID = 1 << 40
 """Ids of pseudo-observed events start here, far from those of real ones."""
@@ -89,10 +89,10 @@ def _part_without(used: IntArray, part: TemplatePart, model: FittedTemplate, com
     masses = generator.choice(part.events.mjj, size=round(n / max(1.0 - share, 0.1)))
     sample = chosen.sample(Request(masses), compute.child("sample"))
     is_left = ~np.isin(sample.events.source_id, used)
-    left = sample.events.take(is_left)
-    kept = at_unit_weight(left, n, compute.streams.generator("weights"))
-    component = sample.component[is_left] if sample.component is not None and kept is left else None
-    return replace(part, events=kept, component=component)
+    component = None if sample.component is None else sample.component[is_left]
+    left = replace(sample, events=sample.events.take(is_left), component=component)
+    events, component = sample_at_unit_weight(left, n, compute.streams.generator("weights"))
+    return replace(part, events=events, component=component)
 
 
 def ids_in_folds(fold: IntArray, crossfit: CrossFit) -> IntArray:

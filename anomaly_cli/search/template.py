@@ -77,9 +77,8 @@ def choose_crossfit(settings: SearchSettings, seen: Seen, compute: Compute) -> C
     is_lagged = Need.SR_FEATURES in settings.method.needs
     wanted = [settings.scheme]
     if settings.crossfit == DEFAULT_CROSSFIT:
-        wanted = list(
-            dict.fromkeys([settings.scheme, *([] if is_lagged or settings.scheme == NONE else [HALVES]), NONE])
-        )
+        coarser = [NONE] if is_lagged or settings.scheme == NONE else [HALVES, NONE]
+        wanted = list(dict.fromkeys([settings.scheme, *coarser]))
     for scheme in wanted:
         crossfit = CrossFit(scheme, folds, salt, is_lagged and scheme != NONE)
         problem = _too_small(crossfit, seen)
@@ -161,7 +160,7 @@ def sample_template(
         own = _own(compute, index, fitted.crossfit)
         request = Request(mass_fit.sample(n, own.streams.generator("template/target-mass")))
         sample = sample_checked(method, model, request, own.child("template/sample"))
-        events, component = _sample_at_unit_weight(sample, n, own.streams.generator("template/weights"))
+        events, component = sample_at_unit_weight(sample, n, own.streams.generator("template/weights"))
         replicas = None if plan.counts == () else _replicate(model, request, oversampling, own.child("template/sample"))
         parts.append(TemplatePart(events, plan.trains, plan.counts, component, replicas))
         n_clipped += sample.n_clipped
@@ -220,7 +219,7 @@ def _blamed(method: TemplateMethod, fitted: FittedTemplate, request: Request, co
         raise ConfigError(f"method {method.name} breaks its contract: {error}") from error
 
 
-def _sample_at_unit_weight(sample: Sample, n: int, generator: np.random.Generator) -> tuple[Events, IntArray | None]:
+def sample_at_unit_weight(sample: Sample, n: int, generator: np.random.Generator) -> tuple[Events, IntArray | None]:
     """Return the events of a sample at unit weight, each with its component where there are any."""
     drawn = _drawn(sample.events, n, generator)
     events = _taken(sample.events, drawn)

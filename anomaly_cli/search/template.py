@@ -11,7 +11,7 @@ import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.crossfit import HALVES, NONE, PARTS, CrossFit, Folds
+from anomaly_cli.core.crossfit import HALVES, NONE, CrossFit, Folds
 from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events
@@ -95,7 +95,7 @@ def _too_small(crossfit: CrossFit, seen: Seen) -> str:
         own = part_of(seen, crossfit, plan.divisions)
         for window, band in zip(seen.regions.side_bands, (own.sb1, own.sb2), strict=True):
             if len(band) < FEWEST_SIDE_BAND_EVENTS:
-                other = HALVES if crossfit.scheme == PARTS else NONE
+                other = NONE if crossfit.is_lagged or crossfit.scheme == HALVES else HALVES
                 return (
                     f"cross-fitting by {crossfit.scheme}: part {index + 1} of side-band {window.text} TeV holds"
                     f" {len(band)} events, training a template needs at least {FEWEST_SIDE_BAND_EVENTS}; widen the"

@@ -21,7 +21,7 @@ from anomaly_cli.classifiers.base import Classifier, FittedClassifier
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.blocks import Block
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.crossfit import HALVES, NONE, PARTS, SCHEMES
+from anomaly_cli.core.crossfit import HALVES, NONE, PARTS, SCHEMES, THIRDS
 from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import concatenate
@@ -306,6 +306,8 @@ def test_small_side_bands_are_divided_less_finely_or_refused_where_a_scheme_is_a
             PhysicsError, match=r"cross-fitting by parts: part \d of side-band 3-3\.3 TeV holds \d+ events"
         ):
             choose_crossfit(replace(asked, crossfit=PARTS), seen, compute())
+        with pytest.raises(PhysicsError, match=f"use template.crossfit={HALVES}"):
+            choose_crossfit(replace(asked, crossfit=THIRDS), seen, compute())
 
 
 def test_side_bands_with_too_few_events_are_refused(split):

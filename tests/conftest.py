@@ -18,6 +18,7 @@ from anomaly_cli.cli.app import app
 FAST = [
     *("--set", "methods.curtains_f4f.base_epochs=2"),
     *("--set", "methods.curtains_f4f.transport_epochs=1"),
+    *("--set", "methods.curtains_f4f.scaling_bags=3"),
     *("--set", "classifiers.trees.ensemble=1"),
     *("--set", "classifier.folds=3"),
     *("--background-efficiencies", "0.2,0.05"),

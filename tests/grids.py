@@ -27,6 +27,7 @@ toys = 1000
 [analysis.methods.curtains_f4f_efficient]
 base_epochs = 1
 transport_epochs = 1
+scaling_bags = 3
 """
 EMPTY = "6.2-6.4"
 """A window whose side-bands hold too few events to train on."""

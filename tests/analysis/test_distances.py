@@ -36,6 +36,7 @@ def test_distances_of_samples_of_one_distribution_scatter_about_0_as_their_error
         assert 0.5 < values.std(ddof=1) / np.median([getattr(one, error) for one in found]) < 1.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.05, 0.2])
 def test_frechet_distances_scatter_about_the_shift_as_their_errors_say(shift):
     found = [distances(normal(10_000, 2 * seed, shift=shift), normal(10_000, 2 * seed + 1)) for seed in range(16)]

@@ -50,7 +50,7 @@ def binary(n, seed):
 
 
 @pytest.mark.parametrize("make", [table, whole, binary])
-@pytest.mark.parametrize("n", [800, 8_000, 40_000])
+@pytest.mark.parametrize("n", [800, 8_000, pytest.param(40_000, marks=pytest.mark.slow)])
 def test_independent_events_are_no_copies_however_coarse(make, n):
     assert [share_of_copies(make(n, seed), make(30_000, 1)) for seed in range(2, 7)] == [0.0] * 5
 
@@ -65,7 +65,9 @@ def resonance(n, n_features, seed):
     return np.column_stack([generator.normal(3500.0, 80.0, n), generator.normal(1.0, 0.05, (n, n_features))])
 
 
-@pytest.mark.parametrize(("n", "n_features"), [(500, 1), (1_500, 1), (8_000, 1), (1_000, 3)])
+@pytest.mark.parametrize(
+    ("n", "n_features"), [(500, 1), (1_000, 3), *(pytest.param(n, 1, marks=pytest.mark.slow) for n in (1_500, 8_000))]
+)
 def test_few_columns_are_near_by_chance(n, n_features):
     known = smooth(30_000, n_features, 1)
     assert [share_of_copies(smooth(n, n_features, seed), known) for seed in range(2, 22)] == [0.0] * 20

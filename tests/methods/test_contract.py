@@ -23,7 +23,7 @@ PRIME = 8209  # more than one batch, and the last one partly filled
 QUICK = {
     **{name: {"epochs": 10, "width": 64} for name in METHODS if name.startswith("drapes")},
     "salad": {"epochs": 8},
-    "cathode": {"base_epochs": 5},
+    "cathode": {"base_epochs": 3},
     "combined": {"methods": ["cathode", "curtains_f4f"]},
 }
 

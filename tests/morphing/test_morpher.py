@@ -98,7 +98,9 @@ def test_a_transport_that_starts_at_the_base_transfer_is_it_until_training_makes
     assert all((again.modules["target_density"].state_dict()[k] == v).all() for k, v in densities[1].items())
 
 
-@pytest.mark.parametrize(("shift", "chosen"), [(0.0, "identity"), (4.0, "base_transfer")])
+@pytest.mark.parametrize(
+    ("shift", "chosen"), [(0.0, "identity"), pytest.param(4.0, "base_transfer", marks=pytest.mark.slow)]
+)
 def test_a_transport_starts_at_the_identity_where_the_sides_are_alike(shift, chosen):
     flow = {**TINY, "epochs": 20, "learning_rate": 1e-2}
     (source, _), morpher = train(flow=flow, shift=shift)
@@ -123,6 +125,7 @@ def test_the_same_seed_gives_the_same_flows_and_another_seed_others():
     assert not np.array_equal(train(seed=2)[1].move(source, source.condition, ONE), moved)
 
 
+@pytest.mark.slow
 def test_a_price_on_movement_shortens_it_and_an_annealed_one_counts_at_first():
     longer = {**TINY, "epochs": 8, "learning_rate": 1e-2}
     distances, first_losses = {}, {}

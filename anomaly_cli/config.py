@@ -16,7 +16,7 @@ import tomli_w
 
 from anomaly_cli.core.compute import CPU, DEVICES
 from anomaly_cli.core.crossfit import check_scheme
-from anomaly_cli.core.cuts import Cuts, check_oversampling
+from anomaly_cli.core.cuts import CORRECTIONS, NO_CORRECTION, Cuts, check_oversampling
 from anomaly_cli.core.documents import parse_toml
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
@@ -166,6 +166,8 @@ class SignificanceSettings:
         toys: pseudo-experiments per p-value.
         measurements: another run directory of the same settings, whose validation windows and pseudo-experiments
             are used; empty for the run's own.
+        correct: `mean` corrects expectations by the mean excess of the validation windows, and counts with what that
+            leaves uncertain; `none` takes the excess itself as the uncertainty.
         windows: signal-free windows in which closure is validated, at least 3.
         window_width: their width in units of the signal region's.
         experiments: pseudo-experiments that measure the k-fold over-dispersion, at least 5; fewer than 10 are marked.
@@ -178,6 +180,7 @@ class SignificanceSettings:
     least_fit_p: float = Cuts.least_fit_p
     toys: int = 100_000
     measurements: str = ""
+    correct: str = NO_CORRECTION
     windows: int = 8
     window_width: float = 1.0
     experiments: int = 20
@@ -186,6 +189,8 @@ class SignificanceSettings:
 
     def __post_init__(self) -> None:
         _ = self.cuts  # which checks them
+        if self.correct not in CORRECTIONS:
+            raise ConfigError(f"significance: correct = '{self.correct}' must be one of {', '.join(CORRECTIONS)}")
         if self.toys < FEWEST_TOYS or self.windows < 3 or min(self.experiments, self.permutations) < 5:
             raise ConfigError(
                 f"significance: needs toys >= {FEWEST_TOYS}, windows >= 3, experiments >= 5 and permutations >= 5"

@@ -58,8 +58,8 @@ def main() -> None:
 
 def search(path: Path, region: str, asked: argparse.Namespace) -> dict[str, Any]:
     """Search one region of a set, and measure over-dispersion and closure for it."""
-    settings = (f"classifiers.trees.ensemble={asked.ensemble}", f"template.method={json.dumps(asked.method)}")
-    settings += (f"significance.background_efficiencies={list(EFFICIENCIES)}",)
+    settings = [f"classifiers.trees.ensemble={asked.ensemble}", f"template.method={json.dumps(asked.method)}"]
+    settings.append(f"significance.background_efficiencies={list(EFFICIENCIES)}")
     options = ["--signal-region", region, "--data", str(path), "--inject", "0", "--seed", str(SEED)]
     options += [word for setting in settings for word in ("--set", setting)]
     with tempfile.TemporaryDirectory() as folder:

@@ -36,12 +36,18 @@ class Measured:
         overdispersion: factor on the statistical standard deviation from folds that share training data.
         n_windows: signal-free windows that the closure uncertainty comes from.
         windows_p: probability of larger pulls in these windows.
+        correction: factor on the template's pass rate, what the windows exceed their expectation by on average.
     """
 
     closure: float = math.nan
     overdispersion: float = math.nan
     n_windows: int = 0
     windows_p: float = math.nan
+    correction: float = 1.0
+
+    def pass_rate(self, cut: CutCounts) -> float:
+        """Return the corrected fraction of the background that passes a cut, below 1."""
+        return min(cut.efficiency * self.correction, 0.5 * (1.0 + cut.efficiency))
 
 
 def model_by_fail(name: str, cut: CutCounts, measured: Measured) -> CountingModel:
@@ -50,7 +56,7 @@ def model_by_fail(name: str, cut: CutCounts, measured: Measured) -> CountingMode
     It uses neither the side-band fit nor its uncertainty, and is exact for a free normalisation. Signal
     among the failing events makes it a little conservative.
     """
-    n_fail, efficiency = cut.n_all - cut.n_passing, cut.efficiency
+    n_fail, efficiency = cut.n_all - cut.n_passing, measured.pass_rate(cut)
     expected = n_fail * efficiency / (1.0 - efficiency)
     relative = {"template": cut.efficiency_uncertainty, **_of_model(cut)}
     variance = (1.0 - efficiency) / max(expected, 1.0) + sum(d**2 for d in relative.values())
@@ -62,7 +68,7 @@ def model_by_fail(name: str, cut: CutCounts, measured: Measured) -> CountingMode
 
 def model_by_template(name: str, cut: CutCounts, fit: Predicted, measured: Measured) -> CountingModel:
     """Return the model with the template as control sample, normalised by the side-band fit."""
-    expected = fit.n_expected * cut.efficiency
+    expected = fit.n_expected * measured.pass_rate(cut)
     relative = {"norm": fit.uncertainty / fit.n_expected}
     relative |= _of_model(cut)
     variance = 1.0 / max(expected, 1.0) + 1.0 / cut.n_sources + sum(d**2 for d in _of_model(cut).values())

@@ -8,7 +8,8 @@ exp(x_k) that the search may be off by. Two descriptions of it are fitted to all
   1/(s + s0)^2, s0 the statistical error of a window; for large s it is that of k - 1 degrees of freedom. The most
   likely value is often 0 with six windows, and would then claim perfection; the upper edge of its interval, used in
   earlier releases, is mostly noise of the estimate.
-- x_k ~ Normal(b, a): what a correction of the expectation by exp(b) would leave.
+- x_k ~ Normal(b, a): a correction of the expectation by exp(b) leaves an error of its own. That is the root of the mean
+  of a^2 + (b - b')^2 over the posterior of both, b' the correction, with the same prior for a and none for b.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class Nonclosure:
         mean: b, by which the windows exceed their expectation on average, relative.
         mean_error: its statistical error.
         spread: a, the most likely scatter about it, relative.
+        residual: relative uncertainty of an expectation that is corrected by the mean.
+        residual_p: probability of larger pulls of the windows from corrected expectations, chi2 with `residual`.
         mean_ratio: observed over expected, all windows together.
         p_value: probability of larger pulls of the windows, chi2 with `size` among their uncertainties.
         n_windows: windows that it comes from, those that expect enough events.
@@ -87,6 +90,8 @@ class Nonclosure:
     mean: float
     mean_error: float
     spread: float
+    residual: float
+    residual_p: float
     mean_ratio: float
     p_value: float
     n_windows: int
@@ -107,10 +112,11 @@ def measure_nonclosure(counts: WindowCounts, overdispersion: float) -> Nonclosur
     best = int(np.argmax(log_likelihood))
     allowed = np.flatnonzero(2.0 * (log_likelihood[best] - log_likelihood) <= 1.0)
     statistical = float(np.sqrt(np.median(1.0 / np.maximum(expected, 1.0) + known)))
-    weight = np.exp(log_likelihood - log_likelihood[best]) * np.gradient(grid) / (grid + statistical) ** 2
+    weight = np.exp(log_likelihood - log_likelihood[best]) * _prior(grid, statistical)
     size = float(np.sqrt((weight * np.expm1(grid) ** 2).sum() / weight.sum()))
     ratio = float(counts.n_passing.sum() / expected.sum()) if expected.sum() > 0.0 else 1.0
-    mean, mean_error, spread = _fit_mean(counts, known)
+    mean, mean_error, spread, residual = _fit_mean(counts, known, statistical)
+    corrected = replace(counts, efficiency=np.minimum(counts.efficiency * (1.0 + mean), 1.0))
     return Nonclosure(
         size=size,
         best=float(np.expm1(grid[best])),
@@ -118,6 +124,8 @@ def measure_nonclosure(counts: WindowCounts, overdispersion: float) -> Nonclosur
         mean=mean,
         mean_error=mean_error,
         spread=spread,
+        residual=residual,
+        residual_p=_compatibility(corrected, known + np.log1p(residual) ** 2, n_fitted=1),
         mean_ratio=ratio,
         p_value=_compatibility(counts, known + np.log1p(size) ** 2),
         n_windows=len(expected),
@@ -140,8 +148,14 @@ def _log_likelihood(counts: WindowCounts, spread: FloatArray, known: FloatArray,
     return total
 
 
-def _fit_mean(counts: WindowCounts, known: FloatArray) -> tuple[float, float, float]:
-    """Return the most likely mean, its error and the most likely spread about it."""
+def _prior(grid: FloatArray, statistical: float) -> FloatArray:
+    """Return the prior weight of each spread of a grid, whose steps differ."""
+    weight: FloatArray = np.gradient(grid) / (grid + statistical) ** 2
+    return weight
+
+
+def _fit_mean(counts: WindowCounts, known: FloatArray, statistical: float) -> tuple[float, float, float, float]:
+    """Return the most likely mean, its error, the most likely spread about it, and what a correction by it leaves."""
     grid = np.concatenate([[0.0], np.geomspace(1e-3, LARGEST, 60)])
     ratio = (counts.n_passing.sum() + 0.5) / (counts.n_expected.sum() + 0.5)
     reach = 5.0 * float(np.sqrt((1.0 / np.maximum(counts.n_expected, 1.0) + known).mean())) + abs(np.log(ratio))
@@ -152,14 +166,17 @@ def _fit_mean(counts: WindowCounts, known: FloatArray) -> tuple[float, float, fl
     k, scale = len(known), np.exp(shift)
     variance = 1.0 / np.maximum(scale * counts.n_expected, 1.0) + known + spread**2
     error = float(np.sqrt(k / (max(k - 1, 1) * (1.0 / variance).sum())))  # the spread is too small by (k - 1)/k
-    return float(np.expm1(shift)), float(scale * error), float(np.expm1(spread))
+    weight = np.exp(surface - surface.max()) * _prior(grid, statistical)
+    distance = np.expm1(grid) ** 2 + np.expm1(np.abs(shifts - shift))[:, None] ** 2
+    residual = float(np.sqrt((weight * distance).sum() / weight.sum()))
+    return float(np.expm1(shift)), float(scale * error), float(np.expm1(spread)), residual
 
 
-def _compatibility(counts: WindowCounts, variance: FloatArray) -> float:
+def _compatibility(counts: WindowCounts, variance: FloatArray, n_fitted: int = 0) -> float:
     """Return the probability of a larger sum of squared pulls; `variance` is that of the logarithm of each rate."""
     expected = np.maximum(counts.n_expected, 1e-9)
     total = expected * (1.0 - counts.efficiency) + expected**2 * variance
-    return float(chi2_tail(((counts.n_passing - expected) ** 2 / total).sum(), len(expected)))
+    return float(chi2_tail(((counts.n_passing - expected) ** 2 / total).sum(), max(len(expected) - n_fitted, 1)))
 
 
 def _log_marginal(counts: WindowCounts, spread: FloatArray, shift: float) -> FloatArray:

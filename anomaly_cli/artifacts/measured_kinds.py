@@ -7,7 +7,7 @@ from anomaly_cli.artifacts.significance_kinds import per_test
 
 VALIDATION = Kind(
     "validation",
-    2,
+    3,
     "the whole method in signal-free windows: how far its expectation is off",
     "anomaly significance windows",
     {
@@ -53,6 +53,8 @@ VALIDATION = Kind(
                 mean=Column("f8", "t", "", "mean relative excess of the windows"),
                 mean_error=Column("f8", "t", "", "its statistical error"),
                 spread=Column("f8", "t", "", "most likely relative scatter about that mean"),
+                residual=Column("f8", "t", "", "relative uncertainty of expectations corrected by the mean"),
+                residual_p=Column("f8", "t", "", "probability of larger pulls from corrected expectations"),
                 mean_ratio=Column("f8", "t", "", "observed over expected, all windows together"),
                 mean_expected=Column("f8", "t", "", "mean expected events per window"),
                 p_value=Column("f8", "t", "", "probability of larger pulls of the windows with all uncertainties"),

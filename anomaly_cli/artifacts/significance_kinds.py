@@ -34,7 +34,7 @@ def per_test(**columns: Column) -> dict[str, Column]:
 
 SIGNIFICANCE = Kind(
     "significance",
-    4,
+    5,
     "counts after each cut, their expectation and their significance",
     "anomaly significance",
     {
@@ -59,6 +59,7 @@ SIGNIFICANCE = Kind(
                 ),
                 "norm_uncertainty": Column("f8", "t", "", "relative, from the side-band fit; 0 for pass/fail"),
                 "closure_uncertainty": Column("f8", "t", "", "relative; NaN where not measured"),
+                "correction": Column("f8", "t", "", "factor on the pass rate, from the windows' mean; 1 for none"),
                 "is_closure_transferred": Column("b1", "t", "", "whether it was taken from looser cuts"),
                 "overdispersion": Column(
                     "f8", "t", "", "k-fold factor on the standard deviation, at least 1; NaN where not measured"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from anomaly_cli.core.errors import ConfigError
 
 LARGEST_OVERSAMPLING = 100.0
+NO_CORRECTION, BY_MEAN = CORRECTIONS = ("none", "mean")
+"""Whether expectations are corrected by the mean excess of the validation windows."""
 
 
 @dataclass(frozen=True)

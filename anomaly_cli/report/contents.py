@@ -56,6 +56,8 @@ def contents_of(artifact: Artifact) -> str:
 def describe_tests(tests: Mapping[str, Any]) -> str:
     """Return what the numbers of tests contain, and which of them allow no claim, in words."""
     text = describe(missing_uncertainties(tests))
+    if "correction" in tests and (np.asarray(tests["correction"]) != 1.0).any():
+        text += "; corrected by the windows' mean excess"
     if "no_claim" not in tests:
         return text
     refused = [

@@ -29,7 +29,7 @@ from anomaly_cli.report.tables import rows_of
 COUNTS = (
     *("background_efficiency", "n_observed", "n_expected", "uncertainty", "z", "z_claimable", "z_statistical"),
     *("p0", "z_asymptotic", "z_binomial", "template_uncertainty", "model_uncertainty", "n_windows"),
-    *("closure_uncertainty", "overdispersion_measured", "overdispersion_error"),
+    *("correction", "closure_uncertainty", "overdispersion_measured", "overdispersion_error"),
 )
 """Columns of the table of counts."""
 BUMPS = (

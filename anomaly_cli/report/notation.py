@@ -102,6 +102,8 @@ PERCENT = Format("g", is_percent=True)
 """As of background efficiencies, which are chosen and so have few digits."""
 SHARE = Format(".1f", is_percent=True)
 """As of relative uncertainties, which are measured."""
+CHANGE = Format("+.1f", is_percent=True)
+"""As of corrections."""
 PROBABILITY = Format(".2g", error=".1g")
 WINDOW = Format(".4g", between="-")
 """Of mass windows in TeV, as on the command line."""

@@ -57,6 +57,15 @@ def stored_identity(run: RunDirectory, scores: Artifact | None = None) -> Identi
     return _identity(run.read(schema.SPLIT), run.read(schema.TEMPLATE).provenance.settings, ranking)
 
 
+def described_events(split: Artifact) -> dict[str, Any]:
+    """Return what measured uncertainties depend on of the events: the data file, and how many lie in the side-bands.
+
+    Signal that is injected from another file, and a reference, change neither.
+    """
+    n = sum(len(split.groups[name]["mjj"]) for name in ("sb1", "sb2"))
+    return {"data": split.provenance.inputs["data"], "n_side_bands": n}
+
+
 def ranking_settings(analysis: Analysis) -> dict[str, Any]:
     """Return what the scores depend on beside events and template."""
     return {**analysis.settings.describe_ranking(), **analysis.rounding}

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,12 @@ from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Arrays, Artifact
 from anomaly_cli.config import Config
+from anomaly_cli.core.cuts import BY_MEAN, NO_CORRECTION
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.stages.identity import described_events
+
+LARGEST_DIFFERENCE = math.log(1.25)
+"""A measurement with a quarter more side-band events, or a fifth fewer, is another measurement."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +49,14 @@ class Measurements:
         overdispersion: k-fold factor by background efficiency, at least 1.
         inputs: digests of the artifacts that it comes from.
         factors: the k-fold factors as they were measured.
+        correct: how expectations are corrected, one of `CORRECTIONS`.
     """
 
     closure: Mapping[float, Nonclosure]
     overdispersion: Mapping[float, float]
     inputs: Mapping[str, str]
     factors: Mapping[float, Factor] = dataclasses.field(default_factory=dict)
+    correct: str = NO_CORRECTION
 
     def of(self, efficiency: float) -> Measured:
         """Return what is known for a cut; NaN for what is not."""
@@ -56,19 +64,28 @@ class Measurements:
         factor = self.overdispersion.get(efficiency, np.nan)
         if closure is None:
             return Measured(overdispersion=factor)
+        if self.correct == BY_MEAN:
+            return Measured(closure.residual, factor, closure.n_windows, closure.residual_p, 1.0 + closure.mean)
         return Measured(closure.size, factor, closure.n_windows, closure.p_value)
 
 
 def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measurements:
-    """Return what has been measured for a settings digest, in the run or in the directory that it names.
+    """Return what has been measured for a settings digest and such events, in the run or in the directory it names.
 
     Raises:
-        ConfigError: where a directory is named and holds nothing for these settings.
+        ConfigError: where a directory is named and holds nothing for these settings, or it was measured on other data
+            or on many more or fewer events.
     """
     named = config.significance.measurements
     place = RunDirectory(Path(named)) if named else run
-    experiments = _read_matching(place, schema.OVERDISPERSION, digest)
-    validation = _read_matching(place, schema.VALIDATION, digest)
+    events = described_events(run.read(schema.SPLIT))
+    matching = [_read_matching(place, kind, digest) for kind in (schema.OVERDISPERSION, schema.VALIDATION)]
+    if named:
+        for artifact in filter(None, matching):
+            _refuse_other_events(artifact, events, named)
+    experiments, validation = (
+        artifact if artifact and not _difference(artifact, events) else None for artifact in matching
+    )
     if named and experiments is None and validation is None:
         raise ConfigError(
             f"--measurements {named}: holds no validation.h5 or overdispersion.h5 of these settings; measure there"
@@ -79,7 +96,7 @@ def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measure
     closure = closure_by_efficiency(validation.groups["counts"], overdispersion) if validation else {}
     found = {"validation": validation, "overdispersion": experiments}
     inputs = {name: item.digest if item else "none" for name, item in found.items()}
-    return Measurements(closure, overdispersion, inputs, factors)
+    return Measurements(closure, overdispersion, inputs, factors, config.significance.correct)
 
 
 def _factors(experiments: Artifact) -> dict[float, Factor]:
@@ -94,6 +111,25 @@ def _read_matching(run: RunDirectory, kind: Kind, digest: str) -> Artifact | Non
         return None
     artifact = run.read_file(path, kind)
     return artifact if artifact.provenance.settings["settings_digest"] == digest else None
+
+
+def _refuse_other_events(artifact: Artifact, events: Mapping[str, Any], named: str) -> None:
+    difference = _difference(artifact, events)
+    if difference:
+        raise ConfigError(
+            f"--measurements {named}: {artifact.path.name} was measured {difference}, where templates are off by other"
+            " amounts; measure on these data with 'anomaly run --measure'"
+        )
+
+
+def _difference(artifact: Artifact, events: Mapping[str, Any]) -> str:
+    """Return how the events that a measurement was made on differ from those of a search; empty where they do not."""
+    known = artifact.provenance.settings["events"]
+    if known["data"] != events["data"]:
+        return "on another data file"
+    if abs(math.log(known["n_side_bands"] / events["n_side_bands"])) > LARGEST_DIFFERENCE:
+        return f"with {known['n_side_bands']} side-band events, not {events['n_side_bands']}"
+    return ""
 
 
 def closure_by_efficiency(counts: Arrays, overdispersion: Mapping[float, float]) -> dict[float, Nonclosure]:

@@ -32,6 +32,7 @@ def _settings(analysis: Analysis) -> dict[str, Any]:
         "pass_fail_from": cuts.pass_fail_from,
         "least_fit_p": cuts.least_fit_p,
         "toys": analysis.config.significance.toys,
+        "correct": analysis.config.significance.correct,
         "settings_digest": stored_identity(analysis.run).digest,
     }
 
@@ -69,7 +70,7 @@ def _beside(significance: Artifact) -> Beside:
 
 SIGNIFICANCE = Stage(
     name="significance",
-    version=7,
+    version=8,
     kind=schema.SIGNIFICANCE,
     settings=_settings,
     inputs=_inputs,
@@ -123,6 +124,7 @@ def _row(counted: Counted, measurements: Measurements) -> dict[str, Any]:
         "model_uncertainty": selection.model_uncertainty,
         "norm_uncertainty": model.relative.get("norm", 0.0),
         "closure_uncertainty": counted.cut.measured.closure,
+        "correction": counted.cut.measured.correction,
         "is_closure_transferred": bool(closure and closure.is_transferred),
         "overdispersion": counted.cut.measured.overdispersion,
         "overdispersion_measured": factor.value,

@@ -29,7 +29,7 @@ from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.pseudo import draw_experiment, search_experiment
 from anomaly_cli.search.rank import Ranked
 from anomaly_cli.stages.frame import Analysis, Made, Stage
-from anomaly_cli.stages.identity import configured_identity
+from anomaly_cli.stages.identity import configured_identity, described_events
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.stages.template import load_parts, refuse_other_template
 
@@ -50,6 +50,7 @@ def _settings(analysis: Analysis) -> dict[str, Any]:
         "background_efficiencies": analysis.settings.cuts.loosest_first,
         "experiments": analysis.config.significance.experiments,
         "settings_digest": configured_identity(analysis).digest,
+        "events": described_events(analysis.run.read(schema.SPLIT)),
     }
 
 
@@ -96,7 +97,7 @@ def _significances(ranked: Ranked, efficiencies: list[float]) -> FloatArray:
 
 OVERDISPERSION = Stage(
     name="overdispersion",
-    version=1,
+    version=2,
     kind=schema.OVERDISPERSION,
     settings=_settings,
     inputs=_inputs,

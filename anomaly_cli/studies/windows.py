@@ -17,7 +17,7 @@ from anomaly_cli.search.split import Split
 from anomaly_cli.search.windows import find_windows, search_windows
 from anomaly_cli.stages.closure import SHAREABLE
 from anomaly_cli.stages.frame import Analysis, Made, Stage
-from anomaly_cli.stages.identity import configured_identity
+from anomaly_cli.stages.identity import configured_identity, described_events
 from anomaly_cli.stages.measurements import closure_by_efficiency, window_counts
 from anomaly_cli.stages.provisions import input_digests, method_provisions
 from anomaly_cli.stages.split import stored_split
@@ -30,6 +30,7 @@ def _settings(analysis: Analysis) -> dict[str, Any]:
         "window_width": analysis.config.significance.window_width,
         "least_fit_p": analysis.settings.cuts.least_fit_p,
         "settings_digest": configured_identity(analysis).digest,
+        "events": described_events(analysis.run.read(schema.SPLIT)),
     }
 
 
@@ -69,7 +70,7 @@ def _make(analysis: Analysis) -> Made:
 
 WINDOWS = Stage(
     name="validation",
-    version=7,
+    version=8,
     kind=schema.VALIDATION,
     settings=_settings,
     inputs=_inputs,

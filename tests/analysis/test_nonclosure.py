@@ -152,3 +152,20 @@ def test_no_claim_where_windows_disagree_or_closure_is_all_there_is():
     assert reason_for_no_claim(model(1000, closure=0.0), np.nan) == ""
     assert "disagree" in reason_for_no_claim(model(1000, closure=0.03), 0.001)
     assert "times the statistical one" in reason_for_no_claim(model(1000, closure=0.5), 0.5)
+
+
+def test_a_correction_by_the_mean_leaves_its_error_and_the_spread():
+    """Over many draws, the next window lies about the corrected expectation as `residual` says."""
+    found = [measure_nonclosure(one, 1.0) for one in drawn(5000.0, 0.03, mean=0.10, times=120, seed=4)]
+    rng = np.random.default_rng(5)
+    left = [np.exp(0.10 + 0.03 * rng.standard_normal()) / (1.0 + one.mean) - 1.0 for one in found]
+    assert np.mean(left) == pytest.approx(0.0, abs=0.01)
+    size = np.sqrt(np.mean([one.residual**2 for one in found]))
+    assert np.sqrt(np.mean(np.square(left))) == pytest.approx(size, rel=0.2)
+    assert all(one.residual < one.size for one in found)
+
+
+def test_a_common_excess_fails_the_windows_only_where_nothing_allows_for_it():
+    one = measure_nonclosure(drawn(50_000.0, 0.0, mean=0.2, times=1)[0], 1.0)
+    assert one.residual < 0.02 < 0.15 < one.size
+    assert one.residual_p > 0.01

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,27 @@ def test_measurements_serve_other_runs_of_the_same_settings_only(measured, finis
     refused = invoke("significance", "--run", other, "--overwrite")
     assert refused.exit_code == 2
     assert "holds no validation.h5 or overdispersion.h5 of these settings" in refused.output.replace("\n", " ")
+
+
+def test_measurements_on_other_data_or_on_many_more_events_are_refused(measured, copied, tmp_path):
+    elsewhere = Path(shutil.copytree(measured, tmp_path / "elsewhere"))
+    artifact = read_artifact(elsewhere / "validation.h5", schema.VALIDATION)
+    events = artifact.provenance.settings["events"]
+    assert 1000 < events["n_side_bands"] < 50_000
+    before = (copied / "significance.h5").read_bytes()
+    for other, words in (
+        ({"data": "0" * 64}, "on another data file"),
+        ({"n_side_bands": 10 * events["n_side_bands"]}, f"not {events['n_side_bands']}"),
+    ):
+        provenance = replace(artifact.provenance, settings=artifact.provenance.settings | {"events": events | other})
+        write_artifact(elsewhere / "validation.h5", schema.VALIDATION, artifact.groups, provenance)
+        refused = invoke("significance", "--run", copied, "--measurements", elsewhere, "--overwrite")
+        assert refused.exit_code == 2
+        assert words in " ".join(refused.output.split())
+        assert (copied / "significance.h5").read_bytes() == before
+    shutil.copy(elsewhere / "validation.h5", copied / "validation.h5")
+    run_ok("significance", "--run", copied, "--overwrite")
+    assert np.isnan(read_any(copied / "significance.h5").groups["tests"]["closure_uncertainty"]).all()
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import Above, AnyCell, Below, Measured, Missing, marked, number_or
 from anomaly_cli.report.contents import FEWEST_EXPERIMENTS, NOT_MEASURED, describe_tests, missing_uncertainties
-from anomaly_cli.report.notation import COUNT, PROBABILITY, SHARE, Format, fixed
+from anomaly_cli.report.notation import CHANGE, COUNT, PROBABILITY, SHARE, Format, fixed
 from anomaly_cli.report.table import Column, Field, Level, Message, Priority, Report, Row, Table, build, made, stored
 from anomaly_cli.report.tables import contents_field, cut_of, measured_of, rows_of
 
@@ -131,6 +131,7 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
         "as 1": "measured below 1, used as 1",
         "few": f"from fewer than {FEWEST_EXPERIMENTS} pseudo-experiments, too few",
     }
+    is_corrected = any(row["correction"] != 1.0 for row in rows)
     closure_marks = {"t": "transferred from looser cuts"}
     fields = [
         cut_of(TESTS),
@@ -143,6 +144,13 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
         made(
             Column("norm_uncertainty", "side-bands", format=SHARE),
             lambda row: Missing("fail") if row["test"] == "pass/fail" else float(row["norm_uncertainty"]),
+            TESTS,
+        ),
+        made(
+            Column(
+                "correction", "correction", format=CHANGE, priority=Priority.HIGH if is_corrected else Priority.DATA
+            ),
+            lambda row: float(row["correction"]) - 1.0,
             TESTS,
         ),
         made(
@@ -170,6 +178,10 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
         " the events that fail the cut normalise instead. folds alike: probability that folds of one pass rate scatter"
         " as much."
     ]
+    if is_corrected:
+        notes.append(
+            "correction: of the pass rate, by the mean excess of the windows; closure: what it leaves uncertain."
+        )
     return build("uncertainties", "Relative uncertainties of the expectation", fields, rows, notes)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
@@ -81,6 +81,7 @@ class Option:
         is_required: whether it has to be given.
         read: turns what was written into a setting.
         complete: completes what was begun to be written.
+        listed: heading under which the help lists it; empty for that of options of all sorts.
     """
 
     name: str
@@ -93,11 +94,18 @@ class Option:
     is_required: bool = False
     read: Callable[[Any], Any] = as_written
     complete: Completion | None = None
+    listed: str = ""
 
     @property
     def declared(self) -> Any:
         """The declaration for typer."""
-        return typer.Option(*self.flags.split(), help=self.help, metavar=self.metavar, autocompletion=self.complete)
+        return typer.Option(
+            *self.flags.split(),
+            help=self.help,
+            metavar=self.metavar,
+            autocompletion=self.complete,
+            rich_help_panel=self.listed or None,
+        )
 
     @property
     def parameter(self) -> inspect.Parameter:
@@ -109,6 +117,11 @@ class Option:
             default=inspect.Parameter.empty if self.is_required else self.default,
             annotation=Annotated[kind, self.declared],
         )
+
+
+def under(heading: str, *options: Option) -> tuple[Option, ...]:
+    """Return options that the help lists under a heading of their own."""
+    return tuple(replace(option, listed=heading) for option in options)
 
 
 def takes(

@@ -9,7 +9,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.failures import guarded
-from anomaly_cli.cli.groups import CommandGroup
+from anomaly_cli.cli.groups import command_group
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set; 'anomaly data list' names them.")]
 Folder = Annotated[
@@ -20,12 +20,10 @@ Folder = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    data = typer.Typer(
-        name="data",
-        cls=CommandGroup,
-        help="Fetch, check, describe and cluster event files.",
+    data = command_group(
+        "data",
+        help="Fetch, check, describe and cluster event files.\n\nExample: anomaly data list",
         no_args_is_help=True,
-        rich_markup_mode=None,
     )
     data.command("list")(guarded(list_sets))
     for command in (show, fetch, verify, path, describe, features):
@@ -35,7 +33,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_sets() -> None:
-    """List the data sets that are known, and whether they are here."""
+    """List the data sets that are known, and whether they are here.
+
+    Example: anomaly data list
+    """
     from anomaly_cli.cli.data_output import print_list
 
     print_list()
@@ -72,7 +73,10 @@ def fetch(
 
 
 def verify(name: Name, folder: Folder = None) -> None:
-    """Check the files of a data set against size and checksum."""
+    """Check the files of a data set against size and checksum.
+
+    Example: anomaly data verify lhco_rnd_features
+    """
     from anomaly_cli.cli.data_output import print_verification
 
     print_verification(name, folder)

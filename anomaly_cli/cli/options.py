@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from anomaly_cli.cli.asked import Option
+from anomaly_cli.cli.asked import Option, under
 from anomaly_cli.cli.completion import devices, plugins
 from anomaly_cli.core.errors import ConfigError
 
@@ -46,6 +46,7 @@ def _all_absolute(paths: list[str]) -> list[str]:
     return [str(Path(path).expanduser().absolute()) for path in paths]
 
 
+RANKING_AND_COUNTING = "Ranking and counting"
 RUN = Option("named", Path, "--run", "Run directory that holds the artifacts.", metavar="DIR", is_required=True)
 ANY_RUN = replace(RUN, is_required=False)
 """For a command that can do without."""
@@ -83,7 +84,8 @@ TRAINING = (CONFIG, SETTINGS, SEED, DEVICE, OVERWRITE, QUIET)
 MANY = (CONFIG, SETTINGS, SEED, PROCESSES, DEVICE, OVERWRITE, QUIET)
 """Of those that have work for several processes as well."""
 
-WINDOWS = (
+WINDOWS = under(
+    "Mass windows",
     Option(
         "signal_region",
         str,
@@ -109,7 +111,8 @@ KEY = Option(
     "data.key",
     metavar="NAME",
 )
-DATA = (
+DATA = under(
+    "Events",
     Option(
         "data",
         str,
@@ -178,7 +181,8 @@ DATA = (
         read=names,
     ),
 )
-TEMPLATE = (
+TEMPLATE = under(
+    "Template",
     Option(
         "method",
         str,
@@ -213,7 +217,8 @@ TEMPLATE = (
         "template.oversampling",
     ),
 )
-RANKING = (
+RANKING = under(
+    RANKING_AND_COUNTING,
     Option(
         "classifier",
         str,
@@ -239,6 +244,7 @@ EFFICIENCIES = Option(
     "significance.background_efficiencies",
     metavar="X,...",
     read=numbers,
+    listed=RANKING_AND_COUNTING,
 )
 MEASUREMENTS = Option(
     "measurements",

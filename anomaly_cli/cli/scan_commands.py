@@ -9,7 +9,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.failures import guarded
-from anomaly_cli.cli.groups import CommandGroup
+from anomaly_cli.cli.groups import command_group
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a planned scan.")]
 Profile = Annotated[
@@ -24,12 +24,11 @@ Cores = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    scan = typer.Typer(
-        name="scan",
-        cls=CommandGroup,
-        help="Many signal regions, methods and seeds as one batch, here or on a cluster.",
+    scan = command_group(
+        "scan",
+        help="Many signal regions, methods and seeds as one batch, here or on a cluster.\n\nExamples:\n"
+        "anomaly scan plan workflows/scans/nine_windows.toml --output scan\nanomaly scan run scan",
         no_args_is_help=True,
-        rich_markup_mode=None,
     )
     for command in (plan, status, job, collect, export):
         scan.command(command.__name__)(guarded(command))

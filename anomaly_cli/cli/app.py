@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-import anomaly_cli
 from anomaly_cli.cli import (
     data_commands,
     information,
@@ -39,7 +38,9 @@ information.register(app)
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(f"anomaly {anomaly_cli.__version__}")
+        from anomaly_cli.artifacts.build import this_build
+
+        typer.echo(f"anomaly {this_build()}")
         raise typer.Exit
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +20,14 @@ from typing import Any, Generic, TypeVar
 from threadpoolctl import threadpool_limits
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.build import this_build
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Arrays, Artifact, encode_artifact, write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.cputime import used_cpu
 from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import AnomalyError, ArtifactError
 from anomaly_cli.core.progress import Progress, silent
@@ -209,7 +210,7 @@ class Outcome:
         output: its file.
         was_made: whether it was made now.
         seconds: wall time [s].
-        cpu_seconds: CPU time of this process and of worker processes that have ended [s].
+        cpu_seconds: CPU time of this process and of the pieces that worker processes have finished [s].
         finished: when it was finished, UTC in ISO format.
     """
 
@@ -304,11 +305,6 @@ def _write(stage: Stage[B], bench: B, made: Made, provenance: Provenance) -> Non
             stale.unlink(missing_ok=True)
 
 
-def used_cpu() -> float:
-    """Return the CPU time that this process and its ended children have used [s]."""
-    return sum(os.times()[:4])
-
-
 def save_config(run: RunDirectory, config: Config) -> None:
     """Store the resolved configuration beside the artifacts."""
     content = config.to_toml().encode()
@@ -326,6 +322,7 @@ def append_log(run: RunDirectory, outcomes: Sequence[Outcome]) -> None:
     except (OSError, ValueError):
         entries = []
     host = {"host": platform.node(), "machine": platform.machine(), "python": platform.python_version()}
+    host["build"] = str(this_build())
     entries = (entries if isinstance(entries, list) else []) + [
         {
             **{"stage": o.stage, "output": o.output.name, "seconds": round(o.seconds, 2)},

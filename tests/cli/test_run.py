@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -245,7 +246,7 @@ def test_the_idealised_method_runs_through_every_stage(tmp_path, data_file):
 def test_the_version_is_printed():
     result = invoke("--version")
     assert result.exit_code == 0
-    assert result.output.strip() == f"anomaly {anomaly_cli.__version__}"
+    assert re.fullmatch(rf"anomaly {anomaly_cli.__version__} \(commit [\w ,]+\)", result.output.strip())
 
 
 def test_what_is_next_can_be_pasted(finished):

@@ -23,6 +23,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.build import this_build
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.pieces import Pieces
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Arrays, Artifact, encode_artifact, write_files
 from anomaly_cli.config import Config
@@ -287,6 +288,7 @@ def execute(stage: Stage[B], bench: B) -> Outcome:
     with threadpool_limits(limits=bench.compute.threads):  # of every library, so that rounding is that of `threads`
         made = stage.make(bench)
     _write(stage, bench, made, provenance)
+    Pieces.of(bench.run, provenance).clear()
     finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return Outcome(stage.name, path, True, time.monotonic() - start, used_cpu() - cpu_start, finished)
 

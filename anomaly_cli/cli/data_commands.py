@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from anomaly_cli.cli import options
+from anomaly_cli.cli.asked import Manner
 from anomaly_cli.cli.failures import guarded
 from anomaly_cli.cli.groups import command_group
 
@@ -62,6 +63,7 @@ def fetch(
         ),
     ] = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Fetch a data set; goes on where it was interrupted, checks what arrives, leaves whole files alone.
 
@@ -69,7 +71,7 @@ def fetch(
     """
     from anomaly_cli.cli.data_output import fetch_and_print
 
-    fetch_and_print(name, folder, mirror, quiet)
+    fetch_and_print(name, folder, mirror, Manner(quiet, verbose))
 
 
 def verify(name: Name, folder: Folder = None) -> None:
@@ -120,6 +122,7 @@ def features(
     key: options.Key = None,
     processes: options.Processes = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Cluster raw events into two jets and write their features (needs the extra 'jets').
 
@@ -128,7 +131,9 @@ def features(
     from anomaly_cli.cli.data_output import make_features_and_print
     from anomaly_cli.datasets.rawfeatures import RawOptions
 
-    make_features_and_print(raw, out, RawOptions(extended, constituents, labels, key or ""), processes, quiet)
+    make_features_and_print(
+        raw, out, RawOptions(extended, constituents, labels, key or ""), processes, Manner(quiet, verbose)
+    )
 
 
 def simulate(
@@ -151,6 +156,7 @@ def simulate(
     ] = None,
     processes: options.Processes = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Simulate QCD dijets or W' -> XY like the LHC Olympics (needs the extra 'simulate').
 
@@ -160,4 +166,4 @@ def simulate(
     """
     from anomaly_cli.cli.data_output import simulate_and_print
 
-    simulate_and_print(process, events, out, seed, (mass, mx, my), pythia or [], processes, quiet)
+    simulate_and_print(process, events, out, seed, (mass, mx, my), pythia or [], processes, Manner(quiet, verbose))

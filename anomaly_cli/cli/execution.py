@@ -10,7 +10,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.output import say
 from anomaly_cli.cli.output import show as show  # noqa: PLC0414  where commands look for it
-from anomaly_cli.cli.progress import show_progress
+from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
 from anomaly_cli.report.contents import find_results
@@ -45,7 +45,7 @@ def run_and_summarise(asked: Asked, unblind: bool, measure: bool) -> None:
     """Run all stages, measure the uncertainties that take minutes where that is asked for, and print the result."""
     from anomaly_cli.studies.measure import measure_uncertainties, refuse_unmeasurable
 
-    with show_progress(asked.quiet) as progress:
+    with show_progress_of(asked) as progress:
         analysis = Analysis.open(asked.directory, asked.config, progress, asked.overwrite)
         if measure:
             refuse_unmeasurable(analysis)
@@ -113,7 +113,7 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
 
 def run_and_say(asked: Asked, stages: Sequence[Stage[Analysis]]) -> RunDirectory:
     """Run single stages, log them, and say what was made."""
-    with show_progress(asked.quiet) as progress:
+    with show_progress_of(asked) as progress:
         analysis = Analysis.open(asked.directory, asked.config, progress, asked.overwrite)
         outcomes = run_stages(analysis, stages)
     say_made(outcomes)
@@ -138,7 +138,7 @@ def run_morph(asked: Asked, config: MorphConfig, from_model: Path | None) -> Non
     outcomes: list[Outcome] = []
     run = RunDirectory(asked.directory)
     try:
-        with show_progress(asked.quiet) as progress:
+        with show_progress_of(asked) as progress:
             bench = open_morph(run.path, config, progress, asked.overwrite)
             for stage in (*(() if from_model else (MORPH_TRAINING,)), moving_stage(from_model)):
                 outcomes.append(execute(stage, bench))

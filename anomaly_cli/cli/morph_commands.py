@@ -78,6 +78,7 @@ COMMON = (
     options.DEVICE,
     options.OVERWRITE,
     options.QUIET,
+    options.VERBOSE,
 )
 
 

@@ -74,14 +74,15 @@ DEVICE = Option(
     complete=devices,
 )
 OVERWRITE = Option("overwrite", bool, "--overwrite", "Replace artifacts of other settings or inputs.", default=False)
-QUIET = Option(
-    "quiet", bool, "--quiet -q", "One plain line per finished step instead of a progress bar.", default=False
+QUIET = Option("quiet", bool, "--quiet -q", "One plain line per finished step, and nothing in between.", default=False)
+VERBOSE = Option(
+    "verbose", bool, "--verbose -v", "Plain lines, and what the log holds: settings, inputs, times.", default=False
 )
-COMMON = (CONFIG, SETTINGS, SEED, OVERWRITE, QUIET)
+COMMON = (CONFIG, SETTINGS, SEED, OVERWRITE, QUIET, VERBOSE)
 """Of every command that makes an artifact."""
-TRAINING = (CONFIG, SETTINGS, SEED, DEVICE, OVERWRITE, QUIET)
+TRAINING = (CONFIG, SETTINGS, SEED, DEVICE, OVERWRITE, QUIET, VERBOSE)
 """Of those that train networks, or use them."""
-MANY = (CONFIG, SETTINGS, SEED, PROCESSES, DEVICE, OVERWRITE, QUIET)
+MANY = (CONFIG, SETTINGS, SEED, PROCESSES, DEVICE, OVERWRITE, QUIET, VERBOSE)
 """Of those that have work for several processes as well."""
 
 WINDOWS = under(
@@ -258,6 +259,7 @@ MEASUREMENTS = Option(
 
 Key = Annotated[str | None, KEY.declared]
 Quiet = Annotated[bool, QUIET.declared]
+Verbose = Annotated[bool, VERBOSE.declared]
 Processes = Annotated[int | None, PROCESSES.declared]
 Unblind = Annotated[
     bool,

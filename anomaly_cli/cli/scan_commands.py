@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from anomaly_cli.cli import options
+from anomaly_cli.cli.asked import Manner
 from anomaly_cli.cli.failures import guarded
 from anomaly_cli.cli.groups import command_group
 
@@ -114,6 +115,7 @@ def job(
     ] = "",
     processes: options.Processes = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run one job; what a raw array of a batch system calls. A job whose result is there does nothing.
 
@@ -121,7 +123,7 @@ def job(
     """
     from anomaly_cli.cli.scan_execution import run_one
 
-    run_one(directory, (index, key), kind, plan_key, processes, quiet)
+    run_one(directory, (index, key), kind, plan_key, processes, Manner(quiet, verbose))
 
 
 def collect(directory: Directory) -> None:

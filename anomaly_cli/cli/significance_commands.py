@@ -119,6 +119,7 @@ def permute(asked: Asked, unblind: options.Unblind = False) -> None:
         options.PROCESSES,
         options.OVERWRITE,
         options.QUIET,
+        options.VERBOSE,
     ),
 )
 def bump(asked: Asked, unblind: options.Unblind = False) -> None:
@@ -156,7 +157,7 @@ def limits(
     set_limits(asked, signal_efficiencies)
 
 
-@takes(common=(options.SEED, options.OVERWRITE, options.QUIET))
+@takes(common=(options.SEED, options.OVERWRITE, options.QUIET, options.VERBOSE))
 def global_significance(
     asked: Asked,
     run_directories: Annotated[

@@ -71,7 +71,7 @@ def test_every_command_has_the_options_that_are_kept_in_the_same_words():
     """UPDATE_GOLDEN=1 in the environment keeps those of now: look at the difference before it is committed."""
     lines = [
         f"anomaly {' '.join(command)}: {line}".replace(" : ", ": ")
-        for command in every_command()
+        for command in sorted(every_command())
         for line in [*sections(*command)["Arguments"], *sorted(sections(*command)["Options"])]
         if line != HELP
     ]
@@ -257,7 +257,19 @@ def asked(monkeypatch):
 
 def test_a_command_is_handed_everything_that_was_asked_for_in_one_record(asked, tmp_path):
     values = [word for flag, (text, _, _) in EVERYTHING.items() for word in (flag, text)]
-    others = ("--drop-nan", "--strict", "--set", "threads=2", "--set", "seed=3", "--overwrite", "-q", "--run", tmp_path)
+    others = (
+        "--drop-nan",
+        "--strict",
+        "--set",
+        "threads=2",
+        "--set",
+        "seed=3",
+        "--overwrite",
+        "-q",
+        "-v",
+        "--run",
+        tmp_path,
+    )
     result = invoke("run", *values, *others, "--dry-run")
     assert result.exit_code == 0, result.output
     settings = {key: value for _, key, value in EVERYTHING.values()} | {"data.drop_nan": True, "data.strict": True}
@@ -268,7 +280,7 @@ def test_a_command_is_handed_everything_that_was_asked_for_in_one_record(asked, 
 
 def test_the_list_of_everything_that_run_sets_is_whole():
     flags = {line.split()[0].rstrip(",") for line in sections("run")["Options"]}
-    others = {"--drop-nan", "--strict", "--set", "--overwrite", "-q", "--run", "--dry-run", "--config", "-h"}
+    others = {"--drop-nan", "--strict", "--set", "--overwrite", "-q", "-v", "--run", "--dry-run", "--config", "-h"}
     assert flags == set(EVERYTHING) | others | {"--unblind", "--measure", "--json"}
 
 

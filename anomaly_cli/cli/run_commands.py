@@ -55,7 +55,7 @@ def run(
     from anomaly_cli.cli.execution import print_plan, run_and_summarise
 
     if dry_run:
-        print_plan(asked)
+        print_plan(asked, measure)
     else:
         run_and_summarise(asked, unblind, measure)
 

@@ -94,6 +94,10 @@ class Analysis(Bench):
         """Return the same with another configuration, its seed included."""
         return replace(self, config=config, compute=replace(self.compute, streams=Streams(config.seed)))
 
+    def reporting(self, progress: Progress) -> Analysis:
+        """Return the same, which reports here; what has been read is not read again."""
+        return replace(self, compute=replace(self.compute, progress=progress))
+
     def replacing(self) -> Analysis:
         """Return the same, allowed to replace what is there."""
         return replace(self, overwrite=True)

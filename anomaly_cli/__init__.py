@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _VERBS = ("classify", "closure", "count", "load", "open", "split", "template")
 _PACKAGES = ("classifiers", "methods", "scores", "testing")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -24,6 +25,10 @@ def test_a_wheel_carries_data_manifests_and_workflows_and_works(tmp_path):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file():
                 assert (tmp_path / "site" / "anomaly_cli" / folder / path.relative_to(ROOT / folder)).is_file()
+    if (ROOT / ".git").exists():
+        asked = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+        commit = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+        assert json.loads((tmp_path / "site" / "anomaly_cli" / "build.json").read_text())["commit"] == commit.strip()
     code = (
         "import anomaly_cli; from anomaly_cli.cli.app import main; import sys;"
         f"assert anomaly_cli.__file__.startswith({str(tmp_path)!r});"

@@ -10,17 +10,19 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import anomaly_cli
 from anomaly_cli.core.documents import parse_json
 
-LIBRARIES = ("anomaly-cli", "numpy", "scipy", "scikit-learn", "torch", "zuko", "pyhf", "iminuit", "h5py")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "zuko", "pyhf", "iminuit", "h5py")
 MOST_TOLD = 4
 """Settings that a list of differences names, at most; those that both sides have come first."""
 
 
 @cache
 def library_versions() -> Mapping[str, str]:
-    """Return the installed versions of the libraries that shape results."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    """Return our release and the installed versions of the libraries that shape results; no commit changes them."""
+    installed = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {"anomaly-cli": anomaly_cli.__version__, **installed}
 
 
 @dataclass(frozen=True)

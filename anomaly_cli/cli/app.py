@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-import anomaly_cli
 from anomaly_cli.cli import (
     data_commands,
     information,
@@ -19,18 +18,14 @@ from anomaly_cli.cli import (
     stage_commands,
 )
 from anomaly_cli.cli.failures import hide_lost_interrupt, interrupt
-from anomaly_cli.cli.groups import CommandGroup
+from anomaly_cli.cli.groups import PROGRAM, command_group
 
-app = typer.Typer(
-    name="anomaly",
-    cls=CommandGroup,
+app = command_group(
+    PROGRAM,
     help="Look for resonances that nobody predicted: cut out a mass window, learn the background from the"
-    " side-bands, train without labels, cut, and count.",
-    epilog="Start with: anomaly run --signal-region 3.3-3.7",
+    " side-bands, train without labels, cut, and count.\n\nExample: anomaly run --signal-region 3.3-3.7",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},  # of every command below as well
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: rich would double the time of --help
 )
 run_commands.register(app)
 stage_commands.register(app)
@@ -43,7 +38,9 @@ information.register(app)
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(f"anomaly {anomaly_cli.__version__}")
+        from anomaly_cli.artifacts.build import this_build
+
+        typer.echo(f"anomaly {this_build()}")
         raise typer.Exit
 
 

@@ -8,18 +8,40 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from anomaly_cli.core.errors import ConfigError
+
 if TYPE_CHECKING:
     from anomaly_cli.config import Config
 
 Own = ParamSpec("Own")
 Completion = Callable[[str], list[str]]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How progress is shown.
+
+    Attributes:
+        quiet: a line per finished step, and nothing in between.
+        verbose: lines, and the log as well.
+
+    Raises:
+        ConfigError: where both is asked for.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quiet and self.verbose:
+            raise ConfigError("--quiet and --verbose contradict each other; leave one of them out")
 
 
 @dataclass(frozen=True)
@@ -33,6 +55,7 @@ class Asked:
         settings: values of the settings that have options of their own, by dotted key; those that were given.
         overwrite: whether artifacts of other settings or inputs may be replaced.
         quiet: whether progress is one line per finished step.
+        verbose: whether the log is shown as well.
     """
 
     named: Path | None = None
@@ -41,6 +64,7 @@ class Asked:
     settings: Mapping[str, Any] = field(default_factory=dict)
     overwrite: bool = False
     quiet: bool = False
+    verbose: bool = False
 
     @property
     def directory(self) -> Path:
@@ -52,6 +76,11 @@ class Asked:
         if self.named is None:
             raise typer.BadParameter("missing; name a run directory, for instance --run my-run", param_hint="--run")
         return self.named
+
+    @property
+    def manner(self) -> Manner:
+        """How progress is shown."""
+        return Manner(self.quiet, self.verbose)
 
     @cached_property
     def config(self) -> Config:
@@ -81,6 +110,7 @@ class Option:
         is_required: whether it has to be given.
         read: turns what was written into a setting.
         complete: completes what was begun to be written.
+        listed: heading under which the help lists it; empty for that of options of all sorts.
     """
 
     name: str
@@ -93,11 +123,18 @@ class Option:
     is_required: bool = False
     read: Callable[[Any], Any] = as_written
     complete: Completion | None = None
+    listed: str = ""
 
     @property
     def declared(self) -> Any:
         """The declaration for typer."""
-        return typer.Option(*self.flags.split(), help=self.help, metavar=self.metavar, autocompletion=self.complete)
+        return typer.Option(
+            *self.flags.split(),
+            help=self.help,
+            metavar=self.metavar,
+            autocompletion=self.complete,
+            rich_help_panel=self.listed or None,
+        )
 
     @property
     def parameter(self) -> inspect.Parameter:
@@ -109,6 +146,11 @@ class Option:
             default=inspect.Parameter.empty if self.is_required else self.default,
             annotation=Annotated[kind, self.declared],
         )
+
+
+def under(heading: str, *options: Option) -> tuple[Option, ...]:
+    """Return options that the help lists under a heading of their own."""
+    return tuple(replace(option, listed=heading) for option in options)
 
 
 def takes(

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from anomaly_cli.cli import options
+from anomaly_cli.cli.asked import Manner
 from anomaly_cli.cli.failures import guarded
-from anomaly_cli.cli.groups import CommandGroup
+from anomaly_cli.cli.groups import command_group
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set; 'anomaly data list' names them.")]
 Folder = Annotated[
@@ -20,12 +21,10 @@ Folder = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    data = typer.Typer(
-        name="data",
-        cls=CommandGroup,
-        help="Fetch, check, describe and cluster event files.",
+    data = command_group(
+        "data",
+        help="Fetch, check, describe and cluster event files.\n\nExample: anomaly data list",
         no_args_is_help=True,
-        rich_markup_mode=None,
     )
     data.command("list")(guarded(list_sets))
     for command in (show, fetch, verify, path, describe, features):
@@ -35,7 +34,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_sets() -> None:
-    """List the data sets that are known, and whether they are here."""
+    """List the data sets that are known, and whether they are here.
+
+    Example: anomaly data list
+    """
     from anomaly_cli.cli.data_output import print_list
 
     print_list()
@@ -61,6 +63,7 @@ def fetch(
         ),
     ] = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Fetch a data set; goes on where it was interrupted, checks what arrives, leaves whole files alone.
 
@@ -68,11 +71,14 @@ def fetch(
     """
     from anomaly_cli.cli.data_output import fetch_and_print
 
-    fetch_and_print(name, folder, mirror, quiet)
+    fetch_and_print(name, folder, mirror, Manner(quiet, verbose))
 
 
 def verify(name: Name, folder: Folder = None) -> None:
-    """Check the files of a data set against size and checksum."""
+    """Check the files of a data set against size and checksum.
+
+    Example: anomaly data verify lhco_rnd_features
+    """
     from anomaly_cli.cli.data_output import print_verification
 
     print_verification(name, folder)
@@ -116,6 +122,7 @@ def features(
     key: options.Key = None,
     processes: options.Processes = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Cluster raw events into two jets and write their features (needs the extra 'jets').
 
@@ -124,7 +131,9 @@ def features(
     from anomaly_cli.cli.data_output import make_features_and_print
     from anomaly_cli.datasets.rawfeatures import RawOptions
 
-    make_features_and_print(raw, out, RawOptions(extended, constituents, labels, key or ""), processes, quiet)
+    make_features_and_print(
+        raw, out, RawOptions(extended, constituents, labels, key or ""), processes, Manner(quiet, verbose)
+    )
 
 
 def simulate(
@@ -147,6 +156,7 @@ def simulate(
     ] = None,
     processes: options.Processes = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Simulate QCD dijets or W' -> XY like the LHC Olympics (needs the extra 'simulate').
 
@@ -156,4 +166,4 @@ def simulate(
     """
     from anomaly_cli.cli.data_output import simulate_and_print
 
-    simulate_and_print(process, events, out, seed, (mass, mx, my), pythia or [], processes, quiet)
+    simulate_and_print(process, events, out, seed, (mass, mx, my), pythia or [], processes, Manner(quiet, verbose))

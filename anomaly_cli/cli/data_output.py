@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from anomaly_cli.cli.asked import Manner
 from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
@@ -57,11 +58,11 @@ def print_manifest(name: str) -> None:
     show([headline, report.facts_table(facts), report.files_table(files), report.meanings_table(columns)])
 
 
-def fetch_and_print(name: str, folder: Path | None, mirror: str | None, quiet: bool) -> None:
+def fetch_and_print(name: str, folder: Path | None, mirror: str | None, manner: Manner) -> None:
     """Fetch a data set and print what is there now."""
     manifest, store = load_manifest(name), store_folder(folder)
     before = {state.path: state for state in inspect_files(manifest, store)}
-    with show_progress(quiet) as progress:
+    with show_progress(manner) as progress:
         states = fetch(manifest, store, mirror or os.environ.get(MIRROR_VARIABLE, ""), progress)
     for state in states:
         was_there = not before[state.path].problem
@@ -144,10 +145,10 @@ def make_features_and_print(
     out: Path,
     settings: RawOptions,
     processes: int | None,
-    quiet: bool,
+    manner: Manner,
 ) -> None:
     """Cluster raw events and print what was made."""
-    with show_progress(quiet) as progress:
+    with show_progress(manner) as progress:
         made = make_features(raw, out, settings, Config(processes=processes or 0).n_processes, progress)
     rows = [
         ("raw events read", made.n_read),
@@ -170,13 +171,13 @@ def simulate_and_print(
     masses: tuple[str, str, str],
     extra: Sequence[str],
     processes: int | None,
-    quiet: bool,
+    manner: Manner,
 ) -> None:
     """Simulate events and print what was made, and how fast."""
     mass, mx, my = (parse_mass(text) for text in masses)
     simulation = Simulation(Process(process, mass, mx, my, tuple(extra)), n_events, seed)
     target = out or Path(f"{process}-{seed}.h5")
-    with show_progress(quiet) as progress:
+    with show_progress(manner) as progress:
         made = simulate(simulation, target, Config(processes=processes or 0).n_processes, progress)
     speed = made.n_passed_now / made.cpu_seconds if made.cpu_seconds else Missing("all chunks were here")
     rows = [

@@ -10,43 +10,26 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.output import say
 from anomaly_cli.cli.output import show as show  # noqa: PLC0414  where commands look for it
-from anomaly_cli.cli.progress import show_progress
+from anomaly_cli.cli.plans import plan_of, plan_single, tell_effort
+from anomaly_cli.cli.plans import print_plan as print_plan  # noqa: PLC0414  where commands look for it
+from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.summary import summarise_run
-from anomaly_cli.report.table import Column, Message, Priority, Table
-from anomaly_cli.stages.chain import plan_run, run_chain, run_stages
-from anomaly_cli.stages.frame import Analysis, Outcome, Stage, State, append_log, execute
+from anomaly_cli.report.table import Message
+from anomaly_cli.stages.chain import run_chain, run_stages
+from anomaly_cli.stages.frame import Analysis, Outcome, Stage, append_log, execute
 from anomaly_cli.stages.significance import SIGNIFICANCE
-
-ACTIONS = {
-    State.MISSING: "run",
-    State.CURRENT: "nothing: up to date",
-    State.OTHER: "replace, only with --overwrite",
-    State.RENEWED: "run again with what has been measured since",
-    State.UNDECIDED: "decided when its inputs are there",
-}
-
-
-def print_plan(asked: Asked) -> None:
-    """Print what a run would do."""
-    analysis = Analysis.open(asked.directory, asked.config)
-    headers = {"stage": Priority.KEY, "output": Priority.LOW, "action": Priority.HIGH, "reason": Priority.NORMAL}
-    columns = tuple(Column(name, name, priority=priority, holds=str) for name, priority in headers.items())
-    rows = tuple(
-        (item.stage.name, item.stage.path(analysis).name, ACTIONS[item.state], item.reason)
-        for item in plan_run(analysis)
-    )
-    show(Table("plan", f"Plan for {asked.directory}", columns, rows))
 
 
 def run_and_summarise(asked: Asked, unblind: bool, measure: bool) -> None:
     """Run all stages, measure the uncertainties that take minutes where that is asked for, and print the result."""
     from anomaly_cli.studies.measure import measure_uncertainties, refuse_unmeasurable
 
-    with show_progress(asked.quiet) as progress:
-        analysis = Analysis.open(asked.directory, asked.config, progress, asked.overwrite)
+    opened = Analysis.open(asked.directory, asked.config, overwrite=asked.overwrite)
+    with show_progress_of(asked, tell_effort(opened, plan_of(opened, measure), asked.quiet)) as progress:
+        analysis = opened.reporting(progress)
         if measure:
             refuse_unmeasurable(analysis)
             outcomes = run_chain(analysis, leave_out=(SIGNIFICANCE,))
@@ -112,9 +95,10 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
 
 
 def run_and_say(asked: Asked, stages: Sequence[Stage[Analysis]]) -> RunDirectory:
-    """Run single stages, log them, and say what was made."""
-    with show_progress(asked.quiet) as progress:
-        analysis = Analysis.open(asked.directory, asked.config, progress, asked.overwrite)
+    """Say what single stages take, run and log them, and say what was made."""
+    opened = Analysis.open(asked.directory, asked.config, overwrite=asked.overwrite)
+    with show_progress_of(asked, tell_effort(opened, plan_single(opened, stages), asked.quiet)) as progress:
+        analysis = opened.reporting(progress)
         outcomes = run_stages(analysis, stages)
     say_made(outcomes)
     return analysis.run
@@ -138,7 +122,7 @@ def run_morph(asked: Asked, config: MorphConfig, from_model: Path | None) -> Non
     outcomes: list[Outcome] = []
     run = RunDirectory(asked.directory)
     try:
-        with show_progress(asked.quiet) as progress:
+        with show_progress_of(asked) as progress:
             bench = open_morph(run.path, config, progress, asked.overwrite)
             for stage in (*(() if from_model else (MORPH_TRAINING,)), moving_stage(from_model)):
                 outcomes.append(execute(stage, bench))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
+import logging
 import signal
 import sys
 import typing
@@ -18,6 +19,7 @@ import typer
 
 from anomaly_cli.core.errors import AnomalyError, AnomalyWarning, ArtifactError
 
+LOG = logging.getLogger(__name__)
 Parameters = ParamSpec("Parameters")
 INTERRUPTED = 130
 PROGRAMS = ("anomaly", "__main__")
@@ -109,6 +111,7 @@ def hide_lost_interrupt(lost: sys.UnraisableHookArgs) -> None:
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     """Print our own warnings as a sentence; those of libraries tell a user nothing."""
+    LOG.log(logging.WARNING if issubclass(category, AnomalyWarning) else logging.DEBUG, "%s", message)
     if issubclass(category, AnomalyWarning):
         typer.secho(f"warning: {message}", err=True, fg=typer.colors.YELLOW)
 

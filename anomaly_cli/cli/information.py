@@ -45,7 +45,10 @@ def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artif
 
 
 def methods() -> None:
-    """List the template methods, and what each needs beside the side-bands."""
+    """List the template methods, and what each needs beside the side-bands.
+
+    Example: anomaly methods
+    """
     from anomaly_cli.cli.output import show
     from anomaly_cli.config import TemplateSettings
     from anomaly_cli.methods.base import METHODS
@@ -58,7 +61,10 @@ def methods() -> None:
 
 
 def classifiers() -> None:
-    """List the families of classifiers."""
+    """List the families of classifiers.
+
+    Example: anomaly classifiers
+    """
     from anomaly_cli.classifiers.base import CLASSIFIERS
     from anomaly_cli.cli.output import show
     from anomaly_cli.config import ClassifierSettings
@@ -68,7 +74,10 @@ def classifiers() -> None:
 
 
 def scores() -> None:
-    """List what can rank events, and what each needs beside the side-bands."""
+    """List what can rank events, and what each needs beside the side-bands.
+
+    Example: anomaly scores --json
+    """
     from anomaly_cli.cli.output import show
     from anomaly_cli.scores.base import SCORES
 

@@ -11,7 +11,7 @@ import typer
 from anomaly_cli.cli import options
 from anomaly_cli.cli.asked import Asked, Option, takes
 from anomaly_cli.cli.failures import guarded, telling
-from anomaly_cli.cli.groups import CommandGroup
+from anomaly_cli.cli.groups import command_group
 from anomaly_cli.core.errors import ConfigError
 
 
@@ -78,18 +78,13 @@ COMMON = (
     options.DEVICE,
     options.OVERWRITE,
     options.QUIET,
+    options.VERBOSE,
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(
-        cls=CommandGroup,
-        invoke_without_command=True,
-        no_args_is_help=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-    )
+    group = command_group("morph", invoke_without_command=True, no_args_is_help=False)
     group.callback()(telling(morph))
     group.command("plot")(guarded(plot))
     group.command("config")(guarded(config))
@@ -151,7 +146,10 @@ def plot(
 
 
 def config() -> None:
-    """Print every setting of a morph as TOML, for --config."""
+    """Print every setting of a morph as TOML, for --config.
+
+    Example: anomaly morph config > my-morph.toml
+    """
     from anomaly_cli.morphing.settings import MorphConfig
 
     typer.echo(MorphConfig().to_toml(), nl=False)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from anomaly_cli.cli.asked import Option
+from anomaly_cli.cli.asked import Option, under
 from anomaly_cli.cli.completion import devices, plugins
 from anomaly_cli.core.errors import ConfigError
 
@@ -46,6 +46,7 @@ def _all_absolute(paths: list[str]) -> list[str]:
     return [str(Path(path).expanduser().absolute()) for path in paths]
 
 
+RANKING_AND_COUNTING = "Ranking and counting"
 RUN = Option("named", Path, "--run", "Run directory that holds the artifacts.", metavar="DIR", is_required=True)
 ANY_RUN = replace(RUN, is_required=False)
 """For a command that can do without."""
@@ -73,17 +74,19 @@ DEVICE = Option(
     complete=devices,
 )
 OVERWRITE = Option("overwrite", bool, "--overwrite", "Replace artifacts of other settings or inputs.", default=False)
-QUIET = Option(
-    "quiet", bool, "--quiet -q", "One plain line per finished step instead of a progress bar.", default=False
+QUIET = Option("quiet", bool, "--quiet -q", "One plain line per finished step, and nothing in between.", default=False)
+VERBOSE = Option(
+    "verbose", bool, "--verbose -v", "Plain lines, and what the log holds: settings, inputs, times.", default=False
 )
-COMMON = (CONFIG, SETTINGS, SEED, OVERWRITE, QUIET)
+COMMON = (CONFIG, SETTINGS, SEED, OVERWRITE, QUIET, VERBOSE)
 """Of every command that makes an artifact."""
-TRAINING = (CONFIG, SETTINGS, SEED, DEVICE, OVERWRITE, QUIET)
+TRAINING = (CONFIG, SETTINGS, SEED, DEVICE, OVERWRITE, QUIET, VERBOSE)
 """Of those that train networks, or use them."""
-MANY = (CONFIG, SETTINGS, SEED, PROCESSES, DEVICE, OVERWRITE, QUIET)
+MANY = (CONFIG, SETTINGS, SEED, PROCESSES, DEVICE, OVERWRITE, QUIET, VERBOSE)
 """Of those that have work for several processes as well."""
 
-WINDOWS = (
+WINDOWS = under(
+    "Mass windows",
     Option(
         "signal_region",
         str,
@@ -109,7 +112,8 @@ KEY = Option(
     "data.key",
     metavar="NAME",
 )
-DATA = (
+DATA = under(
+    "Events",
     Option(
         "data",
         str,
@@ -178,7 +182,8 @@ DATA = (
         read=names,
     ),
 )
-TEMPLATE = (
+TEMPLATE = under(
+    "Template",
     Option(
         "method",
         str,
@@ -213,7 +218,8 @@ TEMPLATE = (
         "template.oversampling",
     ),
 )
-RANKING = (
+RANKING = under(
+    RANKING_AND_COUNTING,
     Option(
         "classifier",
         str,
@@ -239,6 +245,7 @@ EFFICIENCIES = Option(
     "significance.background_efficiencies",
     metavar="X,...",
     read=numbers,
+    listed=RANKING_AND_COUNTING,
 )
 MEASUREMENTS = Option(
     "measurements",
@@ -252,6 +259,7 @@ MEASUREMENTS = Option(
 
 Key = Annotated[str | None, KEY.declared]
 Quiet = Annotated[bool, QUIET.declared]
+Verbose = Annotated[bool, VERBOSE.declared]
 Processes = Annotated[int | None, PROCESSES.declared]
 Unblind = Annotated[
     bool,

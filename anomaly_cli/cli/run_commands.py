@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
@@ -16,13 +14,8 @@ from anomaly_cli.cli.failures import telling
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command("run", help=help_text(run))(telling(run))
+    app.command("run")(telling(run))
     app.command("summary")(telling(summary))
-
-
-def help_text(command: Callable[..., None]) -> str:
-    """Return the docstring with the lines of its examples kept apart."""
-    return inspect.cleandoc(command.__doc__ or "").replace("Examples:", "\b\nExamples:")
 
 
 @takes(
@@ -62,14 +55,17 @@ def run(
     from anomaly_cli.cli.execution import print_plan, run_and_summarise
 
     if dry_run:
-        print_plan(asked)
+        print_plan(asked, measure)
     else:
         run_and_summarise(asked, unblind, measure)
 
 
 @takes(options.RUN, common=())
 def summary(asked: Asked) -> None:
-    """Print the result of a finished run again."""
+    """Print the result of a finished run again.
+
+    Example: anomaly summary --run anomaly-3.3-3.7
+    """
     from anomaly_cli.artifacts.layout import RunDirectory
     from anomaly_cli.cli.execution import print_summary
 

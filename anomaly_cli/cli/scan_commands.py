@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from anomaly_cli.cli import options
+from anomaly_cli.cli.asked import Manner
 from anomaly_cli.cli.failures import guarded
-from anomaly_cli.cli.groups import CommandGroup
+from anomaly_cli.cli.groups import command_group
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a planned scan.")]
 Profile = Annotated[
@@ -24,12 +25,11 @@ Cores = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    scan = typer.Typer(
-        name="scan",
-        cls=CommandGroup,
-        help="Many signal regions, methods and seeds as one batch, here or on a cluster.",
+    scan = command_group(
+        "scan",
+        help="Many signal regions, methods and seeds as one batch, here or on a cluster.\n\nExamples:\n"
+        "anomaly scan plan workflows/scans/nine_windows.toml --output scan\nanomaly scan run scan",
         no_args_is_help=True,
-        rich_markup_mode=None,
     )
     for command in (plan, status, job, collect, export):
         scan.command(command.__name__)(guarded(command))
@@ -115,6 +115,7 @@ def job(
     ] = "",
     processes: options.Processes = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run one job; what a raw array of a batch system calls. A job whose result is there does nothing.
 
@@ -122,7 +123,7 @@ def job(
     """
     from anomaly_cli.cli.scan_execution import run_one
 
-    run_one(directory, (index, key), kind, plan_key, processes, quiet)
+    run_one(directory, (index, key), kind, plan_key, processes, Manner(quiet, verbose))
 
 
 def collect(directory: Directory) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.cli.asked import Manner
 from anomaly_cli.cli.execution import show_next
 from anomaly_cli.cli.output import say, show
 from anomaly_cli.core.compute import Compute
@@ -164,7 +165,7 @@ def run_one(
     kind: str,
     plan_key: str,
     processes: int | None,
-    quiet: bool,
+    manner: Manner,
 ) -> None:
     """Run one job and name its results."""
     scan = ScanDirectory(directory)
@@ -175,21 +176,21 @@ def run_one(
     if all(is_made(scan, part) for part in parts):
         made = [False] * len(parts)
     else:
-        made = _make(scan, manifest, job, processes, quiet)
+        made = _make(scan, manifest, job, processes, manner)
     outputs = [point.output for point in job.points] if isinstance(job, Chunk) else [job.verdict]
     for output, was_made in zip(outputs, made, strict=True):
         say(f"{scan.path / output}: {'written' if was_made else 'is there already, not made again'}")
 
 
-def _make(scan: ScanDirectory, manifest: Manifest, job: Job, processes: int | None, quiet: bool) -> list[bool]:
+def _make(scan: ScanDirectory, manifest: Manifest, job: Job, processes: int | None, manner: Manner) -> list[bool]:
     from anomaly_cli.cli.progress import show_progress
     from anomaly_cli.scans.jobs import run_job  # imports torch
 
     config = manifest.config(job.points[0] if isinstance(job, Chunk) else job)
-    if not quiet:  # logs hold several tries
+    if not manner.quiet:  # logs hold several tries
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         typer.echo(f"{now} {platform.node()}, process {os.getpid()}", err=True)
-    with show_progress(quiet) as progress:
+    with show_progress(manner) as progress:
         compute = Compute(Streams(config.seed), processes=processes or config.n_processes, progress=progress)
         return run_job(scan, manifest, job, compute)
 

@@ -10,8 +10,7 @@ import typer
 from anomaly_cli.cli import options
 from anomaly_cli.cli.asked import Asked, Option, takes
 from anomaly_cli.cli.failures import guarded, telling
-from anomaly_cli.cli.groups import CommandGroup
-from anomaly_cli.cli.run_commands import help_text
+from anomaly_cli.cli.groups import command_group
 from anomaly_cli.core.errors import ConfigError
 
 PERMUTATIONS = Option(
@@ -36,10 +35,10 @@ Index = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command and its sub-commands."""
-    group = typer.Typer(cls=CommandGroup, rich_markup_mode=None)
+    group = command_group("significance")
     group.callback(invoke_without_command=True)(telling(significance))
     for command in (windows, overdispersion, permute, bump, limits, calibrate, export):
-        group.command(command.__name__, help=help_text(command))((guarded if command is export else telling)(command))
+        group.command(command.__name__)((guarded if command is export else telling)(command))
     group.command("global")(telling(global_significance))
     group.command("inject-scan")(telling(inject_scan))
     any_options = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -120,6 +119,7 @@ def permute(asked: Asked, unblind: options.Unblind = False) -> None:
         options.PROCESSES,
         options.OVERWRITE,
         options.QUIET,
+        options.VERBOSE,
     ),
 )
 def bump(asked: Asked, unblind: options.Unblind = False) -> None:
@@ -157,7 +157,7 @@ def limits(
     set_limits(asked, signal_efficiencies)
 
 
-@takes(common=(options.SEED, options.OVERWRITE, options.QUIET))
+@takes(common=(options.SEED, options.OVERWRITE, options.QUIET, options.VERBOSE))
 def global_significance(
     asked: Asked,
     run_directories: Annotated[

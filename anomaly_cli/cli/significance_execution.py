@@ -14,7 +14,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.execution import run_and_say, say_made
 from anomaly_cli.cli.output import say, show
-from anomaly_cli.cli.progress import show_progress
+from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.report.contents import find_results
@@ -139,7 +139,7 @@ def globalise(asked: Asked, directories: Sequence[Path], output: Path | None) ->
     first = RunDirectory(directories[0])
     target = output or first.artifact(schema.GLOBAL)
     seed = asked.settings.get("seed", first.read(schema.SPLIT).provenance.seed)
-    with show_progress(asked.quiet) as progress:
+    with show_progress_of(asked) as progress:
         analysis = Analysis.open(directories[0], Config(seed=seed, processes=1), progress, asked.overwrite)
         outcome = execute(global_stage(directories, target), analysis)
     say_made([outcome])
@@ -167,7 +167,7 @@ def run_injection_study(asked: Asked, numbers: str, n_experiments: int, index: i
 
 def _study(asked: Asked, config: Config, prepare: Callable[[Analysis], Stage[Analysis]]) -> None:
     """Run a study without making its settings those of the run, and print its result."""
-    with show_progress(asked.quiet) as progress:
+    with show_progress_of(asked) as progress:
         analysis = Analysis.open(asked.directory, config, progress, asked.overwrite)
         stage = prepare(analysis)
         outcome = execute(stage, analysis)
@@ -177,7 +177,7 @@ def _study(asked: Asked, config: Config, prepare: Callable[[Analysis], Stage[Ana
 
 
 def _single(asked: Asked, config: Config, folder: str, jobs: Sequence[Job], index: int) -> None:
-    with show_progress(asked.quiet) as progress:
+    with show_progress_of(asked) as progress:
         run_single_job(Analysis.open(asked.directory, config, progress), folder, jobs, index)
     say(f"{asked.directory / folder}: job {index} of {len(jobs)} is done")
 

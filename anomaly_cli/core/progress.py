@@ -15,12 +15,14 @@ class Step:
         done: units of work done.
         total: units of work in all.
         note: a short remark, e.g. the current loss.
+        is_stage: whether the task is a whole stage, which reports tasks of its own between its start and its end.
     """
 
     task: str
     done: int
     total: int
     note: str = ""
+    is_stage: bool = False
 
 
 Progress = Callable[[Step], None]

@@ -1,4 +1,4 @@
-"""Independent pieces of work in several processes, results in order."""
+"""Independent pieces of work in several processes, results in order; what they cost is counted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import joblib
 from joblib.externals.loky import get_reusable_executor
+
+from anomaly_cli.core.cputime import add_workers, not_told_yet
 
 Result = TypeVar("Result")
 
@@ -24,14 +26,16 @@ def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], 
         parallel = joblib.Parallel(n_jobs=processes, return_as="generator", pre_dispatch=f"2*{processes}", batch_size=1)
     finished = False
     try:
-        yield from parallel(joblib.delayed(_shielded)(work, piece) for piece in arguments)
+        for result, seconds in parallel(joblib.delayed(_shielded)(work, piece) for piece in arguments):
+            add_workers(seconds)
+            yield result
         finished = True
     finally:
         if not finished:
             get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-def _shielded(work: Callable[..., Result], piece: tuple[Any, ...]) -> Result:
-    """Do a piece in a worker process, which leaves Ctrl-C to its parent."""
+def _shielded(work: Callable[..., Result], piece: tuple[Any, ...]) -> tuple[Result, float]:
+    """Do a piece in a worker process, which leaves Ctrl-C to its parent; return also its CPU time [s]."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return work(*piece)
+    return work(*piece), not_told_yet()

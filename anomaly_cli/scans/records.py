@@ -17,9 +17,10 @@ from types import TracebackType
 from typing import Any
 
 from anomaly_cli.artifacts.store import write_files
+from anomaly_cli.core.cputime import used_cpu
 from anomaly_cli.core.documents import parse_json
 from anomaly_cli.scans.batch import own_batch_job
-from anomaly_cli.stages.frame import Outcome, used_cpu
+from anomaly_cli.stages.frame import Outcome
 
 
 @dataclass

@@ -7,7 +7,7 @@ this may be done on observed data before unblinding.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -92,20 +92,29 @@ def _reason_to_leave_out(window: Split, expected: float, least_fit_p: float) -> 
 
 
 def search_windows(
-    windows: Sequence[Split], settings: SearchSettings, provisions: Provisions, compute: Compute
-) -> Iterator[Searched]:
-    """Yield what the search gives in each window; several run side by side, each in one process."""
-    processes = min(compute.processes, len(windows))
+    windows: Sequence[Split],
+    settings: SearchSettings,
+    provisions: Provisions,
+    compute: Compute,
+    done: Collection[int] = (),
+) -> Iterator[tuple[int, Searched]]:
+    """Yield the number of each window and what the search gives in it; several run side by side, each in one process.
+
+    Those that are done are left out.
+    """
+    missing = [index for index in range(len(windows)) if index not in done]
+    processes = min(compute.processes, max(len(missing), 1))
     task = "validation windows"
     pieces = (
-        (window, settings, provisions, _own(compute.child(f"validation/{index}"), processes))
-        for index, window in enumerate(windows)
+        (windows[index], settings, provisions, _own(compute.child(f"validation/{index}"), processes))
+        for index in missing
     )
-    compute.progress(Step(task, 0, len(windows)))
+    first = len(windows) - len(missing)
+    compute.progress(Step(task, first, len(windows)))
     with contextlib.closing(in_order(run_search, pieces, processes)) as made:
-        for done, (window, searched) in enumerate(zip(windows, made, strict=True), start=1):
-            compute.progress(Step(task, done, len(windows), f"{window.regions.sr.text} TeV"))
-            yield searched
+        for n_done, (index, searched) in enumerate(zip(missing, made, strict=True), start=first + 1):
+            yield index, searched  # before it is reported, since whoever is told may stop the work
+            compute.progress(Step(task, n_done, len(windows), f"{windows[index].regions.sr.text} TeV"))
 
 
 def _own(compute: Compute, processes: int) -> Compute:

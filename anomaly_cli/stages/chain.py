@@ -43,10 +43,19 @@ def plan_run(analysis: Analysis) -> list[Planned]:
     Raises:
         AnomalyError: where a setting or an input file cannot be used.
     """
+    simulation_digests(analysis.config, analysis.settings.method)  # what is missing should not cost a split
+    return plan_stages(analysis, chain(analysis))
+
+
+def plan_stages(analysis: Analysis, stages: Sequence[Stage[Analysis]]) -> list[Planned]:
+    """Return what would be done with stages of which each may need those before it.
+
+    Raises:
+        AnomalyError: where a setting or an input file cannot be used.
+    """
     planned: list[Planned] = []
     is_upstream_current = True
-    simulation_digests(analysis.config, analysis.settings.method)  # what is missing should not cost a split
-    for stage in chain(analysis):
+    for stage in stages:
         exists = stage.path(analysis).exists()
         if is_upstream_current:
             state, reason = inspect_stage(stage, analysis)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
+import logging
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,20 +21,24 @@ from typing import Any, Generic, TypeVar
 from threadpoolctl import threadpool_limits
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.build import this_build
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.pieces import Pieces
+from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.store import Arrays, Artifact, encode_artifact, write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.cputime import used_cpu
 from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import AnomalyError, ArtifactError
-from anomaly_cli.core.progress import Progress, silent
+from anomaly_cli.core.progress import Progress, Step, silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.nets.device import resolve_device
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.stages.resolve import resolve_settings
 
+LOG = logging.getLogger(__name__)
 Groups = Mapping[str, Mapping[str, Any] | Arrays]
 B = TypeVar("B", bound="Bench")
 
@@ -89,6 +93,10 @@ class Analysis(Bench):
     def reconfigured(self, config: Config) -> Analysis:
         """Return the same with another configuration, its seed included."""
         return replace(self, config=config, compute=replace(self.compute, streams=Streams(config.seed)))
+
+    def reporting(self, progress: Progress) -> Analysis:
+        """Return the same, which reports here; what has been read is not read again."""
+        return replace(self, compute=replace(self.compute, progress=progress))
 
     def replacing(self) -> Analysis:
         """Return the same, allowed to replace what is there."""
@@ -209,7 +217,7 @@ class Outcome:
         output: its file.
         was_made: whether it was made now.
         seconds: wall time [s].
-        cpu_seconds: CPU time of this process and of worker processes that have ended [s].
+        cpu_seconds: CPU time of this process and of the pieces that worker processes have finished [s].
         finished: when it was finished, UTC in ISO format.
     """
 
@@ -276,18 +284,27 @@ def execute(stage: Stage[B], bench: B) -> Outcome:
     provenance, path = stage.plan(bench), stage.path(bench)
     state, difference = _compare(stage, bench, provenance)
     if state is State.CURRENT:
+        LOG.info("%s: %s is up to date", stage.name, path)
+        bench.compute.progress(Step(stage.name, 1, 1, "up to date", is_stage=True))
         return Outcome(stage.name, path, False)
     if state is State.OTHER and not bench.overwrite:
         raise ArtifactError(
             f"{path} already exists and differs from what is asked for ({difference});"
             " pass --overwrite to replace it, or another directory with --run"
         )
+    LOG.info("%s: begins, from %s", stage.name, ", ".join(provenance.inputs) or "no artifact")
+    LOG.debug("%s: settings %s", stage.name, canonical_json(provenance.settings))
+    bench.compute.progress(Step(stage.name, 0, 1, is_stage=True))
     start, cpu_start = time.monotonic(), used_cpu()
     with threadpool_limits(limits=bench.compute.threads):  # of every library, so that rounding is that of `threads`
         made = stage.make(bench)
     _write(stage, bench, made, provenance)
+    Pieces.of(bench.run, provenance).clear()
     finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return Outcome(stage.name, path, True, time.monotonic() - start, used_cpu() - cpu_start, finished)
+    outcome = Outcome(stage.name, path, True, time.monotonic() - start, used_cpu() - cpu_start, finished)
+    LOG.info("%s: %s written in %.1f s, %.1f s of CPU", stage.name, path, outcome.seconds, outcome.cpu_seconds)
+    bench.compute.progress(Step(stage.name, 1, 1, is_stage=True))
+    return outcome
 
 
 def _write(stage: Stage[B], bench: B, made: Made, provenance: Provenance) -> None:
@@ -302,11 +319,6 @@ def _write(stage: Stage[B], bench: B, made: Made, provenance: Provenance) -> Non
     if kept.pattern:
         for stale in set(run.path.glob(kept.pattern)) - set(files):
             stale.unlink(missing_ok=True)
-
-
-def used_cpu() -> float:
-    """Return the CPU time that this process and its ended children have used [s]."""
-    return sum(os.times()[:4])
 
 
 def save_config(run: RunDirectory, config: Config) -> None:
@@ -326,6 +338,7 @@ def append_log(run: RunDirectory, outcomes: Sequence[Outcome]) -> None:
     except (OSError, ValueError):
         entries = []
     host = {"host": platform.node(), "machine": platform.machine(), "python": platform.python_version()}
+    host["build"] = str(this_build())
     entries = (entries if isinstance(entries, list) else []) + [
         {
             **{"stage": o.stage, "output": o.output.name, "seconds": round(o.seconds, 2)},

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.search.run import require_side_bands_only
-from anomaly_cli.stages.chain import may_look
+from anomaly_cli.stages.chain import Planned, chain, may_look, plan_stages
 from anomaly_cli.stages.closure import SHAREABLE
-from anomaly_cli.stages.frame import Analysis, Outcome, append_log, execute
+from anomaly_cli.stages.frame import Analysis, Outcome, State, append_log, execute
+from anomaly_cli.stages.provisions import simulation_digests
 from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.studies.overdispersion import OVERDISPERSION
 from anomaly_cli.studies.windows import WINDOWS
@@ -21,6 +22,22 @@ def refuse_unmeasurable(analysis: Analysis) -> None:
     if analysis.config.significance.measurements:
         raise ConfigError("--measure and --measurements contradict each other; leave one of them out")
     require_side_bands_only(analysis.settings, "--measure", SHAREABLE)
+
+
+def plan_measured(analysis: Analysis) -> list[Planned]:
+    """Return what a run with its uncertainties measured would do, in the order in which it is done.
+
+    Raises:
+        AnomalyError: where a setting or an input file cannot be used, or uncertainties cannot be measured.
+    """
+    refuse_unmeasurable(analysis)
+    simulation_digests(analysis.config, analysis.settings.method)
+    before = [stage for stage in chain(analysis) if stage is not SIGNIFICANCE]
+    planned = plan_stages(analysis, [*before, OVERDISPERSION, WINDOWS])
+    if all(item.state is State.CURRENT for item in planned):
+        return [*planned, *plan_stages(analysis, [SIGNIFICANCE])]
+    state = State.RENEWED if SIGNIFICANCE.path(analysis).exists() else State.MISSING
+    return [*planned, Planned(SIGNIFICANCE, state, "")]
 
 
 def measure_uncertainties(analysis: Analysis, look: bool) -> list[Outcome]:

@@ -21,6 +21,7 @@ from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import select
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_template
+from anomaly_cli.artifacts.pieces import Pieces
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step, silent
@@ -63,16 +64,17 @@ def _make(analysis: Analysis) -> Made:
     run, settings, n = analysis.run, analysis.settings, analysis.config.significance.experiments
     split, template = stored_split(run.read(schema.SPLIT)), read_template(run.read(schema.TEMPLATE))
     fitted, _ = load_parts(analysis, run.read(schema.TEMPLATE_MODEL))
-    z, n_observed = [], 0
-    for index in range(n):
-        analysis.compute.progress(Step("over-dispersion", index, n))
+    pieces = Pieces.of(run, OVERDISPERSION.plan(analysis))
+    done = pieces.find(n)
+    for index in (index for index in range(n) if index not in done):
+        analysis.compute.progress(Step("over-dispersion", len(done), n))
         own = replace(analysis.compute.child(f"overdispersion/{index}"), progress=silent)
         experiment = draw_experiment(template, fitted, len(split.sr), own)
-        n_observed = len(experiment.observed)
         ranked = search_experiment(experiment, split, settings, Provisions(), own)
-        z.append(_significances(ranked, settings.cuts.loosest_first))
+        z = _significances(ranked, settings.cuts.loosest_first)
+        done[index] = pieces.keep(index, {"z": z.tolist(), "n_observed": len(experiment.observed)})
     analysis.compute.progress(Step("over-dispersion", n, n))
-    found = np.array(z)
+    found = np.array([done[index]["z"] for index in range(n)])
     spread = found.std(axis=0, ddof=1)
     return Made(
         {
@@ -84,7 +86,7 @@ def _make(analysis: Analysis) -> Made:
                 "mean": found.mean(axis=0),
                 "mean_error": spread / np.sqrt(n),
             },
-            "counts": {"n_observed": n_observed, "n_template": len(template)},
+            "counts": {"n_observed": done[n - 1]["n_observed"], "n_template": len(template)},
         }
     )
 

@@ -20,6 +20,7 @@ from anomaly_cli.analysis.modelling import Measured, model_by_fail
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import select
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.pieces import Pieces
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
@@ -81,17 +82,19 @@ def _make(analysis: Analysis) -> Made:
     single = use_sources_once(run.read(schema.TEMPLATE).events("events"), compute.streams.child("permutation"))
     pool, split = _with_own_ids(concatenate([split.sr, single]), split)
     n_permutations = analysis.config.significance.permutations
-    z = []
-    for index in range(n_permutations):
-        compute.progress(Step("label permutation", index, n_permutations))
+    pieces = Pieces.of(run, PERMUTATION.plan(analysis))
+    done = pieces.find(n_permutations)
+    for index in (index for index in range(n_permutations) if index not in done):
+        compute.progress(Step("label permutation", len(done), n_permutations))
         own = compute.child(f"permutation/{index}")
         order = own.streams.generator("labels").permutation(len(pool))
-        z.append(_count(pool.take(order), split, settings, own))
+        done[index] = pieces.keep(index, _count(pool.take(order), split, settings, own).tolist())
     true_z = np.full(len(settings.cuts.loosest_first), np.nan)
     if not is_blinded(run, configured_identity(analysis).digest):
         true_z = _count(pool, split, settings, compute.child("permutation/true"))
     compute.progress(Step("label permutation", n_permutations, n_permutations))
-    groups = _groups(np.array(z), true_z, settings.cuts.loosest_first)
+    z = np.array([done[index] for index in range(n_permutations)])
+    groups = _groups(z, true_z, settings.cuts.loosest_first)
     return Made({**groups, "counts": {"n_observed": len(split.sr), "n_template": len(single)}})
 
 

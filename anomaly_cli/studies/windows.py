@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from anomaly_cli.analysis.selection import select
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.pieces import Pieces
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.search.run import Searched, require_side_bands_only
@@ -44,15 +45,14 @@ def _make(analysis: Analysis) -> Made:
     split = stored_split(analysis.run.read(schema.SPLIT))
     found, left_out = find_windows(split, significance.window_width, settings.cuts.least_fit_p)
     found = found[: significance.windows]
-    searches = search_windows(found, settings, method_provisions(analysis, settings.method), analysis.compute)
-    windows: list[dict[str, Any]] = []
-    counts: list[dict[str, Any]] = []
-    for index, (window, searched) in enumerate(zip(found, searches, strict=True)):
-        windows.append(_window_row(window, searched))
-        for efficiency in settings.cuts.loosest_first:
-            # a window whose template is too small for a cut expects less than an event and says nothing of it
-            with contextlib.suppress(PhysicsError):
-                counts.append(_count_row(index, searched, efficiency))
+    pieces = Pieces.of(analysis.run, WINDOWS.plan(analysis))
+    done = pieces.find(len(found))
+    provisions = method_provisions(analysis, settings.method)
+    for index, searched in search_windows(found, settings, provisions, analysis.compute, done):
+        counted = _counts(index, searched, settings.cuts.loosest_first)
+        done[index] = pieces.keep(index, {"window": _window_row(found[index], searched), "counts": counted})
+    windows = [done[index]["window"] for index in range(len(found))]
+    counts = [row for index in range(len(found)) for row in done[index]["counts"]]
     count_columns = {name: np.asarray(values) for name, values in as_columns(counts).items()}
     return Made(
         {
@@ -92,6 +92,15 @@ def _window_row(window: Split, searched: Searched) -> dict[str, Any]:
         "mass_fit_expected": searched.mass_fit.n_expected,
         "mass_fit_uncertainty": searched.mass_fit.uncertainty,
     }
+
+
+def _counts(index: int, searched: Searched, efficiencies: Sequence[float]) -> list[dict[str, Any]]:
+    rows = []
+    for efficiency in efficiencies:
+        # a window whose template is too small for a cut expects less than an event and says nothing of it
+        with contextlib.suppress(PhysicsError):
+            rows.append(_count_row(index, searched, efficiency))
+    return rows
 
 
 def _count_row(index: int, searched: Searched, efficiency: float) -> dict[str, Any]:

@@ -36,16 +36,17 @@ def sections(*command):
     """Return what the help of a command lists, one line each, by the name of the list."""
     shown = CliRunner().invoke(app, [*command, "--help"], terminal_width=500)
     assert shown.exit_code == 0, shown.output
-    found, name = {"Arguments": [], "Options": [], "Commands": []}, ""
+    found, name, kind = {"Arguments": [], "Options": [], "Commands": [], "Examples": []}, "", ""
     for line in shown.output.splitlines():
-        if line.rstrip(":") in found:
-            name = line.rstrip(":")
+        if line.endswith(":") and not line.startswith((" ", "Usage")):
+            name = {"Example:": "Examples"}.get(line, line.rstrip(":"))
         elif not line.strip():
             name = ""
         elif name and line.startswith("   "):  # what an option with long words does is on the next line
-            found[name][-1] += f"  {line.strip()}"
+            found[kind][-1] += f"  {line.strip()}"
         elif name:
-            found[name].append(re.sub(r"\s{2,}", "  ", TYPE.sub("VALUE", line.strip())))
+            kind = name if name in found else "Options" if line.strip().startswith("-") else "Commands"
+            found[kind].append(re.sub(r"\s{2,}", "  ", TYPE.sub("VALUE", line.strip())))
     return found
 
 
@@ -55,14 +56,14 @@ def every_command(*group):
     return [group, *(command for name in inside for command in every_command(*group, name))]
 
 
-@pytest.mark.parametrize("width", [52, 80])
+@pytest.mark.parametrize("width", [40, 52, 80])
 @pytest.mark.parametrize("group", [[], ["data"], ["scan"], ["significance"], ["morph"]], ids=str)
 def test_lists_of_commands_are_whole_sentences_in_any_terminal(group, width):
     shown = CliRunner().invoke(app, [*group, "--help"], terminal_width=width)
-    commands = shown.output.split("Commands:")[1].split("\n\n")[0]
+    commands = shown.output.split("Show this message and exit.")[1]
     assert shown.exit_code == 0
     assert "..." not in commands
-    assert commands.rstrip().endswith(".")
+    assert all(task.rstrip().endswith(".") for task in commands.split("\n\n") if task.strip())
     assert max(len(line) for line in commands.splitlines()) <= width
 
 
@@ -70,7 +71,7 @@ def test_every_command_has_the_options_that_are_kept_in_the_same_words():
     """UPDATE_GOLDEN=1 in the environment keeps those of now: look at the difference before it is committed."""
     lines = [
         f"anomaly {' '.join(command)}: {line}".replace(" : ", ": ")
-        for command in every_command()
+        for command in sorted(every_command())
         for line in [*sections(*command)["Arguments"], *sorted(sections(*command)["Options"])]
         if line != HELP
     ]
@@ -79,6 +80,50 @@ def test_every_command_has_the_options_that_are_kept_in_the_same_words():
         KEPT.parent.mkdir(exist_ok=True)
         KEPT.write_text(text)
     assert text == KEPT.read_text()
+
+
+def test_every_help_has_examples_that_use_its_options():
+    for command in every_command():
+        examples = sections(*command)["Examples"]
+        assert examples, command
+        for words in (example.split() for example in examples):
+            named = tuple(words[1 : 1 + len(command)]) if command else ()
+            assert (words[0], named) == ("anomaly", command), command
+            for path in (each for each in every_command() if tuple(words[1 : 1 + len(each)]) == each):
+                known = sections(*path)["Options"]  # of the longest that the example names, in the end
+            for flag in (word for word in words if word.startswith("--")):
+                assert any(flag in line.split("  ")[0] for line in known), f"{' '.join(words)}: {flag}"
+
+
+def test_the_commands_are_listed_by_task_and_none_is_left_over():
+    for group in ([], ["significance"]):
+        shown = CliRunner().invoke(app, [*group, "--help"]).output
+        assert "\nFurther commands:" not in shown
+        assert "\nCommands:" not in shown
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("clasify", "Did you mean 'anomaly classify'?"),
+        ("limits", "Did you mean 'anomaly significance limits'?"),
+        ("fetch", "Did you mean 'anomaly data fetch'?"),
+        ("significance evaluate", "Did you mean 'anomaly evaluate'?"),
+        ("scan stauts", "Did you mean 'anomaly scan status'?"),
+        ("download", "Did you mean 'anomaly data fetch'?"),
+        ("version", "Did you mean 'anomaly --version'?"),
+        ("data xyzzy", "'anomaly data --help' lists the commands."),
+        ("spit", "Did you mean 'anomaly split'?"),
+    ],
+)
+def test_a_misspelt_command_is_refused_with_the_one_that_may_be_meant(written, meant):
+    result = invoke(*written.split())
+    assert result.exit_code == 2
+    assert f"No such command '{written.split()[-1]}'. {meant}" in " ".join(result.output.split())
+
+
+def test_no_command_is_suggested_for_a_word_that_is_like_none():
+    assert "split" not in invoke("plto").output
 
 
 def test_every_command_and_group_knows_the_short_option_for_help():
@@ -212,7 +257,19 @@ def asked(monkeypatch):
 
 def test_a_command_is_handed_everything_that_was_asked_for_in_one_record(asked, tmp_path):
     values = [word for flag, (text, _, _) in EVERYTHING.items() for word in (flag, text)]
-    others = ("--drop-nan", "--strict", "--set", "threads=2", "--set", "seed=3", "--overwrite", "-q", "--run", tmp_path)
+    others = (
+        "--drop-nan",
+        "--strict",
+        "--set",
+        "threads=2",
+        "--set",
+        "seed=3",
+        "--overwrite",
+        "-q",
+        "-v",
+        "--run",
+        tmp_path,
+    )
     result = invoke("run", *values, *others, "--dry-run")
     assert result.exit_code == 0, result.output
     settings = {key: value for _, key, value in EVERYTHING.values()} | {"data.drop_nan": True, "data.strict": True}
@@ -223,7 +280,7 @@ def test_a_command_is_handed_everything_that_was_asked_for_in_one_record(asked, 
 
 def test_the_list_of_everything_that_run_sets_is_whole():
     flags = {line.split()[0].rstrip(",") for line in sections("run")["Options"]}
-    others = {"--drop-nan", "--strict", "--set", "--overwrite", "-q", "--run", "--dry-run", "--config", "-h"}
+    others = {"--drop-nan", "--strict", "--set", "--overwrite", "-q", "-v", "--run", "--dry-run", "--config", "-h"}
     assert flags == set(EVERYTHING) | others | {"--unblind", "--measure", "--json"}
 
 

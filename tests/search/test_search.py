@@ -173,7 +173,7 @@ def test_a_template_has_as_many_events_as_oversampling_says(split):
         made = make_template(split, replace(SETTINGS, oversampling=oversampling), Provisions(), compute())
         assert len(made.template) == round(oversampling * len(split.sr))
     windows = find_windows(split_events(toy_events(60_000, 3), REGIONS), 0.5, 0.001)[0][:1]
-    (searched,) = search_windows(windows, SETTINGS, Provisions(), compute())
+    ((_, searched),) = search_windows(windows, SETTINGS, Provisions(), compute())
     assert len(searched.template.score) == round(SETTINGS.oversampling * len(windows[0].sr))
 
 

@@ -1,0 +1,110 @@
+"""What a stage trains, and about how long it takes: told before anything is done, and never part of a result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.core.crossfit import CrossFit
+from anomaly_cli.core.errors import AnomalyError
+from anomaly_cli.core.seen import Need
+from anomaly_cli.datasets.manifests import SHIPPED
+from anomaly_cli.stages.classify import CLASSIFY
+from anomaly_cli.stages.closure import CLOSURE
+from anomaly_cli.stages.evaluate import EVALUATE
+from anomaly_cli.stages.frame import Analysis
+from anomaly_cli.stages.shared import SHARED
+from anomaly_cli.stages.significance import SIGNIFICANCE
+from anomaly_cli.stages.split import SPLIT
+from anomaly_cli.stages.template import MODEL, TEMPLATE
+from anomaly_cli.studies.overdispersion import OVERDISPERSION
+from anomaly_cli.studies.permutation import PERMUTATION
+from anomaly_cli.studies.windows import WINDOWS
+
+MODELS: Mapping[str, float] = {"curtains_f4f": 22.0}
+"""CPU time of training all models of a method [s]; of other methods nothing is said."""
+TREES = "trees"
+MODEL_OF_TREES = 0.28
+"""CPU time of training one of the classifiers of a fold, and of scoring with it [s]."""
+FIXED: Mapping[str, float] = {SPLIT.name: 0.4, TEMPLATE.name: 3.3, SIGNIFICANCE.name: 1.0, CLOSURE.name: 7.6}
+"""CPU time of stages that train little [s]."""
+EXPERIMENT, WINDOW = 0.6, 1.0
+"""What ranks the events of a pseudo-experiment, and what a signal-free window takes, in units of the run's own."""
+IDEALISED = 0.4
+"""What trains the idealised classifier, in the same units; the run's own is kept."""
+SIDE_BANDS, SIGNAL_REGION = 46_949, 22_616
+"""Events of the shipped data with the signal region 3.3-3.7 TeV, for which all of this was measured: default settings,
+two cores of an x86 machine from 2023 that others used as well, one run (`run_log.json`)."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a stage does and takes.
+
+    Attributes:
+        trains: in words; empty where it trains nothing.
+        cpu_seconds: CPU time [s]; NaN where nobody has measured it.
+        is_divided: whether several processes share it.
+    """
+
+    trains: str
+    cpu_seconds: float
+    is_divided: bool = False
+
+    def seconds(self, processes: int) -> float:
+        """Return the time that it takes on a machine with nothing else to do [s]."""
+        return self.cpu_seconds / (processes if self.is_divided else 1)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How many more events there are than in the shipped data."""
+
+    side_bands: float
+    signal_region: float
+    is_known: bool
+
+
+def effort_of(stage: str, analysis: Analysis) -> Effort:
+    """Return what the stage with this name takes with the settings of an analysis, scaled with its events."""
+    settings, size, config = analysis.settings, _size(analysis), analysis.config.significance
+    n_models = len(CrossFit(settings.scheme, settings.kfold.folds, 0, _is_lagged(analysis)).plans)
+    models, n_trained = f"{n_models} x {settings.method.name}", settings.kfold.folds * settings.classifier.ensemble
+    ranking = f"{n_trained} x {settings.classifier.name}"
+    fit = MODELS.get(settings.method.name, math.nan) * size.side_bands
+    rank = n_trained * MODEL_OF_TREES * size.signal_region if settings.classifier.name == TREES else math.nan
+    search = fit + FIXED[TEMPLATE.name] * size.signal_region + rank
+    table = {
+        SHARED.name: Effort("1 base density", math.nan),
+        MODEL.name: Effort(models, fit),
+        CLASSIFY.name: Effort(ranking, rank, True),
+        EVALUATE.name: Effort(f"{ranking}, the idealised classifier", IDEALISED * rank, True),
+        WINDOWS.name: Effort(
+            f"{config.windows} x ({models} and {ranking})", config.windows * WINDOW * search, is_divided=True
+        ),
+        OVERDISPERSION.name: Effort(
+            f"{config.experiments} x {ranking}", config.experiments * EXPERIMENT * rank, is_divided=True
+        ),
+        PERMUTATION.name: Effort(f"{config.permutations} x {ranking}", config.permutations * EXPERIMENT * rank, True),
+    }
+    return table.get(stage, Effort("", FIXED.get(stage, math.nan) * size.signal_region))
+
+
+def is_scaled(analysis: Analysis) -> bool:
+    """Return whether the events are known, so that what is said is scaled with their number."""
+    return _size(analysis).is_known
+
+
+def _is_lagged(analysis: Analysis) -> bool:
+    return Need.SR_FEATURES in analysis.settings.method.needs and analysis.settings.scheme != "none"
+
+
+def _size(analysis: Analysis) -> _Size:
+    try:
+        groups = analysis.run.read(schema.SPLIT).groups
+    except AnomalyError:
+        return _Size(1.0, 1.0, analysis.config.data.file == SHIPPED)
+    n = {name: len(groups[name]["mjj"]) for name in ("sb1", "sr", "sb2")}
+    return _Size((n["sb1"] + n["sb2"]) / SIDE_BANDS, n["sr"] / SIGNAL_REGION, True)

@@ -7,12 +7,23 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+from anomaly_cli.report.notation import visible
+
 
 class CommandGroup(TyperGroup):
     """Commands whose list says of each what it does in a whole sentence, folded where the terminal is narrow.
 
     Typer's own list cuts a sentence that does not fit its line.
     """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what its parser says of arguments is shown without what a terminal would obey in them."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if hasattr(error, "show") and hasattr(error, "message"):
+                error.message = visible(error.message)
+            raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands."""

@@ -20,6 +20,7 @@ from rich.progress import (
 from anomaly_cli.cli.failures import stop_if_interrupted
 from anomaly_cli.core.progress import Progress as Report
 from anomaly_cli.core.progress import Step
+from anomaly_cli.report.notation import visible
 
 
 @contextlib.contextmanager
@@ -30,12 +31,12 @@ def show_progress(quiet: bool) -> Iterator[Report]:
         yield _PlainLines(console)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console) as progress:
         yield _Bars(progress)
@@ -51,8 +52,8 @@ class _Bars:
     def __call__(self, step: Step) -> None:
         stop_if_interrupted()
         if step.task not in self.tasks:
-            self.tasks[step.task] = self.progress.add_task(step.task, total=step.total, note="")
-        self.progress.update(self.tasks[step.task], completed=step.done, total=step.total, note=step.note)
+            self.tasks[step.task] = self.progress.add_task(visible(step.task), total=step.total, note="")
+        self.progress.update(self.tasks[step.task], completed=step.done, total=step.total, note=visible(step.note))
 
 
 class _PlainLines:
@@ -70,5 +71,6 @@ class _PlainLines:
         if step.done == step.total and start >= 0.0:
             note = f" ({step.note})" if step.note else ""
             seconds = time.monotonic() - start
-            self.console.print(f"{step.task}: done in {seconds:.1f} s{note}", highlight=False, soft_wrap=True)
+            text = visible(f"{step.task}: done in {seconds:.1f} s{note}")
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
             self.started[step.task] = -1.0

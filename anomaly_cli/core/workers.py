@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
@@ -10,6 +13,7 @@ import joblib
 from joblib.externals.loky import get_reusable_executor
 
 Result = TypeVar("Result")
+WATCH, WATCH_SECONDS = "watch of the parent", 1.0
 
 
 def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], processes: int) -> Generator[Result]:
@@ -24,14 +28,23 @@ def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], 
         parallel = joblib.Parallel(n_jobs=processes, return_as="generator", pre_dispatch=f"2*{processes}", batch_size=1)
     finished = False
     try:
-        yield from parallel(joblib.delayed(_shielded)(work, piece) for piece in arguments)
+        yield from parallel(joblib.delayed(_shielded)(work, piece, os.getpid()) for piece in arguments)
         finished = True
     finally:
         if not finished:
             get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-def _shielded(work: Callable[..., Result], piece: tuple[Any, ...]) -> Result:
-    """Do a piece in a worker process, which leaves Ctrl-C to its parent."""
+def _shielded(work: Callable[..., Result], piece: tuple[Any, ...], parent: int) -> Result:
+    """Do a piece in a worker process, which leaves Ctrl-C to its parent and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if WATCH not in (thread.name for thread in threading.enumerate()):
+        threading.Thread(target=_end_with, args=(parent,), name=WATCH, daemon=True).start()
     return work(*piece)
+
+
+def _end_with(parent: int) -> None:
+    """End this process as soon as it has another parent: its own was killed, and nobody waits for what it does."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)

@@ -25,7 +25,6 @@ COMMANDS = (
     ("significance", "bump", "--run", "{run}", "--quiet"),
     ("significance", "limits", "--run", "{run}", "--quiet"),
     ("evaluate", "--run", "{run}", "--quiet"),
-    ("base", "--run", "{run}", "--base", "{run}/base.h5", "--method", "curtains_f4f_efficient", "--quiet"),
     ("scan", "plan", "{grid}", "--output", "{scan}"),
     ("scan", "job", "{scan}", "--index", "0"),
     ("scan", "collect", "{scan}"),

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import io
 import os
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from anomaly_cli.core.blocks import FEATURES_BLOCK, Block, Features
 from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ArtifactError, DataError, first_line
 from anomaly_cli.core.events import Events
+from anomaly_cli.core.scratch import scratch_beside
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 FORMAT = "anomaly artifact"
@@ -160,26 +160,23 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     Raises:
         ArtifactError: where a directory is missing, read-only or full; earlier files are untouched.
     """
-    scratches = {path: path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial") for path in contents}
     current = next(iter(contents))
     try:
-        for current, content in contents.items():
-            current.parent.mkdir(parents=True, exist_ok=True)
-            with scratches[current].open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for current, scratch in scratches.items():
-            scratch.replace(current)
+        with contextlib.ExitStack() as stack:
+            scratches = []
+            for current, content in contents.items():
+                current.parent.mkdir(parents=True, exist_ok=True)
+                scratches.append(stack.enter_context(scratch_beside(current)))
+                scratches[-1].write(content)
+                os.fsync(scratches[-1].handle)
+            for scratch in scratches:
+                current = scratch.target
+                scratch.path.replace(current)
     except OSError as error:
         raise ArtifactError(
             f"{current}: cannot be written ({error.strerror or error}); earlier files are untouched:"
             " free some space or choose another directory, then run the command again"
         ) from error
-    finally:
-        for scratch in scratches.values():
-            with contextlib.suppress(OSError):
-                scratch.unlink(missing_ok=True)
 
 
 def read_artifact(path: Path, kind: Kind, groups: Iterable[str] | None = None) -> Artifact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,8 +77,8 @@ def fetch_and_print(name: str, folder: Path | None, mirror: str | None, manner: 
 
 
 def _say_next(manifest: Manifest, states: Sequence[FileState]) -> None:
-    events = next(state.path for state in states if state.file.holds == "events")
-    labels = [f" --labels {state.path}" for state in states if state.file.holds == "labels"]
+    events = shlex.quote(str(next(state.path for state in states if state.file.holds == "events")))
+    labels = [f" --labels {shlex.quote(str(state.path))}" for state in states if state.file.holds == "labels"]
     if " raw" in manifest.layout:
         say(f"Next: anomaly data features {events} {manifest.name}.features.h5{''.join(labels)}")
     else:
@@ -160,7 +161,7 @@ def make_features_and_print(
         f"{made.path}: written, {len(made.names)} columns"
         + (" and constituents" if settings.keeps_constituents else "")
     )
-    say(f"Next: anomaly data describe {made.path}")
+    say(f"Next: anomaly data describe {shlex.quote(str(made.path))}")
 
 
 def simulate_and_print(
@@ -188,4 +189,4 @@ def simulate_and_print(
     ]
     show(report.numbers_table(rows))
     say(f"{made.path}: written")
-    say(f"Next: anomaly data describe {made.path}")
+    say(f"Next: anomaly data describe {shlex.quote(str(made.path))}")

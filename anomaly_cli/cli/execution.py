@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,20 +70,20 @@ def show_next(steps: list[tuple[str, str]]) -> None:
 
 
 def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
-    path = run.artifact(schema.SIGNIFICANCE)
+    path, quoted = run.artifact(schema.SIGNIFICANCE), shlex.quote(str(run.path))
     has_truth = run.has(schema.TRUTH)
-    evaluate = [(f"anomaly evaluate --run {run.path}", "significance improvement (uses truth)")] if has_truth else []
+    evaluate = [(f"anomaly evaluate --run {quoted}", "significance improvement (uses truth)")] if has_truth else []
     if run.has(schema.EVALUATION):
         evaluate = []
     if not path.exists():
-        return [(f"anomaly run --run {run.path} --unblind", "looks at the signal region, and records that"), *evaluate]
+        return [(f"anomaly run --run {quoted} --unblind", "looks at the signal region, and records that"), *evaluate]
     done, _ = find_results(run, run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE))
     template = run.read(schema.CLOSURE).groups["counts"]
     steps = []
     if template["has_windows"] and not {schema.OVERDISPERSION.name, schema.VALIDATION.name} <= set(done):
-        steps.append((f"anomaly run --run {run.path} --measure", "closure uncertainty and over-dispersion: minutes"))
+        steps.append((f"anomaly run --run {quoted} --measure", "closure uncertainty and over-dispersion: minutes"))
     steps += [
-        (f"anomaly significance {command} --run {run.path}", what)
+        (f"anomaly significance {command} --run {quoted}", what)
         for kind, command, what in (
             (schema.BUMP, "bump", "a second search, without the template: minutes"),
             (schema.LIMITS, "limits", "upper limits on the signal after each cut"),
@@ -90,8 +91,8 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
         if kind.name not in done and not (kind is schema.BUMP and template["mixes_sources"])
     ]
     if not steps and not run.exports.exists():
-        steps = [(f"anomaly significance export --run {run.path}", "tables and likelihoods for others")]
-    return [*steps, *evaluate, (f"anomaly inspect {path}", "what the file holds")]
+        steps = [(f"anomaly significance export --run {quoted}", "tables and likelihoods for others")]
+    return [*steps, *evaluate, (f"anomaly inspect {shlex.quote(str(path))}", "what the file holds")]
 
 
 def run_and_say(asked: Asked, stages: Sequence[Stage[Analysis]]) -> RunDirectory:
@@ -131,7 +132,7 @@ def run_morph(asked: Asked, config: MorphConfig, from_model: Path | None) -> Non
         append_log(run, outcomes)
     say_made(outcomes)
     show(report_on(run.read(MORPH)), run.digests)
-    say(f"Next: anomaly morph plot --output {run.path}")
+    say(f"Next: anomaly morph plot --output {shlex.quote(str(run.path))}")
 
 
 def show_written(path: Path) -> None:

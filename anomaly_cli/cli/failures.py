@@ -17,7 +17,8 @@ from typing import Annotated, ParamSpec
 
 import typer
 
-from anomaly_cli.core.errors import AnomalyError, AnomalyWarning, ArtifactError
+from anomaly_cli.core.errors import AnomalyError, AnomalyWarning, ArtifactError, ConfigError
+from anomaly_cli.report.notation import visible
 
 LOG = logging.getLogger(__name__)
 Parameters = ParamSpec("Parameters")
@@ -32,6 +33,9 @@ REFUSED = frozenset(
     }
 )
 """What a file system refuses for reasons that are not ours, or because an output cannot lie where it is to be."""
+OUT_OF_MEMORY = "out of memory; use fewer events, a lower --oversampling or --processes 1"
+MEMORY_SIGNS = ("can't allocate memory", "CUDA out of memory", "memory allocation failed", "TerminatedWorkerError")
+"""What torch, HDF5 and joblib say, as a RuntimeError, where memory ends: a system kills a worker that takes too much."""
 _interrupts: list[str] = []
 """Why this process is to stop."""
 
@@ -48,12 +52,25 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             _say(str(error))
             raise typer.Exit(error.exit_code) from None
         except OSError as error:
-            if error.errno not in REFUSED or error.filename is None:
+            if error.errno in REFUSED and error.filename is None:
+                _say(f"what is told cannot be written ({error.strerror}); make room where the output goes")
+                raise typer.Exit(ArtifactError.exit_code) from None
+            if error.errno not in REFUSED:
                 raise
             _say(f"{error.filename}: {error.strerror}; choose another path, or make room or get permission there")
             raise typer.Exit(ArtifactError.exit_code) from None
+        except UnicodeEncodeError as error:
+            if "surrogates" not in error.reason:
+                raise
+            _say(f"{error.object[:200]!r}: holds a path that is not UTF-8; rename that file or directory")
+            raise typer.Exit(ConfigError.exit_code) from None
         except MemoryError:
-            _say("out of memory; use fewer events, a lower --oversampling or --processes 1")
+            _say(OUT_OF_MEMORY)
+            raise typer.Exit(1) from None
+        except RuntimeError as error:
+            if not any(sign in f"{type(error).__name__}: {error}" for sign in MEMORY_SIGNS):
+                raise
+            _say(OUT_OF_MEMORY)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             _say("interrupted; what was finished is kept: run the same command again to continue")
@@ -113,8 +130,8 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: object, *
     """Print our own warnings as a sentence; those of libraries tell a user nothing."""
     LOG.log(logging.WARNING if issubclass(category, AnomalyWarning) else logging.DEBUG, "%s", message)
     if issubclass(category, AnomalyWarning):
-        typer.secho(f"warning: {message}", err=True, fg=typer.colors.YELLOW)
+        typer.secho(f"warning: {visible(str(message))}", err=True, fg=typer.colors.YELLOW)
 
 
 def _say(sentence: str) -> None:
-    typer.secho(f"error: {sentence}", err=True, fg=typer.colors.RED)
+    typer.secho(f"error: {visible(sentence)}", err=True, fg=typer.colors.RED)

@@ -13,6 +13,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from anomaly_cli.report.notation import visible
+
 PROGRAM = "anomaly"
 OPTIONS = "Options"
 COMMANDS = "Commands"
@@ -110,6 +112,15 @@ class CommandGroup(TyperGroup):
         """Write the lists of options and commands."""
         _write_parameters(self, ctx, formatter)
         self.format_commands(ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what its parser says of arguments is shown without what a terminal would obey in them."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if hasattr(error, "show") and hasattr(error, "message"):
+                error.message = visible(error.message)
+            raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the lists of commands."""

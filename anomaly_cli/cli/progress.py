@@ -26,6 +26,7 @@ from anomaly_cli.cli.logs import logging_to
 from anomaly_cli.cli.outlook import Outlook, words
 from anomaly_cli.core.progress import Progress as Report
 from anomaly_cli.core.progress import Step
+from anomaly_cli.report.notation import visible
 
 HEARTBEAT = 30.0
 """Silence after which a sign of life is given where there is no terminal [s]."""
@@ -76,12 +77,12 @@ class _Reported:
 @contextlib.contextmanager
 def _bars(console: Console, outlook: Outlook) -> Iterator[Callable[[Step], None]]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console) as progress:
         yield _Bars(progress, outlook)
@@ -101,8 +102,8 @@ class _Bars:
             self._show_whole()
         if not step.is_stage:
             if step.task not in self.tasks:
-                self.tasks[step.task] = self.progress.add_task(step.task, total=step.total, note="")
-            self.progress.update(self.tasks[step.task], completed=step.done, total=step.total, note=step.note)
+                self.tasks[step.task] = self.progress.add_task(visible(step.task), total=step.total, note="")
+            self.progress.update(self.tasks[step.task], completed=step.done, total=step.total, note=visible(step.note))
 
     def _show_whole(self) -> None:
         if self.whole is None:
@@ -152,7 +153,7 @@ class _PlainLines:
     def say(self, text: str) -> None:
         """Print a line."""
         self.told = time.monotonic()
-        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        self.console.print(visible(text), highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 class _Pulse(threading.Thread):

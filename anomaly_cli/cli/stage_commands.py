@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -80,7 +81,7 @@ def base(asked: Asked) -> None:
     made = run.read_file(shared_file(run, asked.config), schema.SHARED_MODEL)
     counts, method = made.groups["counts"], made.provenance.settings["method"]["name"]
     say(f"Events of all masses: {counts['n_seen']} seen, {counts['n_left_out']} left out.")
-    command = f"anomaly run --signal-region WINDOW --method {method} --base {made.path}"
+    command = f"anomaly run --signal-region WINDOW --method {method} --base {shlex.quote(str(made.path))}"
     show_next([(command, "every signal region, with the --data and --seed of this run")])
 
 

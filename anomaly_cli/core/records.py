@@ -53,6 +53,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{where} must be a list, not {value!r}")
         return tuple(_convert(arguments[0], item, where) for item in value)
+    if origin is Mapping and not isinstance(value, Mapping):
+        raise ConfigError(f"{where} must be a table of settings, not {value!r}")
     if origin in (typing.Union, types.UnionType):
         if isinstance(value, arguments) and not isinstance(value, bool):
             return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,12 +97,13 @@ def _describe_events(path: Path, content: Table, table: EventTable, key: str) ->
     for window in REGIONS if table.is_labelled else ():
         inside = window.contains(features.mjj)
         regions.append((window.text, int((inside & ~table.is_signal).sum()), int((inside & table.is_signal).sum())))
-    command = f"anomaly run --data {path} --signal-region 3.3-3.7" + (f" --key {key}" if key else "")
+    quoted = shlex.quote(str(path))
+    command = f"anomaly run --data {quoted} --signal-region 3.3-3.7" + (f" --key {shlex.quote(key)}" if key else "")
     if table.layout == CATHODE:
         command += " --features mj1,delta_mj,tau21_j1,tau21_j2"
     n_signal = int(table.is_signal.sum()) if table.is_labelled else -1
     if n_signal == len(table):
-        command = f"anomaly run --inject-from {path} --signal-region 3.3-3.7   (all of it is signal)"
+        command = f"anomaly run --inject-from {quoted} --signal-region 3.3-3.7   (all of it is signal)"
     return Description(
         path=path,
         layout=f"{table.layout}, {content.container}",
@@ -168,7 +170,9 @@ def _describe_raw(path: Path, place: RawPlace) -> Description:
         columns=tuple(_ranges(columns)),
         regions=(),
         problem="raw events have to be clustered first; ranges are those of the first events",
-        next_command=f"anomaly data features {place.path} {place.path.with_suffix('').name}.features.h5",
+        next_command=shlex.join(
+            ("anomaly", "data", "features", str(path), f"{place.path.with_suffix('').name}.features.h5")
+        ),
     )
 
 

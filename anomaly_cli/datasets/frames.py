@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.errors import DataError
+from anomaly_cli.core.scratch import scratch_beside
 
 
 @contextlib.contextmanager
@@ -23,20 +22,15 @@ def written_in_one_step(path: Path) -> Iterator[Path]:
     Raises:
         DataError: where the file cannot be written; an earlier one is untouched.
     """
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield scratch
-        with scratch.open("rb+") as file:
-            os.fsync(file.fileno())
-        scratch.replace(path)
+        with scratch_beside(path) as scratch:
+            yield scratch.path
+            scratch.publish()
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written ({error.strerror or error}); free some space or choose another place"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
 
 
 def write_frame(
@@ -55,7 +49,7 @@ def write_frame(
         attributes: texts stored as attributes of the frame.
         mode: `w` to begin the file anew, `a` to keep what else it holds.
     """
-    with h5py.File(path, mode) as file:
+    with h5py.File(path, mode, locking=False) as file:  # it may be locked by ourselves
         for key, value in {"CLASS": "GROUP", "TITLE": "", "VERSION": "1.0"}.items():
             file.attrs[key] = _c_string(value)
         file.attrs["PYTABLES_FORMAT_VERSION"] = _c_string("2.1")

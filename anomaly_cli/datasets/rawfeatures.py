@@ -125,7 +125,7 @@ def make_features(source: Path, target: Path, options: RawOptions, processes: in
             rows[:, -1] = key
         if kept is not None:
             kept.file.close()
-        write_frame(scratch, names, rows[written], mode="a")
+        write_frame(scratch, names, rows[written], mode="w" if kept is None else "a")
     return RawFeatures(target, place.n_events, int(written.sum()), passing, names)
 
 
@@ -198,7 +198,7 @@ def _constituent_file(options: RawOptions, path: Path) -> Iterator[Any]:
     if not options.keeps_constituents:
         yield None
         return
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:  # locked by ourselves
         shape = (0, 2, MOST_CONSTITUENTS, 3)
         data = file.create_dataset(
             "constituents",

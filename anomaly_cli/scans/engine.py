@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -120,7 +121,7 @@ def refuse_live_driver(scan: ScanDirectory, is_forced: bool = False) -> None:
     if alive is None and scan.is_locked:
         raise EngineError(
             f"{scan.path}: is driven from {record['host']}, or its driver died there; look there, and if it is dead go"
-            f" on there with 'anomaly scan resume {scan.path}', or from here with --force"
+            f" on there with 'anomaly scan resume {shlex.quote(str(scan.path))}', or from here with --force"
         )
 
 
@@ -134,7 +135,7 @@ def refuse_second_driver(scan: ScanDirectory) -> None:
     if scan.is_locked:
         raise EngineError(
             f"{scan.path}: its last driver did not end by itself; if it is dead, go on with"
-            f" 'anomaly scan resume {scan.path}'"
+            f" 'anomaly scan resume {shlex.quote(str(scan.path))}'"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,10 @@ from anomaly_cli.scans.settings import PATHS
 LARGEST_ARRAY = 1000
 """Tasks of a Slurm array; sites allow 1000 at least by default."""
 PINS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
+IMAGE = re.compile(r"\w[\w.-]*(:\d+)?(/\w[\w.-]*)*(:\w[\w.-]*)?(@sha256:[0-9a-f]{64})?", flags=re.ASCII)
+"""The name of a container image, with registry, tag and digest where they are given."""
+MACRO = "$"
+"""Begins a macro in the submit files of HTCondor."""
 
 
 def export_scan(scan: ScanDirectory, manifest: Manifest, to: str, image: str) -> list[Path]:
@@ -36,6 +41,7 @@ def export_scan(scan: ScanDirectory, manifest: Manifest, to: str, image: str) ->
     """
     if to not in SUBMIT:
         raise ConfigError(f"--to {to}: unknown; {nearest(to, SUBMIT)}")
+    _refuse_directory(scan.path.absolute(), to)
     if to == "reana":
         texts = _reana(manifest, image)
     else:
@@ -53,6 +59,19 @@ def stale_exports(scan: ScanDirectory, manifest: Manifest) -> list[str]:
     except OSError:
         return []
     return [name for name in ("submit_slurm.sh", "scan.dag") if is_stale and (scan.path / name).exists()]
+
+
+def _refuse_directory(directory: Path, to: str) -> None:
+    """Refuse a directory whose name would be read as more than a name where it is written.
+
+    Raises:
+        ConfigError: where that is so.
+    """
+    text = str(directory)
+    odd = [sign for sign in text if not sign.isprintable()] or [MACRO] * (to == "condor" and MACRO in text)
+    if odd or text != text.strip():
+        what = f"holds {odd[0]!r}" if odd else "ends in a space"
+        raise ConfigError(f"{text}: {what}, which submit files cannot name; rename the directory and export again")
 
 
 def _job_script(directory: Path, manifest: Manifest) -> str:
@@ -129,6 +148,8 @@ def _reana(manifest: Manifest, image: str) -> dict[str, str]:
     """Return a workflow of type snakemake: the same Snakefile in the workspace of REANA."""
     if not image:
         raise ConfigError("--to reana: its jobs run in containers; name an image that holds this package with --image")
+    if not IMAGE.fullmatch(image):
+        raise ConfigError(f"--image {image}: is no name of an image; write it as registry/name:tag")
     trees = [manifest.scan.settings(name) for name in manifest.scan.variants or (ONLY_VARIANT,)]
     for table, key in PATHS:
         if any(tree.get(table, {}).get(key, "") not in ("", SHIPPED, [], ()) for tree in trees):

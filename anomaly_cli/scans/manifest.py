@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_cli.artifacts.provenance import hash_json
+from anomaly_cli.artifacts.scan_kinds import ONLY_VARIANT
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.config import Config
 from anomaly_cli.core.documents import parse_json
@@ -25,6 +27,8 @@ from anomaly_cli.scans.parts import Base, Chunk, Job, Measurement, Point, hash_k
 from anomaly_cli.scans.settings import ScanConfig
 
 FORMAT, VERSION = "anomaly scan", 5
+PLAIN = re.compile(r"\w[\w.+-]*", flags=re.ASCII)
+"""What the names of files are made of."""
 
 
 @dataclass(frozen=True)
@@ -202,9 +206,11 @@ class ScanDirectory:
                 " plan the scan again"
             )
         try:
-            return _from_tree(tree)
+            manifest = _from_tree(tree)
+            _refuse_other_files(manifest, tree)
         except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
             raise ArtifactError(f"{self.manifest}: is damaged ({error}); plan the scan again") from error
+        return manifest
 
 
 def _from_tree(tree: Mapping[str, Any]) -> Manifest:
@@ -221,6 +227,25 @@ def _from_tree(tree: Mapping[str, Any]) -> Manifest:
         release=tree["release"],
         meaning=tree["meaning"],
     )
+
+
+def _refuse_other_files(manifest: Manifest, tree: Mapping[str, Any]) -> None:
+    """Refuse a manifest whose files, keys or settings are not those that its jobs have.
+
+    Raises:
+        ValueError: where a name is no plain one, or the file says another than follows from the job.
+        ConfigError: for settings that no analysis has.
+    """
+    for variant in manifest.scan.variants or (ONLY_VARIANT,):
+        build_record(Config, manifest.scan.settings(variant), "analysis")
+    for job in (*manifest.bases, *manifest.measurements, *manifest.points):
+        keys = [job.key, *(key for key in (getattr(job, "base", ""), getattr(job, "measurement", "")) if key)]
+        odd = [text for text in (job.stem, *keys) if not PLAIN.fullmatch(text)]
+        if odd:
+            raise ValueError(f"{odd[0]!r} cannot be part of a file name")
+    derived = parse_json(manifest.to_json().decode())
+    if any(derived[name] != tree[name] for name in ("bases", "measurements", "points", "chunks")):
+        raise ValueError("its files are not those of its jobs")
 
 
 def refuse_other_plan(manifest: Manifest, key: str) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ import numpy as np
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import measure_improvement
 from anomaly_cli.classifiers.base import CLASSIFIERS, Classifier
-from anomaly_cli.classifiers.kfold import Contest, train_in_folds
+from anomaly_cli.classifiers.kfold import Contest, Ensembles, train_in_folds
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import FEATURES, Events, concatenate, make_events
@@ -88,10 +89,10 @@ def with_noise(events: Events, n: int) -> Events:
 def measure(pool: Pool, family: str, seed: int, strength: float, n_noise: int, processes: int) -> dict[str, Any]:
     """Return the figures of one family for one draw of events."""
     rng = np.random.default_rng([seed, 1])
-    background, signal = rng.permutation(len(pool.background)), rng.permutation(len(pool.signal))
+    order, signal = rng.permutation(len(pool.background)), rng.permutation(len(pool.signal))
     n_signal = round(strength * N_OBSERVED**0.5)
-    observed = concatenate([pool.background.take(background[:N_OBSERVED]), pool.signal.take(signal[:n_signal])])
-    rest = pool.background.take(background[N_OBSERVED:])
+    observed = concatenate([pool.background.take(order[:N_OBSERVED]), pool.signal.take(signal[:n_signal])])
+    rest = pool.background.take(order[N_OBSERVED:])
     template, unused = rest.take(np.arange(N_TEMPLATE)), pool.signal.take(signal[n_signal:])
     if family == "supervised trees":
         observed = unused.take(np.arange(len(unused)) % 2 == 0)
@@ -104,19 +105,20 @@ def measure(pool: Pool, family: str, seed: int, strength: float, n_noise: int, p
     trained = train_in_folds(Contest(observed, template, (folds[0], folds[1])), classifier, KFold(N_FOLDS), compute)
     figures = {"wall": time.monotonic() - start, "cpu": cpu_time() - cpu}
     start = time.monotonic()
-    ranked = []
-    for events in (rest, unused):
-        fold = assign_folds(events.source_id, N_FOLDS, seed)
-        ranked.append(ScoredEvents(events.event_id, events.source_id, events.weight, fold, trained.score(events, fold)))
+    background, signals = (ranked(trained, events, seed) for events in (rest, unused))
     figures["scoring_wall"] = time.monotonic() - start
-    sic = {f"{cut:g}": measure_improvement(*ranked, cut).sic for cut in EFFICIENCIES}
+    sic = {f"{cut:g}": measure_improvement(background, signals, cut).sic for cut in EFFICIENCIES}
     return figures | {"sic": sic, "n_reference": len(rest), "n_signal_test": len(unused)}
+
+
+def ranked(trained: Ensembles, events: Events, seed: int) -> ScoredEvents:
+    """Return events scored by the models of their folds."""
+    fold = assign_folds(events.source_id, N_FOLDS, seed)
+    return ScoredEvents(events.event_id, events.source_id, events.weight, fold, trained.score(events, fold))
 
 
 def cpu_time() -> float:
     """Return the CPU time of this process and of those that it waited for."""
-    import os
-
     return sum(os.times()[:4])
 
 

@@ -127,3 +127,24 @@ EVALUATION = Kind(
     },
     parents=("split", "template", "scores"),
 )
+
+SCORED_EVENTS = Kind(
+    "scored_events",
+    1,
+    "events of a file, scored by the kept models of a run; each in the order of the file",
+    "anomaly score",
+    {
+        "events": Group(
+            {
+                "row": Column("i8", "n", "", "row in the file"),
+                "mjj": Column("f8", "n", "GeV", "dijet invariant mass"),
+                "score": Column("f8", "n", "", "mean log-odds; NaN where a feature is not defined"),
+                "fold": Column("i8", "n", "", "fold whose models scored an event of the run; -1 for all of them"),
+                "region": Column("str", "n", "", "sb1, sr, sb2 or rest"),
+                "is_passing": Column("b1", "k,n", "", "whether the event passes each cut of the run"),
+            },
+            "scored events",
+        ),
+        "cuts": Group({"background_efficiency": Column("f8", "k", "", "of the run's template")}, "the cuts"),
+    },
+)

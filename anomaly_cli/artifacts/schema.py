@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
 from anomaly_cli.artifacts.measured_kinds import OVERDISPERSION, PERMUTATION, VALIDATION
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
-from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, SCORED
+from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, SCORED, SCORED_EVENTS
 from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.significance_kinds import (
     BUMP,
@@ -38,6 +38,7 @@ __all__ = (
     "PERMUTATION",
     "SCAN",
     "SCAN_POINT",
+    "SCORED_EVENTS",
     "SCORES",
     "SHARED_MODEL",
     "SIGNIFICANCE",
@@ -301,7 +302,7 @@ KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         *(SPLIT, TRUTH, SHARED_MODEL, TEMPLATE_MODEL, TEMPLATE, SCORES, CLASSIFIER, SIGNIFICANCE),
-        *(CLOSURE, EVALUATION),
+        *(CLOSURE, EVALUATION, SCORED_EVENTS),
         *(MORPH_MODEL, MORPH),
         *(VALIDATION, OVERDISPERSION, PERMUTATION, BUMP, LIMITS, GLOBAL),
         *(SMOOTH_MODEL, CALIBRATION, INJECTION),

@@ -12,6 +12,7 @@ import anomaly_cli
 from anomaly_cli.cli import (
     data_commands,
     information,
+    kept_commands,
     morph_commands,
     run_commands,
     scan_commands,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 run_commands.register(app)
 stage_commands.register(app)
+kept_commands.register(app)
 morph_commands.register(app)
 scan_commands.register(app)
 data_commands.register(app)

@@ -15,6 +15,7 @@ from anomaly_cli.cli.failures import telling
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("score")(telling(score))
+    app.command("explain")(telling(explain))
 
 
 @takes(options.RUN, options.EFFICIENCIES, options.KEY, common=())
@@ -36,3 +37,21 @@ def score(
     from anomaly_cli.cli.kept_output import score_and_print
 
     score_and_print(asked, file, out)
+
+
+@takes(options.RUN, common=options.COMMON)
+def explain(asked: Asked) -> None:
+    """Say which features drive the score, without labels, and list the most signal-like events.
+
+    The kept models score the events again with one feature at a time drawn from the template: what is left
+    of the excess after each cut says how much the feature matters.
+
+    Example: anomaly explain --run my-run
+    """
+    from anomaly_cli.artifacts import schema
+    from anomaly_cli.cli.execution import run_and_say, show
+    from anomaly_cli.report.results.registry import report_on
+    from anomaly_cli.stages.explain import EXPLAIN
+
+    run = run_and_say(asked, [EXPLAIN])
+    show(report_on(run.read(schema.EXPLANATION)), run.digests)

@@ -88,7 +88,8 @@ def test_what_cannot_be_scored_ends_in_a_sentence(finished, new_file, tmp_path):
     few = tmp_path / "few.csv"
     few.write_text("mjj,mj1\n3500.0,100.0\n" * 1)
     manifest = tmp_path / "few.toml"
-    manifest.write_text(f'file = "{few}"\nmjj = {{ column = "mjj", unit = "GeV" }}\n[features]\nmj1 = {{ column = "mj1", unit = "GeV" }}\n')
+    columns = [f'{name} = {{ column = "{name}", unit = "GeV" }}' for name in ("mjj", "mj1")]
+    manifest.write_text(f'file = "{few}"\n{columns[0]}\n[features]\n{columns[1]}\n')
     refused = invoke("score", manifest, "--run", finished)
     assert refused.exit_code != 0
     assert "delta_mj" in words(refused)

@@ -146,6 +146,7 @@ SHARED_NAMES = {
     "split": {"search", "stages"},
     "template": {"core", "search", "stages"},
     "provisions": {"search", "stages"},
+    "explain": {"search", "stages"},
     # a method and its networks
     "flows_for_flows": {"methods", "nets"},
     # the same word of one layer each

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from anomaly_cli.artifacts.store import read_any, write_artifact
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.events import Events, concatenate, make_events
@@ -97,3 +98,17 @@ def write_frame(path: Path, blocks: list[tuple[list[str], np.ndarray]]) -> Path:
             frame[f"block{index}_items"] = np.array(names, dtype="S16")
             frame[f"block{index}_values"] = values
     return path
+
+
+def blind(run: Path) -> Path:
+    """Make a finished run one on data without labels, which nobody has looked at; nothing is trained again."""
+    for name in ("truth", "significance", "closure", "evaluation"):
+        (run / f"{name}.h5").unlink(missing_ok=True)
+    renewed: dict[str, str] = {}
+    for name in ("split", "model", "template", "scores", "classifier"):
+        artifact = read_any(run / f"{name}.h5")
+        groups = {**artifact.groups, **({"origin": {"has_truth": np.array(False)}} if name == "split" else {})}
+        inputs = {key: renewed.get(digest, digest) for key, digest in artifact.provenance.inputs.items()}
+        provenance = replace(artifact.provenance, inputs=inputs)
+        renewed[artifact.digest] = write_artifact(artifact.path, artifact.kind, groups, provenance, artifact.features)
+    return run

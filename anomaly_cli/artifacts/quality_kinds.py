@@ -66,7 +66,7 @@ CLOSURE = Kind(
 
 EVALUATION = Kind(
     "evaluation",
-    3,
+    4,
     "performance against truth labels",
     "anomaly evaluate",
     {
@@ -77,18 +77,74 @@ EVALUATION = Kind(
                 "signal_efficiency": Column("f8", "s", "", "on unused signal in the signal region"),
                 "sic": Column("f8", "s", "", "signal efficiency / sqrt(background efficiency)"),
                 "sic_error": Column("f8", "s", "", "of the numbers of background and signal events; NaN where unknown"),
+                "purity": Column("f8", "s", "", "expected share of signal among the pseudo-data that pass"),
             },
             "significance improvement at fixed background efficiency",
+        ),
+        "curves": Group(
+            {
+                "method": Column("str", "c", "", "source of the template"),
+                "background_efficiency": Column("f8", "c", "", "on reference background in the signal region"),
+                "signal_efficiency": Column("f8", "c", "", "on unused signal in the signal region"),
+                "sic": Column("f8", "c", "", "signal efficiency / sqrt(background efficiency)"),
+                "sic_error": Column("f8", "c", "", "of the numbers of background and signal events; NaN where unknown"),
+                "n_background": Column("f8", "c", "", "independent reference background events above the cuts"),
+            },
+            "the whole ROC and SIC curve of each template, one after the other",
+        ),
+        "summary": Group(
+            {
+                "method": Column("str", "m", "", "source of the template"),
+                "auc": Column("f8", "m", "", "area under the ROC curve"),
+                "auc_error": Column("f8", "m", "", "its statistical error"),
+                "least_reliable": Column(
+                    "f8", "m", "", "background efficiency below which the relative error of SIC exceeds 20 %"
+                ),
+                "sigma_min": Column(
+                    "f8",
+                    "m",
+                    "",
+                    "smallest S/sqrt(B) that this classifier lifts to five sigma, by cuts that keep over"
+                    " 25 reference events; NaN where none does",
+                ),
+                "sigma_min_efficiency": Column("f8", "m", "", "background efficiency of that cut"),
+                "n_independent": Column(
+                    "f8", "m", "", "independent events behind what the classifier was compared with"
+                ),
+            },
+            "one number each",
         ),
         "counts": Group(
             {
                 "n_background": Column("i8", "", "", "reference background events in the signal region"),
                 "n_signal": Column("i8", "", "", "unused signal events in the signal region"),
+                "strength": Column("f8", "", "", "S/sqrt(B) of the pseudo-data in the signal region"),
             },
-            "size of the test set",
+            "size of the test set, and strength of the signal",
         ),
         "background": Group(SCORED, "reference background, at unit weight, ranked by the run's score"),
         "signal": Group(SCORED, "unused signal, ranked by the run's score"),
     },
     parents=("split", "template", "scores"),
+)
+
+SCORED_EVENTS = Kind(
+    "scored_events",
+    1,
+    "events of a file, scored by the kept models of a run; each in the order of the file",
+    "anomaly score",
+    {
+        "events": Group(
+            {
+                "row": Column("i8", "n", "", "row in the file"),
+                "mjj": Column("f8", "n", "GeV", "dijet invariant mass"),
+                "score": Column("f8", "n", "", "mean log-odds; NaN where a feature is not defined"),
+                "fold": Column("i8", "n", "", "fold whose models scored an event of the run; -1 for all of them"),
+                "region": Column("str", "n", "", "sb1, sr, sb2 or rest"),
+                "is_passing": Column("b1", "k,n", "", "whether the event passes each cut of the run"),
+            },
+            "scored events",
+        ),
+        "cuts": Group({"background_efficiency": Column("f8", "k", "", "of the run's template")}, "the cuts"),
+    },
 )

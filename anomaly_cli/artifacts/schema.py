@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
 from anomaly_cli.artifacts.measured_kinds import OVERDISPERSION, PERMUTATION, VALIDATION
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
-from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, SCORED
+from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, SCORED, SCORED_EVENTS
 from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.significance_kinds import (
     BUMP,
@@ -28,6 +28,7 @@ __all__ = (
     "CLASSIFIER",
     "CLOSURE",
     "EVALUATION",
+    "EXPLANATION",
     "GLOBAL",
     "INJECTION",
     "KINDS",
@@ -38,6 +39,7 @@ __all__ = (
     "PERMUTATION",
     "SCAN",
     "SCAN_POINT",
+    "SCORED_EVENTS",
     "SCORES",
     "SHARED_MODEL",
     "SIGNIFICANCE",
@@ -297,11 +299,57 @@ CLASSIFIER = Kind(
     twin="scores",
 )
 
+EXPLANATION = Kind(
+    "explanation",
+    1,
+    "which features drive the score, without labels: what is selected in data against what is in the template",
+    "anomaly explain",
+    {
+        "importance": Group(
+            {
+                "background_efficiency": Column("f8", "i", "", "of the cut"),
+                "feature": Column("str", "i", "", "feature"),
+                "excess": Column("f8", "i", "", "(selected - expected) / sqrt(expected)"),
+                "excess_without": Column(
+                    "f8", "i", "", "the same with the feature drawn from the template, on average"
+                ),
+                "spread": Column("f8", "i", "", "standard deviation of that over draws"),
+            },
+            "how much of the excess is due to each feature",
+            tells_region=True,
+        ),
+        "distributions": Group(
+            {
+                "background_efficiency": Column("f8", "i", "", "of the cut"),
+                "feature": Column("str", "i", "", "feature"),
+                "edges": Column("f8", "i,e", "as the feature", "of the bins; the outermost hold what lies outside"),
+                "n_selected": Column("i8", "i,b", "", "observed events that pass"),
+                "n_expected": Column("f8", "i,b", "", "template events that pass, scaled to the expected background"),
+                "n_all": Column("f8", "i,b", "", "all template events, scaled to the observed ones"),
+            },
+            "the features of what is selected",
+            tells_region=True,
+        ),
+        "events": Group(
+            _events(
+                {
+                    "tail": Column("f8", "n", "", "share of the template of its fold that scores no lower"),
+                    "score": Column("f8", "n", "", "mean log-odds; not comparable between folds"),
+                }
+            ),
+            "the most signal-like events, the first one first",
+            tells_region=True,
+            holds_events=True,
+        ),
+    },
+    parents=("split", "template", "scores"),
+)
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         *(SPLIT, TRUTH, SHARED_MODEL, TEMPLATE_MODEL, TEMPLATE, SCORES, CLASSIFIER, SIGNIFICANCE),
-        *(CLOSURE, EVALUATION),
+        *(CLOSURE, EVALUATION, SCORED_EVENTS, EXPLANATION),
         *(MORPH_MODEL, MORPH),
         *(VALIDATION, OVERDISPERSION, PERMUTATION, BUMP, LIMITS, GLOBAL),
         *(SMOOTH_MODEL, CALIBRATION, INJECTION),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.classifiers.base import Arrays, Classifier, FittedClassifier, Labelled, Preparation
+from anomaly_cli.classifiers.base import Arrays, Classifier, Draws, FittedClassifier, Labelled, Preparation
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
@@ -115,8 +115,10 @@ class Ensembles:
 
 @dataclass(frozen=True)
 class _Job:
+    """Some models of one fold that are trained in one go."""
+
     fold: int
-    member: int
+    members: range
 
 
 @dataclass(frozen=True)
@@ -149,18 +151,20 @@ def train_in_folds(contest: Contest, classifier: Classifier, kfold: KFold, compu
     preparation = classifier.prepare(concatenate(sets), compute)
     prepared = replace(contest, positive=preparation.apply(sets[0]), negative=preparation.apply(sets[1]))
     work = _Work(prepared, classifier, kfold, compute.alone())
-    jobs = [_Job(fold, member) for fold in range(kfold.folds) for member in range(classifier.ensemble)]
+    size = classifier.ensemble if classifier.trains_side_by_side else 1
+    groups = [range(first, first + size) for first in range(0, classifier.ensemble, size)]
+    jobs = [_Job(fold, group) for fold in range(kfold.folds) for group in groups]
     members: list[list[FittedClassifier]] = [[] for _ in range(kfold.folds)]
     task = f"classify: {classifier.name}"
     with contextlib.closing(in_order(_train, ((work, job) for job in jobs), compute.processes)) as trained:
-        for done, (job, model) in enumerate(zip(jobs, trained, strict=True)):
-            members[job.fold].append(model)
+        for done, (job, models) in enumerate(zip(jobs, trained, strict=True)):
+            members[job.fold] += models
             compute.progress(Step(task, done + 1, len(jobs), f"fold {job.fold + 1}"))
     return Ensembles(classifier, preparation, members)
 
 
-def _train(work: _Work, job: _Job) -> FittedClassifier:
-    """Train one model without the events of its fold."""
+def _train(work: _Work, job: _Job) -> Sequence[FittedClassifier]:
+    """Train models of a fold without the events of that fold."""
     streams, contest = work.compute.streams, work.contest
     used = [
         (fold != job.fold) & (True if trains is None else trains[:, job.fold])
@@ -169,24 +173,23 @@ def _train(work: _Work, job: _Job) -> FittedClassifier:
     parts = [events.take(mask) for events, mask in zip((contest.positive, contest.negative), used, strict=True)]
     events = concatenate(parts)
     is_positive = np.repeat([True, False], [len(part) for part in parts])
-    salt = streams.integer(f"validation/{job.fold}/{job.member}")
-    held_out = hash_uniform(events.source_id, salt) < work.kfold.validation_fraction
-    if min(len(np.unique(is_positive[held_out])), len(np.unique(is_positive[~held_out]))) < 2:
-        raise PhysicsError(
-            f"classify: fold {job.fold} has too few events to train on and to stop on; use fewer folds, or a"
-            " classifier.validation_fraction nearer 0.1"
-        )
-    balanced = _balance(events, is_positive, ~held_out)
-    training, stopping = (Labelled(balanced.take(mask), is_positive[mask]) for mask in (~held_out, held_out))
-    own = work.compute.child(f"model/{job.fold}/{job.member}")
-    return work.classifier.fit(training, stopping, own)
+    salts = [streams.integer(f"validation/{job.fold}/{member}") for member in job.members]
+    held_out = np.array([hash_uniform(events.source_id, salt) < work.kfold.validation_fraction for salt in salts])
+    for one in held_out:
+        if min(len(np.unique(is_positive[one])), len(np.unique(is_positive[~one]))) < 2:
+            raise PhysicsError(
+                f"classify: fold {job.fold} has too few events to train on and to stop on; use fewer folds, or a"
+                " classifier.validation_fraction nearer 0.1"
+            )
+    weight = np.array([_balance(events.weight, is_positive, ~one) for one in held_out])
+    computes = [work.compute.child(f"model/{job.fold}/{member}") for member in job.members]
+    return work.classifier.fit_members(Draws(Labelled(events, is_positive), held_out, weight), computes)
 
 
-def _balance(events: Events, is_positive: BoolArray, trained: BoolArray) -> Events:
-    """Return the events, those of the negative class weighted to the total of the positive one in the training."""
-    weight = events.weight.copy()
-    weight[~is_positive] *= weight[trained & is_positive].sum() / weight[trained & ~is_positive].sum()
-    return replace(events, weight=weight)
+def _balance(weight: FloatArray, is_positive: BoolArray, trained: BoolArray) -> FloatArray:
+    """Return the weights, those of the negative class scaled to the total of the positive one in the training."""
+    scale = weight[trained & is_positive].sum() / weight[trained & ~is_positive].sum()
+    return np.where(is_positive, weight, weight * scale)
 
 
 def _check_sizes(contest: Contest, n_folds: int) -> None:

@@ -11,6 +11,7 @@ import typer
 from anomaly_cli.cli import (
     data_commands,
     information,
+    kept_commands,
     morph_commands,
     run_commands,
     scan_commands,
@@ -29,6 +30,7 @@ app = command_group(
 )
 run_commands.register(app)
 stage_commands.register(app)
+kept_commands.register(app)
 morph_commands.register(app)
 scan_commands.register(app)
 data_commands.register(app)

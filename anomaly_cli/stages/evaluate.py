@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from anomaly_cli.analysis.roc import area_under_curve, measure_curve, purity, smallest_significance
 from anomaly_cli.analysis.selection import ScoredEvents, effective_sources, number_to_keep
 from anomaly_cli.analysis.sic import Improvement, improvement_error, measure_improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_truth
 from anomaly_cli.artifacts.provenance import canonical_json
+from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError
@@ -24,17 +25,17 @@ from anomaly_cli.scores.base import SCORES, FittedScore
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.rank import fit_score, scored
 from anomaly_cli.search.template import at_unit_weight
-from anomaly_cli.stages.classify import scored_columns, stored_score
+from anomaly_cli.stages.classify import scored_columns, stored_score, stored_scores
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import ranking_settings
-from anomaly_cli.stages.provisions import refuse_simulated_reference, truth_digest
+from anomaly_cli.stages.provisions import refuse_simulated_reference, true_events, truth_digest
 from anomaly_cli.stages.split import stored_split
 
-EFFICIENCIES = (0.1, 0.01, 0.001)
+EFFICIENCIES = (0.1, 0.01, 0.001, 0.0002)
 """Background efficiencies; those that keep no reference event are left out."""
 FEWEST_REFERENCE = 500
 """Fewer reference background events than this, by effective number, measure nothing."""
-IDEALISED = "idealised"
+IDEALISED, SUPERVISED = "idealised", "supervised"
 
 
 def _refuse(analysis: Analysis) -> None:
@@ -68,36 +69,91 @@ def _refuse(analysis: Analysis) -> None:
 
 
 def _make(analysis: Analysis) -> Made:
-    """Measure SIC on reference background and unused signal, for the run's score and the idealised one.
+    """Measure SIC on reference background and unused signal, for the run's score and what it is compared with.
 
     The run's classifier was kept; nothing of it is trained again. The idealised template is the reference background
-    itself; being scored in folds, no event is scored by a model that saw it.
+    itself, and the supervised classifier is trained on all test events; both are scored in folds, so that no event is
+    scored by a model that saw it.
     """
     run = analysis.run
     truth, template = _truth(analysis), run.read(schema.TEMPLATE)
     sr, compute = read_regions(run.read(schema.SPLIT)).sr, analysis.compute
     reference, signal = truth.background(sr), truth.signal(sr)
     background = at_unit_weight(reference, len(reference), compute.streams.generator("evaluate/weights"))
-    named = compute.named(f"evaluate: {IDEALISED} template")
-    method = str(template.provenance.settings["model"]["method"]["name"])
     score, crossfit = stored_score(run.read(schema.CLASSIFIER))
-    kept, ideal = (
-        tuple(scored(one, events, crossfit.fold(events.source_id)) for events in (background, signal))
-        for one in (score, _idealised(analysis, reference, crossfit, named))
-    )
-    rows = [
-        {"method": name, **vars(gain), "sic": gain.sic}
-        for name, ranked in ((method, kept), (IDEALISED, ideal))
-        for gain in measure_gain(*ranked)
+    stored = stored_scores(run.read(schema.SCORES), "template")
+    method = str(template.provenance.settings["model"]["method"]["name"])
+    compared = [(method, score, effective_sources(stored.source_id, stored.weight))]
+    for name in (IDEALISED, SUPERVISED):
+        other = _trained(analysis, name, reference, crossfit, compute.named(f"evaluate: {name}"))
+        if other is not None:
+            compared.append((name, other, float(len(np.unique(reference.source_id)))))
+    ranked = [
+        [scored(one, events, crossfit.fold(events.source_id)) for events in (background, signal)]
+        for _, one, _ in compared
     ]
-    groups = {"background": scored_columns(background, kept[0]), "signal": scored_columns(signal, kept[1])}
-    counts: Mapping[str, Any] = {"n_background": len(background), "n_signal": len(signal)}
-    return Made({"sic": as_columns(rows), "counts": counts, **groups})
+    tested = _Tested(*_true_numbers(run.read(schema.SPLIT), truth))
+    measured = [tested.measure(name, sets[0], sets[1], n) for (name, _, n), sets in zip(compared, ranked, strict=True)]
+    groups = {
+        name: {key: np.concatenate([np.atleast_1d(one[name][key]) for one in measured]) for key in measured[0][name]}
+        for name in measured[0]
+    }
+    counts = {"n_background": len(background), "n_signal": len(signal), "strength": tested.strength}
+    scores = {"background": scored_columns(background, ranked[0][0]), "signal": scored_columns(signal, ranked[0][1])}
+    return Made({**groups, "counts": counts, **scores})
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """How much signal and background the signal region of the pseudo-data holds."""
+
+    n_signal: int
+    n_background: int
+
+    @property
+    def strength(self) -> float:
+        """S/sqrt(B)."""
+        return self.n_signal / float(np.sqrt(max(self.n_background, 1)))
+
+    def measure(
+        self, name: str, background: ScoredEvents, signal: ScoredEvents, n_independent: float
+    ) -> dict[str, dict[str, Any]]:
+        """Return the columns of one classifier in each group of the artifact."""
+        gains = [
+            {
+                **{"method": name, **vars(gain), "sic": gain.sic},
+                "purity": purity(gain.signal_efficiency, gain.background_efficiency, self.n_signal, self.n_background),
+            }
+            for gain in measure_gain(background, signal)
+        ]
+        curve = measure_curve(background, signal)
+        auc, auc_error = area_under_curve(background, signal)
+        smallest = smallest_significance(curve, float(self.n_background))
+        names = np.full(len(curve.sic), name)
+        return {
+            "sic": as_columns(gains),
+            "curves": {"method": names, **vars(curve), "sic": curve.sic},
+            "summary": {
+                "method": name,
+                "auc": auc,
+                "auc_error": auc_error,
+                "least_reliable": curve.least_reliable,
+                "sigma_min": smallest.strength,
+                "sigma_min_efficiency": smallest.background_efficiency,
+                "n_independent": n_independent,
+            },
+        }
+
+
+def _true_numbers(split: Artifact, truth: Truth) -> tuple[int, int]:
+    """Return how many events of the signal region are signal, and how many background."""
+    is_signal = truth.is_signal[split.groups["sr"]["event_id"]]
+    return int(is_signal.sum()), int((~is_signal).sum())
 
 
 EVALUATE = Stage(
     name="evaluate",
-    version=6,
+    version=7,
     kind=schema.EVALUATION,
     settings=ranking_settings,
     inputs=lambda analysis: {"truth": truth_digest(analysis)},
@@ -114,12 +170,23 @@ def _truth(analysis: Analysis) -> Truth:
     return found[0]
 
 
-def _idealised(analysis: Analysis, background: Events, crossfit: CrossFit, compute: Compute) -> FittedScore:
-    """Train the run's classifier against true background instead of the template, in the same folds."""
-    settings = replace(analysis.settings, score=SCORES.make("cwola", {}))
+def _trained(
+    analysis: Analysis, name: str, background: Events, crossfit: CrossFit, compute: Compute
+) -> FittedScore | None:
+    """Train the run's classifier against true background instead of the template, or on truth, in the same folds.
+
+    None where there is too little true signal for the second.
+    """
+    settings = replace(analysis.settings, score=SCORES.make("cwola" if name == IDEALISED else name, {}))
     split = stored_split(analysis.run.read(schema.SPLIT))
     template = Template((TemplatePart(background),), crossfit.without_parts())
-    return fit_score(split, template, settings, Provisions(), compute)
+    provisions = Provisions(true=true_events(analysis) if name == SUPERVISED else None)
+    try:
+        return fit_score(split, template, settings, provisions, compute)
+    except PhysicsError:
+        if name == SUPERVISED:
+            return None
+        raise
 
 
 def measure_gain(background: ScoredEvents, signal: ScoredEvents) -> list[Improvement]:

@@ -218,12 +218,22 @@ def test_features_can_be_selected(tmp_path, data_file):
     assert read_any(tmp_path / "run" / "template.h5").features == ("mj1", "delta_mj", "tau21_j1", "tau21_j2")
 
 
-def test_evaluation_measures_both_templates(copied):
+def test_evaluation_measures_the_template_and_two_bounds_over_whole_curves(copied):
     result = invoke("evaluate", "--run", copied, "--processes", "1")
     assert result.exit_code == 0, result.output
     evaluation = read_any(copied / "evaluation.h5")
-    assert set(evaluation.groups["sic"]["method"]) == {"curtains_f4f", "idealised"}
+    assert set(evaluation.groups["sic"]["method"]) == {"curtains_f4f", "idealised", "supervised"}
     assert (evaluation.groups["sic"]["sic"][:2] > 0.5).all()
+    curves, summary = evaluation.groups["curves"], evaluation.groups["summary"]
+    for method, n_independent in zip(summary["method"], summary["n_independent"], strict=True):
+        own = curves["method"] == method
+        assert curves["background_efficiency"][own][-1] == 1.0
+        assert (np.diff(curves["signal_efficiency"][own]) >= 0.0).all()
+        assert n_independent > 1000
+    n_background = evaluation.groups["counts"]["n_background"]
+    assert summary["n_independent"][1] == n_background  # what the idealised classifier is compared with
+    assert summary["auc"][2] > summary["auc"][0] > 0.5
+    assert "one number each" in result.output.lower()
 
 
 def test_evaluation_compares_classifiers_of_the_same_settings_only(copied):
@@ -239,7 +249,9 @@ def test_the_idealised_method_runs_through_every_stage(tmp_path, data_file):
     assert result.exit_code == 0, result.output
     assert invoke("evaluate", "--run", tmp_path / "run", "--processes", "1").exit_code == 0
     rows = read_any(tmp_path / "run" / "evaluation.h5").groups["sic"]
-    assert len(rows["method"]) == 2 * len(set(rows["background_efficiency"]))  # the run's own and the idealised one
+    assert len(rows["method"]) == 3 * len(
+        set(rows["background_efficiency"])
+    )  # the run's own, the idealised one, and on truth
     refused = invoke("run", "--run", tmp_path / "r2", *options, "--reserve", "0")
     assert refused.exit_code == 2
     assert "hold some back with --reserve" in refused.output.replace("\n", " ")

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+
+from anomaly_cli.analysis.argos import FEWEST_PASSING, argos
+from anomaly_cli.analysis.roc import (
+    FEWEST_BACKGROUND,
+    area_under_curve,
+    expected_significance,
+    measure_curve,
+    purity,
+    smallest_significance,
+)
+from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.analysis.sic import improvement_error, measure_improvement
+
+SHIFT = 1.5
+
+
+def scored(score, fold, copies=1, weight=1.0):
+    ids = np.arange(len(score))
+    return ScoredEvents(ids, ids // copies, np.broadcast_to(weight, len(score)), fold, score)
+
+
+def normal(n, seed, shift=0.0, folds=4):
+    return scored(np.random.default_rng(seed).normal(shift, 1.0, n), np.arange(n) % folds)
+
+
+def test_a_curve_is_what_single_cuts_give():
+    background, signal = normal(8011, 1), normal(3001, 2, SHIFT)
+    curve = measure_curve(background, signal)
+    assert curve.background_efficiency[-1] == 1.0
+    assert curve.signal_efficiency[-1] == pytest.approx(1.0, abs=0.01)
+    for efficiency, found, error in zip(
+        curve.background_efficiency[::7], curve.sic[::7], curve.sic_error[::7], strict=True
+    ):
+        assert found == pytest.approx(measure_improvement(background, signal, efficiency).sic)
+        if 4 / 2000 < efficiency < 0.4:  # where half and twice of it can be cut at
+            assert error == pytest.approx(improvement_error(background, signal, efficiency))
+
+
+def test_a_curve_of_two_normals_is_the_known_one_within_its_errors():
+    pulls = []
+    for seed in range(8):
+        curve = measure_curve(normal(20_000, seed), normal(8000, 100 + seed, SHIFT))
+        used = np.searchsorted(curve.background_efficiency, [0.001, 0.01, 0.1])
+        b = curve.background_efficiency[used]
+        known = norm.sf(norm.isf(b) - SHIFT) / np.sqrt(b)
+        pulls.append((curve.sic[used] - known) / curve.sic_error[used])
+    assert np.abs(np.mean(pulls, axis=0)).max() < 1.2
+    assert 0.5 < np.std(pulls) < 1.6
+
+
+def test_copies_of_background_events_give_no_precision():
+    once = normal(4000, 1)
+    twice = scored(np.repeat(once.score, 2), np.repeat(once.fold, 2), copies=2)
+    signal = normal(3000, 2, SHIFT)
+    one, two = measure_curve(once, signal), measure_curve(twice, signal)
+    at = [int(np.argmin(np.abs(curve.background_efficiency - 0.01))) for curve in (one, two)]
+    assert two.n_background[at[1]] == pytest.approx(one.n_background[at[0]])
+    assert two.sic_error[at[1]] == pytest.approx(one.sic_error[at[0]], rel=0.1)
+    assert area_under_curve(twice, signal)[1] == pytest.approx(area_under_curve(once, signal)[1], rel=0.05)
+
+
+def test_sic_is_relied_on_down_to_where_its_error_is_a_fifth():
+    curve = measure_curve(normal(8000, 1), normal(8000, 2, SHIFT))
+    at = curve.least_reliable
+    assert 2.0 / 8000 < at < 0.1
+    relative = curve.sic_error / curve.sic
+    assert (relative[curve.background_efficiency >= at] <= 0.2).all()
+    assert relative[curve.background_efficiency < at][-1] > 0.2
+
+
+def test_the_area_is_that_of_a_library_and_scatters_as_it_says():
+    background, signal = normal(3000, 1, folds=1), normal(1000, 2, SHIFT, folds=1)
+    labels = np.repeat([0, 1], [3000, 1000])
+    expected = roc_auc_score(labels, np.concatenate([background.score, signal.score]))
+    assert area_under_curve(background, signal)[0] == pytest.approx(expected, abs=1e-12)
+    weight = np.random.default_rng(3).uniform(0.5, 2.0, 1000)
+    rounded = [scored(np.round(one.score, 1), one.fold) for one in (background, signal)]
+    weighted = scored(rounded[1].score, rounded[1].fold, weight=weight)
+    scores, weights = np.concatenate([part.score for part in rounded]), np.concatenate([np.ones(3000), weight])
+    expected = roc_auc_score(labels, scores, sample_weight=weights)
+    assert area_under_curve(rounded[0], weighted)[0] == pytest.approx(expected, abs=1e-12)
+    found = np.array([area_under_curve(normal(800, s), normal(400, 100 + s, SHIFT)) for s in range(80)])
+    assert found[:, 0].mean() == pytest.approx(norm.cdf(SHIFT / np.sqrt(2.0)), abs=0.004)
+    assert 0.75 < found[:, 1].mean() / found[:, 0].std(ddof=1) < 1.3
+
+
+def test_the_smallest_signal_reaches_five_sigma_and_uses_no_cut_with_few_background_events():
+    curve, n_background = measure_curve(normal(20_000, 1), normal(8000, 2, 3.0)), 5000.0
+    found = smallest_significance(curve, n_background)
+    at = int(np.flatnonzero(curve.background_efficiency == found.background_efficiency)[0])
+    assert curve.n_background[at] > FEWEST_BACKGROUND
+    kept = [
+        found.strength * np.sqrt(n_background) * curve.signal_efficiency[at],
+        n_background * found.background_efficiency,
+    ]
+    assert expected_significance(*kept) == pytest.approx(5.0)
+    naive = 5.0 / curve.sic[curve.n_background > FEWEST_BACKGROUND].max()
+    assert naive < found.strength < 2.5 * naive  # few background events are worth less than s / sqrt(b)
+    assert smallest_significance(curve, 1e9).strength == pytest.approx(naive, rel=0.01)
+
+
+def test_without_enough_background_no_smallest_signal_is_named():
+    few = measure_curve(normal(24, 1, folds=1), normal(1000, 2, 3.0, folds=1))
+    assert np.isnan(smallest_significance(few, 1000.0).strength)
+
+
+def test_purity_is_the_share_of_signal_that_passes():
+    assert purity(0.5, 0.01, 100, 10_000) == pytest.approx(50 / 150)
+    assert purity(0.5, 0.01, 0, 10_000) == 0.0
+    assert np.isnan(purity(0.0, 0.0, 100, 10_000))
+
+
+def test_expected_significance_is_s_over_root_b_for_much_background_and_less_for_little():
+    assert expected_significance(100.0, 1e6) == pytest.approx(0.1, rel=1e-3)
+    assert expected_significance(10.0, 4.0) == pytest.approx(np.sqrt(2 * (14 * np.log(3.5) - 10)))
+    assert expected_significance(0.0, 4.0) == 0.0
+
+
+def test_argos_is_near_nothing_without_signal_and_grows_with_it():
+    rng = np.random.default_rng(1)
+    template = rng.standard_normal(20_000)
+    nothing = [argos(rng.standard_normal(5000), template) for _ in range(5)]
+    found = argos(np.append(rng.standard_normal(4900), rng.normal(3.0, 1.0, 100)), template)
+    assert max(nothing) < 0.08
+    assert found > 2 * max(nothing)
+    assert argos(rng.standard_normal(5000) - 9.0, template) < 0.01
+
+
+def test_argos_of_a_known_case():
+    """A tenth of the data lies above all of the template but FEWEST_PASSING events."""
+    template = np.arange(1000.0)
+    observed = np.concatenate([np.full(100, 2000.0), np.full(900, -1.0)])
+    kept = FEWEST_PASSING / 1000
+    assert argos(observed, template) == pytest.approx(0.1 / np.sqrt(kept) - np.sqrt(kept))
+    assert argos(observed, template, np.full(1000, 3.0)) == pytest.approx(0.1 / np.sqrt(kept) - np.sqrt(kept))
+
+
+def test_argos_of_constant_or_missing_scores_is_nothing():
+    assert argos(np.ones(500), np.ones(500)) == 0.0
+    assert argos(np.zeros(0), np.ones(500)) == 0.0
+    assert argos(np.ones(500), np.ones(FEWEST_PASSING - 1)) == 0.0

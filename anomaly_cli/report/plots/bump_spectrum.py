@@ -11,7 +11,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.report.contents import contents_of
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, LIGHT, below, cut_label, legend_above
+from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, LIGHT, below, cut_label, legend_above, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,10 +38,11 @@ def draw(axes: Axes, sources: Sources, cut: str) -> None:
     low, high = bins["low"][first] / 1e3, np.append(bins["low"][first][1:], bins["high"][-1]) / 1e3
     middle, width = (low + high) / 2, (high - low) * 1e3 / float(np.median(bins["high"] - bins["low"]))
     edges = np.append(low, high[-1])
-    axes.stairs(expected / width, edges, color=BLUE, label="background fit")
+    axes.stairs(expected / width, edges, color=BLUE, label="fit without signal")
     points = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
     axes.errorbar(middle, n / width, np.sqrt(n) / width, label=f"observed, cut {cut}", **points)
     axes.set_yscale("log")
+    plain_log(axes.yaxis)
     axes.set_ylabel(f"events / {float(np.median(bins['high'] - bins['low'])):.0f} GeV")
     lower = below(axes, "pull")
     pulls = np.clip((n - expected) / np.sqrt(expected), -LARGEST_PULL, LARGEST_PULL)

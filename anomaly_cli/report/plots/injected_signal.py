@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Z, LIMIT = "z", "limit"
-LABELS = {Z: "local significance Z", LIMIT: "95 % CLs limit on events after the cut"}
+LABELS = {Z: "local significance Z", LIMIT: "limit after the cut [events]"}
 
 
 def draw(axes: Axes, sources: Sources, panel: str) -> None:

@@ -47,8 +47,7 @@ def draw(axes: Axes, sources: Sources, panel: str) -> None:
     axes.tick_params(axis="x", which="minor", bottom=False, top=False)
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.set_xlabel("cut (background efficiency)")
-    axes.set_ylabel(f"95 % CLs limit: signal events {panel}")
-    axes.yaxis.label.set_size("small")
+    axes.set_ylabel(f"limit {panel} [events]")
     legend_above(axes)
 
 
@@ -66,5 +65,5 @@ PLOT = Plot(
     {"limits": ("tests",)},
     draw,
     _panels,
-    stamp=lambda sources: describe_tests(sources.group(schema.LIMITS, "tests")),
+    stamp=lambda sources: "95 % CLs; " + describe_tests(sources.group(schema.LIMITS, "tests")),
 )

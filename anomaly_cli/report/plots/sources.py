@@ -83,7 +83,8 @@ def of_run(run: RunDirectory, hides: Hides, tag: str | None = None) -> Sources:
         shown[name] = _stripped(artifact) if is_hidden else artifact
     is_blinded = any(len(shown[name].groups) < len(artifact.groups) for name, artifact in found.items())
     split = found.get(schema.SPLIT.name)
-    given = TAGS[split is None or bool(split.groups["origin"]["has_truth"])] if tag is None else tag
+    known = "" if split is None else TAGS[bool(split.groups["origin"]["has_truth"])]
+    given = known if tag is None else tag
     return Sources(shown, reasons, is_blinded, given, _about(found))
 
 

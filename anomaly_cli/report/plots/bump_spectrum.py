@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def draw(axes: Axes, sources: Sources, cut: str) -> None:
     middle, width = (low + high) / 2, (high - low) * 1e3 / float(np.median(bins["high"] - bins["low"]))
     edges = np.append(low, high[-1])
     axes.stairs(expected / width, edges, color=BLUE, label="fit without signal")
-    points = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
+    points: dict[str, Any] = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
     axes.errorbar(middle, n / width, np.sqrt(n) / width, label=f"observed, cut {cut}", **points)
     axes.set_yscale("log")
     plain_log(axes.yaxis)

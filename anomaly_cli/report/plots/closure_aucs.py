@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.report.plots.picture import Plot
@@ -18,7 +18,7 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
     checks = sources.group(schema.CLOSURE, "checks")
     places = range(len(checks["check"]))[::-1]
     axes.axvline(0.5, color=GREY, linewidth=0.8)
-    errors = {"fmt": "o", "color": BLUE, "capsize": 2.0, "label": "template"}
+    errors: dict[str, Any] = {"fmt": "o", "color": BLUE, "capsize": 2.0, "label": "template"}
     axes.errorbar(checks["auc"], places, xerr=checks["auc_error"], **errors)
     axes.plot(checks["baseline_auc"], places, "s", color=RED, fillstyle="none", label="untouched side-bands")
     names = zip(checks["check"], checks["uses_truth"], strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +48,8 @@ def _name_cuts(axes: Axes, tests: Arrays, places: Array) -> None:
 
 def _draw_counts(axes: Axes, tests: Arrays, places: Array) -> None:
     n, expected, spread = (tests[name].astype(float) for name in ("n_observed", "n_expected", "uncertainty"))
-    boxes = {"width": 0.6, "color": BLUE, "alpha": 0.3, "linewidth": 0.0}
-    points = {"fmt": "o", "color": BLACK}
+    boxes: dict[str, Any] = {"width": 0.6, "color": BLUE, "alpha": 0.3, "linewidth": 0.0}
+    points: dict[str, Any] = {"fmt": "o", "color": BLACK}
     axes.hlines(expected, places - 0.3, places + 0.3, color=BLUE, label="expected")
     axes.bar(places, 2 * spread, bottom=expected - spread, **boxes)
     axes.errorbar(places, n, np.sqrt(n), label="observed", **points)
@@ -76,10 +76,10 @@ def _draw_significances(axes: Axes, tests: Arrays, places: Array) -> None:
     ):
         how, kept = look(number), np.where(may_claim & np.isfinite(z), z, np.nan)
         if np.isfinite(kept).any():
-            style = {"fillstyle": "none" if label == "statistics only" else "full", "color": how.colour}
+            style: dict[str, Any] = {"fillstyle": "none" if label == "statistics only" else "full", "color": how.colour}
             axes.plot(places + 0.16 * (number - 1), kept, how.marker, label=label, **style)
     for place in places[~may_claim]:
-        words = {"rotation": 90, "ha": "center", "va": "bottom", "color": GREY, "fontsize": "small"}
+        words: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "bottom", "color": GREY, "fontsize": "small"}
         axes.annotate("no claim", (place, 0.05), xycoords=("data", "axes fraction"), **words)
     axes.axhline(0.0, color=GREY, linewidth=0.8)
     axes.set_ylim(min(axes.get_ylim()[0], 0.0), max(axes.get_ylim()[1], 1.0))
@@ -94,7 +94,12 @@ def _draw_costs(axes: Axes, tests: Arrays, places: Array) -> None:
     hatches = ("", "///", "...", "xxx", "\\\\\\")
     for number, (name, cost) in enumerate(found.items()):
         left = places - 0.4 + bars * (number + 0.5)
-        style = {"color": look(number).colour, "alpha": 0.75, "hatch": hatches[number], "edgecolor": "white"}
+        style: dict[str, Any] = {
+            "color": look(number).colour,
+            "alpha": 0.75,
+            "hatch": hatches[number],
+            "edgecolor": "white",
+        }
         axes.bar(left, np.nan_to_num(cost), bars, label=name, **style)
     axes.axhline(0.0, color=GREY, linewidth=0.8)
     axes.set_ylabel("Z lost by the uncertainty")

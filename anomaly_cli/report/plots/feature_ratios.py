@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ def draw(axes: Axes, sources: Sources, feature: str) -> None:
     axes.stairs(shape, edges, color=BLUE, fill=True, alpha=0.25)
     axes.stairs(shape, edges, color=BLUE, label="template, scaled")
     middle = (edges[1:] + edges[:-1]) / 2
-    points = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
+    points: dict[str, Any] = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
     axes.errorbar(middle, number, np.sqrt(number), label="observed", **points)
     axes.set_ylabel("events / bin")
     axes.set_ylim(0.0)

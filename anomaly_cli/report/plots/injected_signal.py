@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def draw(axes: Axes, sources: Sources, panel: str) -> None:
         here = here[np.argsort(rows["n_injected"][here])]
         injected, quantiles = rows["n_injected"][here], rows[f"{panel}_quantiles"][here]
         how = look(number)
-        style = {"linestyle": how.line, "marker": how.marker, "color": how.colour}
+        style: dict[str, Any] = {"linestyle": how.line, "marker": how.marker, "color": how.colour}
         axes.plot(injected, quantiles[:, 2], label=f"cut {cut_label(cut)}", **style)
         axes.fill_between(injected, quantiles[:, 1], quantiles[:, 3], color=how.colour, alpha=0.15, linewidth=0.0)
     if panel == Z:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -68,10 +68,8 @@ def _bin(masses: Sequence[np.ndarray], windows: Sequence[Window]) -> BinnedSpect
 
 def _points(axes: Axes, bins: BinnedSpectrum, label: str, colour: str, marker: str) -> None:
     scale = BIN_WIDTH / (bins.high - bins.low)
-    axes.errorbar(
-        *(bins.centers / 1e3, scale * bins.counts, scale * np.sqrt(bins.counts)),
-        **{"fmt": marker, "color": colour, "label": label, "markersize": 2.5, "elinewidth": 0.8, "zorder": 3},
-    )
+    style: dict[str, Any] = {"fmt": marker, "color": colour, "markersize": 2.5, "elinewidth": 0.8, "zorder": 3}
+    axes.errorbar(bins.centers / 1e3, scale * bins.counts, scale * np.sqrt(bins.counts), label=label, **style)
 
 
 def _draw_fit(
@@ -101,7 +99,9 @@ def _draw_fit(
         basis = dijet_basis(bins.nodes, len(parameters), energy) @ rotation
         expected, _ = predict(basis, bins.weights, parameters)
         pulls = (bins.counts - expected) / np.sqrt(expected + (spread * expected) ** 2)
-        lower.plot(bins.centers / 1e3, np.clip(pulls, -LARGEST_PULL, LARGEST_PULL), marker, color=colour, markersize=2.5)
+        lower.plot(
+            bins.centers / 1e3, np.clip(pulls, -LARGEST_PULL, LARGEST_PULL), marker, color=colour, markersize=2.5
+        )
     lower.axhline(0.0, color=GREY, linewidth=0.8)
     lower.set_ylim(-LARGEST_PULL - 0.5, LARGEST_PULL + 0.5)
     lower.set_xlabel("dijet mass [TeV]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -74,13 +74,14 @@ def _draw_marginal(axes: Axes, sources: Sources, place: int) -> None:
     test, aimed = moved["is_test"], target["is_test"]
     aim = target["values"][aimed, place]
     everything = np.concatenate([aim, moved["before"][test, place], moved["after"][test, place]])
-    edges = np.linspace(*np.quantile(everything, (0.001, 0.999)), BINS + 1)
+    low, high = np.quantile(everything, (0.001, 0.999))
+    edges = np.linspace(low, high, BINS + 1)
     sums = {}
     for name, values in (("source", moved["before"][test, place]), ("moved", moved["after"][test, place])):
         sums[name] = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] * (len(aim) / max(1, test.sum()))
     number = np.histogram(np.clip(aim, edges[0], edges[-1]), edges)[0].astype(float)
     middle = (edges[1:] + edges[:-1]) / 2
-    points = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
+    points: dict[str, Any] = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
     axes.stairs(sums["source"], edges, color=ORANGE, linestyle=":", label="source, scaled")
     axes.stairs(sums["moved"], edges, color=BLUE, label="moved, scaled")
     axes.errorbar(middle, number, np.sqrt(number), label="target", **points)

@@ -48,8 +48,10 @@ def draw(axes: Axes, sources: Sources, cut: str) -> None:
         text = f"{value:.1f}" if np.isfinite(value) else state.replace("done", "-")
         colour = "black" if value > 0.55 * LARGEST_Z or np.isnan(value) else "white"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize="x-small")
-    axes.set_xticks(range(len(regions)), [f"{low:g}-{high:g}" for low, high in regions], rotation=90, fontsize="x-small")
-    axes.set_yticks(range(len(searches)), [safe(_short(name)) for name in searches], fontsize="x-small")
+    axes.set_xticks(
+        range(len(regions)), [f"{low:g}-{high:g}" for low, high in regions], rotation=90, fontsize="x-small"
+    )
+    axes.set_yticks(range(len(searches)), [_short(safe(name)) for name in searches], fontsize="x-small")
     axes.tick_params(which="both", length=0.0)
     axes.minorticks_off()
     axes.set_xlabel("signal region [TeV]")

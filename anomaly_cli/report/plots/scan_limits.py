@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.scan_searches import cuts_of, lack, medians, searches_with_tests, stamp
@@ -28,7 +28,7 @@ def draw(axes: Axes, sources: Sources, search: str) -> None:
             middle, values = [region.middle for region in found], [region.value for region in found]
             bars = [region.high - region.middle for region in found] if fill == "full" else None
             label = f"cut {cut_label(cut)}" if fill == "full" else None
-            style = {"color": how.colour, "elinewidth": 0.8, "fillstyle": fill}
+            style: dict[str, Any] = {"color": how.colour, "elinewidth": 0.8, "fillstyle": fill}
             axes.errorbar(middle, values, xerr=bars, fmt=how.marker, label=label, **style)
     axes.plot([], [], "o", color="0.4", fillstyle="none", label="median without signal")
     axes.set_yscale("log")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def draw(axes: Axes, sources: Sources, search: str) -> None:
         smallest = min([smallest, *p0])
         middle, half = ([getattr(region, name) for region in found] for name in ("middle", "high"))
         bars = np.array(half) - np.array(middle)
-        style = {"color": how.colour, "elinewidth": 0.8, "alpha": 0.9}
+        style: dict[str, Any] = {"color": how.colour, "elinewidth": 0.8, "alpha": 0.9}
         axes.errorbar(middle, p0, xerr=bars, fmt=how.marker, label=f"cut {cut_label(cut)}", **style)
     for largest in global_of(sources, search)[:1]:
         words = f"largest excess, global: Z = {largest['z_global']:.1f}"
@@ -67,7 +67,15 @@ def _draw_sigmas(axes: Axes) -> None:
         if not kept or math.log(p_of(sigma) / p_of(kept[-1])) > room:
             kept.append(sigma)
     levels = [p_of(sigma) for sigma in kept]
-    axes.hlines([p_of(sigma) for sigma in sigmas[1:]], 0.0, 1.0, transform=axes.get_yaxis_transform(), color="0.8", linewidth=0.6, zorder=0)
+    axes.hlines(
+        [p_of(sigma) for sigma in sigmas[1:]],
+        0.0,
+        1.0,
+        transform=axes.get_yaxis_transform(),
+        color="0.8",
+        linewidth=0.6,
+        zorder=0,
+    )
     axes.tick_params(axis="y", which="both", right=False)
     right = axes.secondary_yaxis("right")
     right.set_yticks(levels, [rf"${sigma}\sigma$" for sigma in kept])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,16 +34,16 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
     n = len(rank)
     decades = max(1.0, np.log10(n / FEWEST))
     edges = np.logspace(-decades, 0.0, max(3, round(PER_DECADE * decades)) + 1)
-    number, _ = np.histogram(np.maximum(rank, edges[0]), edges)
+    number = np.histogram(np.maximum(rank, edges[0]), edges)[0]
     expected = n * np.diff(np.concatenate([[0.0], edges[1:]]))
     middle = np.sqrt(edges[1:] * edges[:-1])
     axes.stairs(expected, edges, color=BLUE, fill=True, alpha=0.25)
     axes.stairs(expected, edges, color=BLUE, label="template, scaled")
-    points = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
+    points: dict[str, Any] = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
     axes.errorbar(middle, number, np.sqrt(number), label="observed", **points)
     signal = _signal(sources, observed)
     if signal is not None:
-        true, _ = np.histogram(np.maximum(rank[signal], edges[0]), edges)
+        true = np.histogram(np.maximum(rank[signal], edges[0]), edges)[0]
         axes.stairs(true, edges, color=ORANGE, linestyle="--", label="of these signal (truth)")
     lower = below(axes, "obs. / template")
     lower.errorbar(middle, number / expected, np.sqrt(number) / expected, **points)
@@ -52,7 +52,7 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
         for cut in sources.group(schema.SIGNIFICANCE, "tests").get("background_efficiency", ()):
             panel.axvline(cut, color=GREY, linestyle=":", linewidth=0.9)
     for cut in sources.group(schema.SIGNIFICANCE, "tests").get("background_efficiency", ()):
-        words = {"rotation": 90, "ha": "right", "va": "top", "fontsize": "x-small", "color": GREY}
+        words: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "top", "fontsize": "x-small", "color": GREY}
         axes.annotate(f"cut {cut_label(cut)} ", (cut, 0.98), xycoords=("data", "axes fraction"), **words)
     axes.set_xscale("log")
     axes.set_yscale("log")

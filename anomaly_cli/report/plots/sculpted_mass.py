@@ -40,7 +40,7 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
     bands = [np.linspace(w.low, w.high, max(2, round(w.width / BIN_WIDTH)) + 1) for w in (regions.sb1, regions.sb2)]
     axes.axvspan(regions.sr.low / 1e3, regions.sr.high / 1e3, color=LIGHT, zorder=0, linewidth=0.0)
     axes.axhline(1.0, color=GREY, linewidth=0.8)
-    for number, cut in enumerate(_cuts(sources, mjj, rank, bands)):
+    for number, cut in enumerate(_cuts(sources, rank, bands)):
         middle, rate, error = pass_rate(mjj, rank < cut, bands)
         chi2 = float((((rate - 1.0) / error) ** 2).sum())
         ndf, how = len(rate) - 1, look(number)
@@ -71,7 +71,7 @@ def pass_rate(mjj: Array, passes: npt.NDArray[np.bool_], bands: list[Array]) -> 
     return middle[filled], rate, error
 
 
-def _cuts(sources: Sources, mjj: Array, rank: Array, bands: list[Array]) -> list[float]:
+def _cuts(sources: Sources, rank: Array, bands: list[Array]) -> list[float]:
     tests: Arrays = sources.group(schema.SIGNIFICANCE, "tests")
     cuts = tests["background_efficiency"] if tests else np.array(DEFAULT_CUTS)
     n_bins = sum(len(edges) - 1 for edges in bands)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Arrays, Artifact
+from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.contents import find_results
@@ -28,6 +29,8 @@ OF_RUN = (
     *(schema.MORPH_MODEL, schema.MORPH),
 )
 """Kinds that a directory may hold and a picture may need."""
+SCAN_RESULT = "scan_result.h5"
+"""What a collected scan is called in its directory."""
 TAGS = {True: "simulation", False: "data"}
 """What stands beside the name of the program, by whether there are labels; `--tag` says anything else."""
 
@@ -58,6 +61,31 @@ class Sources:
     def has(self, kind: Kind, name: str) -> bool:
         """Return whether a group is there and may be shown."""
         return bool(self.group(kind, name))
+
+
+def of_directory(directory: Path, hides: Hides, tag: str | None = None) -> Sources:
+    """Return what a directory holds: a collected scan, or a run, a morph or part of one.
+
+    Args:
+        directory: its path.
+        hides: says what may not be shown.
+        tag: what stands beside the name of the program; None for what the data are.
+
+    Raises:
+        ArtifactError: where it is not there, holds nothing that is known, or a scan that cannot be read.
+    """
+    if not directory.is_dir():
+        raise ArtifactError(f"{directory}: no such directory; check the path given to --run")
+    if (directory / SCAN_RESULT).exists():
+        scan = read_artifact(directory / SCAN_RESULT, schema.SCAN)
+        return of_artifact(scan, tag or "", f"scan of {len(scan.groups['points']['low'])} points")
+    found = of_run(RunDirectory(directory), hides, tag)
+    if not found.artifacts and not found.reasons:
+        raise ArtifactError(
+            f"{directory}: holds no artifacts; name the directory of a run, of a morph, or of a scan after"
+            " 'anomaly scan collect'"
+        )
+    return found
 
 
 def of_artifact(artifact: Artifact, tag: str = "", about: str = "") -> Sources:

@@ -66,7 +66,7 @@ SIZES: Mapping[str, Size] = {"paper": Size(3.5, 2.9, 8.0, 2), "slides": Size(7.0
 DEFAULT_SIZE = "paper"
 
 
-def settings(size: Size) -> dict[str, Any]:
+def settings(size: Size) -> Any:
     """Return matplotlib settings for a size of pictures."""
     thin, small = size.font / 12.0, 0.85 * size.font
     ticks = {
@@ -147,9 +147,9 @@ def below(axes: Axes, label: str, height: float = 0.38) -> Axes:
     if place is None:
         lower: Axes = axes.inset_axes((0.0, -height - 0.05, 1.0, height), sharex=axes)
     else:
-        upper, rest = place.subgridspec(2, 1, height_ratios=(1.0, height), hspace=0.0)
-        axes.set_subplotspec(upper)
-        lower = axes.get_figure().add_subplot(rest, sharex=axes)  # type: ignore[union-attr]
+        grid = place.subgridspec(2, 1, height_ratios=(1.0, height), hspace=0.0)
+        axes.set_subplotspec(grid[0, 0])
+        lower = axes.get_figure().add_subplot(grid[1, 0], sharex=axes)  # type: ignore[union-attr]
     lower.set_ylabel(label)
     return lower
 

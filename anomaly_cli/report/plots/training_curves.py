@@ -43,7 +43,7 @@ def draw(axes: Axes, sources: Sources, model: str) -> None:
     axes.set_xlabel(f"epoch of the {safe(model)}")
     axes.set_ylabel("mean loss per event")
     if rows["epoch"].max() < 30:
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
         axes.tick_params(axis="x", which="minor", bottom=False, top=False)
     legend_above(axes, min(4, len(own) + 1))
 

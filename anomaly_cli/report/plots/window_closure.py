@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,11 +28,19 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
         here = (counts["background_efficiency"] == cut) & (expected >= FEWEST)
         if not here.any():
             continue
-        how, share = look(number), np.hypot(counts["efficiency_uncertainty"], np.nan_to_num(counts["model_uncertainty"]))
+        how, share = (
+            look(number),
+            np.hypot(counts["efficiency_uncertainty"], np.nan_to_num(counts["model_uncertainty"])),
+        )
         ratio = counts["n_passing"][here] / expected[here]
         error = np.sqrt(counts["n_passing"][here] / expected[here] ** 2 + (ratio * share[here]) ** 2)
         moved = middle[here] + 0.008 * (number - 1)
-        style = {"fmt": how.marker, "color": how.colour, "elinewidth": 0.8, "label": f"cut {cut_label(cut)}"}
+        style: dict[str, Any] = {
+            "fmt": how.marker,
+            "color": how.colour,
+            "elinewidth": 0.8,
+            "label": f"cut {cut_label(cut)}",
+        }
         axes.errorbar(moved, ratio, error, **style)
     axes.axhline(1.0, color=GREY, linewidth=0.8)
     axes.set_xlabel("centre of the signal-free window [TeV]")

@@ -84,7 +84,7 @@ def time_table(run: RunDirectory) -> list[Table]:
         *(_number("cpu_seconds", "CPU", 3, fixed(1), "s"), _text("finished", "finished (UTC)", 4)),
     ]
     total = [sum(row[2] for row in rows), sum(row[3] for row in rows)]
-    note = f"Together {total[0]:.0f} s, CPU of the main process {total[1]:.0f} s."
+    note = f"Together {total[0]:.0f} s, CPU {total[1]:.0f} s, as logged."
     return [build("times", "Times", fields, rows, [note])] if rows else []
 
 

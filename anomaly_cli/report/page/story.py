@@ -32,7 +32,7 @@ def _data(sources: Sources) -> Iterator[str]:
     names = ", ".join(split.features)
     if split.groups["origin"]["has_truth"]:
         injected = _injected(sources)
-        yield f"The events are pseudo-data with labels{injected}; the search itself does not see the labels."
+        yield f"The events are pseudo-data with labels{injected}; the search itself does not see them."
     else:
         yield "The events have no labels."
     yield f"Events are described by {names}."
@@ -40,7 +40,9 @@ def _data(sources: Sources) -> Iterator[str]:
 
 def _injected(sources: Sources) -> str:
     truth = sources.group(schema.TRUTH, "observed")
-    return f", {int(truth['is_signal'].sum()):,} of them signal" if truth else ""
+    if not truth:
+        return ""
+    return f" ({int(truth['is_signal'].sum()):,} of all {len(truth['is_signal']):,} are signal)"
 
 
 def _template(sources: Sources) -> Iterator[str]:
@@ -51,11 +53,10 @@ def _template(sources: Sources) -> Iterator[str]:
             method = method_of(model.provenance.settings)
             yield f"The template method {method} was trained; no template was made of it yet."
         return
-    settings = artifact.provenance.settings
-    times = float(settings.get("oversampling", 1.0))
-    parts = artifact.groups.get("parts")
-    text = f"The background template was made by {method_of(settings)}, with {times:g} times the events"
-    text += " that the side-band fit expects" if times else ""
+    parts, text = artifact.groups.get("parts"), "The background template was made by "
+    text += method_of(artifact.provenance.settings)
+    if parts:
+        text += f" and holds {int(parts['n_events'].sum()):,} events"
     if parts and len(parts["n_events"]) > 1:
         text += f", in {len(parts['n_events'])} parts by as many models, so that no side-band event both trains a"
         text += " classifier and says how much background passes it"

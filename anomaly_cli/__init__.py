@@ -18,10 +18,13 @@ from typing import Any
 __version__ = "0.2.0.dev0"
 
 _VERBS = ("classify", "closure", "count", "load", "open", "split", "template")
-_PACKAGES = ("classifiers", "methods", "scores", "testing")
+_PACKAGES = {
+    **{name: f"anomaly_cli.{name}" for name in ("classifiers", "methods", "scores", "testing")},
+    "plot": "anomaly_cli.api.plot",
+}
 
-__all__ = ("__version__", "classifiers", "classify", "closure", "count", "load", "methods", "open", "scores", "split",
-           "template", "testing")  # fmt: skip
+__all__ = ("__version__", "classifiers", "classify", "closure", "count", "load", "methods", "open", "plot", "scores",
+           "split", "template", "testing")  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -29,7 +32,7 @@ def __getattr__(name: str) -> Any:
     if name in _VERBS:
         return getattr(importlib.import_module("anomaly_cli.api.verbs"), name)
     if name in _PACKAGES:
-        return importlib.import_module(f"anomaly_cli.{name}")
+        return importlib.import_module(_PACKAGES[name])
     raise AttributeError(f"module 'anomaly_cli' has no attribute '{name}'")
 
 

@@ -35,7 +35,8 @@ ALLOWED = {
     "studies": {"studies", "stages", *SEARCHING, "artifacts", "config"},
     # a scan chains stages at many points and combines their results, as a stage does with methods
     "scans": {"scans", "studies", "stages", "search", "methods", "analysis", "artifacts", "datasets", "config", "core"},
-    "report": {"report", "artifacts", "core"},
+    # pictures evaluate what was fitted, with the functions that fitted it
+    "report": {"report", "artifacts", "analysis", "core"},
     # the Python API stands where the command line does: it reads files and shows results
     "api": {"api", "stages", *SEARCHING, "nets", "artifacts", "datasets", "config", "report"},
     "testing": {"search", "methods", "classifiers", "scores", "core"},
@@ -66,7 +67,8 @@ HOMES = {
     "pyhf": ("analysis",),
     "yaml": ("report/exchange",),
     "sklearn": ("classifiers", "analysis/quality"),
-    "matplotlib": ("report",),
+    "matplotlib": ("report", "api/plot"),
+    "jinja2": ("report/page",),
     "rich": ("cli", "report/render"),
     "zuko": ("nets/flows",),
     "torch": ("nets", "methods", "morphing", "classifiers"),
@@ -132,8 +134,8 @@ SHARED_NAMES = {
     # a family of plug-ins each
     "base": {"classifiers", "methods", "scores"},
     "combined": {"methods", "scores"},
-    # a registry of renderers, and one of what is said of artifacts
-    "registry": {"report/render", "report/results"},
+    # a registry of renderers, one of what is said of artifacts, and one of pictures
+    "registry": {"report/plots", "report/render", "report/results"},
     # a result from its numbers (analysis), by what makes it of files (stages, studies) and of values (search), to words
     "bump": {"analysis", "studies", "report/results"},
     "calibration": {"analysis", "report/results"},

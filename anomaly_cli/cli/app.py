@@ -13,6 +13,7 @@ from anomaly_cli.cli import (
     information,
     kept_commands,
     morph_commands,
+    picture_commands,
     run_commands,
     scan_commands,
     significance_commands,
@@ -35,6 +36,7 @@ morph_commands.register(app)
 scan_commands.register(app)
 data_commands.register(app)
 significance_commands.register(app)
+picture_commands.register(app)
 information.register(app)
 
 

@@ -24,6 +24,23 @@ def plugins(family: str) -> Callable[[str], list[str]]:
     return complete
 
 
+def plot_names(incomplete: str) -> list[str]:
+    """Complete the name of a plot."""
+    return _beginning(sorted([*_first_words("anomaly_cli.report.plots", "PLOT"), "all", "list"]), incomplete)
+
+
+def _first_words(package: str, name: str) -> Iterator[str]:
+    """Return the first argument, a text, of what the modules of a package assign to a name."""
+    for file in _files(package):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            match node:
+                case ast.Assign(
+                    targets=[ast.Name(id=target)], value=ast.Call(args=[ast.Constant(value=str(text)), *_])
+                ):
+                    if target == name:
+                        yield text
+
+
 def _beginning(words: Iterable[str], incomplete: str) -> list[str]:
     return [word for word in words if word.startswith(incomplete)]
 

@@ -34,6 +34,7 @@ def run(
         bool,
         typer.Option("--measure", help="Measure closure uncertainty and over-dispersion as well, and count with them."),
     ] = False,
+    report: Annotated[bool, typer.Option("--report", help="Write report.html at the end, with all pictures.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")] = False,
 ) -> None:
     """Run the whole analysis of one signal region and print its result.
@@ -58,6 +59,10 @@ def run(
         print_plan(asked, measure)
     else:
         run_and_summarise(asked, unblind, measure)
+        if report:
+            from anomaly_cli.cli.picture_execution import write_report
+
+            write_report(asked.directory, None, None)
 
 
 @takes(options.RUN, common=())

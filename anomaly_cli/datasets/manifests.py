@@ -6,7 +6,7 @@ The same folder serves a checkout (top level) and an installed wheel (mapped int
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -127,3 +127,17 @@ def load_manifest(name: str) -> Manifest:
 def shipped_file() -> Path:
     """Return the path of the data file that the package ships."""
     return Path(str(resources.files("anomaly_cli"))) / "data" / load_manifest(SHIPPED_MANIFEST).files[0].name
+
+
+def names_of_digests(digests: Iterable[str]) -> list[str]:
+    """Return the names of the data sets that any of these files belongs to.
+
+    Args:
+        digests: sha256 of files.
+    """
+    wanted = set(digests)
+    return [
+        name
+        for name in manifest_names()
+        if any(file.sha256 in wanted for file in load_manifest(name).files if file.sha256)
+    ]

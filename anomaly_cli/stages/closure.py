@@ -71,7 +71,7 @@ def _make(analysis: Analysis) -> Made:
     distances = [{"check": closure.check.name, "points": points, **vars(found)} for closure, points, found in rows]
     return Made(
         {
-            "checks": _columns([_check_row(closure) for closure in measured], "checks"),
+            "checks": _columns([check_row(closure) for closure in measured], "checks"),
             "distances": _columns(distances, "distances"),
             "counts": _counts(analysis),
         }
@@ -89,7 +89,8 @@ CLOSURE = Stage(
 """Measures closure in the side-bands and, where truth is known, in the signal region."""
 
 
-def _check_row(closure: Closure) -> dict[str, Any]:
+def check_row(closure: Closure) -> dict[str, Any]:
+    """Return one row of the checks of the schema."""
     return {
         "check": closure.check.name,
         "auc": closure.found.auc,

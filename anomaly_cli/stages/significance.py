@@ -88,7 +88,7 @@ def _groups(
 ) -> dict[str, Mapping[str, Any]]:
     return {
         "mass_fit": mass_fit_columns(fit),
-        "tests": as_columns([_row(one, measurements) for one in counted]),
+        "tests": as_columns([count_row(one, measurements) for one in counted]),
         "folds": as_columns([row for index, one in enumerate(counted) for row in _fold_rows(index, one, scores)]),
         "selected": _selected([one.cut.selection.is_observed_selected for one in counted], scores, "observed"),
         "selected_template": _selected([one.cut.selection.is_template_selected for one in counted], scores, "template"),
@@ -103,7 +103,8 @@ def _selected(masks: list[Any], scores: Artifact, group: str) -> dict[str, Any]:
     }
 
 
-def _row(counted: Counted, measurements: Measurements) -> dict[str, Any]:
+def count_row(counted: Counted, measurements: Measurements) -> dict[str, Any]:
+    """Return one row of the tests of the schema."""
     selection, model, result = counted.cut.selection, counted.cut.model, counted.result
     closure = measurements.closure.get(selection.background_efficiency)
     factor = measurements.factors.get(selection.background_efficiency, Factor())

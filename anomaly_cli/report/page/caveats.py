@@ -1,0 +1,73 @@
+"""What has to be read before any number of a run: what is missing, blinded, doubtful, or may not be claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Kind
+from anomaly_cli.report.contents import describe, missing_uncertainties
+from anomaly_cli.report.plots.sources import Sources
+from anomaly_cli.report.plots.style import cut_label
+
+CHAIN = (schema.SPLIT, schema.TEMPLATE_MODEL, schema.TEMPLATE, schema.SCORES, schema.SIGNIFICANCE, schema.CLOSURE)
+"""What a finished run holds."""
+DOUBTFUL = 3.0
+"""Standard deviations from which an AUC is told to differ from 0.5."""
+UNLIKELY = 0.01
+"""Probabilities below this are pointed out."""
+
+
+def caveats(sources: Sources) -> list[str]:
+    """Return sentences, the gravest first."""
+    return [
+        *_unfinished(sources),
+        *(f"Not used: {reason}." for reason in dict.fromkeys(sources.reasons.values())),
+        *_counted(sources),
+        *_template(sources),
+    ]
+
+
+def _unfinished(sources: Sources) -> Iterator[str]:
+    missing: list[Kind] = [kind for kind in CHAIN if kind.name not in {*sources.artifacts, *sources.reasons}]
+    if sources.is_blinded:
+        missing = [kind for kind in missing if kind is not schema.SIGNIFICANCE]
+        yield "BLINDED: the signal region has not been looked at; nothing that tells of it is shown here."
+    if missing:
+        names = ", ".join(kind.name.replace("_", " ") for kind in missing)
+        yield f"The run is not finished: there is no {names}. 'anomaly run' goes on with it."
+
+
+def _counted(sources: Sources) -> Iterator[str]:
+    tests = sources.group(schema.SIGNIFICANCE, "tests")
+    if not tests:
+        return
+    missing = missing_uncertainties(tests)
+    if missing:
+        yield f"Significances are {describe(missing)}; 'anomaly run --measure' measures both."
+    cuts = [cut_label(cut) for cut in tests["background_efficiency"]]
+    reasons: dict[str, list[str]] = {}
+    for cut, reason in zip(cuts, tests["no_claim"], strict=True):
+        if str(reason):
+            reasons.setdefault(str(reason), []).append(cut)
+    yield from (f"NO CLAIM at {', '.join(at)}: {reason}." for reason, at in reasons.items())
+    alike = [cut for cut, p in zip(cuts, tests["fold_p"], strict=True) if p < UNLIKELY]
+    if alike:
+        yield f"At {', '.join(alike)} the folds count more differently than chance explains."
+    fit = sources.group(schema.SIGNIFICANCE, "mass_fit")
+    if fit and float(fit["p_value"]) < UNLIKELY:
+        yield f"The side-band fit is poor (p = {float(fit['p_value']):.1e})."
+
+
+def _template(sources: Sources) -> Iterator[str]:
+    template = sources.artifacts.get(schema.TEMPLATE.name)
+    if template is not None and "truth" in template.provenance.inputs:
+        yield "The template is true background: a benchmark, which no analysis has."
+    checks = sources.group(schema.CLOSURE, "checks")
+    if not checks:
+        return
+    off = np.abs(checks["auc"] - 0.5) > DOUBTFUL * checks["auc_error"]
+    for name, auc, error in zip(checks["check"][off], checks["auc"][off], checks["auc_error"][off], strict=True):
+        yield f"The template can be told from background ({name}): AUC {auc:.4f} +- {error:.4f}."

@@ -1,0 +1,88 @@
+"""Features in the signal region: template against observed events, and their ratio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli.artifacts import schema
+from anomaly_cli.report.plots.picture import Plot
+from anomaly_cli.report.plots.sources import Sources
+from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, ORANGE, below, feature_label, legend_above
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = npt.NDArray[np.float64]
+BINS = 30
+OUTSIDE = (0.001, 0.999)
+"""Quantiles of the observed events that the axis ends at; events beyond are in the outermost bins."""
+
+
+def draw(axes: Axes, sources: Sources, feature: str) -> None:
+    """Draw one feature: template events, as many as are observed, against observed events and side-bands.
+
+    Args:
+        axes: where to draw.
+        sources: split and template.
+        feature: its name.
+    """
+    split, template = (sources.artifacts[kind.name] for kind in (schema.SPLIT, schema.TEMPLATE))
+    place = split.features.index(feature)
+    observed = split.groups["sr"]["features"][:, place]
+    made, weight = template.groups["events"]["features"][:, place], template.groups["events"]["weight"]
+    beside = np.concatenate([split.groups[name]["features"][:, place] for name in ("sb1", "sb2")])
+    edges = _edges(observed)
+    number, _ = _histogram(observed, edges)
+    shape, spread = _histogram(made, edges, weight)
+    scale = len(observed) / weight.sum()
+    shape, spread = scale * shape, scale * spread
+    side, _ = _histogram(beside, edges)
+    axes.stairs(len(observed) / len(beside) * side, edges, color=ORANGE, linestyle=":", label="side-bands, scaled")
+    axes.stairs(shape, edges, color=BLUE, fill=True, alpha=0.25)
+    axes.stairs(shape, edges, color=BLUE, label="template, scaled")
+    middle = (edges[1:] + edges[:-1]) / 2
+    points: dict[str, Any] = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
+    axes.errorbar(middle, number, np.sqrt(number), label="observed", **points)
+    axes.set_ylabel("events / bin")
+    axes.set_ylim(0.0)
+    lower = below(axes, "obs. / template")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lower.errorbar(middle, number / shape, np.sqrt(number) / shape, **points)
+        share = np.nan_to_num(spread / shape)
+    lower.stairs(1 + share, edges, baseline=1 - share, fill=True, color=BLUE, alpha=0.25)
+    lower.axhline(1.0, color=GREY, linewidth=0.8)
+    lower.set_ylim(0.7, 1.3)
+    lower.set_xlabel(feature_label(feature))
+    legend_above(axes, 3, fontsize="x-small")
+
+
+def _edges(observed: Array) -> Array:
+    low, high = np.quantile(observed, OUTSIDE)
+    return np.linspace(low, high if high > low else low + 1.0, BINS + 1)
+
+
+def _histogram(values: Array, edges: Array, weight: Array | None = None) -> tuple[Array, Array]:
+    """Return sums of weights and their statistical errors; what lies outside is in the outermost bins."""
+    weight = np.ones(len(values)) if weight is None else weight
+    held = np.clip(values, edges[0], edges[-1])
+    sums, _ = np.histogram(held, edges, weights=weight)
+    squares, _ = np.histogram(held, edges, weights=weight**2)
+    return sums, np.sqrt(squares)
+
+
+def _panels(sources: Sources) -> Sequence[str]:
+    return sources.artifacts[schema.SPLIT.name].features
+
+
+PLOT = Plot(
+    "features",
+    "Features in the signal region: template against observed events and side-bands, with their ratio.",
+    {"split": ("sr", "sb1", "sb2"), "template": ("events",)},
+    draw,
+    _panels,
+    shape=(1.0, 1.2),
+)

@@ -21,6 +21,7 @@ from anomaly_cli.core.documents import parse_toml
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.records import Record, build_record
+from anomaly_cli.core.systematics import read_systematics
 
 RUN_CONFIG_NAME = "config.toml"
 """The resolved configuration in a run directory."""
@@ -173,6 +174,9 @@ class SignificanceSettings:
         experiments: pseudo-experiments that measure the k-fold over-dispersion, at least 5; fewer than 10 are marked.
         permutations: permutations of the labels, at least 5; fewer than 10 are marked as too few.
         resonance_width: relative width of the resonance of the bump hunt.
+        systematics: the user's own by name, each a table of `up` and `down` (relative shifts at plus and minus one
+            standard deviation, a number or one for each cut; without `down` the factor is log-normal), `on`
+            (`background` or `signal`) and `correlated` (`all`, `cuts`, `regions`, `none`).
     """
 
     background_efficiencies: tuple[float, ...] = Cuts.background_efficiencies
@@ -186,6 +190,7 @@ class SignificanceSettings:
     experiments: int = 20
     permutations: int = 20
     resonance_width: float = 0.03
+    systematics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _ = self.cuts  # which checks them
@@ -201,7 +206,8 @@ class SignificanceSettings:
     @property
     def cuts(self) -> Cuts:
         """The cuts on the score."""
-        return Cuts(self.background_efficiencies, self.pass_fail_from, self.least_fit_p)
+        found = read_systematics(self.systematics, len(self.background_efficiencies))
+        return Cuts(self.background_efficiencies, self.pass_fail_from, self.least_fit_p, found)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from anomaly_cli.analysis.spectrum import BinnedSpectrum, deviance, orthogonal_basis, predict
 from anomaly_cli.analysis.tails import chi2_tail
-from anomaly_cli.analysis.workspaces import assemble
+from anomaly_cli.analysis.workspaces import assemble, meaning_of_mu
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.folds import FloatArray
 
@@ -226,7 +226,7 @@ def build_bump_workspace(spectrum: BinnedSpectrum, resonance: Resonance, fit: Bu
         factor = f"mode_{index}_{name}"
         samples.append({"name": f"mode_{index}", "data": mode.tolist(), "modifiers": [_factor(factor)]})
         parameters.append({"name": factor, "inits": [0.0], "bounds": [[-20.0, 20.0]]})
-    return assemble("bump hunt", {name: (samples, spectrum.counts.tolist())}, parameters)
+    return assemble(f"bump hunt: {meaning_of_mu(nominal)}", {name: (samples, spectrum.counts.tolist())}, parameters)
 
 
 def _factor(name: str) -> dict[str, Any]:

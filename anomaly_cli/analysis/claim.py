@@ -12,12 +12,13 @@ References:
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr
 
 from anomaly_cli.analysis.counting import CountingModel
-from anomaly_cli.analysis.profile import Experiments, signed_root
+from anomaly_cli.analysis.profile import signed_root
 
 LEAST_P = 0.01
 """Windows whose pulls are less likely, with all uncertainties, allow no claim."""
@@ -49,7 +50,7 @@ def claimable_significance(model: CountingModel, n_windows: int) -> float:
     middle = 0.5 * (edges[1:] + edges[:-1])
     shift = np.clip(model.leverage * math.log1p(closure) * middle, -LARGEST_SHIFT, LARGEST_SHIFT)
     one = model.without(CLOSURE).experiment()
-    root = signed_root(Experiments(one.n, one.m, one.tau, shift, one.width))
+    root = signed_root(replace(one, theta0=shift))
     p = float((weight * ndtr(-root)).sum() / weight.sum())
     return float(-ndtri(p))
 

@@ -20,7 +20,7 @@ def binomial_significance(data: Experiments) -> FloatArray:
     uncertainty, 1/m' = 1/m + d^2 (the correspondence of the reference).
     """
     with np.errstate(divide="ignore"):
-        control = 1.0 / (1.0 / np.asarray(data.m, dtype=np.float64) + np.asarray(data.width) ** 2)
+        control = 1.0 / (1.0 / np.asarray(data.m, dtype=np.float64) + np.asarray(data.total_width) ** 2)
     tau = np.where(control > 0.0, control / np.where(data.expected > 0.0, data.expected, 1.0), data.tau)
     p = np.where(data.n > 0.0, betainc(np.maximum(data.n, 1.0), control + 1.0, 1.0 / (1.0 + tau)), 1.0)
     z: FloatArray = -ndtri(np.maximum(p, np.finfo(float).tiny))

@@ -50,8 +50,7 @@ def asymptotic_limits(data: Experiments) -> Limits:
     The observed limit uses the Asimov data of the fit without signal, as pyhf does; the expected ones
     those of the expectation before the fit.
     """
-    shape = np.broadcast_shapes(*(np.shape(x) for x in (data.n, data.m, data.tau, data.theta0, data.width)))
-    fit = fit_background(data)
+    shape, fit = data.shape, fit_background(data)
     fitted, before = _asimov(data, fit), _prefit(data)
     low, high = np.zeros((6, *shape)), np.broadcast_to(_start(data), (6, *shape)).copy()
     while True:
@@ -77,18 +76,18 @@ def asymptotic_cls(data: Experiments, signal: FloatArray) -> FloatArray:
 def _start(data: Experiments) -> FloatArray:
     expected = data.expected
     spread = np.sqrt(
-        np.maximum(data.n, expected) + expected**2 / np.maximum(data.m, 1.0) + (expected * data.width) ** 2
+        np.maximum(data.n, expected) + expected**2 / np.maximum(data.m, 1.0) + (expected * data.total_width) ** 2
     )
     start: FloatArray = np.maximum(data.n - expected, 0.0) + 6.0 * spread + 5.0
     return start
 
 
 def _asimov(data: Experiments, fit: Profile) -> Experiments:
-    return Experiments(fit.background, fit.control, data.tau, fit.theta, data.width)
+    return replace(data, n=fit.background, m=fit.control, theta0=fit.theta).measuring(fit.skewed)
 
 
 def _prefit(data: Experiments) -> Experiments:
-    return Experiments(data.expected, data.m, data.tau, data.theta0, data.width)
+    return replace(data, n=data.expected)
 
 
 def _cls(data: Experiments, fitted: Experiments, before: Experiments, signal: FloatArray) -> FloatArray:
@@ -111,7 +110,8 @@ def toy_limit(data: Experiments, n_draws: int, generator: np.random.Generator) -
     the count, the probability is summed exactly, so that the limit is as good for a rare downward fluctuation as
     for a usual count.
     """
-    uniform = np.clip(qmc.Sobol(2, seed=generator).random(n_draws), SMALLEST_TAIL, 1.0 - np.finfo(np.float64).eps)
+    sequence = qmc.Sobol(2 + len(data.skewed), seed=generator).random(n_draws)
+    uniform = np.clip(sequence, SMALLEST_TAIL, 1.0 - np.finfo(np.float64).eps)
     low, high = 0.0, float(asymptotic_limits(data).observed) * 2.0 + 5.0
     while _toy_cls(data, high, uniform) > LEVEL:
         high *= 2.0
@@ -130,6 +130,8 @@ def expected_toy_limits(data: Experiments, n_draws: int, generator: np.random.Ge
     """
     rate = generator.standard_gamma(float(data.m), N_PREDICTED) / float(data.tau)
     shift = float(data.theta0) + float(data.width) * generator.standard_normal(N_PREDICTED)
+    for one in data.skewed:
+        shift = shift + one.shift(one.measured + generator.standard_normal(N_PREDICTED))[0]
     predicted = generator.poisson(np.minimum(rate * np.exp(shift), LARGEST_RATE))
     counts = np.quantile(predicted, norm.cdf(-np.array(BANDS)), method="inverted_cdf")
     seed = int(generator.integers(2**31))
@@ -146,7 +148,9 @@ def _toy_cls(data: Experiments, signal: float, uniform: FloatArray) -> float:
     for added, fit in ((signal, fit_background(data, signal)), (0.0, fit_background(data))):
         m = poisson.ppf(uniform[:, 0], float(fit.control)) if fit.control > 0.0 else np.zeros(len(uniform))
         theta0 = float(fit.theta) + float(data.width) * norm.ppf(uniform[:, 1])
-        largest = _largest_count(Experiments(np.zeros(len(m)), m, data.tau, theta0, data.width), signal, q)
+        found = [alpha + norm.ppf(column) for alpha, column in zip(fit.skewed, uniform[:, 2:].T, strict=True)]
+        drawn = replace(data, n=np.zeros(len(m)), m=m, theta0=theta0).measuring(found)
+        largest = _largest_count(drawn, signal, q)
         tails.append(float(poisson.cdf(largest, added + float(fit.background)).mean()))
     if tails[1] < SMALLEST_TAIL:  # a deficit that no pseudo-experiment shows: only the ratio is known, from asymptotics
         return float(asymptotic_cls(data, np.full((6, 1), signal))[0, 0])

@@ -23,6 +23,7 @@ from scipy.special import ndtri_exp
 from anomaly_cli.analysis.tails import log_normal_tail, normal_tail
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.systematics import BACKGROUND
 
 NO_EVENTS = np.zeros(0, dtype=np.int64)
 PASS_FAIL = "pass/fail"
@@ -46,6 +47,8 @@ class SelectedEvents:
         observed_all: ids of observed events before the cut.
         template_all: ids of template events before the cut.
         template_digest: which template; events of different ones are never the same, whatever their ids.
+        shifts: what each of the user's systematics shifts the excess by, by nuisance parameter, over the standard
+            deviation of the excess; tests with the same parameter are shifted together.
     """
 
     observed: npt.NDArray[np.int64]
@@ -56,6 +59,7 @@ class SelectedEvents:
     observed_all: npt.NDArray[np.int64] = field(default_factory=lambda: NO_EVENTS)
     template_all: npt.NDArray[np.int64] = field(default_factory=lambda: NO_EVENTS)
     template_digest: str = ""
+    shifts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -94,7 +98,8 @@ def overlap_correlation(selections: Sequence[SelectedEvents]) -> FloatArray:
 
     An excess is a sum over events: 1 for one that passes, -1/transfer for a template event that does. Where failing
     events are the control sample, they enter with -w, w the fail weight, and template events that fail with
-    w/transfer. Covariances are sums over shared events, and total variances hold what is not shared besides.
+    w/transfer. Covariances are sums over shared events and over shared nuisance parameters of systematics, and total
+    variances hold what is not shared besides.
     """
     observed = _covariance(selections, [s.observed for s in selections], [s.observed_all for s in selections])
     template = _covariance(selections, [s.template for s in selections], [s.template_all for s in selections])
@@ -105,6 +110,9 @@ def overlap_correlation(selections: Sequence[SelectedEvents]) -> FloatArray:
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
     share = np.sqrt([s.statistical_share for s in selections])
     correlation: FloatArray = covariance / np.outer(scale, scale) * np.outer(share, share)
+    parameters = dict.fromkeys(name for s in selections for name in s.shifts)
+    shifts = np.array([[s.shifts.get(name, 0.0) for name in parameters] for s in selections])
+    correlation = np.clip(correlation + shifts @ shifts.T, -1.0, 1.0)
     np.fill_diagonal(correlation, 1.0)
     return correlation
 
@@ -200,7 +208,8 @@ def selected_events(
     """Return what each test of a count selects.
 
     Args:
-        groups: `tests`, `selected` and `selected_template` of a significance artifact, or of a point of a scan.
+        groups: `tests`, `selected`, `selected_template` and, where there are any, `systematics` of a significance
+            artifact, or of a point of a scan.
         region: ids of the observed and of the template events before any cut; pass/fail tests need them.
         template_digest: digest of the template artifact.
     """
@@ -220,6 +229,7 @@ def selected_events(
                 observed_all=everything[0],
                 template_all=everything[1],
                 template_digest=template_digest,
+                shifts=_shifts(groups, test),
             )
         )
     return selections
@@ -233,6 +243,21 @@ def statistical_share(tests: Mapping[str, npt.NDArray[Any]], index: int) -> floa
         counted += (b * (1.0 + 1.0 / transfer) * float(tests["template_uncertainty"][index])) ** 2
     total = b + uncertainty**2
     return min(counted / total, 1.0) if total > 0.0 else 1.0
+
+
+def _shifts(groups: Mapping[str, Mapping[str, npt.NDArray[Any]]], test: int) -> dict[str, float]:
+    """Return the systematics of the background in units of the standard deviation of the excess, up being positive."""
+    if "systematics" not in groups:
+        return {}
+    tests, rows = groups["tests"], groups["systematics"]
+    b, uncertainty, transfer = (float(tests[name][test]) for name in ("n_expected", "uncertainty", "transfer"))
+    leverage = (1.0 + transfer) / transfer if tests["test"][test] == PASS_FAIL else 1.0
+    scale = b * leverage / max(np.sqrt(b + uncertainty**2), 1e-9)
+    found = {}
+    for row in np.flatnonzero((rows["test"] == test) & (rows["on"] == BACKGROUND)):
+        up, down = float(rows["up"][row]), float(rows["down"][row])
+        found[str(rows["parameter"][row])] = float(scale * np.sign(up - down) * np.hypot(up, down) / np.sqrt(2.0))
+    return found
 
 
 def copula_generator(seed: int) -> np.random.Generator:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from anomaly_cli.analysis.counting import CountingModel
+from anomaly_cli.analysis.counting import CountingModel, Shift
 from anomaly_cli.analysis.selection import CutCounts
+from anomaly_cli.core.systematics import Systematic
 
 MEASURED = ("closure", "kfold")
 """Terms of a model that further studies measure."""
@@ -74,6 +76,20 @@ def model_by_template(name: str, cut: CutCounts, fit: Predicted, measured: Measu
     variance = 1.0 / max(expected, 1.0) + 1.0 / cut.n_sources + sum(d**2 for d in _of_model(cut).values())
     relative |= _measured(measured, variance)
     return CountingModel(name, cut.n_passing, cut.n_sources, cut.n_sources / expected, relative)
+
+
+def shifts_of(systematics: Sequence[Systematic], channel: str, index: int) -> tuple[Shift, ...]:
+    """Return what systematics do to one cut.
+
+    Args:
+        systematics: of the search.
+        channel: name of the cut's channel, whose last part names the cut and the rest the signal region.
+        index: of the cut, in the order of the count.
+    """
+    region, _, cut = channel.rpartition("_")
+    return tuple(
+        Shift(one.name, one.parameter(region, cut), one.on, one.up[index], one.down[index]) for one in systematics
+    )
 
 
 def _of_model(cut: CutCounts) -> dict[str, float]:

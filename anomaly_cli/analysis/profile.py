@@ -15,6 +15,11 @@ For given s, with h = b (1 - n/(s + b)), the likelihood is largest at gamma = m 
 what is left is one root b, unique in a known bracket, found for all experiments together. All of it is
 finite for n = 0, m = 0 and d = 0.
 
+A nuisance parameter alpha whose sides differ (`analysis.skewed`) shifts theta by r(alpha), alpha0 ~ Normal(alpha, 1).
+With r replaced by its tangent the model is the one above, d^2 being larger by the square of the slope; at its best fit
+alpha = alpha0 - h r'(alpha), where the next tangent is taken (and r'' h, from the last one, added to the constraint's
+curvature, as in Newton's method). Either side of 0 is a start: a strongly skewed parameter can have a minimum on each.
+
 References:
     R. D. Cousins, J. T. Linnemann, J. Tucker, 2008, arXiv:physics/0702156 (the case d = 0).
     G. Cowan, K. Cranmer, E. Gross, O. Vitells, 2011, arXiv:1007.1727 (q0: eq. 12, q-tilde: eq. 16).
@@ -22,12 +27,14 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import xlogy
 
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.analysis.skewed import Skewed
+from anomaly_cli.core.folds import FloatArray, IntArray
 
 SMALLEST_RATE = 1e-12
 """Lower end of the bracket of b, relative to its upper end."""
@@ -35,6 +42,12 @@ NO_EVENTS = 1e-12
 """A background below this is none."""
 TOLERANCE = 1e-12
 """Accuracy of ln b."""
+TANGENTS, UNDAMPED = 60, 12
+"""Most tangents that are taken to a skewed parameter, and after how many steps are halved."""
+SAME_TANGENT = 1e-7
+"""Parameters that move by less have converged."""
+LEAST_CURVATURE = 0.5
+"""Curvature of a parameter's constraint and of its own shift together; a smaller one would make steps too long."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class Experiments:
         tau: control events per background event, > 0.
         theta0: measured shift of ln(transfer factor).
         width: its uncertainty d, >= 0.
+        skewed: further nuisance parameters, whose sides differ.
     """
 
     n: FloatArray
@@ -54,12 +68,50 @@ class Experiments:
     tau: FloatArray
     theta0: FloatArray
     width: FloatArray
+    skewed: tuple[Skewed, ...] = field(default=(), kw_only=True)
 
     @property
     def expected(self) -> FloatArray:
         """Background expected from the control sample; 0 where it is next to none."""
-        expected = self.m / self.tau * np.exp(self.theta0)
+        shift = self.theta0 + sum((one.shift(one.measured)[0] for one in self.skewed), np.asarray(0.0))
+        expected = self.m / self.tau * np.exp(shift)
         return np.where(expected > NO_EVENTS, expected, 0.0)
+
+    @property
+    def total_width(self) -> FloatArray:
+        """Uncertainty of the logarithm of the transfer factor, the mean one where sides differ."""
+        total: FloatArray = np.sqrt(self.width**2 + sum((one.size**2 for one in self.skewed), np.asarray(0.0)))
+        return total
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Their common shape."""
+        own = [self.n, self.m, self.tau, self.theta0, self.width]
+        return np.broadcast_shapes(
+            *(np.shape(x) for x in [*own, *(x for one in self.skewed for x in vars(one).values())])
+        )
+
+    def measuring(self, found: Sequence[FloatArray]) -> Experiments:
+        """Return the same with other auxiliary measurements of the skewed parameters."""
+        pairs = zip(self.skewed, found, strict=True)
+        return replace(self, skewed=tuple(replace(one, measured=value) for one, value in pairs))
+
+    def flattened(self, shape: tuple[int, ...]) -> Experiments:
+        """Return the same with all arrays broadcast to a shape and made `(t,)`."""
+        return self._mapped(lambda values: np.broadcast_to(np.asarray(values, dtype=np.float64), shape).ravel())
+
+    def take(self, rows: IntArray) -> Experiments:
+        """Return some of experiments whose arrays are all `(t,)`."""
+        return self._mapped(lambda values: values[rows])
+
+    def select(self, index: int) -> Experiments:
+        """Return one of experiments `(t,)`, as arrays of shape ()."""
+        return self._mapped(lambda values: np.asarray(np.broadcast_to(values, self.shape)[index]))
+
+    def _mapped(self, change: Callable[[FloatArray], FloatArray]) -> Experiments:
+        own = (change(x) for x in (self.n, self.m, self.tau, self.theta0, self.width))
+        skewed = tuple(Skewed(*(change(x) for x in vars(one).values())) for one in self.skewed)
+        return Experiments(*own, skewed=skewed)
 
 
 @dataclass(frozen=True)
@@ -71,12 +123,16 @@ class Profile:
         control: fitted control rate gamma.
         theta: fitted shift.
         deviance: 2 (NLL - NLL of the saturated model).
+        pull: b (1 - n/(s + b)), by which every nuisance parameter is pulled.
+        skewed: fitted skewed parameters.
     """
 
     background: FloatArray
     control: FloatArray
     theta: FloatArray
     deviance: FloatArray
+    pull: FloatArray
+    skewed: tuple[FloatArray, ...] = field(default=(), kw_only=True)
 
 
 def fit_background(data: Experiments, signal: FloatArray | float = 0.0) -> Profile:
@@ -86,6 +142,62 @@ def fit_background(data: Experiments, signal: FloatArray | float = 0.0) -> Profi
         data: the experiments.
         signal: signal events; either 0 or at least n - expected, where the root is unique.
     """
+    if not data.skewed:
+        return _fit_log_normal(data, signal)
+    shape = np.broadcast_shapes(data.shape, np.shape(signal))
+    flat, s = data.flattened(shape), np.broadcast_to(np.asarray(signal, dtype=np.float64), shape).ravel()
+    upper, lower = (
+        _fit_skewed(flat, s, [side * np.maximum(side * one.measured, 1.0) for one in flat.skewed])
+        for side in (1.0, -1.0)
+    )
+    is_upper = upper.deviance <= lower.deviance
+    own = (np.where(is_upper, getattr(upper, name), getattr(lower, name)).reshape(shape) for name in _OWN)
+    pairs = zip(upper.skewed, lower.skewed, strict=True)
+    return Profile(*own, skewed=tuple(np.where(is_upper, x, y).reshape(shape) for x, y in pairs))
+
+
+_OWN = ("background", "control", "theta", "deviance", "pull")
+
+
+def _fit_skewed(data: Experiments, signal: FloatArray, alphas: list[FloatArray]) -> Profile:
+    """Return the fits `(t,)` by tangents of the skewed parameters, from where they start."""
+    pull = np.zeros(len(signal))
+    rows = np.arange(len(signal))
+    for step in range(TANGENTS):
+        part, at = data.take(rows), [alpha[rows] for alpha in alphas]
+        following, pull[rows] = _follow_tangent(part, signal[rows], at, pull[rows])
+        if step >= UNDAMPED:
+            following = [(new + old) / 2.0 for new, old in zip(following, at, strict=True)]
+        moved = np.max([np.abs(new - old) for new, old in zip(following, at, strict=True)], axis=0)
+        for alpha, new in zip(alphas, following, strict=True):
+            alpha[rows] = new
+        rows = rows[moved > SAME_TANGENT]
+        if not len(rows):
+            break
+    shift = sum((one.shift(alpha)[0] for one, alpha in zip(data.skewed, alphas, strict=True)), np.zeros(len(signal)))
+    fit = _fit_log_normal(replace(data, theta0=data.theta0 + shift, skewed=()), signal)
+    penalty = sum((alpha - one.measured) ** 2 for one, alpha in zip(data.skewed, alphas, strict=True))
+    return replace(fit, theta=fit.theta - shift, deviance=fit.deviance + penalty, skewed=tuple(alphas))
+
+
+def _follow_tangent(
+    data: Experiments, signal: FloatArray, alphas: Sequence[FloatArray], pull: FloatArray
+) -> tuple[list[FloatArray], FloatArray]:
+    """Return the skewed parameters and the pull at the best fit with tangents; `pull` is that of the last one."""
+    theta0, variance, centres = data.theta0, data.width**2, []
+    for one, alpha in zip(data.skewed, alphas, strict=True):
+        shift, slope, curvature = one.shift(alpha)
+        total = np.maximum(1.0 + curvature * pull, LEAST_CURVATURE)
+        centre = (one.measured + (total - 1.0) * alpha) / total
+        theta0 = theta0 + shift + slope * (centre - alpha)
+        variance = variance + slope**2 / total
+        centres.append((centre, slope / total))
+    found = _fit_log_normal(replace(data, theta0=theta0, width=np.sqrt(variance), skewed=()), signal).pull
+    return [centre - slope * found for centre, slope in centres], found
+
+
+def _fit_log_normal(data: Experiments, signal: FloatArray | float) -> Profile:
+    """Return the fit without skewed parameters."""
     n, m, tau, theta0, width, s = np.broadcast_arrays(
         *(
             np.asarray(x, dtype=np.float64)
@@ -94,8 +206,8 @@ def fit_background(data: Experiments, signal: FloatArray | float = 0.0) -> Profi
     )
     expected = Experiments(n, m, tau, theta0, width).expected
     is_null = s == 0.0
-    high = np.where(is_null, np.maximum(n, expected), expected)
-    low = np.where(is_null, np.minimum(n, expected), np.maximum(n - s, 0.0))
+    high = np.where(is_null, np.maximum(n, expected), np.maximum(n - s, expected))
+    low = np.where(is_null, np.minimum(n, expected), np.clip(n - s, 0.0, expected))
     is_empty = high <= 0.0
     high = np.where(is_empty, 1.0, high)
     low = np.clip(low, SMALLEST_RATE * high, high)
@@ -105,7 +217,7 @@ def fit_background(data: Experiments, signal: FloatArray | float = 0.0) -> Profi
     pull = np.where(is_empty, 0.0, np.where(is_null, background - n, pull))
     control = np.maximum(m - pull, 0.0)
     deviance = poisson_deviance(n, s + background) + poisson_deviance(m, control) + (width * pull) ** 2
-    return Profile(background, control, theta0 - width**2 * pull, deviance)
+    return Profile(background, control, theta0 - width**2 * pull, deviance, pull)
 
 
 def _solve(low: FloatArray, high: FloatArray, terms: tuple[FloatArray, ...]) -> FloatArray:

@@ -4,18 +4,26 @@ A classifier trained on the data finds a strong signal better than a weak one, s
 not proportional to the strength. An injection study measures it: mean and spread over trainings of the
 selected signal at each strength. A strength is excluded where CLs of its yield, averaged over the spread, is
 below 0.05; the limit is the strength from which on all are excluded, so a weak signal that trains a poor
-classifier is never excluded by a good one's efficiency.
+classifier is never excluded by a good one's efficiency. Systematics of the signal's efficiency are averaged
+over as well.
+
+References:
+    R. D. Cousins, V. L. Highland, 1992, Nucl. Instrum. Meth. A320 331 (averages over an uncertain efficiency).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm, qmc
 
+from anomaly_cli.analysis.counting import Shift
 from anomaly_cli.analysis.limits import LEVEL, asymptotic_cls
 from anomaly_cli.analysis.profile import Experiments
+from anomaly_cli.analysis.skewed import log_factor
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.folds import FloatArray, IntArray
 
@@ -23,6 +31,10 @@ FEWEST_EXPERIMENTS = 2
 """Fewer experiments at a strength tell no spread."""
 STEPS = 400
 """Strengths at which CLs is computed."""
+FACTORS = 9
+"""Values of equal probability that stand for the efficiency's uncertainty."""
+DRAWS = 4096
+"""Combinations of systematics, evenly drawn, that they are means of."""
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 
 
@@ -35,17 +47,42 @@ class Response:
         mean: selected signal events `(j,)`.
         spread: their standard deviation over trainings, without that of the selection of a fixed number of injected
             events, which is binomial `(j,)`.
+        factors: values of equal probability of the factor that systematics of the efficiency put on the yield `(f,)`.
     """
 
     strength: FloatArray
     mean: FloatArray
     spread: FloatArray
+    factors: FloatArray = field(default_factory=lambda: np.ones(1))
 
-    def yields(self, strength: FloatArray) -> FloatArray:
-        """Return selected signal events `(nodes, s)` at strengths `(s,)`, over the spread of the trainings."""
+    def yields(self, strength: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return selected signal events `(nodes, s)` at strengths `(s,)`, and the weights of the nodes `(nodes,)`.
+
+        Nodes are those of the spread of the trainings times those of the efficiency's factors.
+        """
         mean, spread = (np.interp(strength, self.strength, values) for values in (self.mean, self.spread))
-        yields: FloatArray = np.maximum(mean + spread * _NODES[:, None], 0.0)
-        return yields
+        yields = np.maximum(mean + spread * _NODES[:, None], 0.0)
+        every = (self.factors[:, None, None] * yields).reshape(-1, len(strength))
+        weights = np.tile(_NODE_WEIGHTS, len(self.factors))
+        return every, weights / weights.sum()
+
+
+def efficiency_factors(shifts: Sequence[Shift]) -> FloatArray:
+    """Return values of equal probability of the product of the systematics' factors `(f,)`; 1 where there are none."""
+    if not shifts:
+        return np.ones(1)
+    uniform = qmc.Sobol(len(shifts), seed=0).random(DRAWS)
+    alphas = norm.ppf(np.clip(uniform, 0.5 / DRAWS, 1.0 - 0.5 / DRAWS))
+    total = np.zeros(DRAWS)
+    for alpha, one in zip(alphas.T, shifts, strict=True):
+        total += log_factor(alpha, np.asarray(1.0 + one.up), np.asarray(1.0 + one.down))[0]
+    return np.array([part.mean() for part in np.array_split(np.sort(np.exp(total)), FACTORS)])
+
+
+def fixed_response(efficiency: float, largest: float, factors: FloatArray) -> Response:
+    """Return the response of a classifier whose efficiency does not depend on the strength, up to a largest one."""
+    strength = np.array([0.0, largest])
+    return Response(strength, efficiency * strength, np.zeros(2), factors)
 
 
 def measure_response(injected: IntArray, selected: IntArray) -> Response:
@@ -82,9 +119,9 @@ def strength_limits(data: Experiments, response: Response, toy_ratio: FloatArray
         toy_ratio: limits on the yield by toys over the asymptotic ones `(6,)`; CLs is taken at yields divided by it.
     """
     grid = np.linspace(0.0, response.strength[-1], STEPS + 1)[1:]
-    yields = np.broadcast_to(response.yields(grid)[:, None, :], (len(_NODES), 6, STEPS)).copy()
+    at_nodes, weight = response.yields(grid)
+    yields = np.broadcast_to(at_nodes[:, None, :], (len(weight), 6, STEPS)).copy()
     yields /= np.broadcast_to(toy_ratio, 6)[:, None]
-    weight = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
     cls = sum(w * asymptotic_cls(data, y) for w, y in zip(weight, yields, strict=True))
     return np.array([_last_crossing(grid, row) for row in np.asarray(cls)])
 

@@ -14,7 +14,7 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,10 +54,14 @@ def toy_p_value(data: Experiments, n_toys: int, generator: np.random.Generator) 
     n_plain = n_toys // 2
     parts = [draw(*null, width, n_plain, generator), draw(*observed, width, n_toys - n_plain, generator)]
     n, m, theta0 = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    toys = Experiments(n, m, data.tau, theta0, data.width)
+    centres = [(float(one.measured), float(alpha)) for one, alpha in zip(data.skewed, fit.skewed, strict=True)]
+    found = [_draw_skewed(own, fitted, n_plain, n_toys, generator) for own, fitted in centres]
+    toys = replace(data, n=n, m=m, theta0=theta0).measuring(found)
     root = float(signed_root(data))
     is_extreme, is_above = (signed_root(toys) >= root + edge for edge in (-EQUAL, EQUAL))
     log_ratio = _log_density(n, m, theta0, observed, width) - _log_density(n, m, theta0, null, width)
+    for (own, fitted), value in zip(centres, found, strict=True):
+        log_ratio = log_ratio + ((value - fitted) ** 2 - (value - own) ** 2) / 2
     share = n_plain / n_toys
     log_weight = -np.logaddexp(np.log(share), np.log1p(-share) + log_ratio)
 
@@ -87,6 +91,13 @@ def draw(
     n = generator.poisson(background, n_toys).astype(np.float64)
     m = generator.poisson(control, n_toys).astype(np.float64)
     return n, m, theta + width * generator.standard_normal(n_toys)
+
+
+def _draw_skewed(own: float, fitted: float, n_plain: int, n_toys: int, generator: np.random.Generator) -> FloatArray:
+    """Draw auxiliary measurements `(n_toys,)`, the plain ones about the fit and the others about the observation."""
+    centre = np.where(np.arange(n_toys) < n_plain, fitted, own)
+    drawn: FloatArray = centre + generator.standard_normal(n_toys)
+    return drawn
 
 
 def _log_density(

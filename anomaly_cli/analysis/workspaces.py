@@ -10,10 +10,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from anomaly_cli.analysis.counting import CountingModel
+from anomaly_cli.analysis.counting import CountingModel, Shift
+from anomaly_cli.core.systematics import BACKGROUND, SIGNAL
 
 LEAST_BOUND = 30.0
 """pyhf's default bound of 5 standard deviations binds where a tight uncertainty absorbs an excess."""
+LARGEST_PULL = 100.0
+"""Bound of a user's systematic, which workspaces that share it have to agree on."""
 SMALLEST_RATE = 1e-10
 """pyhf's default lower bound of a template rate."""
 
@@ -41,7 +44,7 @@ def _one_channel(model: CountingModel) -> dict[str, Any]:
     # the null fit has gamma = (m + n - b) / m; pyhf's default bound of 10 would bind where n is large beside m
     largest = 10.0 + 2.0 * (model.n_observed + model.n_control) / model.n_control
     template = {"name": statistics["name"], "inits": [1.0], "bounds": [[SMALLEST_RATE, largest]]}
-    return assemble("counting", channels, [_poi(model), template, *_alphas(model, nuisances)])
+    return assemble(_measurement(model), channels, [_poi(model), template, *_alphas(model, nuisances)])
 
 
 def _on_off(model: CountingModel) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def _on_off(model: CountingModel) -> dict[str, Any]:
     }
     largest = 10.0 + 2.0 * (model.n_observed + model.n_control) * (1.0 + model.transfer)
     rate_range = {"name": rate["name"], "inits": [1.0], "bounds": [[0.0, largest]]}
-    return assemble("counting", channels, [_poi(model), rate_range, *_alphas(model, nuisances)])
+    return assemble(_measurement(model), channels, [_poi(model), rate_range, *_alphas(model, nuisances)])
 
 
 def _pass_fail(model: CountingModel) -> dict[str, Any]:
@@ -71,7 +74,17 @@ def _pass_fail(model: CountingModel) -> dict[str, Any]:
     }
     largest = 10.0 + 2.0 * model.n_observed / max(model.n_control, 1.0)
     norm_range = {"name": norm["name"], "inits": [1.0], "bounds": [[0.0, largest]]}
-    return assemble("counting", channels, [_poi(model), norm_range, *_alphas(model, nuisances)])
+    return assemble(_measurement(model), channels, [_poi(model), norm_range, *_alphas(model, nuisances)])
+
+
+def _measurement(model: CountingModel) -> str:
+    """Return the name of the measurement, the only place of a workspace for words."""
+    return f"counting: {meaning_of_mu(model.nominal_signal)}; other cuts of these events share them"
+
+
+def meaning_of_mu(n_signal: float) -> str:
+    """Return what mu = 1 means, in words."""
+    return f"mu = 1 is {n_signal:.6g} signal events after the cut"
 
 
 def _nuisances(model: CountingModel, suffix: str, power: float) -> list[dict[str, Any]]:
@@ -84,11 +97,17 @@ def _nuisances(model: CountingModel, suffix: str, power: float) -> list[dict[str
         }
         for name, d in model.relative.items()
         if 1.0 + d > 1.0
-    ]
+    ] + [_normsys(shift, power) for shift in model.on(BACKGROUND)]
+
+
+def _normsys(shift: Shift, power: float) -> dict[str, Any]:
+    factors = {"hi": (1.0 + shift.up) ** power, "lo": (1.0 + shift.down) ** power}
+    return {"name": shift.parameter, "type": "normsys", "data": factors}
 
 
 def _signal(model: CountingModel) -> dict[str, Any]:
-    modifiers = [{"name": "mu", "type": "normfactor", "data": None}]
+    modifiers: list[dict[str, Any]] = [{"name": "mu", "type": "normfactor", "data": None}]
+    modifiers += [_normsys(shift, 1.0) for shift in model.on(SIGNAL)]
     return {"name": "signal", "data": [model.nominal_signal], "modifiers": modifiers}
 
 
@@ -105,8 +124,9 @@ def _alphas(model: CountingModel, nuisances: Sequence[dict[str, Any]]) -> list[d
     d = ln(1 + relative uncertainty).
     """
     n, b0 = model.n_observed, max(model.n_expected, 0.5)
-    parameters = []
-    for item in nuisances:
+    own = list(dict.fromkeys(shift.parameter for shift in model.systematics))
+    parameters = [{"name": name, "inits": [0.0], "bounds": [[-LARGEST_PULL, LARGEST_PULL]]} for name in own]
+    for item in (item for item in nuisances if item["name"] not in own):
         d = math.log(item["data"]["hi"])
         bound = max(LEAST_BOUND, 2.0 * min(model.leverage * d * abs(n - b0), abs(math.log(max(n, 0.5) / b0)) / d))
         parameters.append({"name": item["name"], "inits": [0.0], "bounds": [[-bound, bound]]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from anomaly_cli.artifacts.columns import ID_SET, Column, Group, Kind
+from anomaly_cli.artifacts.significance_kinds import SYSTEMATICS
 
 ONLY_VARIANT = "default"
 """Name of the only variant of a scan that has none."""
@@ -90,6 +91,7 @@ SCAN_POINT = Kind(
         "tests": Group(_TESTS, "one row per cut; missing where the signal region is blinded", optional=True),
         "selected": Group(_SELECTED, "observed events that pass", optional=True),
         "selected_template": Group(_SELECTED, "template events that pass", optional=True),
+        "systematics": SYSTEMATICS,
         "region": Group(ID_SET, "observed events before any cut; missing where no test is pass/fail", optional=True),
         "region_template": Group(ID_SET, "template events before any cut; missing as the above", optional=True),
         "closure": Group(_CLOSURE, "how well the template describes background", optional=True),

@@ -32,6 +32,21 @@ def per_test(**columns: Column) -> dict[str, Column]:
     return {"background_efficiency": EFFICIENCY, **columns}
 
 
+SYSTEMATICS = Group(
+    {
+        "test": Column("i8", "s", "", "row in tests"),
+        "name": Column("str", "s", "", "of the effect"),
+        "parameter": Column("str", "s", "", "nuisance parameter; tests with the same one are shifted together"),
+        "on": Column("str", "s", "", "what is shifted: the background that passes, or the efficiency for signal"),
+        "up": Column("f8", "s", "", "relative shift at plus one standard deviation"),
+        "down": Column("f8", "s", "", "at minus one"),
+        "cost": Column("f8", "s", "", "asymptotic z without it minus z with it"),
+    },
+    "the user's own systematics, one row per test and effect",
+    optional=True,
+)
+
+
 SIGNIFICANCE = Kind(
     "significance",
     5,
@@ -109,6 +124,7 @@ SIGNIFICANCE = Kind(
             },
             "template events that pass, for overlaps between tests",
         ),
+        "systematics": SYSTEMATICS,
     },
     parents=("split", "scores"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.systematics import Systematic
 
 LARGEST_OVERSAMPLING = 100.0
 NO_CORRECTION, BY_MEAN = CORRECTIONS = ("none", "mean")
@@ -21,11 +22,13 @@ class Cuts:
             background; below it, the side-band fit.
         least_fit_p: cuts that the side-band fit normalises are refused where its goodness of fit has a smaller
             p-value; 0 accepts it, with its uncertainty scaled up.
+        systematics: the user's own, with a shift for each cut.
     """
 
     background_efficiencies: tuple[float, ...] = (0.2, 0.05, 0.01, 0.001)
     pass_fail_from: float = 0.05
     least_fit_p: float = 0.001
+    systematics: tuple[Systematic, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.background_efficiencies or not all(0.0 < eff < 1.0 for eff in self.background_efficiencies):

@@ -284,7 +284,8 @@ def _collect(run: RunDirectory) -> dict[str, dict[str, Any]]:
         }
         found = {**significance["tests"], "limit": limits["observed"], "limit_expected": limits["expected"][:, MEDIAN]}
         groups["tests"] = {name: found[name] for name in SCAN_POINT.groups["tests"].columns if name in found}
-        groups |= {name: dict(significance[name]) for name in ("selected", "selected_template")}
+        kept = ("selected", "selected_template", "systematics")
+        groups |= {name: dict(significance[name]) for name in kept if name in significance}
         groups |= _control_samples(run, significance["tests"])
     return groups
 

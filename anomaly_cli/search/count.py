@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from anomaly_cli.analysis.claim import claimable_significance, reason_for_no_cla
 from anomaly_cli.analysis.counting import CountingModel, channel_name
 from anomaly_cli.analysis.exact import binomial_significance
 from anomaly_cli.analysis.mass_fit import MassFit, refuse_poor_fit
-from anomaly_cli.analysis.modelling import MEASURED, Measured, Predicted, model_by_fail, model_by_template
+from anomaly_cli.analysis.modelling import MEASURED, Measured, Predicted, model_by_fail, model_by_template, shifts_of
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import CutCounts, ScoredEvents, ScoredReplicas, Selection, select
 from anomaly_cli.analysis.tails import chi2_tail
@@ -77,12 +77,14 @@ def build_cuts(
         PhysicsError: where the template is too small for a cut, or the side-band fit is needed and poor.
     """
     found = []
-    for efficiency in cuts.background_efficiencies:
+    for index, efficiency in enumerate(cuts.background_efficiencies):
         selection = select(observed, template, efficiency, replicas)
         if efficiency < cuts.pass_fail_from:
             refuse_poor_fit(fit, cuts.least_fit_p)
         known = measured.get(efficiency, Measured())
-        found.append(Cut(selection, build_model(selection, fit, fit.window, cuts.pass_fail_from, known), known))
+        model = build_model(selection, fit, fit.window, cuts.pass_fail_from, known)
+        model = replace(model, systematics=shifts_of(cuts.systematics, model.name, index))
+        found.append(Cut(selection, model, known))
     return found
 
 
@@ -120,8 +122,8 @@ def count(cuts: list[Cut], observed: ScoredEvents, n_toys: int, compute: Compute
                 float(binomial_significance(experiment)),
                 fold_heterogeneity(cut.selection, observed),
                 claimable_significance(cut.model, cut.measured.n_windows),
-                float(signed_root(cut.model.without(*MEASURED).experiment())),
-                reason_for_no_claim(cut.model, cut.measured.windows_p),
+                float(signed_root(cut.model.without(*MEASURED).without_systematics().experiment())),
+                reason_for_no_claim(cut.model.without_systematics(), cut.measured.windows_p),
             )
         )
         compute.progress(Step("significance: pyhf and toys", done + 1, len(cuts)))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit
+from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.belonging import WORKSPACES, workspace_files
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -34,6 +36,7 @@ def _settings(analysis: Analysis) -> dict[str, Any]:
         "toys": analysis.config.significance.toys,
         "correct": analysis.config.significance.correct,
         "settings_digest": stored_identity(analysis.run).digest,
+        **({"systematics": [asdict(one) for one in cuts.systematics]} if cuts.systematics else {}),
     }
 
 
@@ -86,7 +89,9 @@ SIGNIFICANCE = Stage(
 def _groups(
     counted: Sequence[Counted], fit: MassFit, scores: Artifact, measurements: Measurements
 ) -> dict[str, Mapping[str, Any]]:
+    systematics = [row for index, one in enumerate(counted) for row in _systematic_rows(index, one)]
     return {
+        **({"systematics": as_columns(systematics)} if systematics else {}),
         "mass_fit": mass_fit_columns(fit),
         "tests": as_columns([count_row(one, measurements) for one in counted]),
         "folds": as_columns([row for index, one in enumerate(counted) for row in _fold_rows(index, one, scores)]),
@@ -152,6 +157,19 @@ def count_row(counted: Counted, measurements: Measurements) -> dict[str, Any]:
 def _template_uncertainty(counted: Counted) -> float:
     selection = counted.cut.selection
     return selection.efficiency_uncertainty if counted.cut.model.is_pass_fail else float(selection.n_sources**-0.5)
+
+
+def _systematic_rows(index: int, counted: Counted) -> list[dict[str, Any]]:
+    """Return what each systematic shifts, and the significance that it costs."""
+    model = counted.cut.model
+    return [
+        {
+            "test": index,
+            **{name: getattr(shift, name) for name in ("name", "parameter", "on", "up", "down")},
+            "cost": float(signed_root(model.without(shift.name).experiment())) - counted.result.z_closed_form,
+        }
+        for shift in model.systematics
+    ]
 
 
 def _fold_rows(index: int, counted: Counted, scores: Artifact) -> list[dict[str, Any]]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from anomaly_cli.analysis.counting import Shift, skewed_parameters
 from anomaly_cli.analysis.limits import Limits, asymptotic_limits, expected_toy_limits, toy_limit
+from anomaly_cli.analysis.lookelsewhere import PASS_FAIL
 from anomaly_cli.analysis.profile import Experiments
 from anomaly_cli.analysis.selection import BoolArray
-from anomaly_cli.analysis.strength import measure_response, strength_limits
+from anomaly_cli.analysis.strength import efficiency_factors, fixed_response, measure_response, strength_limits
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.significance_kinds import MEASURED
@@ -22,6 +25,7 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.seen import Need
+from anomaly_cli.core.systematics import BACKGROUND, SIGNAL
 from anomaly_cli.scores.base import SCORES
 from anomaly_cli.stages.blinding import require_unblinded
 from anomaly_cli.stages.frame import Analysis, Made, Stage
@@ -29,6 +33,8 @@ from anomaly_cli.stages.significance import read_significance
 
 TOYS = 1024
 """Control counts and constraint terms drawn per tested signal; over the count the probability is summed."""
+LARGEST_STRENGTH = 4.0
+"""Strengths are tried up to so many limits without the systematics of the efficiency."""
 FEW_OBSERVED, FEW_EXPECTED, FEW_CONTROL = 5, 10.0, 30.0
 """Below any of these, asymptotic limits are off by up to 40 %, and toys are used, for expected ones too."""
 
@@ -76,8 +82,9 @@ def _inputs(analysis: Analysis) -> dict[str, str]:
 
 
 def _make(analysis: Analysis, given: Sequence[float]) -> Made:
-    tests = read_significance(analysis.run).groups["tests"]
-    data = experiments_of(tests)
+    counted = read_significance(analysis.run).groups
+    tests, data = counted["tests"], experiments_of(counted)
+    factors = [efficiency_factors([s for s in own.values() if s.on == SIGNAL]) for own in _shifts(counted)]
     asymptotic = asymptotic_limits(data)
     is_small = (data.n < FEW_OBSERVED) | (data.expected < FEW_EXPECTED) | (data.m < FEW_CONTROL)
     found = _by_toys(data, is_small, asymptotic, analysis.compute)
@@ -93,11 +100,11 @@ def _make(analysis: Analysis, given: Sequence[float]) -> Made:
         }
     }
     injection = _read_injection(analysis.run, _digest(analysis))
+    ratio = np.vstack([found.observed / asymptotic.observed, found.expected / asymptotic.expected])
     if given:
-        groups["strength"] = _fixed_strengths(tests, found, np.array(given))
+        groups["strength"] = _fixed_strengths(tests, data, found, ratio, np.array(given), factors)
     elif injection is not None:
-        ratio = np.vstack([found.observed / asymptotic.observed, found.expected / asymptotic.expected])
-        groups["strength"] = _studied_strengths(tests, data, ratio, injection)
+        groups["strength"] = _studied_strengths(tests, data, ratio, injection, factors)
     return Made(groups)
 
 
@@ -106,7 +113,7 @@ def _by_toys(data: Experiments, is_small: BoolArray, asymptotic: Limits, compute
     found, streams = Limits(asymptotic.observed.copy(), asymptotic.expected.copy()), compute.streams.child("limits")
     for index in np.flatnonzero(is_small):
         compute.progress(Step("limits by toys", int(index), len(is_small)))
-        one = _one(data, int(index))
+        one = data.select(int(index))
         found.observed[index] = toy_limit(one, TOYS, streams.generator(f"toys/{index}"))
         found.expected[:, index] = expected_toy_limits(one, TOYS, streams.generator(f"expected/{index}"))
     return found
@@ -133,16 +140,32 @@ def _check_efficiencies(efficiencies: Sequence[float], analysis: Analysis) -> No
         raise ConfigError(f"--signal-efficiencies: name {n_tests} numbers in (0, 1], one for each cut of the count")
 
 
-def _fixed_strengths(tests: Arrays, found: Limits, efficiencies: FloatArray) -> dict[str, Any]:
+def _fixed_strengths(
+    tests: Arrays,
+    data: Experiments,
+    found: Limits,
+    ratio: FloatArray,
+    efficiencies: FloatArray,
+    factors: Sequence[FloatArray],
+) -> dict[str, Any]:
+    """Return limits with efficiencies that do not depend on the strength, averaged over their systematics."""
+    limits = np.vstack([found.observed, found.expected]) / efficiencies
+    for index in range(len(efficiencies)):
+        if len(factors[index]) > 1:
+            largest = LARGEST_STRENGTH * float(limits[:, index].max())
+            response = fixed_response(float(efficiencies[index]), largest, factors[index])
+            limits[:, index] = strength_limits(data.select(index), response, ratio[:, index])
     return {
         "background_efficiency": tests["background_efficiency"],
-        "observed": found.observed / efficiencies,
-        "expected": (found.expected / efficiencies).T,
+        "observed": limits[0],
+        "expected": limits[1:].T,
         "largest": np.full(len(efficiencies), np.inf),
     }
 
 
-def _studied_strengths(tests: Arrays, data: Experiments, ratio: FloatArray, injection: Artifact) -> dict[str, Any]:
+def _studied_strengths(
+    tests: Arrays, data: Experiments, ratio: FloatArray, injection: Artifact, factors: Sequence[FloatArray]
+) -> dict[str, Any]:
     """Return limits on the strength of the cuts that were studied; ratio `(6, t)`: toys over asymptotics."""
     studied = np.unique(injection.groups["tests"]["background_efficiency"])[::-1].tolist()
     experiments = injection.groups["experiments"]
@@ -152,7 +175,8 @@ def _studied_strengths(tests: Arrays, data: Experiments, ratio: FloatArray, inje
             response = measure_response(
                 experiments["n_injected"], experiments["n_signal"][:, studied.index(efficiency)]
             )
-            limits = strength_limits(_one(data, index), response, ratio[:, index])
+            response = replace(response, factors=factors[index])
+            limits = strength_limits(data.select(index), response, ratio[:, index])
             rows.append(
                 {
                     "background_efficiency": efficiency,
@@ -168,13 +192,23 @@ def _studied_strengths(tests: Arrays, data: Experiments, ratio: FloatArray, inje
     )
 
 
-def experiments_of(tests: Arrays) -> Experiments:
-    """Return the tests of a significance artifact as experiments `(t,)`."""
+def experiments_of(counted: Mapping[str, Arrays]) -> Experiments:
+    """Return the tests of a significance artifact, given as its groups, as experiments `(t,)`."""
+    tests = counted["tests"]
     n, m, tau, width = (
         np.asarray(tests[name], dtype=np.float64) for name in ("n_observed", "n_control", "transfer", "width")
     )
-    return Experiments(n, m, tau, np.zeros(len(n)), width)
+    fail = np.where(tests["test"] == PASS_FAIL, 1.0 / tau, 0.0)
+    shifts = [{name: s for name, s in own.items() if s.on == BACKGROUND} for own in _shifts(counted)]
+    return Experiments(n, m, tau, np.zeros(len(n)), width, skewed=skewed_parameters(shifts, fail.tolist()))
 
 
-def _one(data: Experiments, index: int) -> Experiments:
-    return Experiments(*(np.asarray(getattr(data, name)[index]) for name in Experiments.__dataclass_fields__))
+def _shifts(counted: Mapping[str, Arrays]) -> list[dict[str, Shift]]:
+    """Return the systematics of each test by name."""
+    found: list[dict[str, Shift]] = [{} for _ in counted["tests"]["z"]]
+    if "systematics" not in counted:
+        return found
+    names = ("test", "name", "parameter", "on", "up", "down")
+    for test, name, *values in zip(*(counted["systematics"][key].tolist() for key in names), strict=True):
+        found[test][str(name)] = Shift(str(name), *values)
+    return found

@@ -393,7 +393,7 @@ def test_pyhf_finds_our_numbers_in_every_exported_workspace(complete):
     bump = read_any(complete / "bump.h5").groups["tests"]
     n_exported = sum(1 for text in bump["workspace"] if text) + len(significance["z"])
     assert len(list(folder.glob("*.json"))) == n_exported > 2
-    data = experiments_of(significance)
+    data = experiments_of(read_any(complete / "significance.h5").groups)
     for path in folder.glob("*.json"):
         efficiency = float(path.stem.split("eff")[1].replace("p", "."))
         tests = bump if path.stem.startswith("bump_") else significance
@@ -764,3 +764,32 @@ def test_methods_that_need_more_than_side_bands_have_no_validation_windows(fresh
     refused = invoke("significance", "windows", "--run", fresh, "--set", "template.method=idealised", "--overwrite")
     assert refused.exit_code == 2
     assert "needs more than side-bands" in " ".join(refused.output.split())
+
+
+def test_a_users_systematics_are_counted_shown_shared_and_exported(copied):
+    own = {"scale.up": "0.3", "scale.down": "-0.02", "tagging.up": "0.1", "tagging.on": "signal"}
+    options = [text for key, value in own.items() for text in ("--set", f"significance.systematics.{key}={value}")]
+    options += ["--set", "significance.toys=2000"]
+    before = read_any(copied / "significance.h5").groups["tests"]
+    output = run_ok("significance", "--run", copied, "--overwrite", *options)
+    assert "+30.00 %" in output
+    found = read_any(copied / "significance.h5").groups
+    tests, systematics = found["tests"], found["systematics"]
+    assert systematics["name"].tolist() == ["scale", "tagging"] * 2
+    assert np.allclose(tests["z_statistical"], before["z_statistical"])
+    signed = np.where(before["z"] > 0, 1, -1)
+    assert (signed * tests["z"] < signed * before["z"]).all()
+    cost = systematics["cost"].reshape(2, 2)
+    assert np.allclose(cost[:, 1], 0.0)
+    assert np.allclose(cost[:, 0], before["z_closed_form"] - tests["z_closed_form"])
+    run_ok("significance", "limits", "--run", copied)
+    run_ok("significance", "global", "--run", copied)
+    correlation = read_any(copied / "global.h5").groups["correlation"]["matrix"]
+    assert correlation[0, 1] > 0.5  # one parameter shifts both cuts
+    workspace = json.loads((copied / "workspaces" / "SR_3300_3700_eff0p05.json").read_text())
+    signal, background = workspace["channels"][0]["samples"]
+    assert {"name": "tagging", "type": "normsys"}.items() <= signal["modifiers"][1].items()
+    assert background["modifiers"][-1]["data"] == {"hi": 1.3, "lo": 0.98}
+    refused = invoke("significance", "--run", copied, "--set", "significance.systematics.scale.upp=0.1")
+    assert refused.exit_code == 2
+    assert "unknown setting 'upp'; did you mean 'up'" in " ".join(refused.output.split())

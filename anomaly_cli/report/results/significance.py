@@ -10,12 +10,12 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import Above, AnyCell, Below, Measured, Missing, marked, number_or
 from anomaly_cli.report.contents import FEWEST_EXPERIMENTS, NOT_MEASURED, describe_tests, missing_uncertainties
-from anomaly_cli.report.notation import CHANGE, COUNT, PROBABILITY, SHARE, Format, fixed
+from anomaly_cli.report.notation import CHANGE, COUNT, PERCENT, PROBABILITY, SHARE, Format, fixed
 from anomaly_cli.report.table import Column, Field, Level, Message, Priority, Report, Row, Table, build, made, stored
 from anomaly_cli.report.tables import contents_field, cut_of, measured_of, rows_of
 
 KIND = schema.SIGNIFICANCE
-TESTS, FIT = KIND.groups["tests"], KIND.groups["mass_fit"]
+TESTS, FIT, SYSTEMATICS = (KIND.groups[name] for name in ("tests", "mass_fit", "systematics"))
 DOUBTFUL_FIT = 0.01
 """A side-band fit with a smaller p-value is pointed out."""
 SCALED_FIT = 0.001
@@ -37,6 +37,8 @@ def tables(significance: Artifact) -> Report:
         _counts(rows, describe_tests(significance.groups["tests"])),
     ]
     report.append(_uncertainties(rows))
+    if "systematics" in significance.groups:
+        report.append(_systematics(rows, rows_of(significance.groups["systematics"])))
     if missing:
         report.append(Message(f"Not measured for these settings: {', '.join(missing)}.", Level.HEADLINE))
     return report
@@ -183,6 +185,25 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
             "correction: of the pass rate, by the mean excess of the windows; closure: what it leaves uncertain."
         )
     return build("uncertainties", "Relative uncertainties of the expectation", fields, rows, notes)
+
+
+def _systematics(tests: Sequence[Row], rows: Sequence[Row]) -> Table:
+    """Return the user's own systematics, and what each costs."""
+    shift = Format("+.2f", is_percent=True)
+    fields = [
+        made(
+            stored(TESTS, "background_efficiency", "cut", PERCENT, Priority.KEY).column,
+            lambda row: float(tests[row["test"]]["background_efficiency"]),
+        ),
+        stored(SYSTEMATICS, "name", "systematic", priority=Priority.KEY),
+        stored(SYSTEMATICS, "on", "on", priority=Priority.NORMAL),
+        stored(SYSTEMATICS, "up", "+1 sigma", shift, Priority.HIGH),
+        stored(SYSTEMATICS, "down", "-1 sigma", shift, Priority.HIGH),
+        stored(SYSTEMATICS, "cost", "cost in Z", fixed(2), Priority.HIGH, note="cost in Z: Z without it, minus Z."),
+        stored(SYSTEMATICS, "parameter", "parameter", priority=Priority.LOW),
+    ]
+    notes = ["Tests with the same parameter are shifted together. Signal efficiencies enter limits on the strength."]
+    return build("systematics", "Systematics", fields, rows, notes)
 
 
 def closure_cell(row: Row) -> AnyCell:

@@ -7,7 +7,7 @@ that never saw it or a copy of it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -55,8 +55,30 @@ class Ranking:
         return train_in_folds(contest, self.classifier, self.kfold, compute)
 
 
+@dataclass(frozen=True)
+class Diagnostic:
+    """A number that a fitted score tells of itself; no result.
+
+    Attributes:
+        name: what it is, in a word or two.
+        value: its mean.
+        spread: its standard deviation.
+        meaning: what both are, in half a sentence.
+    """
+
+    name: str
+    value: float
+    spread: float
+    meaning: str
+
+
 class FittedScore(ABC):
     """A score that is ready to rank."""
+
+    @property
+    def diagnostics(self) -> Sequence[Diagnostic]:
+        """What it tells of itself; nothing by default."""
+        return ()
 
     @abstractmethod
     def score(self, events: Events, fold: IntArray) -> FloatArray:

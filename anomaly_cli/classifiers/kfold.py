@@ -129,17 +129,20 @@ class _Work:
     compute: Compute
 
 
-def train_in_folds(contest: Contest, classifier: Classifier, kfold: KFold, compute: Compute) -> Ensembles:
-    """Train the models of all folds.
+def train_in_folds(
+    contest: Contest, classifier: Classifier, kfold: KFold, compute: Compute, only: Sequence[int] | None = None
+) -> Ensembles:
+    """Train the models of all folds, or of some.
 
     Args:
         contest: what is told apart; source ids of the two classes agree where events are copies of one.
         classifier: the family of the models.
         kfold: how events are divided.
         compute: streams of the classifier, processes, threads and where to report.
+        only: the folds to train models for; None for all of them.
 
     Returns:
-        The models; they are the same for any number of processes.
+        The models, of these folds in this order; they are the same for any number of processes.
 
     Raises:
         PhysicsError: where there are too few events, or a fold is left without a class.
@@ -149,12 +152,13 @@ def train_in_folds(contest: Contest, classifier: Classifier, kfold: KFold, compu
     preparation = classifier.prepare(concatenate(sets), compute)
     prepared = replace(contest, positive=preparation.apply(sets[0]), negative=preparation.apply(sets[1]))
     work = _Work(prepared, classifier, kfold, compute.alone())
-    jobs = [_Job(fold, member) for fold in range(kfold.folds) for member in range(classifier.ensemble)]
-    members: list[list[FittedClassifier]] = [[] for _ in range(kfold.folds)]
+    folds = list(range(kfold.folds) if only is None else only)
+    jobs = [_Job(fold, member) for fold in folds for member in range(classifier.ensemble)]
+    members: list[list[FittedClassifier]] = [[] for _ in folds]
     task = f"classify: {classifier.name}"
     with contextlib.closing(in_order(_train, ((work, job) for job in jobs), compute.processes)) as trained:
         for done, (job, model) in enumerate(zip(jobs, trained, strict=True)):
-            members[job.fold].append(model)
+            members[folds.index(job.fold)].append(model)
             compute.progress(Step(task, done + 1, len(jobs), f"fold {job.fold + 1}"))
     return Ensembles(classifier, preparation, members)
 

@@ -27,6 +27,8 @@ from anomaly_cli.methods import densities
 from anomaly_cli.nets.scaling import MassScaler
 from anomaly_cli.scores.base import Ranking
 
+FEWEST = 200
+"""With fewer observed events that train a fold no density is learnt."""
 LOWEST = -60.0
 """Log densities are held above this: a far event has no finite ratio of two densities that vanish."""
 
@@ -224,4 +226,3 @@ def training_events(ranking: Ranking, observed: Events, fold: int) -> Events:
 def under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     """Return arrays with a prefix, without it."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-

@@ -50,9 +50,9 @@ class Ranking:
             (self.crossfit.observed_trains(fold), template.trains(self.kfold.folds)),
         )
 
-    def train(self, contest: Contest, compute: Compute) -> Ensembles:
-        """Train the models of all folds."""
-        return train_in_folds(contest, self.classifier, self.kfold, compute)
+    def train(self, contest: Contest, compute: Compute, only: Sequence[int] | None = None) -> Ensembles:
+        """Train the models of all folds, or of some, in their order."""
+        return train_in_folds(contest, self.classifier, self.kfold, compute, only)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.nets import mixtures
 from anomaly_cli.scores.backgrounds import (
+    FEWEST,
     LOWEST,
     Background,
     Backgrounds,
@@ -36,9 +37,6 @@ from anomaly_cli.scores.backgrounds import (
     under,
 )
 from anomaly_cli.scores.base import Arrays, Diagnostic, FittedScore, Ranking, Score
-
-FEWEST = 200
-"""With fewer events that train a fold nothing is found."""
 
 
 @dataclass(frozen=True)

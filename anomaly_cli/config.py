@@ -137,9 +137,12 @@ class ScoreSettings:
 
     Attributes:
         name: the score, or `default` for that of the template method; its own settings are those of `scores.NAME`.
+        decorrelate: whether it is made free of the mass: `none`, `template` for the signal region, or `side_bands` for
+            all masses.
     """
 
     name: str = DEFAULT
+    decorrelate: str = "none"
 
 
 @dataclass(frozen=True)

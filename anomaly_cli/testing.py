@@ -17,11 +17,12 @@ import numpy as np
 
 from anomaly_cli.classifiers.base import Classifier, Labelled
 from anomaly_cli.classifiers.trees import Trees
+from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.crossfit import NONE, CrossFit
+from anomaly_cli.core.crossfit import NONE, THIRDS, CrossFit
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.events import Events, concatenate, make_events
-from anomaly_cli.core.folds import FloatArray, KFold
+from anomaly_cli.core.folds import FloatArray, IntArray, KFold
 from anomaly_cli.core.seen import Need, Seen, Simulation, TrueEvents
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.template import Template, TemplatePart
@@ -163,7 +164,8 @@ def check_score(score: Score, classifier: Classifier | None = None, split: Split
     """Check that a score keeps its contract on a toy, with quick trees unless another classifier is given.
 
     Checked: one finite score per event; the same scores from the same streams; arrays that bring it back; scores of an
-    event that do not depend on what it is scored with.
+    event that do not depend on what it is scored with; scores of a fold that do not depend on its own observed events,
+    nor on what its expectation is made of.
 
     Raises:
         ContractError: naming what is broken.
@@ -187,6 +189,64 @@ def check_score(score: Score, classifier: Classifier | None = None, split: Split
     _require(np.array_equal(found, again), score, "is not reproducible: draw from compute.streams")
     loaded = score.load(_stored(fitted.to_arrays(), score), ranking).score(events, fold)
     _require(np.array_equal(found, loaded), score, "is another one after it was stored")
+    _check_folds(score, ranking, split)
+
+
+def _check_folds(score: Score, ranking: Ranking, split: Split) -> None:
+    """Check that a fold is ranked by what has seen neither its observed events nor the side-bands behind it."""
+    crossfit = CrossFit(THIRDS, ranking.kfold.folds, 1)
+    ranking, template, seen = replace(ranking, crossfit=crossfit), _toy_parts(split, crossfit), toy_seen(score, split)
+    observed = split.sr
+    fold = np.zeros(len(observed), dtype=np.int64)
+    before = score.fit(seen, template, ranking, _compute(1)).score(observed, fold)
+    ours = np.flatnonzero(crossfit.fold(observed.source_id) == 0)
+    theirs = np.flatnonzero(template.fold(crossfit) == 0)
+    n = min(len(ours), len(theirs))
+    others, parts = _exchanged(observed, template, ours[:n], theirs[:n])
+    changed = seen if seen.observed is None else replace(seen, observed=others)
+    after = score.fit(changed, parts, ranking, _compute(1)).score(observed, fold)
+    _require(np.array_equal(before, after), score, "ranks a fold by what has seen its own events")
+    behind = next(plan.divisions or () for plan in crossfit.plans if 0 in (plan.counts or ()))
+    sides = [_reversed(band, np.isin(crossfit.division(band.source_id), behind)) for band in (seen.sb1, seen.sb2)]
+    after = score.fit(replace(seen, sb1=sides[0], sb2=sides[1]), template, ranking, _compute(1)).score(observed, fold)
+    _require(np.array_equal(before, after), score, "ranks a fold by the side-bands that its expectation is made of")
+
+
+def _exchanged(observed: Events, template: Template, ours: IntArray, theirs: IntArray) -> tuple[Events, Template]:
+    """Return observed and template events, some of each with the masses and features of the other."""
+    events = template.events
+    mjj, x = (observed.mjj.copy(), events.mjj.copy()), (observed.features.copy(), events.features.copy())
+    for one, two in (mjj, x):
+        one[ours], two[theirs] = two[theirs], one[ours]
+    changed = [
+        make_events(mass, values, whole.names, whole.event_id, whole.source_id)
+        for mass, values, whole in zip(mjj, x, (observed, events), strict=True)
+    ]
+    firsts = np.cumsum([0, *(len(part.events) for part in template.parts)])
+    parts = [
+        replace(part, events=changed[1].take(np.arange(first, first + len(part.events))))
+        for first, part in zip(firsts, template.parts, strict=False)
+    ]
+    return changed[0], replace(template, parts=tuple(parts))
+
+
+def _reversed(events: Events, chosen: Any) -> Events:
+    """Return events, the features of those chosen in the reverse order and stretched."""
+    features = events.features.copy()
+    features[chosen] = 1.5 * features[chosen][::-1]
+    return events.with_block(Features.kind, Features(features, events.names))
+
+
+def _toy_parts(split: Split, crossfit: CrossFit) -> Template:
+    """Return true background as a template in parts, each of sources in its divisions of the side-bands."""
+    events, sides = _toy_template(split).events, split.side_bands.source_id
+    parts = []
+    for index, plan in enumerate(crossfit.plans):
+        own = events.take(np.arange(index, len(events), len(crossfit.plans)))
+        sources = sides[np.isin(crossfit.division(sides), plan.divisions or ())]
+        own = replace(own, source_id=np.resize(sources, len(own)))
+        parts.append(TemplatePart(own, plan.trains, plan.counts, component=np.zeros(len(own), dtype=np.int64)))
+    return Template.of(parts, crossfit)
 
 
 def _toy_template(split: Split) -> Template:

@@ -22,7 +22,8 @@ ALLOWED = {
     "nets": {"nets", "core"},
     "methods": {"methods", "nets", "core"},
     "classifiers": {"classifiers", "nets", "core"},
-    "scores": {"scores", "classifiers", "nets", "core"},
+    # scores that need a density of the side-bands take the one that template methods use
+    "scores": {"scores", "methods", "classifiers", "nets", "core"},
     "analysis": {"analysis", "core"},
     # one search on values: it knows no file and no configuration
     "search": {"search", "methods", "classifiers", "scores", "analysis", "core"},

@@ -131,17 +131,20 @@ class _Work:
     compute: Compute
 
 
-def train_in_folds(contest: Contest, classifier: Classifier, kfold: KFold, compute: Compute) -> Ensembles:
-    """Train the models of all folds.
+def train_in_folds(
+    contest: Contest, classifier: Classifier, kfold: KFold, compute: Compute, only: Sequence[int] | None = None
+) -> Ensembles:
+    """Train the models of all folds, or of some.
 
     Args:
         contest: what is told apart; source ids of the two classes agree where events are copies of one.
         classifier: the family of the models.
         kfold: how events are divided.
         compute: streams of the classifier, processes, threads and where to report.
+        only: the folds to train models for; None for all of them.
 
     Returns:
-        The models; they are the same for any number of processes.
+        The models, of these folds in this order; they are the same for any number of processes.
 
     Raises:
         PhysicsError: where there are too few events, or a fold is left without a class.
@@ -151,14 +154,15 @@ def train_in_folds(contest: Contest, classifier: Classifier, kfold: KFold, compu
     preparation = classifier.prepare(concatenate(sets), compute)
     prepared = replace(contest, positive=preparation.apply(sets[0]), negative=preparation.apply(sets[1]))
     work = _Work(prepared, classifier, kfold, compute.alone())
+    folds = list(range(kfold.folds) if only is None else only)
     size = classifier.ensemble if classifier.trains_side_by_side else 1
     groups = [range(first, first + size) for first in range(0, classifier.ensemble, size)]
-    jobs = [_Job(fold, group) for fold in range(kfold.folds) for group in groups]
-    members: list[list[FittedClassifier]] = [[] for _ in range(kfold.folds)]
+    jobs = [_Job(fold, group) for fold in folds for group in groups]
+    members: list[list[FittedClassifier]] = [[] for _ in folds]
     task = f"classify: {classifier.name}"
     with contextlib.closing(in_order(_train, ((work, job) for job in jobs), compute.processes)) as trained:
         for done, (job, models) in enumerate(zip(jobs, trained, strict=True)):
-            members[job.fold] += models
+            members[folds.index(job.fold)] += models
             compute.progress(Step(task, done + 1, len(jobs), f"fold {job.fold + 1}"))
     return Ensembles(classifier, preparation, members)
 

@@ -167,6 +167,16 @@ class CrossFit:
         )
         return ~unseen[fold]
 
+    def trained_divisions(self, fold: int) -> Folds:
+        """Return the divisions of the side-bands that what ranks a fold may be made of; None for all of them.
+
+        They are those behind the template that trains the fold, so never those behind its expectation.
+        """
+        training = [plan for plan in self.plans if plan.trains is None or fold in plan.trains]
+        if any(plan.divisions is None for plan in training):
+            return None
+        return tuple(sorted({division for plan in training for division in plan.divisions or ()}))
+
     def without_parts(self) -> CrossFit:
         """Return the same folds for a template that is one part."""
         return replace(self, scheme=NONE, is_lagged=False)

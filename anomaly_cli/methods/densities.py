@@ -79,10 +79,14 @@ class Trainer:
     Attributes:
         method: name of the method, for messages.
         compute: where to report.
+        stage: in which it is trained.
+        family: that it belongs to, as its settings name it.
     """
 
     method: str
     compute: Compute
+    stage: str = "template"
+    family: str = "methods"
 
     def train(
         self,
@@ -106,12 +110,12 @@ class Trainer:
         """
         try:
             curve = nets.training.train(
-                task, schedule, generator, lambda *step: self.compute.progress(Step(f"template: {part}", *step))
+                task, schedule, generator, lambda *step: self.compute.progress(Step(f"{self.stage}: {part}", *step))
             )
         except nets.training.Diverged:
             raise TrainingError(
-                f"template: the {part} diverged twice; lower its learning rate, for instance --set"
-                f" methods.{self.method}.{setting}={schedule.learning_rate / 20:g}"
+                f"{self.stage}: the {part} diverged twice; lower its learning rate, for instance --set"
+                f" {self.family}.{self.method}.{setting}={schedule.learning_rate / 20:g}"
             ) from None
         return [TrainingRow(part, *vars(epoch).values()) for epoch in curve]
 
@@ -175,7 +179,7 @@ def load_scaler(arrays: Arrays, prefix: str = "scaling") -> MassScaler:
     return MassScaler.from_arrays({key[start:]: arrays[key] for key in arrays if key.startswith(f"{prefix}.")})
 
 
-def check_positive(method: str, counts: Sequence[int], rates: Sequence[float]) -> None:
+def check_positive(method: str, counts: Sequence[int], rates: Sequence[float], word: str = "method") -> None:
     """Refuse counts below 1 and learning rates that are not positive or absurd.
 
     Raises:
@@ -183,23 +187,23 @@ def check_positive(method: str, counts: Sequence[int], rates: Sequence[float]) -
     """
     if min(counts) < 1:
         raise ConfigError(
-            f"method {method}: numbers of transforms, blocks, bins, epochs and steps, widths, batch sizes and patience"
+            f"{word} {method}: numbers of transforms, blocks, bins, epochs and steps, widths, batch sizes and patience"
             " must be 1 or more"
         )
     if not all(0.0 < rate < LARGEST_RATE for rate in rates):
-        raise ConfigError(f"method {method}: learning rates must be above 0 and below {LARGEST_RATE:g}")
+        raise ConfigError(f"{word} {method}: learning rates must be above 0 and below {LARGEST_RATE:g}")
 
 
-def check_scaling(method: str, settings: ScalingSettings) -> ScalingSettings:
+def check_scaling(method: str, settings: ScalingSettings, word: str = "method") -> ScalingSettings:
     """Refuse a scaling that splines cannot use.
 
     Raises:
         ConfigError: where an order, a bin or the bound is out of range.
     """
     if settings.max_order < 0 or settings.bin_events < 100 or not 2.0 <= settings.bound < SPLINE_BOUND:
-        raise ConfigError(f"method {method}: needs scaling_order >= 0, scaling_bin_events >= 100 and bound in [2, 5)")
+        raise ConfigError(f"{word} {method}: needs scaling_order >= 0, scaling_bin_events >= 100 and bound in [2, 5)")
     if min(settings.bags, settings.min_order, settings.extra_order) < 0:
-        raise ConfigError(f"method {method}: scaling_bags, scaling_min_order and scaling_extra_order must be 0 or more")
+        raise ConfigError(f"{word} {method}: scaling_bags, scaling_min_order and scaling_extra_order must be 0 or more")
     return settings
 
 
@@ -274,7 +278,7 @@ class DensitySettings(ScaledFeatures):
     base_learning_rate: float = 3e-3
     patience: int = 5
 
-    def check_density(self, method: str) -> None:
+    def check_density(self, method: str, word: str = "method") -> None:
         """Refuse settings that cannot be used.
 
         Raises:
@@ -282,8 +286,8 @@ class DensitySettings(ScaledFeatures):
         """
         counts = [self.base_transforms, self.base_bins, self.base_epochs, self.base_batch_size, self.patience]
         counts.append(self.base_events)
-        check_positive(method, [*counts, min(self.base_hidden, default=0)], [self.base_learning_rate])
-        check_scaling(method, self.scaling)
+        check_positive(method, [*counts, min(self.base_hidden, default=0)], [self.base_learning_rate], word)
+        check_scaling(method, self.scaling, word)
 
     def make_base(self, d: int) -> Any:
         """Return an untrained base density of `d` features."""

@@ -7,7 +7,7 @@ that never saw it or a copy of it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -51,13 +51,35 @@ class Ranking:
             (self.crossfit.observed_trains(fold), template.trains(self.kfold.folds)),
         )
 
-    def train(self, contest: Contest, compute: Compute) -> Ensembles:
-        """Train the models of all folds."""
-        return train_in_folds(contest, self.classifier, self.kfold, compute)
+    def train(self, contest: Contest, compute: Compute, only: Sequence[int] | None = None) -> Ensembles:
+        """Train the models of all folds, or of some, in their order."""
+        return train_in_folds(contest, self.classifier, self.kfold, compute, only)
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A number that a fitted score tells of itself; no result.
+
+    Attributes:
+        name: what it is, in a word or two.
+        value: its mean.
+        spread: its standard deviation.
+        meaning: what both are, in half a sentence.
+    """
+
+    name: str
+    value: float
+    spread: float
+    meaning: str
 
 
 class FittedScore(ABC):
     """A score that is ready to rank."""
+
+    @property
+    def diagnostics(self) -> Sequence[Diagnostic]:
+        """What it tells of itself; nothing by default."""
+        return ()
 
     @abstractmethod
     def score(self, events: Events, fold: IntArray) -> FloatArray:

@@ -15,6 +15,7 @@ from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.template import Template
 from anomaly_cli.scores.base import FittedScore, Ranking
+from anomaly_cli.scores.decorrelated import decorrelate
 from anomaly_cli.search.provisions import Provisions, show
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import Split
@@ -50,7 +51,8 @@ def fit_score(
     score = settings.score
     seen = show(split, provisions, score.needs, f"score {score.name}", compute.streams)
     ranking = Ranking(settings.classifier, settings.kfold, divide(template, settings, compute))
-    return score.fit(seen, template, ranking, compute.child("classify"))
+    fitted, own = score.fit(seen, template, ranking, compute.child("classify")), compute.child("decorrelate")
+    return decorrelate(fitted, settings.decorrelate, seen, template, ranking, own)
 
 
 def divide(template: Template, settings: SearchSettings, compute: Compute) -> CrossFit:

@@ -16,7 +16,10 @@ from anomaly_cli.core.plugins import Family
 from anomaly_cli.core.seen import Need
 from anomaly_cli.methods.base import METHODS, TemplateMethod
 from anomaly_cli.scores.base import SCORES, Score
+from anomaly_cli.scores.decorrelated import AS_IT_IS, check_decorrelation
 
+DECORRELATE = "decorrelate"
+"""Name of the setting in the provenance, where a score is made free of the mass."""
 DEFAULT_CROSSFIT = "default"
 """Stands for the scheme that a method asks for."""
 
@@ -44,6 +47,7 @@ class SearchSettings:
         classifier: what the score trains.
         kfold: how events are divided into folds.
         cuts: where events are counted.
+        decorrelate: whether the score is made free of the mass, one of `scores.decorrelated.DECORRELATIONS`.
     """
 
     method: TemplateMethod = field(default_factory=default_method)
@@ -53,9 +57,11 @@ class SearchSettings:
     classifier: Classifier = field(default_factory=Trees)
     kfold: KFold = field(default_factory=KFold)
     cuts: Cuts = field(default_factory=Cuts)
+    decorrelate: str = AS_IT_IS
 
     def __post_init__(self) -> None:
         check_oversampling(self.oversampling)
+        check_decorrelation(self.decorrelate)
 
     @property
     def scheme(self) -> str:
@@ -77,7 +83,9 @@ class SearchSettings:
 
     def describe_ranking(self) -> dict[str, Any]:
         """Return what determines the scores of given events and template."""
+        changed = {} if self.decorrelate == AS_IT_IS else {DECORRELATE: self.decorrelate}
         return {
+            **changed,
             "score": describe(self.score, SCORES),
             "classifier": describe(self.classifier, CLASSIFIERS),
             "folds": self.kfold.folds,

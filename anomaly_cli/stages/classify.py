@@ -18,7 +18,9 @@ from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import Need
 from anomaly_cli.scores.base import SCORES, FittedScore, Ranking
+from anomaly_cli.scores.decorrelated import inner_arrays, load_decorrelated
 from anomaly_cli.search.rank import rank, scored
+from anomaly_cli.search.settings import DECORRELATE
 from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
 from anomaly_cli.stages.identity import ranking_settings
 from anomaly_cli.stages.provisions import score_provisions, truth_digest
@@ -93,4 +95,7 @@ def stored_score(classifier: Artifact) -> tuple[FittedScore, CrossFit]:
     family = CLASSIFIERS.make(settings["classifier"]["name"], settings["classifier"]["settings"])
     ranking = Ranking(family, KFold(settings["folds"], settings["validation_fraction"]), crossfit)
     score = SCORES.make(settings["score"]["name"], settings["score"]["settings"])
-    return score.load(classifier.groups["models"], ranking), crossfit
+    arrays = classifier.groups["models"]
+    if DECORRELATE not in settings:
+        return score.load(arrays, ranking), crossfit
+    return load_decorrelated(score.load(inner_arrays(arrays), ranking), arrays), crossfit

@@ -29,6 +29,7 @@ def resolve_settings(config: Config) -> SearchSettings:
         classifier=choose(CLASSIFIERS, config.classifier.name, config.classifiers),
         kfold=config.classifier.kfold,
         cuts=config.significance.cuts,
+        decorrelate=config.score.decorrelate,
     )
 
 

@@ -160,7 +160,7 @@ class FarOff(FittedScore):
         self.center, self.width = center, width
 
     def score(self, events, fold):
-        return (((events.features - self.center) / self.width) ** 2).sum(axis=1)
+        return (((events.features - self.center[fold]) / self.width[fold]) ** 2).sum(axis=1)
 
     def to_arrays(self):
         return {"center": self.center, "width": self.width}
@@ -168,7 +168,7 @@ class FarOff(FittedScore):
 
 @dataclass(frozen=True)
 class Distance(Score):
-    """How far an event is from the middle of the template."""
+    """How far an event is from the middle of the template that trains its fold."""
 
     name: ClassVar[str] = "distance"
     summary: ClassVar[str] = "distance from the template"
@@ -176,8 +176,12 @@ class Distance(Score):
     needs: ClassVar[frozenset] = frozenset({Need.SIDE_BANDS})
 
     def fit(self, seen, template, ranking, compute):
-        features = template.events.features
-        return FarOff(features.mean(axis=0), features.std(axis=0))
+        return self.made(FarOff, template, ranking)
+
+    def made(self, kind, template, ranking):
+        own, trains = template.fold(ranking.crossfit), template.trains(ranking.kfold.folds)
+        parts = [template.events.features[trains[:, fold] & (own != fold)] for fold in range(ranking.kfold.folds)]
+        return kind(np.array([x.mean(axis=0) for x in parts]), np.array([x.std(axis=0) for x in parts]))
 
     def load(self, arrays, ranking):
         return FarOff(arrays["center"], arrays["width"])
@@ -195,5 +199,15 @@ class Ranked(Distance):
     name: ClassVar[str] = "ranked"
 
     def fit(self, seen, template, ranking, compute):
-        features = template.events.features
-        return Placed(features.mean(axis=0), features.std(axis=0))
+        return self.made(Placed, template, ranking)
+
+
+@dataclass(frozen=True)
+class Leaking(Distance):
+    """Looks at the template of all folds: broken."""
+
+    name: ClassVar[str] = "leaking"
+
+    def fit(self, seen, template, ranking, compute):
+        features, folds = template.events.features, ranking.kfold.folds
+        return FarOff(np.tile(features.mean(axis=0), (folds, 1)), np.tile(features.std(axis=0), (folds, 1)))

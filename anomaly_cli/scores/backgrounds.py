@@ -1,0 +1,228 @@
+"""What density scores share: background densities of the side-bands, one for each set of folds that may see them.
+
+A fold is ranked with a density of those side-band events whose template trains it, and never of those behind its
+expectation: otherwise a fluctuation of the side-bands would move score and expectation at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly_cli import nets
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.crossfit import Folds
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import Events
+from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.progress import Step
+from anomaly_cli.core.seen import Arrays, Seen
+from anomaly_cli.core.workers import in_order
+from anomaly_cli.methods import densities
+from anomaly_cli.nets.scaling import MassScaler
+from anomaly_cli.scores.base import Ranking
+
+FEWEST = 200
+"""With fewer observed events that train a fold no density is learnt."""
+LOWEST = -60.0
+"""Log densities are held above this: a far event has no finite ratio of two densities that vanish."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """The density p(z | mjj) of scaled features: the mean of those of several flows, in the scaling of all of them.
+
+    Attributes:
+        scaler: the scaling.
+        flows: trained alike, but for their random streams.
+    """
+
+    scaler: MassScaler
+    flows: Sequence[Any]
+
+    def scale(self, events: Events) -> FloatArray:
+        """Return scaled features z `(n, d)`."""
+        return self.scaler.transform(events.mjj, events.features)[0]
+
+    def log_densities(self, events: Events) -> FloatArray:
+        """Return log p(z | mjj) of every event by every flow `(n, flows)`."""
+        return np.stack([_in_batches(flow, self._inputs(events), _log_density)[:, 0] for flow in self.flows], axis=1)
+
+    def log_density(self, events: Events) -> FloatArray:
+        """Return log p(z | mjj) of every event `(n,)`."""
+        found: FloatArray = np.logaddexp.reduce(self.log_densities(events), axis=1) - np.log(len(self.flows))
+        return np.maximum(found, LOWEST)
+
+    def latent(self, events: Events) -> FloatArray:
+        """Return the latent variables of the first flow `(n, d)`: standard normal for background of any mass."""
+        return _in_batches(self.flows[0], self._inputs(events), _latent)
+
+    def _inputs(self, events: Events) -> tuple[FloatArray, FloatArray]:
+        return self.scale(events), self.scaler.mass(events.mjj)[:, None]
+
+
+def _in_batches(flow: Any, inputs: tuple[FloatArray, FloatArray], function: Any) -> FloatArray:
+    """Return what a function of flow, features and masses makes of every event; each stands alone.
+
+    Matrix products round by the size of the batch, so the last one is filled up to it.
+    """
+    z, mass = inputs
+    parts = []
+    with nets.torch.no_grad():
+        for part in densities.in_batches(len(z)):
+            index = np.resize(np.arange(part.start, part.stop), densities.BATCH)
+            tensors = [nets.weights.to_tensor(array[index]) for array in (z, mass)]
+            parts.append(nets.weights.to_array(function(flow, *tensors))[: part.stop - part.start])
+    return np.concatenate([*parts, np.zeros((0, parts[0].shape[1] if parts else z.shape[1]))])
+
+
+def _log_density(flow: Any, z: Any, mass: Any) -> Any:
+    return -nets.flows.negative_log_density(flow, z, mass)[:, None]
+
+
+def _latent(flow: Any, z: Any, mass: Any) -> Any:
+    return nets.flows.condition_on(flow, mass).transform(z)
+
+
+@dataclass(frozen=True)
+class Backgrounds:
+    """The backgrounds of all folds.
+
+    Attributes:
+        distinct: the different ones.
+        of_fold: which of them each fold has.
+    """
+
+    distinct: Sequence[Background]
+    of_fold: Sequence[int]
+
+    def of(self, fold: int) -> Background:
+        """Return the background of a fold."""
+        return self.distinct[self.of_fold[fold]]
+
+    def folds(self, index: int) -> list[int]:
+        """Return the folds that have one of the different backgrounds."""
+        return [fold for fold, other in enumerate(self.of_fold) if other == index]
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return scalings and weights under prefixed names."""
+        arrays: dict[str, npt.NDArray[Any]] = {"background.of_fold": np.array(self.of_fold, dtype=np.int64)}
+        for index, one in enumerate(self.distinct):
+            arrays |= densities.scaler_arrays(one.scaler, f"background{index}.scaling")
+            for number, flow in enumerate(one.flows):
+                arrays |= nets.weights.module_arrays(f"background{index}.flow{number}", flow)
+        return arrays
+
+
+@dataclass(frozen=True)
+class BackgroundSettings(densities.DensitySettings):
+    """Settings of the background densities of a score; those of each flow are the ones of the method `cathode`.
+
+    Attributes:
+        flows: flows whose densities are averaged.
+    """
+
+    flows: int = 2
+
+    def check_background(self, name: str) -> None:
+        """Refuse settings that cannot be used.
+
+        Raises:
+            ConfigError: naming what is out of range.
+        """
+        self.check_density(name, "score")
+        if self.flows < 1:
+            raise ConfigError(f"score {name}: needs flows of 1 or more")
+
+    def fit_backgrounds(self, seen: Seen, ranking: Ranking, name: str, compute: Compute) -> Backgrounds:
+        """Fit the backgrounds of all folds to the side-bands; they are the same for any number of processes.
+
+        Args:
+            seen: the side-bands.
+            ranking: the folds, and who may see what.
+            name: of the score, for messages.
+            compute: streams, processes, threads, device and where to report.
+
+        Raises:
+            TrainingError: where a training diverges twice.
+        """
+        divisions = [ranking.crossfit.trained_divisions(fold) for fold in range(ranking.kfold.folds)]
+        different = list(dict.fromkeys(divisions))
+        work = _Work(self, seen, ranking, name, compute.alone())
+        jobs = [(index, one, flow) for index, one in enumerate(different) for flow in range(self.flows)]
+        pieces: list[dict[str, npt.NDArray[Any]]] = []
+        with contextlib.closing(in_order(_fit, ((work, job) for job in jobs), compute.processes)) as fitted:
+            for done, arrays in enumerate(fitted):
+                pieces.append(arrays)
+                compute.progress(Step("classify: background densities", done + 1, len(jobs), ""))
+        arrays = {key: array for piece in pieces for key, array in piece.items()}
+        arrays["background.of_fold"] = np.array([different.index(one) for one in divisions], dtype=np.int64)
+        return self.load_backgrounds(arrays)
+
+    def load_backgrounds(self, arrays: Arrays) -> Backgrounds:
+        """Rebuild what `Backgrounds.to_arrays` returned."""
+        of_fold = [int(index) for index in arrays["background.of_fold"]]
+        distinct = []
+        for index in range(max(of_fold) + 1):
+            scaler = densities.load_scaler(arrays, f"background{index}.scaling")
+            flows = [self.make_base(len(scaler.low)) for _ in range(self.flows)]
+            for number, flow in enumerate(flows):
+                nets.weights.load_module(flow, arrays, f"background{index}.flow{number}")
+            distinct.append(Background(scaler, flows))
+        return Backgrounds(distinct, of_fold)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every training of the backgrounds of one score shares."""
+
+    settings: BackgroundSettings
+    seen: Seen
+    ranking: Ranking
+    name: str
+    compute: Compute
+
+
+def _fit(work: _Work, job: tuple[int, Folds, int]) -> dict[str, npt.NDArray[Any]]:
+    """Fit the scaling of some divisions, and train one flow."""
+    (index, divisions, number), settings = job, work.settings
+    seen = sides_of(work.seen, work.ranking, divisions)
+    own = work.compute.child(f"background/{index}")
+    scaler = densities.fit_scaler([seen.sb1, seen.sb2], settings.scaling, own)
+    with densities.session(own, f"flow/{number}") as generator:
+        data = densities.ScaledEvents.make(scaler, seen.side_bands, seen.is_validation, own.device)
+        flow = settings.make_base(len(seen.sb1.names)).to(own.device)
+        trainer = densities.Trainer(work.name, own, "classify", "scores")
+        settings.train_base(flow, data, trainer, generator)
+    arrays = nets.weights.module_arrays(f"background{index}.flow{number}", flow)
+    return densities.scaler_arrays(scaler, f"background{index}.scaling") | arrays
+
+
+def sides_of(seen: Seen, ranking: Ranking, divisions: Folds) -> Seen:
+    """Return what is seen of some divisions of the side-bands only."""
+    if divisions is None:
+        return seen
+    return seen.only(lambda source_id: np.isin(ranking.crossfit.division(source_id), divisions))
+
+
+def each_fold(fold: IntArray, events: Events) -> Iterator[tuple[int, IntArray, Events]]:
+    """Yield every fold that holds events, which ones `(k,)`, and these."""
+    for index in np.unique(fold):
+        inside = np.flatnonzero(fold == index)
+        yield int(index), inside, events.take(inside)
+
+
+def training_events(ranking: Ranking, observed: Events, fold: int) -> Events:
+    """Return the observed events that may train what ranks a fold."""
+    own = ranking.crossfit.fold(observed.source_id)
+    return observed.take(ranking.crossfit.observed_trains(own)[:, fold])
+
+
+def under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Return arrays with a prefix, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -36,10 +36,13 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     transport f(x; m_source -> m_target) is a second flow, trained on side-band events moved to the
     masses of other side-band events with the loss -log p(f(x) | m_target) - log|det df/dx|, in both
     directions. Both act on features scaled to be standard normal at every mass, so the transport starts
-    at the identity and has only the dependence between the features to learn.
+    at the identity and has only the dependence between the features to learn; with another `scaling` than `mass` it has
+    to learn all that changes with mass, as published.
 
     Attributes:
-        transport_transforms: coupling transforms of the transport.
+        transport_transforms: transforms of the transport.
+        transport_coupling: whether they are coupling transforms; otherwise autoregressive ones, whose inverse costs as many
+            passes as there are features.
         transport_hidden: widths of its hidden layers.
         transport_bins: its spline bins.
         transport_epochs: epochs at most.
@@ -53,6 +56,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     reference: ClassVar[str] = "arXiv:2305.04646"
 
     transport_transforms: int = 2
+    transport_coupling: bool = True
     transport_hidden: tuple[int, ...] = (32, 32)
     transport_bins: int = 4
     transport_epochs: int = 4
@@ -73,7 +77,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
             TrainingError: where a training diverges twice.
         """
         events = seen.side_bands
-        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute)
+        scaler = self.fit_scaler([seen.sb1, seen.sb2], compute)
         trainer = densities.Trainer(self.name, compute)
         with densities.session(compute) as generator:
             data = densities.ScaledEvents.make(scaler, events, seen.is_validation, compute.device)
@@ -95,7 +99,8 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     def make_transport(self, d: int) -> nets.flows.PairTransport:
         """Return an untrained transport of `d` features: the identity."""
         size = (self.transport_transforms, self.transport_hidden, self.transport_bins)
-        return nets.flows.PairTransport(nets.flows.make_spline_flow(d, 2, *size, passes=2))
+        passes = 2 if self.transport_coupling else d
+        return nets.flows.PairTransport(nets.flows.make_spline_flow(d, 2, *size, passes=passes))
 
     def train_transport(
         self,

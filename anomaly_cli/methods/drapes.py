@@ -74,7 +74,7 @@ class DrapesSettings(densities.ScaledFeatures, TemplateMethod):
     def __post_init__(self) -> None:
         counts = [self.blocks, self.width, self.epochs, self.training_events, self.batch_size, self.patience]
         densities.check_positive(self.name, counts, [self.learning_rate])
-        densities.check_scaling(self.name, self.scaling)
+        self.check_scaled(self.name)
         if self.sampler not in nets.diffusion.SAMPLERS:
             raise ConfigError(
                 f"method {self.name}: unknown sampler '{self.sampler}'; known are {', '.join(nets.diffusion.SAMPLERS)}"
@@ -90,7 +90,7 @@ class DrapesSettings(densities.ScaledFeatures, TemplateMethod):
         Raises:
             TrainingError: where the training diverges twice.
         """
-        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute)
+        scaler = self.fit_scaler([seen.sb1, seen.sb2], compute)
         starting = self.starting_events(seen)
         with densities.session(compute) as generator:
             denoiser = self.make_denoiser(len(seen.sb1.names)).to(compute.device)

@@ -41,8 +41,8 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
 
     Attributes:
         transport_transforms: transforms of the transport.
-        transport_coupling: whether they are coupling transforms; otherwise autoregressive ones, whose inverse costs as many
-            passes as there are features.
+        transport_coupling: whether they are coupling transforms; otherwise autoregressive ones, whose inverse costs as
+            many passes as there are features.
         transport_hidden: widths of its hidden layers.
         transport_bins: its spline bins.
         transport_epochs: epochs at most.

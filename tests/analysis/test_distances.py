@@ -83,3 +83,10 @@ def test_the_sliced_distance_of_a_shift_is_its_mean_projection():
     shifted = sliced_wasserstein(points, points + [3.0, 0.0], np.random.default_rng(2))
     assert shifted == pytest.approx(6.0 / np.pi, rel=0.1)
     assert feature_distances(points, points + [2.0, 0.5]) == pytest.approx([2.0, 0.5])
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 1.0])
+def test_kernel_distances_scatter_as_their_errors_say_though_their_batches_overlap(shift):
+    found = [distances(normal(500, 2 * seed, shift=shift), normal(500, 2 * seed + 1)) for seed in range(60)]
+    values, errors = (np.array([getattr(one, name) for one in found]) for name in ("kpd", "kpd_error"))
+    assert 0.6 < values.std(ddof=1) / errors.mean() < 1.4

@@ -18,6 +18,7 @@ from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.plugins import Family
+from anomaly_cli.core.presets import Preset
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -85,12 +86,14 @@ class Classifier(ABC):
         name: how users call it.
         summary: what it is, in half a sentence.
         reference: where it was published.
+        presets: named settings.
         ensemble: models per fold whose log-odds are averaged.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     reference: ClassVar[str]
+    presets: ClassVar[Mapping[str, Preset]] = {}
 
     ensemble: int = 20
 

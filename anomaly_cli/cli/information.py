@@ -90,10 +90,12 @@ def _family(what: str, does: str, found: Mapping[str, Any], note: str) -> Table:
         if what == "score":
             needed = needed - {Need.SR_FEATURES}
         needs = ", ".join(sorted(need.value for need in needed))
+        presets = ", ".join(sorted(member.presets))
         words = f"{member.summary}{f'; needs {needs}' if needs else ''} ({member.reference})"
-        rows.append((name, words, member.summary, needs, member.reference))
+        words += f"; preset {presets}" if presets else ""
+        rows.append((name, words, member.summary, needs, member.reference, presets))
     headers = {what: Priority.KEY, does: Priority.KEY}
-    headers |= dict.fromkeys(("summary", "needs", "reference"), Priority.DATA)
+    headers |= dict.fromkeys(("summary", "needs", "reference", "presets"), Priority.DATA)
     columns = tuple(
         Column(header, header, priority=priority, holds=str, is_for_people=header == does)
         for header, priority in headers.items()

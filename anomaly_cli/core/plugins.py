@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from anomaly_cli.core.errors import AnomalyWarning, ConfigError, first_line
+from anomaly_cli.core.presets import resolve_preset
 from anomaly_cli.core.records import build_record, nearest
 
 Plugin = TypeVar("Plugin")
@@ -70,10 +71,10 @@ class Family(Generic[Plugin]):
         return self._cache["found"]
 
     def make(self, name: str, settings: Mapping[str, Any]) -> Plugin:
-        """Return the member `name` with `settings`.
+        """Return the member `name` with `settings`, over those of the preset that they may name.
 
         Raises:
-            ConfigError: for an unknown name or setting, or a member that cannot be used.
+            ConfigError: for an unknown name, preset or setting, or a member that cannot be used.
         """
         found = self._found
         if name in found.broken and name not in found.classes:
@@ -83,7 +84,8 @@ class Family(Generic[Plugin]):
             raise ConfigError(
                 f"unknown {self.word} '{name}'; {hint}{' ' if hint.endswith('?') else '; '}'{self.command}' lists them"
             )
-        return build_record(found.classes[name], settings, f"{self.word} {name}")
+        cls, where = found.classes[name], f"{self.word} {name}"
+        return build_record(cls, resolve_preset(cls, settings, where), where)
 
     def package_of(self, member: object) -> str:
         """Return name and version of the package that a member comes from; empty for ours, and where none names it."""

@@ -21,6 +21,7 @@ from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.plugins import Family
+from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Arrays, Need, Seen, SharedModel, TrainingRow
 
 CWOLA, SUPERVISED, COMBINED = "cwola", "supervised", "combined"
@@ -103,6 +104,7 @@ class TemplateMethod(ABC):
         name: how users call it.
         summary: what its template is, in half a sentence.
         reference: where it was published.
+        presets: named settings.
         needs: what it is given.
         chooses_mass: whether its events have masses of their own instead of those wanted.
         claims_closure: whether its template should agree with background.
@@ -113,6 +115,7 @@ class TemplateMethod(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     reference: ClassVar[str]
+    presets: ClassVar[Mapping[str, Preset]] = {}
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS})
     chooses_mass: ClassVar[bool] = False
     claims_closure: ClassVar[bool] = True

@@ -20,6 +20,7 @@ from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray, KFold
 from anomaly_cli.core.plugins import Family
+from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
 
@@ -83,6 +84,7 @@ class Score(ABC):
         name: how users call it.
         summary: what it is, in half a sentence.
         reference: where it was published.
+        presets: named settings.
         needs: what it is given beyond the side-bands.
         is_exchangeable: whether it tells observed events from one template, the two alike but for that label, so that
             labels can be permuted, and the score fitted to permuted ones.
@@ -91,6 +93,7 @@ class Score(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     reference: ClassVar[str]
+    presets: ClassVar[Mapping[str, Preset]] = {}
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SR_FEATURES})
     is_exchangeable: ClassVar[bool] = False
 

@@ -505,7 +505,7 @@ def test_closure_in_signal_free_windows_looks_at_no_event_of_the_signal_region(c
 @pytest.mark.parametrize("family", ["methods", "classifiers", "scores"])
 def test_a_list_of_plug_ins_says_nothing_twice_to_programs(family):
     table = json.loads(invoke(family, "--json").output)["tables"][0]
-    assert [column["name"] for column in table["columns"]] == [family[:-1], "summary", "needs", "reference"]
+    assert [column["name"] for column in table["columns"]] == [family[:-1], "summary", "needs", "reference", "presets"]
     assert all(row["summary"] and row["reference"] for row in table["rows"])
 
 

@@ -46,7 +46,7 @@ class Distances:
             are too few events.
         fpd_error: of the extrapolation, and of the finite samples by a jackknife over tenths, in quadrature.
         kpd: squared maximum mean discrepancy of a polynomial kernel, median over batches; may be negative.
-        kpd_error: of new samples, from half of the central 68 % over batches, which overlap.
+        kpd_error: of new samples, from the scatter of the batches, which overlap.
     """
 
     wasserstein: FloatArray
@@ -144,12 +144,16 @@ def _kernel(x: FloatArray, y: FloatArray, generator: np.random.Generator) -> tup
     """
     smaller = min(len(x), len(y))
     n = min(smaller // 2, KERNEL_BATCH)
-    values = [_discrepancy(*_subsamples(x, y, n, generator)) for _ in range(KERNEL_BATCHES)]
-    low, middle, high = np.quantile(values, [0.16, 0.5, 0.84])
-    common = n / smaller
-    within = ((high - low) / 2.0) ** 2
+    values = [_discrepancy(*_scaled(*_subsamples(x, y, n, generator))) for _ in range(KERNEL_BATCHES)]
+    common, within = n / smaller, np.var(values, ddof=1)
     of_median = MEDIAN_VARIANCE / KERNEL_BATCHES
-    return float(middle), float(np.sqrt(within * (common / (1.0 - common) + of_median)))
+    return float(np.median(values)), float(np.sqrt(within * (common / (1.0 - common) + of_median)))
+
+
+def _scaled(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return a batch in units of its own reference, whose error then is in the scatter of the batches."""
+    center, scale = y.mean(axis=0), y.std(axis=0)
+    return (x - center) / scale, (y - center) / scale
 
 
 def _discrepancy(x: FloatArray, y: FloatArray) -> float:

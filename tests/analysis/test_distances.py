@@ -85,8 +85,8 @@ def test_the_sliced_distance_of_a_shift_is_its_mean_projection():
     assert feature_distances(points, points + [2.0, 0.5]) == pytest.approx([2.0, 0.5])
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("shift", [0.0, 0.7])
 def test_kernel_distances_scatter_as_their_errors_say_though_their_batches_overlap(shift):
-    found = [distances(normal(500, 2 * seed, shift=shift), normal(500, 2 * seed + 1)) for seed in range(60)]
+    found = [distances(normal(1_200, 2 * seed, shift=shift), normal(1_200, 2 * seed + 1)) for seed in range(40)]
     values, errors = (np.array([getattr(one, name) for one in found]) for name in ("kpd", "kpd_error"))
     assert 0.6 < values.std(ddof=1) / errors.mean() < 1.4

@@ -138,14 +138,14 @@ def _gaussian_distance(x: FloatArray, y: FloatArray) -> float:
 def _kernel(x: FloatArray, y: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
     """Return the median over batches, and its error over new samples.
 
-    Batches of a share f = n / N of one pair of samples overlap, so they scatter by the share 1 - f of the variance of
-    independent batches only. That of the median is the share f, which all batches have in common, and the rest over
-    their number.
+    Batches of a share f = n / N of the samples, on average of both, overlap: they scatter by the share 1 - f of the
+    variance of independent batches only. That of the median is the share f, which all batches have in common, and the
+    rest over their number. For equal distributions that is too much, since they have less in common.
     """
     smaller = min(len(x), len(y))
     n = min(smaller // 2, KERNEL_BATCH)
     values = [_discrepancy(*_scaled(*_subsamples(x, y, n, generator))) for _ in range(KERNEL_BATCHES)]
-    common, within = n / smaller, np.var(values, ddof=1)
+    common, within = (n / len(x) + n / len(y)) / 2.0, np.var(values, ddof=1)
     of_median = MEDIAN_VARIANCE / KERNEL_BATCHES
     return float(np.median(values)), float(np.sqrt(within * (common / (1.0 - common) + of_median)))
 

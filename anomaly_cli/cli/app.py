@@ -13,6 +13,7 @@ from anomaly_cli.cli import (
     data_commands,
     information,
     morph_commands,
+    reproduce_commands,
     run_commands,
     scan_commands,
     significance_commands,
@@ -36,6 +37,7 @@ run_commands.register(app)
 stage_commands.register(app)
 morph_commands.register(app)
 scan_commands.register(app)
+reproduce_commands.register(app)
 data_commands.register(app)
 significance_commands.register(app)
 information.register(app)

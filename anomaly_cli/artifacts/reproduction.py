@@ -62,11 +62,15 @@ class Compared:
         return self.errors[0] if self.errors else None
 
     def difference(self, other: float | None, other_error: float | None) -> tuple[float, float | None] | None:
-        """Return how far ours lies above another value, and the error of that; None where either is missing."""
+        """Return how far ours lies above another value, and the error of that; None where either is missing.
+
+        The error is not known from one seed, whose statistical error leaves out how trainings scatter.
+        """
         if self.mean is None or other is None:
             return None
         known = [error for error in (self.error, other_error) if error is not None]
-        return self.mean - other, math.hypot(*known) if self.error is not None else None
+        is_known = self.error is not None and (len(self.ours) > 1 or self.exact is not None)
+        return self.mean - other, math.hypot(*known) if is_known else None
 
 
 @dataclass(frozen=True)

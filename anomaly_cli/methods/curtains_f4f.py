@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +19,7 @@ from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Arrays, Seen, TrainingRow
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
@@ -26,6 +28,29 @@ from anomaly_cli.nets.scaling import MassScaler
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+PUBLISHED: Mapping[str, Any] = {
+    "scaling": "standard",
+    "base_transforms": 15,
+    "base_hidden": (128, 128),
+    "base_bins": 10,
+    "base_epochs": 50,
+    "base_events": densities.NO_LIMIT,
+    "base_batch_size": 128,
+    "base_learning_rate": 1e-4,
+    "patience": 50,
+    "transport_transforms": 16,
+    "transport_coupling": False,
+    "transport_hidden": (16, 16),
+    "transport_bins": 10,
+    "transport_epochs": 50,
+    "transport_events": densities.NO_LIMIT,
+    "transport_batch_size": 256,
+    "transport_learning_rate": 5e-4,
+}
+"""Settings of the science configuration in the public code of flows for flows, the closest that is documented."""
+UNPUBLISHED = tuple(PUBLISHED)
+"""The paper's own values are in no public text or code."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +79,14 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     name: ClassVar[str] = "curtains_f4f"
     summary: ClassVar[str] = "side-band events moved to signal-region masses by a flow between densities"
     reference: ClassVar[str] = "arXiv:2305.04646"
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "published": Preset(
+            PUBLISHED,
+            "large autoregressive flows that carry all dependence on mass, as published",
+            "arXiv:2305.04646; values from the public code of arXiv:2309.06472",
+            UNPUBLISHED,
+        )
+    }
 
     transport_transforms: int = 2
     transport_coupling: bool = True

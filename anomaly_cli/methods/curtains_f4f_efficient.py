@@ -7,7 +7,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -17,9 +17,10 @@ import numpy.typing as npt
 from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
+from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Need, Seen, SharedModel
 from anomaly_cli.methods import densities
-from anomaly_cli.methods.curtains_f4f import CurtainsF4F, FittedCurtainsF4F
+from anomaly_cli.methods.curtains_f4f import PUBLISHED, UNPUBLISHED, CurtainsF4F, FittedCurtainsF4F
 from anomaly_cli.nets.plain_scaling import MASS
 
 SHAPING = ("base_", "scaling_bin_events", "bound", "patience")
@@ -45,6 +46,15 @@ class CurtainsF4FEfficient(CurtainsF4F):
     name: ClassVar[str] = "curtains_f4f_efficient"
     summary: ClassVar[str] = "the same with one base flow for all signal regions, which has seen their events"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SHARED_MODEL})
+
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "published": Preset(
+            {**PUBLISHED, "transport_epochs": 20},
+            "one large base flow, and a shorter transport for each signal region, as published",
+            "arXiv:2305.04646; values from the public code of arXiv:2309.06472",
+            UNPUBLISHED,
+        )
+    }
 
     base_epochs: int = 8
     base_scaling_order: int = 5

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LARGEST_RATE = 1.0
+NO_LIMIT = 10**12
+"""Events that no training reaches: its epochs alone say how long it is."""
 BATCH = 8192
 """Events that go through a network at once when sampling."""
 

@@ -23,6 +23,7 @@ from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import hash_uniform
+from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.records import nearest
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Arrays, Need, Seen, TrainingRow
 from anomaly_cli.methods import densities
@@ -65,6 +66,31 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
     summary: ClassVar[str] = "simulated signal-region events moved by a flow from simulation to data"
     reference: ClassVar[str] = "arXiv:2212.11285"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SIMULATION})
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "published": Preset(
+            {
+                "scaling": "standard",
+                "base_transforms": 4,
+                "base_hidden": (128, 128),
+                "base_bins": 8,
+                "base_epochs": 60,
+                "base_events": densities.NO_LIMIT,
+                "base_batch_size": 128,
+                "base_learning_rate": 1e-4,
+                "patience": 60,
+                "transport_transforms": 8,
+                "transport_hidden": (128, 128, 128),
+                "transport_bins": 8,
+                "transport_epochs": 64,
+                "transport_events": densities.NO_LIMIT,
+                "transport_batch_size": 128,
+                "transport_learning_rate": 1e-4,
+            },
+            "flows of the paper's science example; features standardised where it scales them linearly to [-3, 3]",
+            "arXiv:2309.06472; values from its public code",
+            ("scaling", "transport_bins"),
+        )
+    }
 
     direction: str = "alternate"
     penalty_weight: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,24 +26,32 @@ Settings = dict[str, Any]
 
 
 def describe(settings: Settings, target: Target, _files: EventFiles) -> Settings:
-    """Return the settings of a job: pairs of toys, points and flows.
+    """Return the settings of a job: a group of pairs of toys, points and flows.
 
     Raises:
         ConfigError: where a pair or a setting makes no sense.
     """
     flows = build_record(MorphSettings, settings.get("flows", {}), f"target {target.name}: flows")
-    pair = str(settings["pair"]).split(" to ")
-    if len(pair) != 2:
-        raise ConfigError(f"target {target.name}: pair '{settings['pair']}' must be written as 'star to four_circles'")
-    return {"pair": pair, "points": int(settings["points"]), "flows": dataclasses.asdict(flows)}
+    pairs = [str(pair).split(" to ") for pair in settings["pairs"][settings["group"]]]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ConfigError(f"target {target.name}: pairs must be written as 'star to four_circles'")
+    return {"pairs": pairs, "points": int(settings["points"]), "flows": dataclasses.asdict(flows)}
 
 
 def run(settings: Settings, compute: Compute) -> dict[str, float]:
+    """Return the means over pairs of what `move` finds, with errors from its points."""
+    found = [move(settings, pair, compute.child("/".join(pair))) for pair in settings["pairs"]]
+    means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+    errors = {name: means[name] / np.sqrt(len(found)) for name in means if name.endswith(".error")}
+    return means | errors
+
+
+def move(settings: Settings, pair: Sequence[str], compute: Compute) -> dict[str, float]:
     """Train the flows of a pair of toys, move the source, and measure on points that no training has seen."""
     n, streams = settings["points"], compute.streams
     source, target = (
         make_toy(name, n, streams.generator(f"{side}/toy"))
-        for side, name in zip(("source", "target"), settings["pair"], strict=True)
+        for side, name in zip(("source", "target"), pair, strict=True)
     )
     flows = build_record(MorphSettings, settings["flows"], "flows")
     start, stop = (round(n * share) for share in (PARTS[0], sum(PARTS)))

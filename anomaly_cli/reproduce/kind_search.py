@@ -124,8 +124,7 @@ def run(settings: Settings, compute: Compute) -> Found:
     trained = time.process_time()
     made = sample_template(search.method, fitted, events.split, search.oversampling, compute)
     found |= {"fit_minutes": (trained - start) / 60.0, "sample_minutes": (time.process_time() - trained) / 60.0}
-    found["minutes"] = found["fit_minutes"] + found["base_minutes"]
-    found["minutes_shared"] = found["fit_minutes"] + found["base_minutes"] / REGIONS_SHARING
+    found["minutes"] = found["fit_minutes"] + found["base_minutes"] / REGIONS_SHARING
     found["ten_minutes"] = REGIONS_SHARING * found["fit_minutes"] + found["base_minutes"]
     measure = settings["measure"]
     if "closure" in measure:

@@ -125,7 +125,7 @@ def plan_target(target: Target, scale: str, files: EventFiles, seeds: int | None
     places = []
     for series in target.series:
         for quantity in target.quantities:
-            for x in wanted.x or ("",):
+            for x in (wanted.x or ("",)) if series.found.get(quantity.name, "...") else ():
                 places.append(_place(target, scale, (series, quantity, x), files, number))
     return Plan(target, scale, number, files, places)
 
@@ -247,7 +247,7 @@ def _compare(
         )
     if place.why_not:
         return compared
-    name = quantity.found.replace("{x}", _number_text(place.x)).replace("{series}", series.name)
+    name = series.found.get(quantity.name, quantity.found).replace("{x}", _number_text(place.x))
     founds = [record["found"] for job in place.jobs if (record := records[job.key]) is not None]
     ours, errors, exact = (
         [quantity.factor * float(found[f"{name}{suffix}"]) for found in founds if f"{name}{suffix}" in found]

@@ -28,6 +28,7 @@ class Series:
         published: what the published rows call it, by default its name; `{quantity}` where that is the quantity's.
         settings: what its jobs have on top of the target's.
         waits_for: what has to be there before it can be run; empty where nothing has.
+        found: by quantity, what its results are called where that is not as the quantity says; empty for none.
         note: where ours is not the paper's.
     """
 
@@ -35,6 +36,7 @@ class Series:
     published: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     waits_for: str = ""
+    found: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
 
@@ -44,7 +46,7 @@ class Quantity:
 
     Attributes:
         name: as it is shown.
-        found: what the results of a job call it; `{x}` stands for the x of a value, `{series}` for the series.
+        found: what the results of a job call it; `{x}` stands for the x of a value.
         published: what the published rows call it; by default its name.
         factor: what ours are multiplied by to have the published unit.
         settings: what its jobs have on top of the series'.

@@ -35,6 +35,8 @@ ALLOWED = {
     "studies": {"studies", "stages", *SEARCHING, "artifacts", "config"},
     # a scan chains stages at many points and combines their results, as a stage does with methods
     "scans": {"scans", "studies", "stages", "search", "methods", "analysis", "artifacts", "datasets", "config", "core"},
+    # a target is run over searches on values, toys or flows, and compared with published values
+    "reproduce": {"reproduce", "stages", *SEARCHING, "artifacts", "datasets", "config", "morphing"},
     "report": {"report", "artifacts", "core"},
     # the Python API stands where the command line does: it reads files and shows results
     "api": {"api", "stages", *SEARCHING, "nets", "artifacts", "datasets", "config", "report"},
@@ -42,6 +44,7 @@ ALLOWED = {
     # data commands make no artifact and need no run directory, so they have no stage: cli calls datasets itself
     "cli": {
         "cli",
+        "reproduce",
         "scans",
         "studies",
         "stages",
@@ -155,6 +158,7 @@ SHARED_NAMES = {
     "layout": {"artifacts", "report/render"},
     "progress": {"cli", "core"},
     "records": {"core", "scans"},
+    "reproduction": {"artifacts", "report"},
     "results": {"api", "scans"},
     "settings": {"cli", "morphing", "scans", "search"},
     "status": {"report", "scans"},

@@ -101,7 +101,8 @@ def run_and_show(wanted: Wanted, processes: int | None, quiet: bool) -> None:
     say(f"{plural(len(plan.jobs), 'job')}, {len(plan.jobs) - len(missing)} done already{about}")
     if wanted.scale == PAPER and missing:
         say("Results are kept one by one: Ctrl-C stops, the same command goes on.")
-    chosen = _part(missing, wanted.part)
+    wanted_keys = {job.key for job in missing}
+    chosen = [job for job in _part(plan.jobs, wanted.part) if job.key in wanted_keys]
     if chosen:
         RunDirectory(folder).create()
         with show_progress(quiet) as progress:
@@ -114,6 +115,7 @@ def run_and_show(wanted: Wanted, processes: int | None, quiet: bool) -> None:
 
 
 def _part(jobs: list[Job], part: str) -> list[Job]:
+    """Return a part of all jobs of a plan, the same whatever has been run."""
     if not part:
         return jobs
     number, _, total = part.partition("/")

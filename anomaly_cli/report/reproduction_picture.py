@@ -129,7 +129,19 @@ def draw_rows(axes: Axes, values: Sequence[Compared]) -> None:
             axes.plot([], [], fmt, color=COLOURS[number], fillstyle=style, markersize=4, label=text)
     axes.set_yticks(range(len(values)), names, fontsize=8)
     axes.invert_yaxis()
-    sizes = [abs(v) for value in values for v in (value.mean, value.published) if v]
-    if sizes and max(sizes) > WIDEST_RATIO * min(sizes):
-        axes.set_xscale("symlog", linthresh=10.0 ** math.floor(math.log10(np.median(sizes)) - 1.0))
+    _stretch(axes, [v for value in values for v in (value.mean, value.published, value.exact) if v is not None])
     axes.legend(fontsize=7)
+
+
+def _stretch(axes: Axes, shown: Sequence[float]) -> None:
+    """Give values of very different size a logarithmic axis that is straight about 0."""
+    sizes = [abs(value) for value in shown if value]
+    if not sizes or max(sizes) < WIDEST_RATIO * float(np.median(sizes)):
+        return
+    straight = 10.0 ** math.floor(math.log10(np.median(sizes)) - 1.0)
+    low, high = axes.get_xlim()
+    axes.set_xscale("symlog", linthresh=straight)
+    lowest = min(0.0, *shown)
+    axes.set_xlim(2.0 * lowest - straight, 2.0 * max(shown) if high > 0.0 else high)
+    decades = [10.0**power for power in range(math.ceil(math.log10(straight)), math.ceil(math.log10(max(sizes))) + 1)]
+    axes.set_xticks([tick for tick in (-straight, 0.0, *decades) if low <= tick])

@@ -56,7 +56,7 @@ def every_command(*group):
 
 
 @pytest.mark.parametrize("width", [52, 80])
-@pytest.mark.parametrize("group", [[], ["data"], ["scan"], ["significance"], ["morph"]], ids=str)
+@pytest.mark.parametrize("group", [[], ["data"], ["scan"], ["significance"], ["morph"], ["reproduce"]], ids=str)
 def test_lists_of_commands_are_whole_sentences_in_any_terminal(group, width):
     shown = CliRunner().invoke(app, [*group, "--help"], terminal_width=width)
     commands = shown.output.split("Commands:")[1].split("\n\n")[0]

@@ -11,6 +11,8 @@ from anomaly_cli.report.table import Column, Field, Level, Message, Part, Priori
 
 VALUE = Format(".4g", error=".2g")
 PULL = Format("+.1f")
+FAR = 2.0
+"""Errors of a difference from which on it is told."""
 ERRORS = "Errors of ours: of the mean over seeds; of one seed its statistical error. Differences: ours - published."
 
 
@@ -23,10 +25,29 @@ def reproduction_report(found: Reproduction) -> Report:
     for quantity in dict.fromkeys(value.quantity for value in found.values):
         parts.append(_comparison(found, quantity))
     cost = f"{found.n_jobs} jobs, {found.cpu_seconds / 60.0:.1f} CPU minutes, release {found.release}."
-    parts.append(Message(cost))
+    parts += [Message(cost), *_disagreements(found)]
     parts += [Message(note) for note in found.notes]
     parts += [Message(f"No result: {failure}", Level.WARNING) for failure in found.failed]
     return parts
+
+
+def _disagreements(found: Reproduction) -> list[Message]:
+    """Return which values of ours are far from the published or the exact ones."""
+    far = []
+    for value in found.values:
+        for other, error, name in (
+            (value.published, value.published_error, "published"),
+            (value.exact, None, "exact"),
+        ):
+            difference = value.difference(other, error)
+            if difference is not None and difference[1] and abs(difference[0]) > FAR * difference[1]:
+                place = ", ".join(filter(None, (value.series, value.quantity, f"{found.x} {value.x}".strip())))
+                far.append(f"{place}: {value.mean:.4g} where {name} is {other:.4g}")
+    if not far:
+        return []
+    return [
+        Message(f"Differs by more than {FAR:g} times the error of the difference: {'; '.join(far)}.", Level.HEADLINE)
+    ]
 
 
 def _comparison(found: Reproduction, quantity: str) -> Table:

@@ -187,6 +187,7 @@ TEMPLATE = (
         "template.method",
         complete=plugins("methods"),
     ),
+    Option("preset", str, "--preset", "Named settings of the method, as 'published'.", metavar="NAME"),
     Option(
         "simulation",
         str,

@@ -224,7 +224,7 @@ def test_a_command_is_handed_everything_that_was_asked_for_in_one_record(asked, 
 def test_the_list_of_everything_that_run_sets_is_whole():
     flags = {line.split()[0].rstrip(",") for line in sections("run")["Options"]}
     others = {"--drop-nan", "--strict", "--set", "--overwrite", "-q", "--run", "--dry-run", "--config", "-h"}
-    assert flags == set(EVERYTHING) | others | {"--unblind", "--measure", "--json"}
+    assert flags == set(EVERYTHING) | others | {"--unblind", "--measure", "--json", "--preset"}
 
 
 def test_what_was_not_asked_for_sets_nothing(asked, tmp_path):

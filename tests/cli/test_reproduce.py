@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from conftest import invoke
+
+from anomaly_cli.cli.asked import Asked
+from anomaly_cli.cli.settings import resolve_config
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.stages.resolve import resolve_settings
 
 
 def test_the_list_says_what_every_target_waits_for():
@@ -58,3 +64,12 @@ def test_the_papers_scale_refuses_a_file_that_is_not_the_papers(tmp_path, data_f
     result = invoke("reproduce", "run", "sic-trees", "--scale", "paper", "--data", data_file, "--output", tmp_path)
     assert result.exit_code == 2
     assert "where the paper has 1000000" in result.stderr
+
+
+def test_a_preset_is_that_of_the_method_which_is_asked_for():
+    plain = Asked(settings={"template.method": "cathode"}, overrides=("methods.cathode.base_epochs=3",))
+    assert resolve_settings(resolve_config(plain)).method.scaling == "mass"
+    published = resolve_settings(resolve_config(replace(plain, preset="published"))).method
+    assert (published.scaling, published.base_transforms, published.base_epochs) == ("logit", 15, 3)
+    with pytest.raises(ConfigError, match="did you mean 'published'"):
+        resolve_settings(resolve_config(replace(plain, preset="publish")))

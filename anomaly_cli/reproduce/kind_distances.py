@@ -21,9 +21,11 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.targets import Target
 
-VERSION = 1
+VERSION = 2
 DEGREE = 4
 """Of the polynomial kernel."""
+ROUNDING = 1e-9
+"""A distance below it is 0."""
 N_NODES = 5
 """Gauss-Hermite nodes: exact for polynomials up to degree 9."""
 Settings = dict[str, Any]
@@ -92,7 +94,8 @@ TOYS: Mapping[str, Mixture] = {
 def frechet_distance(one: Mixture, other: Mixture) -> float:
     """Return |mu1 - mu2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))."""
     shift, first, second = one.mean - other.mean, one.whole_covariance, other.whole_covariance
-    return float(shift @ shift + np.trace(first + second - 2.0 * np.real(sqrtm(first @ second))))
+    found = float(shift @ shift + np.trace(first + second - 2.0 * np.real(sqrtm(first @ second))))
+    return found if abs(found) > ROUNDING else 0.0
 
 
 def kernel_distance(one: Mixture, other: Mixture) -> float:
@@ -117,7 +120,7 @@ def describe(settings: Settings, _target: Target, _files: EventFiles) -> Setting
 def run(settings: Settings, compute: Compute) -> dict[str, float]:
     """Draw a toy and the truth, and measure their distances."""
     toy, truth, n = TOYS[settings["toy"]], TOYS["truth"], settings["points"]
-    draws = compute.streams.generator("points")
+    draws = compute.streams.generator(f"points/{settings['toy']}")
     found = measure_distances(toy.draw(n, draws), truth.draw(n, draws), compute.streams.generator("distances"))
     return {
         "fpd": found.fpd,

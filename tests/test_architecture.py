@@ -38,12 +38,15 @@ ALLOWED = {
     "scans": {"scans", "studies", "stages", "search", "methods", "analysis", "artifacts", "datasets", "config", "core"},
     # pictures evaluate what was fitted, with the functions that fitted it
     "report": {"report", "artifacts", "analysis", "core"},
+    # a target is run over searches on values, toys or flows, and compared with published values
+    "reproduce": {"reproduce", "stages", *SEARCHING, "artifacts", "datasets", "config", "morphing"},
     # the Python API stands where the command line does: it reads files and shows results
     "api": {"api", "stages", *SEARCHING, "nets", "artifacts", "datasets", "config", "report"},
     "testing": {"search", "methods", "classifiers", "scores", "core"},
     # data commands make no artifact and need no run directory, so they have no stage: cli calls datasets itself
     "cli": {
         "cli",
+        "reproduce",
         "scans",
         "studies",
         "stages",
@@ -159,6 +162,7 @@ SHARED_NAMES = {
     "layout": {"artifacts", "report/render"},
     "progress": {"cli", "core"},
     "records": {"core", "scans"},
+    "reproduction": {"artifacts", "report"},
     "results": {"api", "scans"},
     "settings": {"cli", "morphing", "scans", "search"},
     "status": {"report", "scans"},

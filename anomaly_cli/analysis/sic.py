@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from anomaly_cli.analysis.selection import ScoredEvents, effective_sources, number_to_keep
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import effective_number
+
+N_EFFICIENCIES = 60
+"""Background efficiencies among which the largest SIC is looked for."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,21 @@ def measure_improvement(background: ScoredEvents, signal: ScoredEvents, backgrou
             )
         passed += signal.weight[(signal.fold == fold) & (signal.score > scores[n_kept - 1])].sum()
     return Improvement(background_efficiency, float(passed / signal.weight.sum()))
+
+
+def largest_improvement(background: ScoredEvents, signal: ScoredEvents, fewest: int) -> Improvement:
+    """Return the largest SIC over background efficiencies that keep at least `fewest` background events.
+
+    The largest of many is biased upwards where they fluctuate; its error is that of a cut chosen beforehand.
+
+    Raises:
+        PhysicsError: where there is less background than that in one fold.
+    """
+    smallest = fewest / len(background.score)
+    efficiencies = np.geomspace(min(smallest, 1.0), 1.0, N_EFFICIENCIES)[:-1]
+    found = [measure_improvement(background, signal, float(efficiency)) for efficiency in efficiencies]
+    best = max(found, key=lambda one: one.sic)
+    return replace(best, sic_error=improvement_error(background, signal, best.background_efficiency))
 
 
 def improvement_error(background: ScoredEvents, signal: ScoredEvents, background_efficiency: float) -> float:

@@ -14,6 +14,7 @@ from anomaly_cli.cli import (
     kept_commands,
     morph_commands,
     picture_commands,
+    reproduce_commands,
     run_commands,
     scan_commands,
     significance_commands,
@@ -34,6 +35,7 @@ stage_commands.register(app)
 kept_commands.register(app)
 morph_commands.register(app)
 scan_commands.register(app)
+reproduce_commands.register(app)
 data_commands.register(app)
 significance_commands.register(app)
 picture_commands.register(app)

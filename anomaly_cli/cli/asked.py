@@ -52,6 +52,7 @@ class Asked:
         named: run directory, where one was named.
         file: configuration file, where one was given.
         overrides: settings as `key=value` texts.
+        preset: named settings of the template method, below those that are given.
         settings: values of the settings that have options of their own, by dotted key; those that were given.
         overwrite: whether artifacts of other settings or inputs may be replaced.
         quiet: whether progress is one line per finished step.
@@ -61,6 +62,7 @@ class Asked:
     named: Path | None = None
     file: Path | None = None
     overrides: Sequence[str] = ()
+    preset: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     overwrite: bool = False
     quiet: bool = False

@@ -192,6 +192,7 @@ TEMPLATE = under(
         "template.method",
         complete=plugins("methods"),
     ),
+    Option("preset", str, "--preset", "Named settings of the method, as 'published'.", metavar="NAME"),
     Option(
         "simulation",
         str,

@@ -9,7 +9,6 @@ import typer
 
 from anomaly_cli.cli.completion import plot_names
 from anomaly_cli.cli.failures import telling
-from anomaly_cli.cli.run_commands import help_text
 
 Tag = Annotated[
     str | None,
@@ -20,7 +19,7 @@ Tag = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     for command in (plot, report, compare):
-        app.command(command.__name__, help=help_text(command))(telling(command))
+        app.command(command.__name__)(telling(command))
 
 
 def plot(

@@ -7,13 +7,19 @@ from pathlib import Path
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.config import RUN_CONFIG_NAME, Config, load_config, load_settings
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.presets import KEY
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
 
 
 def resolve_config(asked: Asked) -> Config:
     """Return the configuration of an analysis; that of the run directory, where one is named, is its base."""
-    return load_config(_config_files(asked, RUN_CONFIG_NAME), asked.overrides, asked.settings)
+    files = _config_files(asked, RUN_CONFIG_NAME)
+    config = load_config(files, asked.overrides, asked.settings)
+    if not asked.preset:
+        return config
+    settings = {**asked.settings, f"methods.{config.template.method}.{KEY}": asked.preset}
+    return load_config(files, asked.overrides, settings)
 
 
 def resolve_morph_config(asked: Asked) -> MorphConfig:

@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
+from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Arrays, Seen
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
@@ -33,6 +35,25 @@ class Cathode(densities.DensitySettings, TemplateMethod):
     name: ClassVar[str] = "cathode"
     summary: ClassVar[str] = "new events drawn from a flow's density of the side-bands, at signal-region masses"
     reference: ClassVar[str] = "arXiv:2109.00546"
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "published": Preset(
+            {
+                "scaling": "logit",
+                "base_transforms": 15,
+                "base_hidden": (128,),
+                "base_bins": 8,
+                "base_epochs": 100,
+                "base_events": densities.NO_LIMIT,
+                "base_batch_size": 256,
+                "base_learning_rate": 1e-4,
+                "patience": 100,
+            },
+            "15 transforms of 128 nodes on logits, as published; splines where the paper has affine transforms and"
+            " batch norm, the best epoch where it samples the ten best",
+            "arXiv:2109.00546; values from its public code",
+            ("base_bins",),
+        )
+    }
 
     def __post_init__(self) -> None:
         self.check_density(self.name)

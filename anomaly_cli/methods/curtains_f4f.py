@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +19,7 @@ from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Arrays, Seen, TrainingRow
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
@@ -26,6 +28,29 @@ from anomaly_cli.nets.scaling import MassScaler
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+PUBLISHED: Mapping[str, Any] = {
+    "scaling": "standard",
+    "base_transforms": 15,
+    "base_hidden": (128, 128),
+    "base_bins": 10,
+    "base_epochs": 50,
+    "base_events": densities.NO_LIMIT,
+    "base_batch_size": 128,
+    "base_learning_rate": 1e-4,
+    "patience": 50,
+    "transport_transforms": 16,
+    "transport_coupling": False,
+    "transport_hidden": (16, 16),
+    "transport_bins": 10,
+    "transport_epochs": 50,
+    "transport_events": densities.NO_LIMIT,
+    "transport_batch_size": 256,
+    "transport_learning_rate": 5e-4,
+}
+"""Settings of the science configuration in the public code of flows for flows, the closest that is documented."""
+UNPUBLISHED = tuple(PUBLISHED)
+"""The paper's own values are in no public text or code."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +61,13 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     transport f(x; m_source -> m_target) is a second flow, trained on side-band events moved to the
     masses of other side-band events with the loss -log p(f(x) | m_target) - log|det df/dx|, in both
     directions. Both act on features scaled to be standard normal at every mass, so the transport starts
-    at the identity and has only the dependence between the features to learn.
+    at the identity and has only the dependence between the features to learn; with another `scaling` than `mass` it has
+    to learn all that changes with mass, as published.
 
     Attributes:
-        transport_transforms: coupling transforms of the transport.
+        transport_transforms: transforms of the transport.
+        transport_coupling: whether they are coupling transforms; otherwise autoregressive ones, whose inverse costs as
+            many passes as there are features.
         transport_hidden: widths of its hidden layers.
         transport_bins: its spline bins.
         transport_epochs: epochs at most.
@@ -51,8 +79,17 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     name: ClassVar[str] = "curtains_f4f"
     summary: ClassVar[str] = "side-band events moved to signal-region masses by a flow between densities"
     reference: ClassVar[str] = "arXiv:2305.04646"
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "published": Preset(
+            PUBLISHED,
+            "large autoregressive flows that carry all dependence on mass, as published",
+            "arXiv:2305.04646; values from the public code of arXiv:2309.06472",
+            UNPUBLISHED,
+        )
+    }
 
     transport_transforms: int = 2
+    transport_coupling: bool = True
     transport_hidden: tuple[int, ...] = (32, 32)
     transport_bins: int = 4
     transport_epochs: int = 4
@@ -73,7 +110,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
             TrainingError: where a training diverges twice.
         """
         events = seen.side_bands
-        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute)
+        scaler = self.fit_scaler([seen.sb1, seen.sb2], compute)
         trainer = densities.Trainer(self.name, compute)
         with densities.session(compute) as generator:
             data = densities.ScaledEvents.make(scaler, events, seen.is_validation, compute.device)
@@ -95,7 +132,8 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     def make_transport(self, d: int) -> nets.flows.PairTransport:
         """Return an untrained transport of `d` features: the identity."""
         size = (self.transport_transforms, self.transport_hidden, self.transport_bins)
-        return nets.flows.PairTransport(nets.flows.make_spline_flow(d, 2, *size, passes=2))
+        passes = 2 if self.transport_coupling else d
+        return nets.flows.PairTransport(nets.flows.make_spline_flow(d, 2, *size, passes=passes))
 
     def train_transport(
         self,

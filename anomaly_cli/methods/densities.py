@@ -17,9 +17,11 @@ from anomaly_cli.core.errors import ConfigError, TrainingError
 from anomaly_cli.core.events import EDGE_ANCHORS, Events, concatenate, make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
+from anomaly_cli.core.records import nearest
 from anomaly_cli.core.seen import Arrays, TrainingRow
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods.base import Sample
+from anomaly_cli.nets.plain_scaling import KINDS, MASS, fit_plain_scaling
 from anomaly_cli.nets.scaling import SPLINE_BOUND, MassScaler
 from anomaly_cli.nets.scaling_fit import ScalingSettings, fit_mass_scaling
 
@@ -28,15 +30,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LARGEST_RATE = 1.0
+NO_LIMIT = 10**12
+"""Events that no training reaches: its epochs alone say how long it is."""
 BATCH = 8192
 """Events that go through a network at once when sampling."""
 
 
-def fit_scaler(bands: Sequence[Events], settings: ScalingSettings, compute: Compute) -> MassScaler:
-    """Return the scaling that makes every feature standard normal at every mass, fitted to mass bands."""
+def fit_scaler(bands: Sequence[Events], settings: ScalingSettings, compute: Compute, kind: str = MASS) -> MassScaler:
+    """Return a scaling fitted to mass bands; by default that which makes features standard normal at every mass."""
+    arrays = [(band.mjj, band.features) for band in bands]
+    if kind != MASS:
+        return fit_plain_scaling(kind, arrays, settings.bound)
     anchors = [EDGE_ANCHORS.get(name) for name in bands[0].names]
-    generator = compute.streams.generator("scaling")
-    return fit_mass_scaling([(band.mjj, band.features) for band in bands], anchors, settings, generator)
+    return fit_mass_scaling(arrays, anchors, settings, compute.streams.generator("scaling"))
 
 
 @dataclass(frozen=True)
@@ -222,8 +228,8 @@ class FittedDensity:
 
 
 @dataclass(frozen=True)
-class ScaledFeatures:
-    """Settings of the scaling of features.
+class MassScaledFeatures:
+    """Settings of the mass-dependent scaling of features.
 
     Attributes:
         scaling_order: largest polynomial order in ln(mjj).
@@ -242,8 +248,8 @@ class ScaledFeatures:
     bound: float = 4.5
 
     @property
-    def scaling(self) -> ScalingSettings:
-        """How features are scaled."""
+    def mass_scaling(self) -> ScalingSettings:
+        """How the mass-dependent scaling is fitted."""
         return ScalingSettings(
             self.scaling_order,
             self.scaling_bin_events,
@@ -252,6 +258,33 @@ class ScaledFeatures:
             self.scaling_min_order,
             self.scaling_extra_order,
         )
+
+
+@dataclass(frozen=True)
+class ScaledFeatures(MassScaledFeatures):
+    """Settings of the scaling of features before networks.
+
+    Attributes:
+        scaling: `mass` makes every feature standard normal at every mass; `standard`, `quantile` and `logit` are the
+            same at every mass, as published methods scale, and leave all dependence on it to the networks. The
+            `scaling_*` settings are those of `mass`.
+    """
+
+    scaling: str = MASS
+
+    def check_scaled(self, method: str, word: str = "method") -> None:
+        """Refuse a scaling that is not known or that splines cannot use.
+
+        Raises:
+            ConfigError: where it is.
+        """
+        if self.scaling not in KINDS:
+            raise ConfigError(f"{word} {method}: scaling '{self.scaling}' is not known; {nearest(self.scaling, KINDS)}")
+        check_scaling(method, self.mass_scaling, word)
+
+    def fit_scaler(self, bands: Sequence[Events], compute: Compute) -> MassScaler:
+        """Return the scaling, fitted to mass bands."""
+        return fit_scaler(bands, self.mass_scaling, compute, self.scaling)
 
 
 @dataclass(frozen=True)
@@ -287,7 +320,7 @@ class DensitySettings(ScaledFeatures):
         counts = [self.base_transforms, self.base_bins, self.base_epochs, self.base_batch_size, self.patience]
         counts.append(self.base_events)
         check_positive(method, [*counts, min(self.base_hidden, default=0)], [self.base_learning_rate], word)
-        check_scaling(method, self.scaling, word)
+        self.check_scaled(method, word)
 
     def make_base(self, d: int) -> Any:
         """Return an untrained base density of `d` features."""
@@ -322,7 +355,7 @@ class DensitySettings(ScaledFeatures):
         Raises:
             TrainingError: where the training diverges twice.
         """
-        scaler = fit_scaler(bands, self.scaling, compute)
+        scaler = self.fit_scaler(bands, compute)
         with session(compute) as generator:
             data = ScaledEvents.make(scaler, concatenate(bands), is_validation, compute.device)
             base = self.make_base(len(bands[0].names)).to(compute.device)

@@ -9,6 +9,7 @@ References:
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +22,7 @@ from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Arrays, Need, Seen, TrainingRow
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+EDM: Mapping[str, Any] = {"scaling": "standard", "sampler": "heun", "steps": 50, "sigma_min": 0.002}
+"""Sampling as in EDM, on standardised features; what the paper changed of it is in no public text."""
+EDM_SOURCE = "arXiv:2312.10130; values of arXiv:2206.00364"
+TRAINING = ("blocks", "width", "epochs", "training_events", "batch_size", "learning_rate", "averaging", "patience")
+"""Settings of the denoiser and its training, of which the paper's values are in no public text."""
 NOISE_DRAWS = 4
 """Noise levels at which every validation event is denoised, so that epochs can be compared."""
 
@@ -74,7 +81,7 @@ class DrapesSettings(densities.ScaledFeatures, TemplateMethod):
     def __post_init__(self) -> None:
         counts = [self.blocks, self.width, self.epochs, self.training_events, self.batch_size, self.patience]
         densities.check_positive(self.name, counts, [self.learning_rate])
-        densities.check_scaling(self.name, self.scaling)
+        self.check_scaled(self.name)
         if self.sampler not in nets.diffusion.SAMPLERS:
             raise ConfigError(
                 f"method {self.name}: unknown sampler '{self.sampler}'; known are {', '.join(nets.diffusion.SAMPLERS)}"
@@ -90,7 +97,7 @@ class DrapesSettings(densities.ScaledFeatures, TemplateMethod):
         Raises:
             TrainingError: where the training diverges twice.
         """
-        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute)
+        scaler = self.fit_scaler([seen.sb1, seen.sb2], compute)
         starting = self.starting_events(seen)
         with densities.session(compute) as generator:
             denoiser = self.make_denoiser(len(seen.sb1.names)).to(compute.device)
@@ -140,6 +147,11 @@ class Drapes(DrapesSettings):
 
     name: ClassVar[str] = "drapes"
     summary: ClassVar[str] = "new events from noise, by a diffusion model of the side-bands"
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "published": Preset(
+            {**EDM, "sigma_max": 80.0}, "sampled as in EDM, the mass left to the denoiser", EDM_SOURCE, TRAINING
+        )
+    }
 
     def starting_events(self, seen: Seen) -> None:
         """Return nothing: events start from noise."""
@@ -156,6 +168,14 @@ class DrapesSideBands(DrapesSettings):
 
     name: ClassVar[str] = "drapes_side_bands"
     summary: ClassVar[str] = "side-band events, partly noised and denoised at signal-region masses"
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "published": Preset(
+            {**EDM, "sigma_max": 2.0},
+            "sampled as in EDM, the mass left to the denoiser; how much noise is in no public text",
+            EDM_SOURCE,
+            ("sigma_max", *TRAINING),
+        )
+    }
 
     sigma_max: float = 0.1
 
@@ -175,6 +195,14 @@ class DrapesSignalRegion(DrapesSettings):
 
     name: ClassVar[str] = "drapes_signal_region"
     summary: ClassVar[str] = "signal-region events, partly noised and denoised at their own mass"
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "published": Preset(
+            {**EDM, "sigma_max": 2.0},
+            "sampled as in EDM, the mass left to the denoiser; how much noise is in no public text",
+            EDM_SOURCE,
+            ("sigma_max", *TRAINING),
+        )
+    }
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SR_FEATURES})
     chooses_mass: ClassVar[bool] = True
 

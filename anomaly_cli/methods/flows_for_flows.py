@@ -23,10 +23,12 @@ from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import hash_uniform
+from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.records import nearest
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Arrays, Need, Seen, TrainingRow
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
+from anomaly_cli.nets.plain_scaling import MASS
 from anomaly_cli.nets.scaling import MassScaler
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
     A transport learns in the side-bands how simulated events at a mass become observed ones at that mass.
     Simulated signal-region events are then moved by it. Each side is first scaled to be standard normal at
     every mass, by a fit to the observed side-bands and one to the simulation at all masses, which nothing is
-    blind to: the difference of the marginals is in the two scalings, and the transport starts as the identity.
+    blind to: the difference of the marginals is in the two scalings, and the transport starts as the identity. With
+    another `scaling` than `mass`, both sides are scaled alike, by a fit to the observed side-bands.
 
     Simulated events are drawn in proportion to their weights. Each target mass is given the drawn event of the
     same rank in mass, so that the template has the requested masses and events hardly change theirs.
@@ -63,6 +66,31 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
     summary: ClassVar[str] = "simulated signal-region events moved by a flow from simulation to data"
     reference: ClassVar[str] = "arXiv:2212.11285"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS, Need.SIMULATION})
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "published": Preset(
+            {
+                "scaling": "standard",
+                "base_transforms": 4,
+                "base_hidden": (128, 128),
+                "base_bins": 8,
+                "base_epochs": 60,
+                "base_events": densities.NO_LIMIT,
+                "base_batch_size": 128,
+                "base_learning_rate": 1e-4,
+                "patience": 60,
+                "transport_transforms": 8,
+                "transport_hidden": (128, 128, 128),
+                "transport_bins": 8,
+                "transport_epochs": 64,
+                "transport_events": densities.NO_LIMIT,
+                "transport_batch_size": 128,
+                "transport_learning_rate": 1e-4,
+            },
+            "flows of the paper's science example; features standardised where it scales them linearly to [-3, 3]",
+            "arXiv:2309.06472; values from its public code",
+            ("scaling", "transport_bins"),
+        )
+    }
 
     direction: str = "alternate"
     penalty_weight: float = 0.0
@@ -100,10 +128,9 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
         everywhere = [
             part.take(np.sort(draw_by_weight(part.weight, len(part), draws))) for part in (bands[0], in_sr, bands[1])
         ]
-        scalers = (
-            densities.fit_scaler(everywhere, self.scaling, compute.child("simulation")),
-            densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute),
-        )
+        observed = self.fit_scaler([seen.sb1, seen.sb2], compute)
+        is_by_mass = self.scaling == MASS  # else both sides are scaled alike, so that the transport learns what differs
+        scalers = (self.fit_scaler(everywhere, compute.child("simulation")) if is_by_mass else observed, observed)
         simulated = concatenate(bands)
         is_validation = hash_uniform(simulated.event_id, compute.streams.integer("validation")) < VALIDATION_FRACTION
         simulated_side, n_simulated = _side(scalers, 0, simulated, is_validation, compute.device)

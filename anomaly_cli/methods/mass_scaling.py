@@ -21,7 +21,7 @@ from anomaly_cli.nets.scaling import MassScaler
 
 
 @dataclass(frozen=True)
-class MassScaling(densities.ScaledFeatures, TemplateMethod):
+class MassScaling(densities.MassScaledFeatures, TemplateMethod):
     """Settings of the scaling alone."""
 
     name: ClassVar[str] = "mass_scaling"
@@ -29,11 +29,11 @@ class MassScaling(densities.ScaledFeatures, TemplateMethod):
     reference: ClassVar[str] = "this project"
 
     def __post_init__(self) -> None:
-        densities.check_scaling(self.name, self.scaling)
+        densities.check_scaling(self.name, self.mass_scaling)
 
     def fit(self, seen: Seen, compute: Compute) -> FittedMassScaling:
         """Fit the scaling to the side-bands."""
-        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.scaling, compute)
+        scaler = densities.fit_scaler([seen.sb1, seen.sb2], self.mass_scaling, compute)
         fitted = FittedMassScaling(scaler, seen.side_bands)
         _, n_clipped = scaler.transform(seen.side_bands.mjj, seen.side_bands.features)
         fitted.keep_training([], seen.sb1.names, n_clipped)

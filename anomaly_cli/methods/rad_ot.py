@@ -8,7 +8,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Arrays, Seen
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
@@ -49,6 +50,9 @@ class RadOT(TemplateMethod):
     summary: ClassVar[str] = "straight lines between optimally paired events of the two side-bands"
     reference: ClassVar[str] = "arXiv:2407.19818"
     claims_closure: ClassVar[bool] = False
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "published": Preset({"batch": 3000}, "as published, which the defaults are as well", "arXiv:2407.19818")
+    }
 
     batch: int = 3000
 

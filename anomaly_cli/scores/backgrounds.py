@@ -193,7 +193,7 @@ def _fit(work: _Work, job: tuple[int, Folds, int]) -> dict[str, npt.NDArray[Any]
     (index, divisions, number), settings = job, work.settings
     seen = sides_of(work.seen, work.ranking, divisions)
     own = work.compute.child(f"background/{index}")
-    scaler = densities.fit_scaler([seen.sb1, seen.sb2], settings.scaling, own)
+    scaler = settings.fit_scaler([seen.sb1, seen.sb2], own)
     with densities.session(own, f"flow/{number}") as generator:
         data = densities.ScaledEvents.make(scaler, seen.side_bands, seen.is_validation, own.device)
         flow = settings.make_base(len(seen.sb1.names)).to(own.device)

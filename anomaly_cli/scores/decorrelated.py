@@ -142,4 +142,5 @@ def _background(how: str, seen: Seen, template: Template, ranking: Ranking, fold
 def training_template(template: Template, ranking: Ranking, fold: int) -> npt.NDArray[np.bool_]:
     """Return which template events may train a fold `(n,)`."""
     trains: npt.NDArray[np.bool_] = template.trains(ranking.kfold.folds)[:, fold]
-    return trains & np.asarray(template.fold(ranking.crossfit) != fold)
+    is_other: npt.NDArray[np.bool_] = template.fold(ranking.crossfit) != fold
+    return trains & is_other

@@ -83,3 +83,27 @@ def test_the_sliced_distance_of_a_shift_is_its_mean_projection():
     shifted = sliced_wasserstein(points, points + [3.0, 0.0], np.random.default_rng(2))
     assert shifted == pytest.approx(6.0 / np.pi, rel=0.1)
     assert feature_distances(points, points + [2.0, 0.5]) == pytest.approx([2.0, 0.5])
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.7])
+def test_kernel_distances_scatter_as_their_errors_say_though_their_batches_overlap(shift):
+    found = [distances(normal(1_200, 2 * seed, shift=shift), normal(1_200, 2 * seed + 1)) for seed in range(40)]
+    values, errors = (np.array([getattr(one, name) for one in found]) for name in ("kpd", "kpd_error"))
+    assert 0.6 < values.std(ddof=1) / errors.mean() < 1.4
+
+
+def test_distances_agree_with_those_of_the_authors_package():
+    """Values of jetnet 0.2.5 on the same points in units of the reference.
+
+    `fpd(..., normalise=False, min_samples=5000, max_samples=15000)`, `kpd(..., normalise=False, batch_size=2000)`.
+    """
+    rng = np.random.default_rng(20221129)
+    n = 30_000
+    reference = rng.standard_normal((n, 3))
+    reference[:, 1] = 0.6 * reference[:, 0] + 0.8 * reference[:, 1]
+    points = rng.standard_normal((n, 3))
+    points[:, 1] = 0.3 * points[:, 0] + np.sqrt(1.0 - 0.09) * points[:, 1]
+    points[:, 2] = points[:, 2] * 1.1 + 0.2
+    found = measure_distances(points, reference, np.random.default_rng(1))
+    assert abs(found.fpd - 0.11244) < 2.0 * np.hypot(found.fpd_error, 0.00172)
+    assert abs(found.kpd - 0.53655) < 2.0 * np.hypot(found.kpd_error, 0.12398)

@@ -57,7 +57,7 @@ def every_command(*group):
 
 
 @pytest.mark.parametrize("width", [40, 52, 80])
-@pytest.mark.parametrize("group", [[], ["data"], ["scan"], ["significance"], ["morph"]], ids=str)
+@pytest.mark.parametrize("group", [[], ["data"], ["scan"], ["significance"], ["morph"], ["reproduce"]], ids=str)
 def test_lists_of_commands_are_whole_sentences_in_any_terminal(group, width):
     shown = CliRunner().invoke(app, [*group, "--help"], terminal_width=width)
     commands = shown.output.split("Show this message and exit.")[1]
@@ -281,7 +281,7 @@ def test_a_command_is_handed_everything_that_was_asked_for_in_one_record(asked, 
 def test_the_list_of_everything_that_run_sets_is_whole():
     flags = {line.split()[0].rstrip(",") for line in sections("run")["Options"]}
     others = {"--drop-nan", "--strict", "--set", "--overwrite", "-q", "-v", "--run", "--dry-run", "--config", "-h"}
-    assert flags == set(EVERYTHING) | others | {"--unblind", "--measure", "--json"}
+    assert flags == set(EVERYTHING) | others | {"--unblind", "--measure", "--json", "--preset", "--report"}
 
 
 def test_what_was_not_asked_for_sets_nothing(asked, tmp_path):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from toys import compute, draw, toy_inputs
 
 from anomaly_cli.core.drawing import draw_by_weight, draw_sources
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.events import concatenate
 from anomaly_cli.methods.base import METHODS
-from anomaly_cli.methods.densities import limit_epochs
+from anomaly_cli.methods.densities import limit_epochs, load_scaler
 
 
 @pytest.mark.parametrize(("n", "epochs"), [(1000, 10), (40_000, 5), (10**6, 1)])
@@ -39,3 +44,36 @@ def test_the_defaults_leave_the_shipped_data_their_epochs():
     drapes = METHODS.make("drapes", {})
     assert limit_epochs(drapes.epochs, drapes.training_events, 50_000) == drapes.epochs
     assert limit_epochs(drapes.epochs, drapes.training_events, 250_000) < 20
+
+
+def test_a_method_scales_as_it_is_told_and_learns_from_the_mass_what_the_scaling_leaves():
+    inputs, sr = toy_inputs(8_000)
+    masses = np.linspace(3300.0, 3700.0, 2003)
+    method = METHODS.make("cathode", {"scaling": "standard", "base_epochs": 6})
+    fitted = method.fit(inputs, compute())
+    assert not fitted.replicas()  # nothing was averaged
+    events = draw(fitted, masses).events
+    again = draw(method.load(fitted.to_arrays(), inputs), masses).events
+    assert np.array_equal(events.features, again.features)
+    shift = np.abs(inputs.sb2.features.mean(axis=0) - inputs.sb1.features.mean(axis=0))
+    missed = np.abs(events.features.mean(axis=0) - sr.features.mean(axis=0))
+    moving = np.argmax(shift / sr.features.std(axis=0))
+    assert missed[moving] < 0.25 * shift[moving]
+
+
+def test_a_shared_base_is_the_density_of_features_scaled_as_it_scales_them():
+    inputs, sr = toy_inputs(6_000)
+    settings = {"scaling": "logit", "base_epochs": 1, "transport_epochs": 1}
+    method = METHODS.make("curtains_f4f_efficient", settings)
+    bands = [concatenate([inputs.sb1, sr, inputs.sb2])]
+    shared = method.fit_shared(bands, np.arange(len(bands[0])) % 10 == 0, compute())
+    fitted = method.fit(replace(inputs, shared=shared), compute())
+    own, base = (load_scaler(arrays) for arrays in (fitted.to_arrays(), shared.arrays))
+    assert all(np.array_equal(a.points, b.points) for a, b in zip(own.features, base.features, strict=True))
+
+
+def test_a_scaling_that_is_not_known_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'quantile'"):
+        METHODS.make("drapes", {"scaling": "quantiles"})
+    with pytest.raises(ConfigError, match="unknown setting 'scaling'"):
+        METHODS.make("mass_scaling", {"scaling": "standard"})  # which is that scaling and nothing else

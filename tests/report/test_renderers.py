@@ -17,13 +17,13 @@ from report_samples import ESCAPES, MARKUP, MIXED, REPORT
 
 from anomaly_cli.report.cells import HIDDEN, Above, Measured, Range
 from anomaly_cli.report.notation import visible
-from anomaly_cli.report.render import csv, html, json, latex
+from anomaly_cli.report.render import csv, html, json, latex, markdown
 from anomaly_cli.report.render.registry import About, find_renderers
 from anomaly_cli.report.table import Column, Priority, Table
 
 ABOUT = About("summary --run my_run", {"significance": "0" * 64, "split": "f" * 64}, 300)
 SCHEMA = standard_json.loads(json.SCHEMA_FILE.read_text())
-FOR_PEOPLE = ("html", "latex", "text")
+FOR_PEOPLE = ("html", "latex", "markdown", "text")
 
 
 def test_renderers_are_found_by_name():
@@ -35,7 +35,8 @@ def test_a_report_is_text_without_control_characters_that_ends_with_a_line(name)
     text = find_renderers()[name](REPORT, ABOUT)
     assert text.endswith("\n")
     assert all(line.isprintable() for line in text.splitlines())
-    assert r"\x1b[31mred\nnext\u202e" in (text if name != "latex" else plain_latex(text)) or name == "json"
+    plain = {"latex": plain_latex, "markdown": plain_markdown}.get(name, str)(text)
+    assert r"\x1b[31mred\nnext\u202e" in plain or name == "json"
 
 
 @pytest.mark.parametrize("name", find_renderers())
@@ -61,7 +62,7 @@ def test_what_is_for_programs_is_not_shown_to_people(name):
 @pytest.mark.parametrize("name", FOR_PEOPLE)
 def test_what_people_read_is_rounded_and_has_uncertainties_units_and_marks(name):
     text = find_renderers()[name](REPORT, ABOUT)
-    said = {"text": text, "html": standard_html.unescape(text), "latex": plain_latex(text)}[name]
+    said = {"html": standard_html.unescape, "latex": plain_latex, "markdown": plain_markdown}.get(name, str)(text)
     plus_minus = "\u00b1" if name == "html" else "+-"
     for word in ("20 %", f"3500.0 {plus_minus} 12.0", "1.00 [0.90, 1.20]", "2.00 (0.50)", "3.3-3.7", "1/2", "yes"):
         assert word in said
@@ -81,6 +82,17 @@ def plain_latex(text):
         text.replace(r"\textbackslash{}", "\\").replace(r"\textasciitilde{}", "~").replace(r"\textasciicircum{}", "^")
     )
     return re.sub(r"\$([<>|0-9.e(), -]+)\$", r"\1", text).replace("{[}", "[").replace("{]}", "]")
+
+
+def plain_markdown(text):
+    """Return Markdown as what it prints."""
+    return re.sub(r"\\(.)", r"\1", text)
+
+
+def test_markdown_sets_a_row_per_line_whatever_stands_in_it():
+    text = markdown.render([table_of(["a|b", "*c*", "d\ne"], str)], About())
+    rows = text.splitlines()
+    assert rows == ["| x |", "| --- |", r"| a\|b |", r"| \*c\* |", r"| d\\ne |"]
 
 
 def table_of(values, holds=float):

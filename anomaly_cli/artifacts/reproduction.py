@@ -1,0 +1,141 @@
+"""A reproduction: published values beside ours, with where either comes from, as one small JSON file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomaly_cli.artifacts.store import write_files
+from anomaly_cli.core.documents import parse_json
+from anomaly_cli.core.errors import ArtifactError
+
+FORMAT = 1
+"""Raised when an old reader would misread."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One published value and what we find for it.
+
+    Attributes:
+        series: method, as the target calls it.
+        quantity: what is compared.
+        x: where, as the paper writes it; empty where there is one value only.
+        ours: one value per seed, empty where nothing was run.
+        errors: statistical error of each, empty where they have none.
+        why_not: why nothing of ours is there; empty where something is.
+        exact: what it has to be, where that is known without data.
+        published: the published value; None where there is none.
+        published_error: its error as published; None where none is stated.
+        how_read: how the published value was read.
+        source: where.
+    """
+
+    series: str
+    quantity: str
+    x: str = ""
+    ours: tuple[float, ...] = ()
+    errors: tuple[float, ...] = ()
+    why_not: str = ""
+    exact: float | None = None
+    published: float | None = None
+    published_error: float | None = None
+    how_read: str = ""
+    source: str = ""
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over seeds; None where nothing was run."""
+        return float(np.mean(self.ours)) if self.ours else None
+
+    @property
+    def error(self) -> float | None:
+        """Error of the mean: from the spread over seeds, or of one seed its statistical error; None where unknown."""
+        if len(self.ours) > 1:
+            return float(np.std(self.ours, ddof=1) / math.sqrt(len(self.ours)))
+        return self.errors[0] if self.errors else None
+
+    def difference(self, other: float | None, other_error: float | None) -> tuple[float, float | None] | None:
+        """Return how far ours lies above another value, and the error of that; None where either is missing.
+
+        The error is not known from one seed, whose statistical error leaves out how trainings scatter.
+        """
+        if self.mean is None or other is None:
+            return None
+        known = [error for error in (self.error, other_error) if error is not None]
+        is_known = self.error is not None and (len(self.ours) > 1 or self.exact is not None)
+        return self.mean - other, math.hypot(*known) if is_known else None
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What was run for a target, and what came out.
+
+    Attributes:
+        target: its name.
+        title: one line.
+        scale: how much was run.
+        x: what the x of its values are; empty where they have none.
+        values: published values and ours.
+        data: the events that were used, in words.
+        classifier: what ranked events, in words; empty where nothing was ranked.
+        settings: everything that ours depend on besides the data and the release.
+        release: of this package.
+        n_jobs: jobs whose results are in it.
+        cpu_seconds: CPU time of these [s].
+        failed: jobs without a result, and why.
+        notes: sentences on what differs from the paper.
+    """
+
+    target: str
+    title: str
+    scale: str
+    x: str
+    values: tuple[Compared, ...]
+    data: str
+    classifier: str
+    settings: Mapping[str, Any]
+    release: str
+    n_jobs: int
+    cpu_seconds: float
+    failed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    format: int = field(default=FORMAT)
+
+
+def write_reproduction(found: Reproduction, path: Path) -> Path:
+    """Write a reproduction in one step and return its path.
+
+    Raises:
+        ArtifactError: where it cannot be written.
+    """
+    write_files({path: (json.dumps(asdict(found), indent=1) + "\n").encode()})
+    return path
+
+
+def read_reproduction(path: Path) -> Reproduction:
+    """Return what `write_reproduction` wrote.
+
+    Raises:
+        ArtifactError: where it is missing, damaged or of another format.
+    """
+    try:
+        tree = parse_json(path.read_text(encoding="utf-8"))
+        values = tuple(_compared(row) for row in tree.pop("values"))
+        if tree.get("format") != FORMAT:
+            raise ArtifactError(f"{path}: was written in another format; run the target again")
+        lists = {name: tuple(tree[name]) for name in ("failed", "notes")}
+        return Reproduction(**{**tree, **lists, "values": values})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{path}: is not a reproduction that can be read; run the target again") from error
+
+
+def _compared(row: Mapping[str, Any]) -> Compared:
+    lists: dict[str, Sequence[float]] = {name: tuple(row[name]) for name in ("ours", "errors")}
+    return Compared(**{**row, **lists})

@@ -1,0 +1,142 @@
+"""Runs and shows reproductions; imported only when a command runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.reproduction import Reproduction, write_reproduction
+from anomaly_cli.artifacts.store import write_files
+from anomaly_cli.cli.asked import Manner
+from anomaly_cli.cli.output import say, show
+from anomaly_cli.cli.progress import show_progress
+from anomaly_cli.core.compute import CPU, Compute
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.report.render.registry import About, find_renderers
+from anomaly_cli.report.reproduction import published_table, reproduction_report, targets_table
+from anomaly_cli.report.reproduction_picture import draw_reproduction
+from anomaly_cli.report.table import Level, Message
+from anomaly_cli.report.tables import plural
+from anomaly_cli.reproduce.published import read_published
+from anomaly_cli.reproduce.targets import PAPER, SCALES, Series, find_targets, load_target
+
+if TYPE_CHECKING:
+    from anomaly_cli.reproduce.running import Job
+
+WRITTEN = {"csv": "csv", "markdown": "md", "latex": "tex"}
+"""Renderers, and the endings of what they write."""
+RECORDS = "records"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for.
+
+    Attributes:
+        name: of the target.
+        scale: how much.
+        files: data, reference and simulation; empty where none is given.
+        seeds: number of seeds; None for that of the scale.
+        output: directory of results.
+        part: `K/N`, or empty for all jobs.
+    """
+
+    name: str
+    scale: str
+    files: tuple[str, ...]
+    seeds: int | None
+    output: Path
+    part: str
+
+
+def print_targets() -> None:
+    """Print the list of targets."""
+    targets = [load_target(name) for name in find_targets()]
+    rows = [(t.name, t.title, ", ".join(t.papers), t.data, t.waits_for or _partly(t.series)) for t in targets]
+    show(targets_table(rows))
+
+
+def _partly(series: Sequence[Series]) -> str:
+    waiting = [one.name for one in series if one.waits_for]
+    return f"{', '.join(waiting)} only" if waiting else ""
+
+
+def print_target(name: str) -> None:
+    """Print a target."""
+    target = load_target(name)
+    rows = [
+        (r.method, r.quantity, r.x, r.value, r.error, r.how_read, r.source) for r in read_published(target.published)
+    ]
+    parts = [Message(f"{target.name}: {target.title}", Level.HEADLINE), Message(", ".join(target.papers))]
+    if target.waits_for:
+        parts.append(Message(f"Waits for {target.waits_for}."))
+    parts += [Message(f"{one.name} waits for {one.waits_for}.") for one in target.series if one.waits_for]
+    parts += [Message(note) for note in target.notes]
+    show([*parts, published_table(rows)])
+    for scale in SCALES if not target.waits_for else ():
+        wanted = target.scales[scale]
+        n_jobs = len(target.series) * max(1, len(wanted.x)) * wanted.seeds
+        say(
+            f"{scale}: up to {plural(n_jobs, 'job')}, {plural(wanted.seeds, 'seed')}, about"
+            f" {_time(n_jobs * wanted.cpu_minutes)} of CPU time; needs {target.data} data"
+        )
+
+
+def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
+    """Run what is missing, compare, print and write."""
+    from anomaly_cli.reproduce.eventfiles import open_files
+    from anomaly_cli.reproduce.running import collect, expected_hours, missing_jobs, plan_target, run_jobs
+
+    target = load_target(wanted.name)
+    target.scale(wanted.scale)
+    plan = plan_target(target, wanted.scale, open_files(target, wanted.scale, *wanted.files), wanted.seeds)
+    folder = wanted.output / RECORDS
+    missing = missing_jobs(plan, folder)
+    hours = expected_hours(plan, missing)
+    about = f", about {_time(60.0 * hours)} of CPU time" if missing else ""
+    say(f"{plural(len(plan.jobs), 'job')}, {len(plan.jobs) - len(missing)} done already{about}")
+    if wanted.scale == PAPER and missing:
+        say("Results are kept one by one: Ctrl-C stops, the same command goes on.")
+    wanted_keys = {job.key for job in missing}
+    chosen = [job for job in _part(plan.jobs, wanted.part) if job.key in wanted_keys]
+    if chosen:
+        RunDirectory(folder).create()
+        with show_progress(manner) as progress:
+            compute = Compute(Streams(0), processes=processes or len(os.sched_getaffinity(0)), progress=progress)
+            run_jobs(chosen, folder, compute, CPU)
+    found = collect(plan, folder)
+    show(reproduction_report(found))
+    for path in _write(found, wanted):
+        say(f"{path}: written")
+
+
+def _part(jobs: list[Job], part: str) -> list[Job]:
+    """Return a part of all jobs of a plan, the same whatever has been run."""
+    if not part:
+        return jobs
+    number, _, total = part.partition("/")
+    if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
+        raise ConfigError(f"--part {part}: write it as K/N, for instance 1/10 for the first of ten parts")
+    return jobs[int(number) - 1 :: int(total)]
+
+
+def _write(found: Reproduction, wanted: Wanted) -> list[Path]:
+    RunDirectory(wanted.output).create()
+    stem = wanted.output / f"{found.target}-{found.scale}"
+    written = [write_reproduction(found, stem.with_suffix(".json"))]
+    renderers, about = find_renderers(), About(f"reproduce run {found.target} --scale {found.scale}")
+    for name, ending in WRITTEN.items():
+        path = stem.with_suffix(f".{ending}")
+        write_files({path: renderers[name](reproduction_report(found), about).encode()})
+        written.append(path)
+    picture = draw_reproduction(found, stem.with_suffix(".png"))
+    return [*written, picture] if picture else written
+
+
+def _time(minutes: float) -> str:
+    return f"{minutes / 60.0:.2g} h" if minutes >= 60.0 else f"{minutes:.2g} minutes"

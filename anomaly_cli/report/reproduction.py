@@ -1,0 +1,142 @@
+"""Published values beside ours, as tables: of the targets, and of one that was run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from anomaly_cli.artifacts.reproduction import Compared, Reproduction
+from anomaly_cli.report.cells import AnyCell, Measured, Missing
+from anomaly_cli.report.notation import Format
+from anomaly_cli.report.table import Column, Field, Level, Message, Part, Priority, Report, Table, build, made
+
+VALUE = Format(".4g", error=".2g")
+PULL = Format("+.1f")
+FAR = 2.0
+"""Errors of a difference from which on it is told."""
+ERRORS = "Errors of ours: of the mean over seeds; of one seed its statistical error. Differences: ours - published."
+
+
+def reproduction_report(found: Reproduction) -> Report:
+    """Return what was run and what came out: a table of each quantity, and what has to be said of them."""
+    title = f"{found.target}: {found.title} (scale {found.scale})"
+    parts: list[Part] = [Message(title, Level.HEADLINE), Message(found.data)]
+    if found.classifier:
+        parts.append(Message(f"Ranked by {found.classifier}."))
+    for quantity in dict.fromkeys(value.quantity for value in found.values):
+        parts.append(_comparison(found, quantity))
+    cost = f"{found.n_jobs} jobs, {found.cpu_seconds / 60.0:.1f} CPU minutes, release {found.release}."
+    parts += [Message(cost), *_disagreements(found)]
+    parts += [Message(note) for note in found.notes]
+    parts += [Message(f"No result: {failure}", Level.WARNING) for failure in found.failed]
+    return parts
+
+
+def _disagreements(found: Reproduction) -> list[Message]:
+    """Return which values of ours are far from the published or the exact ones."""
+    far = []
+    for value in found.values:
+        for other, error, name in (
+            (value.published, value.published_error, "published"),
+            (value.exact, None, "exact"),
+        ):
+            difference = value.difference(other, error)
+            if difference is not None and difference[1] and abs(difference[0]) > FAR * difference[1]:
+                place = ", ".join(filter(None, (value.series, value.quantity, f"{found.x} {value.x}".strip())))
+                far.append(f"{place}: {value.mean:.4g} where {name} is {other:.4g}")
+    if not far:
+        return []
+    return [
+        Message(f"Differs by more than {FAR:g} times the error of the difference: {'; '.join(far)}.", Level.HEADLINE)
+    ]
+
+
+def _comparison(found: Reproduction, quantity: str) -> Table:
+    rows = [value for value in found.values if value.quantity == quantity]
+    is_one_series = len({value.series for value in found.values}) == 1
+    fields = [] if found.x and is_one_series else [_text("series", "", Priority.KEY)]
+    fields += [_text("x", found.x, Priority.KEY)] if found.x else []
+    fields += [
+        _number("published", "published", lambda v: _measured(v.published, v.published_error), Priority.HIGH),
+        _number("ours", "ours", _ours, Priority.KEY),
+    ]
+    if any(value.exact is not None for value in rows):
+        fields.append(_plain("exact", "exact", VALUE, lambda value: value.exact))
+        fields.append(_plain("pull", "(ours - exact) / error", PULL, _pull))
+    fields += [
+        made(Column("seeds", "seeds", holds=int), lambda value: len(value.ours)),
+        _number("difference", "difference", lambda v: _difference(v, v.published, v.published_error)),
+        _text("how_read", "published value read from", Priority.LOW),
+        _text("source", "source", Priority.DATA),
+    ]
+    return build(f"table_{found.target}".replace("-", "_"), quantity, fields, rows, [ERRORS, *_reasons(rows)])
+
+
+def _reasons(rows: Sequence[Compared]) -> list[str]:
+    """Return why values of ours are missing, each reason once with the series that it is said of."""
+    missing: dict[str, list[str]] = {}
+    for value in rows:
+        if value.why_not and value.series not in missing.setdefault(value.why_not, []):
+            missing[value.why_not].append(value.series)
+    return [f"Not run, {', '.join(series)}: {reason}." for reason, series in missing.items()]
+
+
+def _plain(name: str, header: str, digits: Format, cell: Callable[[Compared], AnyCell]) -> Field:
+    return made(Column(name, header, format=digits, priority=Priority.HIGH), cell)
+
+
+def _text(name: str, header: str, priority: Priority) -> Field:
+    return made(Column(name, header, priority=priority, holds=str), lambda value: getattr(value, name))
+
+
+def _number(name: str, header: str, cell: Callable[[Compared], AnyCell], priority: Priority = Priority.NORMAL) -> Field:
+    return made(Column(name, header, format=VALUE, priority=priority, holds=Measured), cell)
+
+
+def _measured(value: float | None, error: float | None) -> AnyCell:
+    if value is None:
+        return None
+    return value if error is None else Measured(value, error)
+
+
+def _ours(value: Compared) -> AnyCell:
+    return Missing("not run") if value.why_not else _measured(value.mean, value.error)
+
+
+def _difference(value: Compared, other: float | None, other_error: float | None) -> AnyCell:
+    found = value.difference(other, other_error)
+    return None if found is None else _measured(*found)
+
+
+def _pull(value: Compared) -> AnyCell:
+    if value.exact is None or value.mean is None or not value.error:
+        return None
+    return (value.mean - value.exact) / value.error
+
+
+def targets_table(rows: Sequence[tuple[str, str, str, str, str]]) -> Table:
+    """Return the list of targets: name, title, papers, what data it needs, what it waits for."""
+    columns = (
+        Column("target", "target", priority=Priority.KEY, holds=str),
+        Column("title", "what", priority=Priority.HIGH, holds=str),
+        Column("papers", "papers", priority=Priority.LOW, holds=str),
+        Column("data", "data", holds=str),
+        Column("waits_for", "waits for", holds=str),
+    )
+    return Table("targets", "What can be reproduced", columns, tuple(rows))
+
+
+def published_table(rows: Sequence[tuple[str, str, str, float | None, float | None, str, str]]) -> Table:
+    """Return published values: method, quantity, x, value, error, how it was read, source."""
+    columns = (
+        Column("method", "method", priority=Priority.KEY, holds=str),
+        Column("quantity", "quantity", priority=Priority.HIGH, holds=str),
+        Column("x", "x", priority=Priority.HIGH, holds=str),
+        Column("value", "value", format=VALUE, priority=Priority.KEY, holds=Measured),
+        Column("how_read", "read from", holds=str),
+        Column("source", "source", priority=Priority.DATA, holds=str),
+    )
+    cells = tuple(
+        (method, quantity, x, _measured(value, error), how_read, source)
+        for method, quantity, x, value, error, how_read, source in rows
+    )
+    return Table("published", "Published values", columns, cells)

@@ -1,0 +1,123 @@
+"""The events that a target is run on: the real file, or a stand-in, and how they differ from the paper's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from anomaly_cli.artifacts.store import file_digest
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.datasets.manifests import SHIPPED, load_manifest, shipped_file
+from anomaly_cli.datasets.own import event_file
+from anomaly_cli.datasets.readers import read_events
+from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SIMULATED, Target
+
+REAL = "lhco_rnd_features"
+"""Manifest of the file that the papers used."""
+RESERVE = 0.4
+"""Share of the background that is held back to measure on, where there is no file for that."""
+LEAST_OF_PAPER = 0.9
+"""The paper's scale wants at least this share of the paper's background events."""
+
+
+class LackingError(ConfigError):
+    """Something that a series needs was not given: it is left out, and the rest is run."""
+
+
+@dataclass(frozen=True)
+class EventFiles:
+    """Files of a run, with what determines their content.
+
+    Attributes:
+        data: labelled events, or empty where a target needs none.
+        reference: a second labelled file to measure on, or empty.
+        simulation: simulated background, or empty.
+        digests: of the files, by role.
+        n_background: background events in the data.
+        n_signal: signal events in the data.
+        is_real: whether the data are the file that the papers used.
+    """
+
+    data: str = ""
+    reference: str = ""
+    simulation: str = ""
+    digests: tuple[tuple[str, str], ...] = ()
+    n_background: int = 0
+    n_signal: int = 0
+    is_real: bool = False
+
+    @property
+    def reserve(self) -> float:
+        """Share of the background that is held back."""
+        return 0.0 if self.reference else RESERVE
+
+    def injection(self, published: int, n_background: int) -> int:
+        """Return the signal events that give the published S/sqrt(B), for that of a paper with `n_background`."""
+        share = (1.0 - self.reserve) * self.n_background / n_background if n_background else 1.0
+        return round(published * math.sqrt(share))
+
+    def words(self, target: Target) -> str:
+        """Return what was used, as sentences."""
+        if not self.data:
+            return "No events are needed: they are drawn from known distributions."
+        name = "the shipped stand-in for the LHC Olympics data" if self.data == SHIPPED else Path(self.data).name
+        kept = f"{self.reserve:.0%} of the background held back to measure on" if self.reserve else "none held back"
+        text = (
+            f"{name[:1].upper()}{name[1:]}: {self.n_background} background and {self.n_signal} signal events, {kept}."
+        )
+        if self.is_real:
+            return text.replace(":", ", the file that the paper used:", 1)
+        text += f" It is not what the paper used ({target.n_background} background events)"
+        factor = self.injection(1_000_000, target.n_background) / 1e6
+        return f"{text}: injections are the published ones times {factor:.2f}, for equal S/sqrt(B)."
+
+
+def open_files(target: Target, scale: str, data: str, reference: str, simulation: str) -> EventFiles:
+    """Return the files of a run, looked at and checked.
+
+    Args:
+        target: what is run.
+        scale: how much of it.
+        data: event file; empty for the shipped one.
+        reference: a second labelled file to measure on, or empty.
+        simulation: simulated background, or empty.
+
+    Raises:
+        ConfigError: where a file is given that is not used, or the real one is needed.
+        DataError: where a file cannot be read.
+    """
+    if target.data == NO_EVENTS:
+        if data or reference or simulation:
+            raise ConfigError(f"target {target.name} needs no data; leave out --data, --reference and --simulation")
+        return EventFiles()
+    if simulation and target.data != SIMULATED:
+        raise ConfigError(f"target {target.name} uses no simulation; leave out --simulation")
+    if scale == PAPER and not data:
+        raise ConfigError(
+            f"target {target.name} at scale {PAPER} needs the file that the paper used; get it with 'anomaly data fetch"
+            f" {REAL}' and name it with --data, or use --scale standard for the stand-in"
+        )
+    path = Path(data) if data else shipped_file()
+    found = {"data": str(path), "reference": reference, "simulation": simulation}
+    digests = {role: file_digest(event_file(Path(file)), f"--{role}") for role, file in found.items() if file}
+    table = read_events(path, None)
+    if not table.is_labelled:
+        raise ConfigError(f"--data {path}: has no labels, without which nothing can be compared; give a labelled file")
+    n_signal = int(table.is_signal.sum())
+    n_background = len(table) - n_signal
+    if scale == PAPER and n_background < LEAST_OF_PAPER * target.n_background:
+        raise ConfigError(
+            f"--data {path}: holds {n_background} background events where the paper has {target.n_background}; the"
+            f" scale {PAPER} wants its file ('anomaly data fetch {REAL}'), --scale standard takes any"
+        )
+    is_real = digests["data"] == load_manifest(REAL).files[0].sha256
+    return EventFiles(
+        data=str(path.absolute()) if data else SHIPPED,
+        reference=str(Path(reference).absolute()) if reference else "",
+        simulation=str(Path(simulation).absolute()) if simulation else "",
+        digests=tuple(sorted(digests.items())),
+        n_background=n_background,
+        n_signal=n_signal,
+        is_real=is_real,
+    )

@@ -1,0 +1,238 @@
+"""A whole search on pseudo-data with truth: SIC on events that nothing has seen, closure, counts, and what it cost."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomaly_cli.analysis.profile import signed_root
+from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.analysis.sic import largest_improvement
+from anomaly_cli.config import Config, DataSettings
+from anomaly_cli.core.blocks import Features
+from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.cutflow import Cutflow
+from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.events import Events
+from anomaly_cli.core.folds import hash_uniform
+from anomaly_cli.core.records import build_record
+from anomaly_cli.core.seen import VALIDATION_FRACTION, Need, SharedModel, Simulation, TrueEvents
+from anomaly_cli.core.truth import Truth
+from anomaly_cli.core.windows import parse_side_bands, parse_window
+from anomaly_cli.reproduce.eventfiles import EventFiles, LackingError
+from anomaly_cli.reproduce.targets import Target
+from anomaly_cli.search.closure import TRUE_BACKGROUND, background_check, measure_closure, true_background
+from anomaly_cli.search.count import build_cuts
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.rank import Ranked, rank, scored
+from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.search.split import Split, choose_regions, split_events
+from anomaly_cli.search.template import (
+    MadeTemplate,
+    at_unit_weight,
+    choose_crossfit,
+    fit_parts,
+    sample_template,
+    see,
+)
+from anomaly_cli.stages.classify import CLASSIFY
+from anomaly_cli.stages.data import read_data
+from anomaly_cli.stages.evaluate import EVALUATE, measure_gain
+from anomaly_cli.stages.provisions import number_simulated, refuse_unusable
+from anomaly_cli.stages.resolve import resolve_settings
+from anomaly_cli.stages.split import SPLIT
+from anomaly_cli.stages.template import MODEL, TEMPLATE
+
+VERSION = (1, *(stage.version for stage in (SPLIT, MODEL, TEMPLATE, CLASSIFY, EVALUATE)))
+MEASURES = ("sic", "closure", "counts")
+"""What a job may measure, besides its cost."""
+FEWEST_KEPT = 25
+"""Cuts that keep fewer reference events say nothing about the largest SIC: their relative error is above 20 %."""
+SHIFTED = ("mj1", "delta_mj")
+"""Features that `shift` moves, by so many times mjj, as in the tests of sculpting of arXiv:2109.00546."""
+REGIONS_SHARING = 10
+"""Signal regions that a shared base is divided by, as the paper's comparison does."""
+Settings = dict[str, Any]
+Found = dict[str, float]
+
+
+def describe(settings: Settings, target: Target, files: EventFiles) -> Settings:
+    """Return the settings of a job: a configuration, what is measured, and the digests of its files.
+
+    Injections are those of the paper, scaled to equal S/sqrt(B).
+
+    Raises:
+        ConfigError: for a setting that is not known.
+    """
+    tree = copy.deepcopy(settings.get("config", {}))
+    data = tree.setdefault("data", {})
+    data |= {"file": files.data, "reserve": files.reserve, "reference": files.reference}
+    data["inject"] = files.injection(int(float(data.get("inject", 0))), target.n_background)
+    if files.simulation:
+        tree.setdefault("template", {})["simulation"] = files.simulation
+    config = build_record(Config, tree, f"target {target.name}")
+    unknown = set(settings.get("measure", ())) - set(MEASURES)
+    if unknown:
+        raise ConfigError(f"target {target.name}: cannot measure '{sorted(unknown)[0]}', only {', '.join(MEASURES)}")
+    if Need.SIMULATION in resolve_settings(config).method.needs and not files.simulation:
+        raise LackingError("needs simulated background of another generator: --simulation FILE")
+    return {
+        "config": tree,
+        "measure": sorted(settings.get("measure", ())),
+        "shift": float(settings.get("shift", 0.0)),
+        "files": dict(files.digests),
+    }
+
+
+def ranks(settings: Settings) -> str:
+    """Return the classifier of a job in words."""
+    search = resolve_settings(build_record(Config, settings["config"], "reproduce"))
+    ensemble = getattr(search.classifier, "ensemble", 1)
+    return f"{search.classifier.name}, ensembles of {ensemble} in {search.kfold.folds} folds"
+
+
+@dataclass(frozen=True)
+class _Events:
+    """Events of a job."""
+
+    split: Split
+    truth: Truth
+    everything: Events
+
+
+def run(settings: Settings, compute: Compute) -> Found:
+    """Do a search and measure what is asked for.
+
+    Raises:
+        AnomalyError: where a file cannot be used, or the search cannot be done.
+    """
+    tree = {**settings["config"], "seed": compute.streams.seed}
+    config = build_record(Config, tree, "reproduce")
+    search = resolve_settings(config)
+    events = _read(config, settings["shift"], compute)
+    found: Found = {}
+    provisions = _provide(config, search, events, compute, found)
+    seen = see(events.split, search.method, provisions, compute)
+    start = time.process_time()
+    fitted = fit_parts(search, seen, choose_crossfit(search, seen, compute), compute)
+    trained = time.process_time()
+    made = sample_template(search.method, fitted, events.split, search.oversampling, compute)
+    found |= {"fit_minutes": (trained - start) / 60.0, "sample_minutes": (time.process_time() - trained) / 60.0}
+    found["minutes"] = found["fit_minutes"] + found["base_minutes"] / REGIONS_SHARING
+    found["ten_minutes"] = REGIONS_SHARING * found["fit_minutes"] + found["base_minutes"]
+    measure = settings["measure"]
+    if "closure" in measure:
+        found |= _closure(search, events, made, compute)
+    if "sic" in measure or "counts" in measure:
+        ranked = rank(events.split, made.template, search, provisions, compute)
+        found |= _gains(ranked, events, compute) if "sic" in measure else {}
+        found |= _counts(ranked, made, config) if "counts" in measure else {}
+    return found
+
+
+def _read(config: Config, shift: float, compute: Compute) -> _Events:
+    data = read_data(config, compute)
+    truth = data.truth
+    if truth is None:
+        raise ConfigError(f"{config.data.file}: has no labels, without which nothing can be measured")
+    observed = _shifted(data.observed, shift)
+    truth = dataclasses.replace(truth, reference=_shifted(truth.reference, shift))
+    bands = None
+    if config.regions.side_bands != "default":
+        bands = parse_side_bands(config.regions.side_bands)
+    window = parse_window(config.regions.signal_region)
+    regions = choose_regions(window, bands, *data.span, data.collision_energy)
+    return _Events(split_events(observed, regions), truth, observed)
+
+
+def _shifted(events: Events, shift: float) -> Events:
+    if not shift:
+        return events
+    moved = [name in SHIFTED for name in events.names]
+    values = events.features + shift * events.mjj[:, None] * np.array(moved)
+    return events.with_block(Features.kind, Features(values, events.names))
+
+
+def _provide(config: Config, search: SearchSettings, events: _Events, compute: Compute, found: Found) -> Provisions:
+    """Return what there is beside the events; the cost of a shared model is noted."""
+    needs = search.method.needs | search.score.needs
+    start = time.process_time()
+    shared = _shared(search, events.everything, compute) if Need.SHARED_MODEL in needs else None
+    found["base_minutes"] = (time.process_time() - start) / 60.0
+    return Provisions(
+        simulation=_simulation(config, events.split, compute) if Need.SIMULATION in needs else None,
+        shared=shared,
+        true=TrueEvents.inside(events.truth, events.split.regions.sr) if Need.TRUTH in needs else None,
+    )
+
+
+def _shared(search: SearchSettings, everything: Events, compute: Compute) -> SharedModel:
+    own = compute.child("base")
+    is_validation = hash_uniform(everything.event_id, own.streams.integer("validation")) < VALIDATION_FRACTION
+    return search.method.fit_shared([everything], is_validation, own)
+
+
+def _simulation(config: Config, split: Split, compute: Compute) -> Simulation:
+    """Return simulated background; events that the file calls signal are left out.
+
+    Raises:
+        ConfigError: where no file is named.
+    """
+    if not config.template.simulation:
+        raise ConfigError(f"method {config.template.method} needs simulated background; name it with --simulation")
+    data = DataSettings(file=str(Path(config.template.simulation)), features=tuple(split.sr.names))
+    read = read_data(dataclasses.replace(config, data=data), compute.child("simulation"))
+    events = read.observed
+    background = events if read.truth is None else events.take(~read.truth.of(events))
+    rows = np.flatnonzero(split.regions.contain(background.mjj))
+    simulated = number_simulated(background.take(rows), rows)
+    refuse_unusable(simulated, split.everything, f"--simulation {config.template.simulation}")
+    return Simulation(simulated, Cutflow([("simulation", len(rows))]))
+
+
+def _closure(search: SearchSettings, events: _Events, made: MadeTemplate, compute: Compute) -> Found:
+    split = events.split
+    background = true_background(split.sr, events.truth, split.regions, search.method)
+    check = background_check(TRUE_BACKGROUND, made.template.events, split.side_bands, background, uses_truth=True)
+    closure = measure_closure(check, compute)
+    return {"closure_auc": closure.auc, "closure_auc.error": closure.found.error, "untouched_auc": closure.baseline.auc}
+
+
+def _gains(ranked: Ranked, events: _Events, compute: Compute) -> Found:
+    """Return SIC on reference background and unused signal, each scored by models that have not seen it."""
+    sr = events.split.regions.sr
+    reference, signal = events.truth.background(sr), events.truth.signal(sr)
+    background = at_unit_weight(reference, len(reference), compute.streams.generator("evaluate/weights"))
+    known, true = (_scored(ranked, one) for one in (background, signal))
+    found: Found = {"n_reference": float(len(background)), "n_signal": float(len(signal))}
+    for gain in measure_gain(known, true):
+        name = f"sic@{gain.background_efficiency:g}"
+        found |= {name: gain.sic, f"{name}.error": gain.sic_error}
+    best = largest_improvement(known, true, FEWEST_KEPT)
+    return found | {"max_sic": best.sic, "max_sic.error": best.sic_error, "max_sic_at": best.background_efficiency}
+
+
+def _scored(ranked: Ranked, events: Events) -> ScoredEvents:
+    return scored(ranked.score, events, ranked.crossfit.fold(events.source_id))
+
+
+def _counts(ranked: Ranked, made: MadeTemplate, config: Config) -> Found:
+    """Return what is counted after each cut that the template is large enough for."""
+    found: Found = {}
+    for efficiency in config.significance.background_efficiencies:
+        cuts = dataclasses.replace(config.significance.cuts, background_efficiencies=(efficiency,))
+        try:
+            built = build_cuts(ranked.observed, ranked.template, ranked.replicas, made.mass_fit, cuts, {})
+        except PhysicsError:  # too tight for these events: the value is missing, the others are not
+            continue
+        model, name = built[0].model, f"@{efficiency:g}"
+        found[f"excess{name}"] = float(model.n_observed / model.n_expected - 1.0)
+        found[f"excess{name}.error"] = float(np.hypot(np.sqrt(model.n_observed), model.uncertainty) / model.n_expected)
+        found[f"z{name}"] = float(signed_root(model.experiment()))
+    return found

@@ -1,0 +1,75 @@
+"""`anomaly reproduce` from the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from conftest import invoke
+
+from anomaly_cli.cli.asked import Asked
+from anomaly_cli.cli.settings import resolve_config
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.stages.resolve import resolve_settings
+
+
+def test_the_list_says_what_every_target_waits_for():
+    result = invoke("reproduce", "list", "--json")
+    assert result.exit_code == 0, result.output
+    rows = {row["target"]: row for row in json.loads(result.stdout)["tables"][0]["rows"]}
+    assert rows["r-anode"]["waits_for"] == "the scores anode and r_anode"
+    assert rows["fpd-kpd-toys"]["waits_for"] == ""
+
+
+def test_a_target_shows_its_published_values_and_what_it_costs():
+    result = invoke("reproduce", "show", "sic-trees")
+    assert result.exit_code == 0, result.output
+    for words in ("TRANSIT waits for", "arXiv:2503.04342", "second-hand", "quick: up to", "of CPU time"):
+        assert words in " ".join(result.stdout.split())
+    shown = invoke("reproduce", "show", "curtains-f4f-own").stdout
+    assert "NOT FOUND" in shown
+
+
+def test_a_run_writes_what_people_and_programs_read_and_is_not_done_twice(tmp_path):
+    asked = ("reproduce", "run", "fpd-kpd-toys", "--output", tmp_path / "out", "--processes", "1", "--quiet")
+    first = invoke(*asked, "--part", "1/4")
+    assert first.exit_code == 0, first.output
+    assert "8 jobs, 0 done already" in first.stdout
+    assert "not run" in first.stdout
+    assert "8 jobs, 2 done already" in invoke(*asked, "--part", "2/8").stdout
+    written = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert written == {f"fpd-kpd-toys-quick.{ending}" for ending in ("json", "csv", "md", "tex", "png")}
+    assert "| toy | published |" in (tmp_path / "out" / "fpd-kpd-toys-quick.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("r-anode",), 2, "waits for the scores anode and r_anode"),
+        (("sic-tree",), 2, "did you mean 'sic-trees'?"),
+        (("sic-trees", "--scale", "paper"), 2, "anomaly data fetch lhco_rnd_features"),
+        (("fpd-kpd-toys", "--part", "9/8"), 2, "write it as K/N"),
+        (("sic-trees", "--data", "no.h5"), 3, "no.h5"),
+    ],
+)
+def test_what_cannot_be_run_ends_in_a_sentence(tmp_path, arguments, code, words):
+    result = invoke("reproduce", "run", *arguments, "--output", tmp_path / "out")
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert not (tmp_path / "out" / "records").exists()
+
+
+def test_the_papers_scale_refuses_a_file_that_is_not_the_papers(tmp_path, data_file):
+    result = invoke("reproduce", "run", "sic-trees", "--scale", "paper", "--data", data_file, "--output", tmp_path)
+    assert result.exit_code == 2
+    assert "where the paper has 1000000" in result.stderr
+
+
+def test_a_preset_is_that_of_the_method_which_is_asked_for():
+    plain = Asked(settings={"template.method": "cathode"}, overrides=("methods.cathode.base_epochs=3",))
+    assert resolve_settings(resolve_config(plain)).method.scaling == "mass"
+    published = resolve_settings(resolve_config(replace(plain, preset="published"))).method
+    assert (published.scaling, published.base_transforms, published.base_epochs) == ("logit", 15, 3)
+    with pytest.raises(ConfigError, match="did you mean 'published'"):
+        resolve_settings(resolve_config(replace(plain, preset="publish")))

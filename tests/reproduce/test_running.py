@@ -1,0 +1,104 @@
+"""Jobs are kept one by one, and published values stand beside ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from toys import compute
+
+from anomaly_cli.artifacts.reproduction import Compared, read_reproduction, write_reproduction
+from anomaly_cli.core.errors import ArtifactError, PhysicsError
+from anomaly_cli.report.render.registry import About, find_renderers
+from anomaly_cli.report.reproduction import reproduction_report
+from anomaly_cli.report.reproduction_picture import draw_reproduction
+from anomaly_cli.reproduce import kinds
+from anomaly_cli.reproduce.eventfiles import EventFiles
+from anomaly_cli.reproduce.kind_distances import TOYS, frechet_distance, kernel_distance
+from anomaly_cli.reproduce.running import collect, missing_jobs, plan_target, run_jobs
+from anomaly_cli.reproduce.targets import load_target
+
+
+@pytest.fixture
+def planned():
+    target = load_target("fpd-kpd-toys")
+    quick = dataclasses.replace(target.scales["quick"], x=("truth", "shift mu_x by 1 sigma"))
+    target = dataclasses.replace(target, settings={"points": 2_000}, scales={**target.scales, "quick": quick})
+    return plan_target(target, "quick", EventFiles(), seeds=2)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(planned, tmp_path):
+    first, *others = missing_jobs(planned, tmp_path)
+    run_jobs([first], tmp_path, compute(), "cpu")
+    assert missing_jobs(planned, tmp_path) == others
+    partly = collect(planned, tmp_path)
+    assert {value.why_not for value in partly.values if value.quantity == "kernel distance"} == {"", "not run yet"}
+    (tmp_path / first.name).write_text("{")  # a crash of the file system
+    assert missing_jobs(planned, tmp_path) == [first, *others]
+    run_jobs(missing_jobs(planned, tmp_path), tmp_path, compute(), "cpu")
+    assert not missing_jobs(planned, tmp_path)
+
+
+def test_published_exact_and_own_values_stand_beside_each_other(planned, tmp_path):
+    run_jobs(planned.jobs, tmp_path, compute(), "cpu")
+    found = collect(planned, tmp_path)
+    shifted = next(v for v in found.values if v.quantity.startswith("Frechet") and v.x != "truth")
+    assert (shifted.published, shifted.published_error) == (1002.0, 4.0)
+    assert shifted.exact == pytest.approx(1000.0)
+    assert len(shifted.ours) == 2
+    assert abs(shifted.mean - 1000.0) < 5.0 * max(shifted.errors)
+    assert "thesis" in shifted.how_read
+    waiting = next(v for v in found.values if v.quantity == "Wasserstein")
+    assert waiting.published is not None
+    assert waiting.why_not.startswith("waits for")
+
+    path = write_reproduction(found, tmp_path / "found.json")
+    assert read_reproduction(path) == dataclasses.replace(found, settings=json.loads(json.dumps(found.settings)))
+    path.write_text('{"format": 1}')
+    with pytest.raises(ArtifactError, match="run the target again"):
+        read_reproduction(path)
+    report = reproduction_report(found)
+    for render in find_renderers().values():
+        render(report, About())
+    text = find_renderers()["text"](report, About(width=160))
+    assert "1002 +- 4" in text
+    assert "Not run, two-dimensional toys: waits for" in text
+    picture = draw_reproduction(found, tmp_path / "found.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_job_that_cannot_be_done_is_a_result_with_its_reason(planned, tmp_path, monkeypatch):
+    def fail(settings, compute):
+        raise PhysicsError("too few points")
+
+    broken = dataclasses.replace(kinds.KINDS["distances"], run=fail)
+    monkeypatch.setitem(kinds.KINDS, "distances", broken)
+    run_jobs(planned.jobs, tmp_path, compute(), "cpu")
+    assert not missing_jobs(planned, tmp_path)
+    found = collect(planned, tmp_path)
+    assert found.failed == ("seed 1: too few points", "seed 2: too few points")
+    assert not draw_reproduction(found, tmp_path / "none.png")
+
+
+def test_a_difference_has_an_error_where_it_is_known():
+    one = Compared("a", "SIC", ours=(5.0,), errors=(0.1,), published=4.0, published_error=0.5)
+    assert one.difference(4.0, 0.5) == (1.0, None), "one seed does not tell how trainings scatter"
+    several = dataclasses.replace(one, ours=(4.0, 6.0), errors=(0.1, 0.1))
+    assert several.difference(4.0, 0.5) == (1.0, pytest.approx(np.hypot(1.0, 0.5)))
+    assert Compared("a", "SIC", why_not="waits").difference(4.0, None) is None
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_algebra_agrees_with_many_points(name):
+    truth, toy, generator = TOYS["truth"], TOYS[name], np.random.default_rng(1)
+    n = 100_000
+    x = toy.draw(n, generator)
+    assert np.allclose(np.cov(x, rowvar=False), toy.whole_covariance, atol=0.03 * toy.whole_covariance.max())
+    monte_carlo = float(((x**2).prod(axis=1)).mean())
+    assert toy.moment((2, 2)) == pytest.approx(monte_carlo, rel=0.06)
+    assert kernel_distance(truth, truth) == 0.0
+    if name.startswith("mixture"):
+        assert frechet_distance(toy, truth) == pytest.approx(0.0, abs=1e-9)
+        assert kernel_distance(toy, truth) > 0.05

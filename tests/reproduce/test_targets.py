@@ -1,0 +1,114 @@
+"""The public check of a target, run over every one that is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.reproduce.eventfiles import EventFiles, open_files
+from anomaly_cli.reproduce.kinds import KINDS
+from anomaly_cli.reproduce.published import FOLDER, not_found, read_published
+from anomaly_cli.reproduce.running import plan_target
+from anomaly_cli.reproduce.targets import NO_EVENTS, SCALES, find_targets, load_target, parse_target
+
+NAMES = list(find_targets())
+RUNNABLE = [name for name in NAMES if not load_target(name).waits_for]
+GIVEN = EventFiles(
+    data="shipped", simulation="mc.h5", digests=(("data", "0"), ("simulation", "1")), n_background=200_000, n_signal=9
+)
+MOST_QUICK_JOBS, MOST_QUICK_MINUTES = 40, 25.0
+
+
+def plan(name, scale):
+    target = load_target(name)
+    return plan_target(target, scale, EventFiles() if target.data == NO_EVENTS else GIVEN)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_values_say_where_they_are_from_and_how_they_were_read(name):
+    rows = read_published(load_target(name).published)
+    assert rows
+    for row in rows:
+        assert row.how_read
+        assert row.value is None or (row.source and row.protocol)
+    assert all(row.value is not None for row in rows) or not_found(rows)
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+@pytest.mark.parametrize("scale", SCALES)
+def test_all_that_a_target_names_is_there(name, scale):
+    target = load_target(name)
+    assert target.kind in KINDS
+    assert len({series.name for series in target.series}) == len(target.series)
+    planned = plan(name, scale)  # refuses methods, classifiers and settings that are not there
+    assert planned.jobs
+    for place in planned.places:
+        assert bool(place.jobs) != bool(place.why_not)
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_what_is_published_of_a_series_is_found_under_its_name(name):
+    target, rows = load_target(name), read_published(load_target(name).published)
+    methods = {row.method for row in rows}
+    for series in target.series:
+        if series.published and "{" not in series.published:
+            assert series.published in methods
+    quantities = {row.quantity for row in rows}
+    for quantity in target.quantities:
+        assert not quantity.published or quantity.published in quantities
+    assert any((quantity.published or quantity.name) in quantities for quantity in target.quantities)
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_quick_is_minutes(name):
+    jobs = plan(name, "quick").jobs
+    assert len(jobs) <= MOST_QUICK_JOBS
+    assert len(jobs) * load_target(name).scales["quick"].cpu_minutes <= MOST_QUICK_MINUTES
+
+
+def test_every_file_of_published_values_belongs_to_a_target():
+    used = {file for name in NAMES for file in load_target(name).published}
+    assert used == {path.name for path in FOLDER.iterdir()}
+
+
+def test_targets_share_their_jobs():
+    searches = [{job.key for job in plan(name, "standard").jobs} for name in ("closure-auc", "training-time")]
+    assert len(searches[0]) > 10
+    again = plan("closure-auc", "standard")
+    elsewhere = plan_target(load_target("closure-auc"), "standard", EventFiles(**{**vars(GIVEN), "data": "/copy.h5"}))
+    assert [job.key for job in again.jobs] == [job.key for job in elsewhere.jobs], "a path is in the key"
+
+
+def test_a_waiting_target_says_what_it_waits_for():
+    waiting = next(name for name in NAMES if load_target(name).waits_for)
+    with pytest.raises(ConfigError, match=r"waits for .*anomaly reproduce show"):
+        plan(waiting, "quick")
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "files", "sentence"),
+    [
+        ("sic-trees", "paper", ("", "", ""), "anomaly data fetch lhco_rnd_features"),
+        ("fpd-kpd-toys", "quick", ("events.h5", "", ""), "leave out --data"),
+        ("sic-trees", "quick", ("", "", "mc.h5"), "leave out --simulation"),
+    ],
+)
+def test_files_that_cannot_be_used_are_refused_in_a_sentence(name, scale, files, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        open_files(load_target(name), scale, *files)
+
+
+def test_names_are_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'sic-trees'"):
+        load_target("sic_trees")
+    with pytest.raises(ConfigError, match="did you mean 'quick'"):
+        load_target("sic-trees").scale("quik")
+    with pytest.raises(ConfigError, match="unknown setting 'serie'"):
+        parse_target("x", {"title": "", "serie": []})
+
+
+def test_injections_have_the_published_significance_on_fewer_events():
+    assert GIVEN.injection(1000, 1_000_000) == round(1000 * (0.6 * 0.2) ** 0.5)
+    whole = EventFiles(data="x", reference="y", n_background=1_000_000)
+    assert whole.injection(1000, 1_000_000) == 1000
+    assert "not what the paper used" in GIVEN.words(load_target("sic-trees"))

@@ -89,3 +89,17 @@ ID_SET = {
     ),
 }
 """Event ids as a bitmap (see `artifacts.idsets`)."""
+
+
+def event_columns(extra: Mapping[str, Column] | None = None) -> dict[str, Column]:
+    """Return the columns of a group that holds events, and further ones."""
+    return {
+        "mjj": Column("f8", "n", "GeV", "dijet invariant mass"),
+        "features": Column(
+            "f8", "n,d", "GeV for masses, else 1", "features, in the order of the root attribute 'features'"
+        ),
+        "event_id": Column("i8", "n", "", "identity of the event"),
+        "source_id": Column("i8", "n", "", "id of the observed event that this one was made from, or its own"),
+        "weight": Column("f8", "n", "", "event weight"),
+        **(extra or {}),
+    }

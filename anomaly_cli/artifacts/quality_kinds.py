@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anomaly_cli.artifacts.columns import Column, Group, Kind
+from anomaly_cli.artifacts.columns import Column, Group, Kind, event_columns
 
 SCORED = {
     "mjj": Column("f8", "n", "GeV", "dijet invariant mass"),
@@ -147,4 +147,50 @@ SCORED_EVENTS = Kind(
         ),
         "cuts": Group({"background_efficiency": Column("f8", "k", "", "of the run's template")}, "the cuts"),
     },
+)
+
+EXPLANATION = Kind(
+    "explanation",
+    1,
+    "which features drive the score, without labels: what is selected in data against what is in the template",
+    "anomaly explain",
+    {
+        "importance": Group(
+            {
+                "background_efficiency": Column("f8", "i", "", "of the cut"),
+                "feature": Column("str", "i", "", "feature"),
+                "excess": Column("f8", "i", "", "(selected - expected) / sqrt(expected)"),
+                "excess_without": Column(
+                    "f8", "i", "", "the same with the feature drawn from the template, on average"
+                ),
+                "spread": Column("f8", "i", "", "standard deviation of that over draws"),
+            },
+            "how much of the excess is due to each feature",
+            tells_region=True,
+        ),
+        "distributions": Group(
+            {
+                "background_efficiency": Column("f8", "i", "", "of the cut"),
+                "feature": Column("str", "i", "", "feature"),
+                "edges": Column("f8", "i,e", "as the feature", "of the bins; the outermost hold what lies outside"),
+                "n_selected": Column("i8", "i,b", "", "observed events that pass"),
+                "n_expected": Column("f8", "i,b", "", "template events that pass, scaled to the expected background"),
+                "n_all": Column("f8", "i,b", "", "all template events, scaled to the observed ones"),
+            },
+            "the features of what is selected",
+            tells_region=True,
+        ),
+        "events": Group(
+            event_columns(
+                {
+                    "tail": Column("f8", "n", "", "share of the template of its fold that scores no lower"),
+                    "score": Column("f8", "n", "", "mean log-odds; not comparable between folds"),
+                }
+            ),
+            "the most signal-like events, the first one first",
+            tells_region=True,
+            holds_events=True,
+        ),
+    },
+    parents=("split", "template", "scores"),
 )

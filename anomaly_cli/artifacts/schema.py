@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
+from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind, event_columns
 from anomaly_cli.artifacts.measured_kinds import OVERDISPERSION, PERMUTATION, VALIDATION
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
-from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, SCORED, SCORED_EVENTS
+from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, EXPLANATION, SCORED, SCORED_EVENTS
 from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.significance_kinds import (
     BUMP,
@@ -55,19 +55,6 @@ __all__ = (
 )
 
 
-def _events(extra: Mapping[str, Column] | None = None) -> dict[str, Column]:
-    return {
-        "mjj": Column("f8", "n", "GeV", "dijet invariant mass"),
-        "features": Column(
-            "f8", "n,d", "GeV for masses, else 1", "features, in the order of the root attribute 'features'"
-        ),
-        "event_id": Column("i8", "n", "", "identity of the event"),
-        "source_id": Column("i8", "n", "", "id of the observed event that this one was made from, or its own"),
-        "weight": Column("f8", "n", "", "event weight"),
-        **(extra or {}),
-    }
-
-
 _WINDOWS = {
     "name": Column("str", "w", "", "sb1, sr, sb2"),
     "low": Column("f8", "w", "GeV", "lower edge, included"),
@@ -92,10 +79,10 @@ SPLIT = Kind(
             "how many events each step left",
             tells_region=True,
         ),
-        "sb1": Group(_events(), "events in the lower side-band", holds_events=True),
-        "sr": Group(_events(), "events in the signal region", tells_region=True, holds_events=True),
-        "sb2": Group(_events(), "events in the upper side-band", holds_events=True),
-        "rest": Group(_events(), "events in none of the windows", tells_region=True, holds_events=True),
+        "sb1": Group(event_columns(), "events in the lower side-band", holds_events=True),
+        "sr": Group(event_columns(), "events in the signal region", tells_region=True, holds_events=True),
+        "sb2": Group(event_columns(), "events in the upper side-band", holds_events=True),
+        "rest": Group(event_columns(), "events in none of the windows", tells_region=True, holds_events=True),
     },
 )
 
@@ -119,7 +106,7 @@ TRUTH = Kind(
             "truth of every observed event",
         ),
         "reference": Group(
-            _events({"is_signal": Column("b1", "n", "", "truth label"), **_SOURCE}),
+            event_columns({"is_signal": Column("b1", "n", "", "truth label"), **_SOURCE}),
             "labelled events that are not in the pseudo-data: reserved background and unused signal",
             holds_events=True,
         ),
@@ -225,7 +212,7 @@ TEMPLATE = Kind(
     "background-like events in the signal region",
     "anomaly template",
     {
-        "events": Group(_events(), "template events, part after part", tells_region=True, holds_events=True),
+        "events": Group(event_columns(), "template events, part after part", tells_region=True, holds_events=True),
         "parts": Group(
             {
                 "n_events": Column("i8", "p", "", "events of the part"),
@@ -237,7 +224,7 @@ TEMPLATE = Kind(
         ),
         "crossfit": CROSSFIT,
         "replicas": Group(
-            _events()
+            event_columns()
             | {
                 "n_events": Column("i8", "p", "", "events of the part; 0 where it has no replicas"),
                 "replica_features": Column("f8", "r,n,d", "", "the features from each replica of the part's model"),
@@ -297,52 +284,6 @@ CLASSIFIER = Kind(
     {"models": Group({}, "arrays of all models", tells_region=True), "crossfit": CROSSFIT},
     parents=("split", "template"),
     twin="scores",
-)
-
-EXPLANATION = Kind(
-    "explanation",
-    1,
-    "which features drive the score, without labels: what is selected in data against what is in the template",
-    "anomaly explain",
-    {
-        "importance": Group(
-            {
-                "background_efficiency": Column("f8", "i", "", "of the cut"),
-                "feature": Column("str", "i", "", "feature"),
-                "excess": Column("f8", "i", "", "(selected - expected) / sqrt(expected)"),
-                "excess_without": Column(
-                    "f8", "i", "", "the same with the feature drawn from the template, on average"
-                ),
-                "spread": Column("f8", "i", "", "standard deviation of that over draws"),
-            },
-            "how much of the excess is due to each feature",
-            tells_region=True,
-        ),
-        "distributions": Group(
-            {
-                "background_efficiency": Column("f8", "i", "", "of the cut"),
-                "feature": Column("str", "i", "", "feature"),
-                "edges": Column("f8", "i,e", "as the feature", "of the bins; the outermost hold what lies outside"),
-                "n_selected": Column("i8", "i,b", "", "observed events that pass"),
-                "n_expected": Column("f8", "i,b", "", "template events that pass, scaled to the expected background"),
-                "n_all": Column("f8", "i,b", "", "all template events, scaled to the observed ones"),
-            },
-            "the features of what is selected",
-            tells_region=True,
-        ),
-        "events": Group(
-            _events(
-                {
-                    "tail": Column("f8", "n", "", "share of the template of its fold that scores no lower"),
-                    "score": Column("f8", "n", "", "mean log-odds; not comparable between folds"),
-                }
-            ),
-            "the most signal-like events, the first one first",
-            tells_region=True,
-            holds_events=True,
-        ),
-    },
-    parents=("split", "template", "scores"),
 )
 
 KINDS: Mapping[str, Kind] = {

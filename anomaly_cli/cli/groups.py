@@ -21,7 +21,7 @@ COMMANDS = "Commands"
 FURTHER = "Further commands"
 TASKS: Mapping[str, Mapping[str, Sequence[str]]] = {
     PROGRAM: {
-        "Analyse one signal region": ("run", "summary", "plot", "report", "compare", "cite"),
+        "Analyse one signal region": ("run", "summary", "plot", "report", "explain", "compare", "cite"),
         "Stage by stage": ("split", "base", "template", "classify", "score", "significance", "closure", "evaluate"),
         "Analyse many, and reproduce papers": ("scan", "reproduce"),
         "Events": ("data", "simulate", "morph"),

@@ -18,7 +18,9 @@ Target = Annotated[str, typer.Argument(metavar="NAME", help="A target; 'anomaly 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group = command_group(
-        "reproduce", help="The papers' tables and figures, published values beside yours.", no_args_is_help=True
+        "reproduce",
+        help="The papers' tables and figures, published values beside yours.\n\nExample:\nanomaly reproduce list",
+        no_args_is_help=True,
     )
     group.command("list")(telling(list_targets))
     group.command("show")(telling(show))

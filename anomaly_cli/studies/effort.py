@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.config import DataSettings
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import AnomalyError
 from anomaly_cli.core.seen import Need
-from anomaly_cli.datasets.manifests import SHIPPED
 from anomaly_cli.stages.classify import CLASSIFY
 from anomaly_cli.stages.closure import CLOSURE
 from anomaly_cli.stages.evaluate import EVALUATE
@@ -105,6 +105,6 @@ def _size(analysis: Analysis) -> _Size:
     try:
         groups = analysis.run.read(schema.SPLIT).groups
     except AnomalyError:
-        return _Size(1.0, 1.0, analysis.config.data.file == SHIPPED)
+        return _Size(1.0, 1.0, analysis.config.data.file == DataSettings.file)
     n = {name: len(groups[name]["mjj"]) for name in ("sb1", "sr", "sb2")}
     return _Size((n["sb1"] + n["sb2"]) / SIDE_BANDS, n["sr"] / SIGNAL_REGION, True)

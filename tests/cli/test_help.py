@@ -251,7 +251,7 @@ def asked(monkeypatch):
     from anomaly_cli.cli import execution
 
     found = []
-    monkeypatch.setattr(execution, "print_plan", found.append)
+    monkeypatch.setattr(execution, "print_plan", lambda asked, measure: found.append(asked))
     return found
 
 

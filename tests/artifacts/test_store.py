@@ -35,8 +35,11 @@ GROUPS = {
         "signal_efficiency": [0.4, 0.5],
         "sic": [4.0, 5.0],
         "sic_error": [0.1, 0.2],
+        "purity": [0.2, 0.3],
     },
-    "counts": {"n_background": 10, "n_signal": 20},
+    "curves": {name: [] for name in schema.EVALUATION.groups["curves"].columns},
+    "summary": {name: [] for name in schema.EVALUATION.groups["summary"].columns},
+    "counts": {"n_background": 10, "n_signal": 20, "strength": 1.1},
 }
 
 

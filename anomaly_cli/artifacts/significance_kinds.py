@@ -100,6 +100,16 @@ SIGNIFICANCE = Kind(
             },
             "one row per test",
         ),
+        "largest": Group(
+            {
+                "test": Column("i8", "", "", "row in tests; -1 where there is none"),
+                "p_global": Column("f8", "", "", "probability of so large a Z in any of the cuts; NaN without a claim"),
+                "p_global_error": Column("f8", "", "", "its statistical error"),
+                "z_global": Column("f8", "", "", "its significance"),
+                "n_effective": Column("f8", "", "", "independent tests that give this probability"),
+            },
+            "the largest excess of all cuts, closure of the cuts taken as independent",
+        ),
         "folds": Group(
             {
                 "test": Column("i8", "f", "", "row in tests"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from anomaly_cli.analysis.lookelsewhere import copula_generator, global_p_value, overlap_correlation, selected_events
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.artifacts import schema
@@ -25,6 +26,9 @@ from anomaly_cli.stages.identity import stored_identity
 from anomaly_cli.stages.measurements import Factor, Measurements, find_measurements
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.stages.template import mass_fit_columns
+
+SELECTIONS = ("selected", "selected_template")
+"""Groups that hold the events that pass."""
 
 
 def _settings(analysis: Analysis) -> dict[str, Any]:
@@ -58,6 +62,7 @@ def _make(analysis: Analysis) -> Made:
     built = build_cuts(observed, template, stored_replicas(scores), fit, cuts, measured)
     counted = count(built, observed, analysis.config.significance.toys, analysis.compute)
     groups = _groups(counted, fit, scores, measurements)
+    groups["largest"] = _largest(groups, scores, analysis.compute.streams.seed)
     return Made(groups, files=_workspaces(groups))
 
 
@@ -97,6 +102,28 @@ def _groups(
         "folds": as_columns([row for index, one in enumerate(counted) for row in _fold_rows(index, one, scores)]),
         "selected": _selected([one.cut.selection.is_observed_selected for one in counted], scores, "observed"),
         "selected_template": _selected([one.cut.selection.is_template_selected for one in counted], scores, "template"),
+    }
+
+
+def _largest(groups: Mapping[str, Mapping[str, Any]], scores: Artifact, seed: int) -> dict[str, Any]:
+    """Return the global significance of the largest of all cuts, as `anomaly significance global` has it for one run.
+
+    Without a number where a cut allows no claim or selects nothing.
+    """
+    tests = {name: np.asarray(column) for name, column in groups["tests"].items()}
+    counted = {name: {key: np.asarray(column) for key, column in groups[name].items()} for name in SELECTIONS}
+    region = (scores.groups["observed"]["event_id"], scores.groups["template"]["event_id"])
+    selections = selected_events({"tests": tests, **counted}, region, scores.provenance.inputs[schema.TEMPLATE.name])
+    if any(tests["no_claim"]) or any(one.is_empty for one in selections):
+        return {"test": -1, "p_global": np.nan, "p_global_error": np.nan, "z_global": np.nan, "n_effective": np.nan}
+    cuts = np.unique(tests["background_efficiency"], return_inverse=True)[1]
+    found = global_p_value(tests["z"], overlap_correlation(selections), cuts, copula_generator(seed))
+    return {
+        "test": found.index,
+        "p_global": found.p_global,
+        "p_global_error": found.error,
+        "z_global": found.z_global,
+        "n_effective": found.n_effective,
     }
 
 

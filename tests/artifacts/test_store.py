@@ -65,7 +65,7 @@ def test_equal_content_gives_equal_bytes():
 
 def test_the_digest_covers_content_and_provenance():
     digest = encode_artifact(schema.EVALUATION, GROUPS, PROVENANCE)[1]
-    changed = {**GROUPS, "counts": {"n_background": 10, "n_signal": 21}}
+    changed = {**GROUPS, "counts": {"n_background": 10, "n_signal": 21, "strength": 1.1}}
     assert encode_artifact(schema.EVALUATION, changed, PROVENANCE)[1] != digest
     other = dataclasses.replace(PROVENANCE, inputs={"split": "abd"})
     assert encode_artifact(schema.EVALUATION, GROUPS, other)[1] != digest

@@ -793,3 +793,15 @@ def test_a_users_systematics_are_counted_shown_shared_and_exported(copied):
     refused = invoke("significance", "--run", copied, "--set", "significance.systematics.scale.upp=0.1")
     assert refused.exit_code == 2
     assert "unknown setting 'upp'; did you mean 'up'" in " ".join(refused.output.split())
+
+
+def test_the_largest_of_all_cuts_is_as_global_significance_says(fresh):
+    output = run_ok("summary", "--run", fresh)
+    assert "Probability of so large an excess in any of the 2 cuts" in output
+    run_ok("significance", "global", "--run", fresh)
+    alone = read_any(fresh / "global.h5").groups["result"]
+    largest = read_any(fresh / "significance.h5").groups["largest"]
+    for name in ("test", "p_global", "p_global_error", "z_global", "n_effective"):
+        assert largest[name] == alone[name], name
+    tests = read_any(fresh / "significance.h5").groups["tests"]
+    assert tests["p0"].min() * 0.9 < largest["p_global"] < 2.2 * tests["p0"].min()

@@ -15,7 +15,7 @@ from anomaly_cli.report.table import Column, Field, Level, Message, Priority, Re
 from anomaly_cli.report.tables import contents_field, cut_of, measured_of, rows_of
 
 KIND = schema.SIGNIFICANCE
-TESTS, FIT, SYSTEMATICS = (KIND.groups[name] for name in ("tests", "mass_fit", "systematics"))
+TESTS, FIT, SYSTEMATICS, LARGEST = (KIND.groups[name] for name in ("tests", "mass_fit", "systematics", "largest"))
 DOUBTFUL_FIT = 0.01
 """A side-band fit with a smaller p-value is pointed out."""
 SCALED_FIT = 0.001
@@ -36,12 +36,37 @@ def tables(significance: Artifact) -> Report:
         *_fit(significance.groups["mass_fit"]),
         _counts(rows, describe_tests(significance.groups["tests"])),
     ]
+    report += _largest(significance.groups["largest"], rows)
     report.append(_uncertainties(rows))
     if "systematics" in significance.groups:
         report.append(_systematics(rows, rows_of(significance.groups["systematics"])))
     if missing:
         report.append(Message(f"Not measured for these settings: {', '.join(missing)}.", Level.HEADLINE))
     return report
+
+
+def _largest(largest: Row, rows: Sequence[Row]) -> Report:
+    """Return the global significance of the largest excess, where there are several cuts and a claim may be made."""
+    if len(rows) < 2 or largest["test"] < 0:
+        return []
+    fields = [
+        made(
+            Column("largest", "largest at", meaning="cut", priority=Priority.KEY, format=PERCENT),
+            lambda row: float(rows[int(row["test"])]["background_efficiency"]),
+        ),
+        made(
+            Column("p_global", "global p0", format=PROBABILITY, priority=Priority.HIGH, holds=Measured),
+            lambda row: probability_cell(row["p_global"], row["p_global_error"]),
+            LARGEST,
+        ),
+        made(
+            Column("z_global", "global Z", format=fixed(2), priority=Priority.HIGH),
+            lambda row: significance_cell(row["z_global"]),
+            LARGEST,
+        ),
+        stored(LARGEST, "n_effective", "worth tests", fixed(1), Priority.LOW),
+    ]
+    return [build("largest", f"Probability of so large an excess in any of the {len(rows)} cuts", fields, [largest])]
 
 
 def significance_cell(z: float) -> AnyCell:

@@ -20,7 +20,7 @@ from anomaly_cli.artifacts.significance_kinds import (
     MASS_FIT,
     SIGNIFICANCE,
 )
-from anomaly_cli.artifacts.study_kinds import CALIBRATION, INJECTION, SMOOTH_MODEL
+from anomaly_cli.artifacts.study_kinds import CALIBRATION, INJECTION, SENSITIVITY, SMOOTH_MODEL
 
 __all__ = (
     "BUMP",
@@ -41,6 +41,7 @@ __all__ = (
     "SCAN_POINT",
     "SCORED_EVENTS",
     "SCORES",
+    "SENSITIVITY",
     "SHARED_MODEL",
     "SIGNIFICANCE",
     "SMOOTH_MODEL",
@@ -292,7 +293,7 @@ KINDS: Mapping[str, Kind] = {
         *(SPLIT, TRUTH, SHARED_MODEL, TEMPLATE_MODEL, TEMPLATE, SCORES, CLASSIFIER, SIGNIFICANCE),
         *(CLOSURE, EVALUATION, SCORED_EVENTS, EXPLANATION),
         *(MORPH_MODEL, MORPH),
-        *(VALIDATION, OVERDISPERSION, PERMUTATION, BUMP, LIMITS, GLOBAL),
+        *(VALIDATION, OVERDISPERSION, PERMUTATION, BUMP, LIMITS, GLOBAL, SENSITIVITY),
         *(SMOOTH_MODEL, CALIBRATION, INJECTION),
         *(SCAN_POINT, SCAN),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anomaly_cli.artifacts.columns import Column, Group, Kind
-from anomaly_cli.artifacts.significance_kinds import EFFICIENCY, per_test
+from anomaly_cli.artifacts.significance_kinds import EFFICIENCY, MEASURED, per_test
 
 SMOOTH_MODEL = Kind(
     "smooth_model",
@@ -102,4 +102,35 @@ INJECTION = Kind(
             "per injected yield and cut",
         ),
     },
+)
+
+SENSITIVITY = Kind(
+    "sensitivity",
+    1,
+    "what a search can find: expected limits, and signals that would be significant",
+    "anomaly significance expected",
+    {
+        "tests": Group(
+            per_test(
+                n_expected=Column("f8", "t", "", "background that the side-bands predict after the cut"),
+                uncertainty=Column("f8", "t", "", "its total uncertainty"),
+                limits=Column("f8", "t,l", "", "expected 95 % CLs limits on signal events, the strongest first"),
+                evidence=Column("f8", "t", "", "signal events after the cut for an expected Z of 3"),
+                discovery=Column("f8", "t", "", "signal events after the cut for an expected Z of 5"),
+                claimable=Column("f8", "t", "", "the same for a claimable Z of 5; infinite where none reaches it"),
+                n_windows=Column("i8", "t", "", "windows that the closure uncertainty comes from; 0 for none"),
+                **MEASURED,
+            ),
+            "one row per cut",
+        ),
+        "costs": Group(
+            {
+                "test": Column("i8", "c", "", "row in tests"),
+                "term": Column("str", "c", "", "uncertainty"),
+                "z_gained": Column("f8", "c", "", "Z that the signal of discovery would gain without it"),
+            },
+            "what each uncertainty costs",
+        ),
+    },
+    parents=("split", "scores"),
 )

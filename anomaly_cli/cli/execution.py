@@ -27,6 +27,7 @@ from anomaly_cli.stages.significance import SIGNIFICANCE
 def run_and_summarise(asked: Asked, unblind: bool, measure: bool) -> None:
     """Run all stages, measure the uncertainties that take minutes where that is asked for, and print the result."""
     from anomaly_cli.studies.measure import measure_uncertainties, refuse_unmeasurable
+    from anomaly_cli.studies.sensitivity import SENSITIVITY
 
     opened = Analysis.open(asked.directory, asked.config, overwrite=asked.overwrite)
     with show_progress_of(asked, tell_effort(opened, plan_of(opened, measure), asked.quiet)) as progress:
@@ -37,6 +38,8 @@ def run_and_summarise(asked: Asked, unblind: bool, measure: bool) -> None:
             outcomes += measure_uncertainties(analysis, unblind)
         else:
             outcomes = run_chain(analysis, unblind)
+        if not analysis.run.has(schema.SIGNIFICANCE):
+            outcomes.append(execute(SENSITIVITY, analysis.replacing()))
     kept = [outcome.stage for outcome in outcomes if not outcome.was_made]
     if kept:
         say(f"Up to date, not run again: {', '.join(kept)}.")
@@ -75,13 +78,17 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     evaluate = [(f"anomaly evaluate --run {quoted}", "significance improvement (uses truth)")] if has_truth else []
     if run.has(schema.EVALUATION):
         evaluate = []
-    if not path.exists():
-        return [(f"anomaly run --run {quoted} --unblind", "looks at the signal region, and records that"), *evaluate]
-    done, _ = find_results(run, run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE))
     template = run.read(schema.CLOSURE).groups["counts"]
+    measure = (f"anomaly run --run {quoted} --measure", "closure uncertainty and over-dispersion: minutes")
+    if not path.exists():
+        unblind = (f"anomaly run --run {quoted} --unblind", "looks at the signal region, and records that")
+        is_measured = run.has(schema.VALIDATION) and run.has(schema.OVERDISPERSION)
+        first = [measure] if template["has_windows"] and not is_measured else []
+        return [*first, unblind, *evaluate]
+    done, _ = find_results(run, run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE))
     steps = []
     if template["has_windows"] and not {schema.OVERDISPERSION.name, schema.VALIDATION.name} <= set(done):
-        steps.append((f"anomaly run --run {quoted} --measure", "closure uncertainty and over-dispersion: minutes"))
+        steps.append(measure)
     steps += [
         (f"anomaly significance {command} --run {quoted}", what)
         for kind, command, what in (

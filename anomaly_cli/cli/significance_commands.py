@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     group.callback(invoke_without_command=True)(telling(significance))
     for command in (windows, overdispersion, permute, bump, limits, calibrate, export):
         group.command(command.__name__)((guarded if command is export else telling)(command))
+    group.command("expected")(telling(expected))
     group.command("global")(telling(global_significance))
     group.command("inject-scan")(telling(inject_scan))
     any_options = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -108,6 +109,17 @@ def permute(asked: Asked, unblind: options.Unblind = False) -> None:
     from anomaly_cli.cli.significance_execution import permute_labels
 
     permute_labels(asked, unblind)
+
+
+@takes(options.RUN, common=options.COMMON)
+def expected(asked: Asked) -> None:
+    """Say what the search can find before anybody looks: expected limits, signals for 3 and 5 sigma, what costs Z.
+
+    Example: anomaly significance expected --run my-run
+    """
+    from anomaly_cli.cli.significance_execution import show_sensitivity
+
+    show_sensitivity(asked)
 
 
 @takes(

@@ -38,6 +38,7 @@ from anomaly_cli.studies.global_significance import global_stage
 from anomaly_cli.studies.limits import limits_stage
 from anomaly_cli.studies.overdispersion import OVERDISPERSION
 from anomaly_cli.studies.permutation import PERMUTATION
+from anomaly_cli.studies.sensitivity import SENSITIVITY
 from anomaly_cli.studies.windows import WINDOWS
 
 Number = TypeVar("Number", int, float)
@@ -125,6 +126,12 @@ def hunt(asked: Asked, look: bool) -> None:
     _look(asked, look, _stored_digest)
     run = run_and_say(asked, [BUMP])
     show(report_on(run.read(schema.BUMP)), run.digests)
+
+
+def show_sensitivity(asked: Asked) -> None:
+    """Say what the search can find."""
+    run = run_and_say(asked, [SENSITIVITY])
+    show(report_on(run.read(schema.SENSITIVITY)), run.digests)
 
 
 def set_limits(asked: Asked, efficiencies: str | None) -> None:

@@ -45,12 +45,25 @@ def summarise_run(run: RunDirectory) -> Report:
     if is_blinded:
         counting = f"'anomaly significance --unblind --run {run.path}' counts, and that is recorded."
         report.append(Message(f"The signal region is blinded: {counting}", Level.HEADLINE))
+        report += _blinded(run)
     else:
         significance = run.read(schema.SIGNIFICANCE)
         check_workspaces(run, significance)
         require_record(run, split, significance)
         report += [*report_on(significance), *_further(run, split, significance)]
     return [*report, *report_on(closure)]
+
+
+def _blinded(run: RunDirectory) -> list[Part]:
+    """Return what is known without a look: what the search can find, and what has been measured for it."""
+    if not run.has(schema.SENSITIVITY):
+        return []
+    sensitivity = run.read(schema.SENSITIVITY)
+    report: list[Part] = [*report_on(sensitivity)]
+    for kind in (schema.OVERDISPERSION, schema.VALIDATION):
+        if run.has(kind) and run.read(kind).digest == sensitivity.provenance.inputs[kind.name]:
+            report += report_on(run.read(kind))
+    return report
 
 
 def _further(run: RunDirectory, split: Artifact, significance: Artifact) -> list[Part]:

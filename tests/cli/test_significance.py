@@ -805,3 +805,17 @@ def test_the_largest_of_all_cuts_is_as_global_significance_says(fresh):
         assert largest[name] == alone[name], name
     tests = read_any(fresh / "significance.h5").groups["tests"]
     assert tests["p0"].min() * 0.9 < largest["p_global"] < 2.2 * tests["p0"].min()
+
+
+def test_a_blinded_run_says_what_it_could_find_and_asks_for_the_measurement_first(observed):
+    summary = run_ok("summary", "--run", observed)
+    assert "What this search can find, WITHOUT closure" in summary
+    steps = [line.split("  #")[0].split(" --")[-1] for line in summary.split("Next:")[1].splitlines() if line.strip()]
+    assert steps == ["measure", "unblind"]
+    found = read_any(observed / "sensitivity.h5")
+    fit = read_any(observed / "template.h5").groups["mass_fit"]["n_expected"]
+    tests = found.groups["tests"]
+    assert tests["n_expected"] == pytest.approx(fit * tests["background_efficiency"], rel=0.05)
+    assert (np.diff(tests["limits"], axis=1) > 0).all()
+    assert (tests["evidence"] < tests["discovery"]).all()
+    assert (found.groups["costs"]["z_gained"] > -1e-6).all()

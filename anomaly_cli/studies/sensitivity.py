@@ -1,0 +1,99 @@
+"""Expected limits and the signal that would be significant, without a look at the signal region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from anomaly_cli.analysis.mass_fit import MassFit
+from anomaly_cli.analysis.modelling import Measured, shifts_of
+from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas, select
+from anomaly_cli.analysis.sensitivity import expected_sensitivity
+from anomaly_cli.artifacts import schema
+from anomaly_cli.core.cuts import Cuts
+from anomaly_cli.core.records import as_columns
+from anomaly_cli.search.count import Cut, build_model
+from anomaly_cli.stages.classify import stored_replicas, stored_scores
+from anomaly_cli.stages.frame import Analysis, Made, Stage
+from anomaly_cli.stages.identity import stored_identity
+from anomaly_cli.stages.measurements import find_measurements
+from anomaly_cli.stages.split import stored_split
+
+
+def _settings(analysis: Analysis) -> dict[str, Any]:
+    cuts = analysis.settings.cuts
+    return {
+        "background_efficiencies": list(cuts.background_efficiencies),
+        "pass_fail_from": cuts.pass_fail_from,
+        "correct": analysis.config.significance.correct,
+        "settings_digest": stored_identity(analysis.run).digest,
+    }
+
+
+def _inputs(analysis: Analysis) -> Mapping[str, str]:
+    return find_measurements(analysis.run, analysis.config, stored_identity(analysis.run).digest).inputs
+
+
+def _make(analysis: Analysis) -> Made:
+    run, cuts = analysis.run, analysis.settings.cuts
+    scores, fit = run.read(schema.SCORES), stored_split(run.read(schema.SPLIT)).fit_masses()
+    measurements = find_measurements(run, analysis.config, stored_identity(run).digest)
+    measured = {efficiency: measurements.of(efficiency) for efficiency in cuts.background_efficiencies}
+    expected = expected_cuts(stored_scores(scores, "template"), stored_replicas(scores), fit, cuts, measured)
+    found = [expected_sensitivity(cut.model, cut.measured.n_windows) for cut in expected]
+    tests = [
+        {
+            "background_efficiency": cut.selection.background_efficiency,
+            "n_expected": cut.model.n_expected,
+            "uncertainty": cut.model.uncertainty,
+            "limits": one.limits,
+            "evidence": one.evidence,
+            "discovery": one.discovery,
+            "claimable": one.claimable,
+            "n_windows": cut.measured.n_windows,
+            "closure_uncertainty": cut.measured.closure,
+            "overdispersion": cut.measured.overdispersion,
+        }
+        for cut, one in zip(expected, found, strict=True)
+    ]
+    costs = [
+        {"test": index, "term": name, "z_gained": gained}
+        for index, one in enumerate(found)
+        for name, gained in one.costs.items()
+    ]
+    return Made({"tests": as_columns(tests), "costs": as_columns(costs)})
+
+
+def expected_cuts(
+    template: ScoredEvents,
+    replicas: ScoredReplicas | None,
+    fit: MassFit,
+    cuts: Cuts,
+    measured: Mapping[float, Measured],
+) -> list[Cut]:
+    """Return every cut with the model of the background that is expected; takes no observed event.
+
+    Raises:
+        PhysicsError: where the template is too small for a cut.
+    """
+    found = []
+    for index, efficiency in enumerate(cuts.background_efficiencies):
+        known, selection = measured.get(efficiency, Measured()), select(template, template, efficiency, replicas)
+        n_all = round(fit.n_expected)
+        selection = replace(selection, n_all=n_all, n_passing=round(n_all * known.pass_rate(selection)))
+        model = build_model(selection, fit, fit.window, cuts.pass_fail_from, known)
+        found.append(Cut(selection, replace(model, systematics=shifts_of(cuts.systematics, model.name, index)), known))
+    return found
+
+
+SENSITIVITY = Stage(
+    name="sensitivity",
+    version=1,
+    kind=schema.SENSITIVITY,
+    settings=_settings,
+    inputs=_inputs,
+    make=_make,
+    renewed_by=frozenset({"validation", "overdispersion"}),
+)
+"""Says what the search can find; of the signal region only the side-band fit's expectation enters."""

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     data.command("list")(guarded(list_sets))
-    for command in (show, fetch, verify, path, describe, features):
+    for command in (show, fetch, verify, path, describe, manifest, features):
         data.command(command.__name__)(guarded(command))
     app.add_typer(data)
     app.command("simulate")(guarded(simulate))
@@ -105,6 +105,22 @@ def describe(
     from anomaly_cli.cli.data_output import print_description
 
     print_description(file, key or "")
+
+
+def manifest(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Event file of your own, in any layout.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Manifest to write. [default: beside it, as .toml]")
+    ] = None,
+    key: options.Key = None,
+) -> None:
+    """Write the skeleton of a manifest for a file of your own: its columns, units guessed, what to check.
+
+    Example: anomaly data manifest events.csv
+    """
+    from anomaly_cli.cli.data_output import write_manifest_and_print
+
+    write_manifest_and_print(file, out, key or "")
 
 
 def features(

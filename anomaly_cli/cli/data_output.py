@@ -9,11 +9,12 @@ from pathlib import Path
 
 import typer
 
+from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.cli.asked import Manner
 from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
-from anomaly_cli.core.errors import DataError
+from anomaly_cli.core.errors import ArtifactError, DataError
 from anomaly_cli.core.windows import parse_mass
 from anomaly_cli.datasets.description import Description, describe
 from anomaly_cli.datasets.fetching import MIRROR_VARIABLE, FileState, fetch, inspect_files, store_folder
@@ -21,6 +22,7 @@ from anomaly_cli.datasets.generator import Process
 from anomaly_cli.datasets.manifests import LOCK_NAME, SHIPPED, Manifest, load_manifest, manifest_names
 from anomaly_cli.datasets.rawfeatures import RawOptions, make_features
 from anomaly_cli.datasets.simulate import Simulation, simulate
+from anomaly_cli.datasets.skeleton import manifest_skeleton
 from anomaly_cli.report import datasets as report
 from anomaly_cli.report.cells import Missing
 from anomaly_cli.report.table import Level, Message, Part
@@ -77,12 +79,12 @@ def fetch_and_print(name: str, folder: Path | None, mirror: str | None, manner: 
 
 
 def _say_next(manifest: Manifest, states: Sequence[FileState]) -> None:
-    events = shlex.quote(str(next(state.path for state in states if state.file.holds == "events")))
+    events = next(state.path for state in states if state.file.holds == "events")
     labels = [f" --labels {shlex.quote(str(state.path))}" for state in states if state.file.holds == "labels"]
     if " raw" in manifest.layout:
-        say(f"Next: anomaly data features {events} {manifest.name}.features.h5{''.join(labels)}")
+        say(f"Next: anomaly data features {shlex.quote(str(events))} {manifest.name}.features.h5{''.join(labels)}")
     else:
-        say(f"Next: anomaly data describe {events}")
+        say(f"Next: anomaly data describe {shlex.quote(str(events))}")
 
 
 def print_verification(name: str, folder: Path | None) -> None:
@@ -139,6 +141,16 @@ def print_description(file: Path, key: str) -> None:
         parts.append(Message(f"Note: {found.problem}"))
     show(parts)
     say(f"Next: {found.next_command}")
+
+
+def write_manifest_and_print(file: Path, out: Path | None, key: str) -> None:
+    """Write the skeleton of a manifest beside an event file, and say what is next."""
+    target = out or file.with_name(f"{file.name.removesuffix(file.suffix)}.toml")
+    if target.exists():
+        raise ArtifactError(f"{target}: is there already and is left alone; name another file with --out")
+    write_files({target: manifest_skeleton(file, key).encode()})
+    say(f"{target}: written; look at the lines marked CHECK")
+    say(f"Next: anomaly data describe {shlex.quote(str(target))}")
 
 
 def make_features_and_print(

@@ -22,7 +22,7 @@ ACTIONS = {
     State.RENEWED: "run again with what has been measured since",
     State.UNDECIDED: "decided when its inputs are there",
 }
-WORTH_TELLING = 10.0
+WORTH_TELLING = 5.0
 """Time from which on it is told before a command begins [s]."""
 
 

@@ -139,6 +139,7 @@ def _read_npy(path: Path) -> Table:
     if values.ndim != 2 or values.shape[1] != len(CATHODE_COLUMNS):
         raise DataError(
             f"{path}: holds an array of shape {values.shape}; the layout of .npy files has six columns"
-            f" ({', '.join(CATHODE_COLUMNS)}): describe anything else by a manifest (see docs/data.md)"
+            f" ({', '.join(CATHODE_COLUMNS)}): describe anything else by a manifest; it needs another kind of"
+            " file, in which columns have names: HDF5, CSV, Parquet or npz"
         )
     return sort_columns(dict(zip(CATHODE_COLUMNS, values.T, strict=True)), "npy")

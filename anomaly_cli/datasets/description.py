@@ -103,7 +103,7 @@ def _describe_events(path: Path, content: Table, table: EventTable, key: str) ->
         command += " --features mj1,delta_mj,tau21_j1,tau21_j2"
     n_signal = int(table.is_signal.sum()) if table.is_labelled else -1
     if n_signal == len(table):
-        command = f"anomaly run --inject-from {quoted} --signal-region 3.3-3.7   (all of it is signal)"
+        command = f"anomaly run --inject-from {quoted} --signal-region 3.3-3.7  # all of it is signal"
     return Description(
         path=path,
         layout=f"{table.layout}, {content.container}",
@@ -132,7 +132,7 @@ def _describe_unusable(path: Path, content: Table, problem: str) -> Description:
         next_command=(
             "mend the file, and describe it again"
             if set(OFFICIAL_COLUMNS) <= set(content.names) or is_own_manifest(path)
-            else "write a manifest for it, see docs/data.md"
+            else f"anomaly data manifest {shlex.quote(str(path))}"
         ),
         n_left_out=len(content.columns) - len(shown),
     )

@@ -128,7 +128,7 @@ def _choose(path: Path, file: h5py.File, key: str) -> Node:
         )
         raise DataError(
             f"{path}: holds several tables, {listed}; choose one with --key for --data, or, for any file, by a manifest"
-            f' that says file = "{path.name}" and key = "{next(iter(found)).strip("/") or "/"}" (see docs/data.md)'
+            f' that says file = "{path.name}" and key = "{next(iter(found)).strip("/") or "/"}"'
         )
     if not found:
         raise DataError(

@@ -158,7 +158,8 @@ def detect_layout(path: Path, table: Table, features: Sequence[str] | None = Non
         raise DataError(f"{path}: {error}") from error
     raise DataError(
         f"{path}: column '{missing[0]}' is missing; the official feature layout has {', '.join(OFFICIAL_COLUMNS)}"
-        " and, optionally, label: describe a file with other columns by a manifest (see docs/data.md)"
+        " and, optionally, label: describe a file with other columns by a manifest ('anomaly data manifest FILE'"
+        " writes one to fill in)"
     )
 
 

@@ -117,12 +117,12 @@ def load_own_manifest(path: Path) -> OwnManifest:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its path") from error
     except ValueError as error:
-        raise ConfigError(f"{path}: is not valid TOML ({error}); docs/data.md has an example") from error
+        raise ConfigError(f"{path}: is not valid TOML ({error}); 'anomaly data manifest FILE' writes one") from error
     features = tree.pop("features", {})
     if "file" not in tree or ("mjj" in tree) != bool(features) or not isinstance(features, dict):
         raise ConfigError(
             f"{path}: a manifest needs 'file', 'mjj' and a table 'features', or, for a file in a layout that is known"
-            " by its columns, 'file' alone; docs/data.md has an example"
+            " by its columns, 'file' alone; 'anomaly data manifest FILE' writes one"
         )
     for name in ("label", "weight"):
         if name in tree and not features:

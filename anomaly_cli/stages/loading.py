@@ -132,7 +132,8 @@ def refuse_other_energy(path: Path, table: EventTable, energy: float, option: st
         raise ConfigError(
             f"{option} {path}: holds collisions at {table.collision_energy / 1000:g} TeV and the data those at"
             f" {energy / 1000:g} TeV, which have other spectra; use a file of the same energy, or state the energy of"
-            ' either by collision_energy = "13.6 TeV" in a manifest (see docs/data.md)'
+            ' either by collision_energy = "13.6 TeV" in a manifest, which'
+            " 'anomaly data manifest FILE' writes"
         )
 
 

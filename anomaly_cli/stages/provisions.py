@@ -130,8 +130,8 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> Simula
     if missing:
         raise DataError(
             f"--simulation {path}: has no feature '{missing[0]}', which the data have; known are"
-            f" {', '.join(table.feature_names)}; name its columns by a manifest (see docs/data.md), or choose"
-            " others with --features"
+            f" {', '.join(table.feature_names)}; name its columns by a manifest"
+            " ('anomaly data manifest FILE' writes one to fill in), or choose others with --features"
         )
     if table.is_labelled and table.is_signal.all():
         raise DataError(f"--simulation {path}: holds signal only, by its column 'label'; give simulated background")

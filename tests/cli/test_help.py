@@ -257,19 +257,8 @@ def asked(monkeypatch):
 
 def test_a_command_is_handed_everything_that_was_asked_for_in_one_record(asked, tmp_path):
     values = [word for flag, (text, _, _) in EVERYTHING.items() for word in (flag, text)]
-    others = (
-        "--drop-nan",
-        "--strict",
-        "--set",
-        "threads=2",
-        "--set",
-        "seed=3",
-        "--overwrite",
-        "-q",
-        "-v",
-        "--run",
-        tmp_path,
-    )
+    others = ("--drop-nan", "--strict", "--set", "threads=2", "--set", "seed=3", "--overwrite", "-q", "-v")
+    others += ("--run", tmp_path)
     result = invoke("run", *values, *others, "--dry-run")
     assert result.exit_code == 0, result.output
     settings = {key: value for _, key, value in EVERYTHING.values()} | {"data.drop_nan": True, "data.strict": True}

@@ -44,7 +44,7 @@ def test_what_is_nested_as_far_as_allowed_is_read_and_one_more_is_not():
 def test_a_manifest_and_a_configuration_that_are_nested_without_end_are_refused_with_a_sentence(tmp_path, text):
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=r"mine.toml: is not valid TOML.*docs/data.md has an example"):
+    with pytest.raises(ConfigError, match=r"mine.toml: is not valid TOML.*'anomaly data manifest FILE' writes"):
         load_own_manifest(path)
     with pytest.raises(ConfigError, match=r"mine.toml: is not valid TOML.*'anomaly config' prints"):
         load_config([path], [], {})

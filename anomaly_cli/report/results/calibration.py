@@ -48,7 +48,7 @@ def _spread(calibration: Artifact, rows: Sequence[Row]) -> Table:
     missing = [name for key, name in (("closure", "closure"), ("overdispersion", "k-fold")) if not settings[key]]
     contents = f", WITHOUT {' and '.join(missing)}" if missing else ""
     notes = [
-        "Right are 0 and 1; 68 % intervals.",
+        "A calibrated Z has mean 0 and standard deviation 1. Intervals are at 68 % confidence.",
         f"{n_failed} more gave no result." if n_failed else "",
     ]
     title = f"Calibration: {n} background-only pseudo-experiments through the whole chain{contents}"

@@ -170,7 +170,7 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
         ),
         made(
             Column("norm_uncertainty", "side-bands", format=SHARE),
-            lambda row: Missing("fail") if row["test"] == "pass/fail" else float(row["norm_uncertainty"]),
+            lambda row: Missing("not used") if row["test"] == "pass/fail" else float(row["norm_uncertainty"]),
             TESTS,
         ),
         made(
@@ -197,13 +197,13 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
             factor_cell,
             TESTS,
         ),
-        stored(TESTS, "fold_p", "folds alike", Format(".2f", smallest=SMALLEST_SHOWN), Priority.LOW),
+        stored(TESTS, "fold_p", "fold agreement", Format(".2f", smallest=SMALLEST_SHOWN), Priority.LOW),
         stored(TESTS, "overdispersion", "k-fold factor used", priority=Priority.DATA, missing=NOT_MEASURED),
     ]
     notes = [
-        "template, model: statistics of its events and of what they are made by. side-bands: of their fit; 'fail' where"
-        " the events that fail the cut normalise instead. folds alike: probability that folds of one pass rate scatter"
-        " as much."
+        "template, model: statistics of the template's events, and of the models that made them. side-bands: of the"
+        " side-band fit; 'not used' where the events that fail the cut normalise the background. fold agreement:"
+        " probability that folds with the same pass rate differ as much as these."
     ]
     if is_corrected:
         notes.append(

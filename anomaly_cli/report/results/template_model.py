@@ -55,7 +55,7 @@ def tables(model: Artifact) -> Report:
         ),
     ]
     notes = [
-        "The best epoch is kept. Where it is 0, the part is as it began: a transport the identity, so that the scaling"
-        " of the features alone makes the template."
+        "The best epoch is kept. Where it is 0, training did not improve on the start: a transport is then the identity"
+        " and the scaling of the features alone makes the template."
     ]
     return [build("training", "Training", fields, trainings, notes)]

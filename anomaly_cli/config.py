@@ -48,7 +48,7 @@ class DataSettings:
         inject: signal events put into pseudo-data over the whole spectrum: a number, `all`, or
             `default` (the data set's own default, else the square root of the background events).
         reserve: fraction of the background held back as reference, or `default` (the data set's own
-            default, else 0).
+            default, else 0). Sensible: 0 to 0.5.
         reference: a second labelled file used as reference, or empty.
         inject_from: further signals, as `FILE` or `FILE=N` with the number of events to inject.
         features: features to use, `extended` (56 of them), or `default` (the standard five, or all of an own file).
@@ -73,9 +73,9 @@ class RegionSettings:
     """The mass windows, in TeV unless a unit is written.
 
     Attributes:
-        signal_region: as `3.3-3.7`; has no default.
+        signal_region: as `3.3-3.7`; has no default [TeV].
         side_bands: as `3.0-3.3,3.7-4.6`, or `default` (300 GeV below and 900 GeV above, cut where the
-            data end).
+            data end) [TeV].
     """
 
     signal_region: str = ""
@@ -88,7 +88,7 @@ class TemplateSettings:
 
     Attributes:
         method: name of the template method.
-        oversampling: template events per observed signal-region event.
+        oversampling: template events per observed signal-region event. Sensible: 1 to 10.
         crossfit: how side-band events are divided, so that none trains a classifier and says as well how much passes
             it: `thirds`, `parts`, `halves`, `complements`, `none`, or `default` for what suits method and events.
         simulation: file of simulated background, for methods that need one, or empty.
@@ -114,8 +114,9 @@ class ClassifierSettings:
 
     Attributes:
         name: family of classifiers; its own settings are those of `classifiers.NAME`.
-        folds: number of folds; an event is scored by models trained on the other folds.
+        folds: number of folds; an event is scored by models trained on the other folds. Sensible: 3 to 10.
         validation_fraction: part of the training events, by source, that decides when a training stops.
+            Sensible: 0.05 to 0.3.
     """
 
     name: str = "trees"
@@ -162,21 +163,22 @@ class SignificanceSettings:
     """The significance suite.
 
     Attributes:
-        background_efficiencies: fractions of the template that the cuts keep.
+        background_efficiencies: fractions of the template that the cuts keep. Sensible: 0.0005 to 0.5.
         pass_fail_from: from this background efficiency on, the data that fail the cut normalise the
-            background; below it, the side-band fit.
+            background; below it, the side-band fit. Sensible: 0.02 to 0.5.
         least_fit_p: cuts that the side-band fit normalises are refused where its goodness of fit has a smaller
-            p-value; 0 accepts it, with its uncertainty scaled up.
-        toys: pseudo-experiments per p-value.
+            p-value; 0 accepts it, with its uncertainty scaled up. Sensible: 0 to 0.05.
+        toys: pseudo-experiments per p-value. Sensible: 10000 to 1000000.
         measurements: another run directory of the same settings, whose validation windows and pseudo-experiments
             are used; empty for the run's own.
         correct: `mean` corrects expectations by the mean excess of the validation windows, and counts with what that
             leaves uncertain; `none` takes the excess itself as the uncertainty.
-        windows: signal-free windows in which closure is validated, at least 3.
-        window_width: their width in units of the signal region's.
+        windows: signal-free windows in which closure is validated, at least 3. Sensible: 5 to 12.
+        window_width: their width in units of the signal region's. Sensible: 0.5 to 1.
         experiments: pseudo-experiments that measure the k-fold over-dispersion, at least 5; fewer than 10 are marked.
-        permutations: permutations of the labels, at least 5; fewer than 10 are marked as too few.
-        resonance_width: relative width of the resonance of the bump hunt.
+            Sensible: 10 to 100.
+        permutations: permutations of the labels, at least 5; fewer than 10 are marked as too few. Sensible: 10 to 100.
+        resonance_width: relative width of the resonance of the bump hunt. Sensible: 0.01 to 0.1.
         systematics: the user's own by name, each a table of `up` and `down` (relative shifts at plus and minus one
             standard deviation, a number or one for each cut; without `down` the factor is log-normal), `on`
             (`background` or `signal`) and `correlated` (`all`, `cuts`, `regions`, `none`).
@@ -219,7 +221,7 @@ class Config:
 
     Attributes:
         seed: seed of every random stream.
-        threads: threads per process; part of the provenance, since it can change rounding.
+        threads: threads per process; part of the provenance, since it can change rounding. Sensible: 1 to 4.
         processes: processes for work that splits; never changes a result; 0 uses every core.
         device: where networks are trained and sampled: `cpu`, `cuda`, or `auto` for the second where there is one;
             part of the provenance, since it can change rounding.

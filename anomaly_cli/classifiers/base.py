@@ -119,7 +119,7 @@ class Classifier(ABC):
         reference: where it was published.
         presets: named settings.
         trains_side_by_side: whether `fit_members` is cheaper for all models of a fold than `fit` for each.
-        ensemble: models per fold whose log-odds are averaged.
+        ensemble: models per fold whose log-odds are averaged. Sensible: 1 to 100.
     """
 
     name: ClassVar[str]

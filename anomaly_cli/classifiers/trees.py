@@ -103,11 +103,11 @@ class Trees(Classifier):
     """Settings of gradient-boosted trees (scikit-learn's HistGradientBoostingClassifier).
 
     Attributes:
-        ensemble: models per fold whose log-odds are averaged.
-        iterations: boosting iterations at most.
-        leaves: leaves per tree at most.
-        learning_rate: shrinkage.
-        patience: iterations without improvement before boosting stops.
+        ensemble: models per fold whose log-odds are averaged. Sensible: 1 to 100.
+        iterations: boosting iterations at most. Sensible: 50 to 500.
+        leaves: leaves per tree at most. Sensible: 7 to 63.
+        learning_rate: shrinkage. Sensible: 0.02 to 0.2.
+        patience: iterations without improvement before boosting stops. Sensible: 5 to 30.
         feature_fraction: part of the features that each model sees, drawn for each (attribute bagging).
     """
 

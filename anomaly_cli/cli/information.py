@@ -116,31 +116,20 @@ def _family(what: str, does: str, found: Mapping[str, Any], note: str) -> Table:
     replace(options.ANY_RUN, help="Print the configuration of this run instead of the defaults."),
     common=(options.CONFIG, options.SETTINGS),
 )
-def config(asked: Asked) -> None:
-    """Print a complete configuration as TOML, for --config.
+def config(
+    asked: Asked,
+    schema: Annotated[bool, typer.Option("--schema", help="Print a JSON schema of all settings instead.")] = False,
+) -> None:
+    """Print every setting as TOML for --config: what it means, its unit, and what is sensible.
 
-    Example: anomaly config > my-analysis.toml
+    Examples:
+      anomaly config > my-analysis.toml
+      anomaly config --run my-run
+      anomaly config --schema > anomaly.schema.json
     """
-    import dataclasses
+    from anomaly_cli.cli.configuration import print_configuration, print_schema
 
-    from anomaly_cli.classifiers.base import CLASSIFIERS
-    from anomaly_cli.config import RUN_CONFIG_NAME
-    from anomaly_cli.core.errors import ConfigError
-    from anomaly_cli.core.plugins import Family
-    from anomaly_cli.methods.base import METHODS
-    from anomaly_cli.scores.base import SCORES
-
-    if asked.named is not None and not (asked.named / RUN_CONFIG_NAME).is_file():
-        raise ConfigError(f"{asked.named}: has no {RUN_CONFIG_NAME}; leave out --run to print the defaults")
-    resolved = asked.config
-
-    def complete(family: Family[Any], given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        return {name: dataclasses.asdict(family.make(name, given.get(name, {}))) for name in family.find()}
-
-    everything = dataclasses.replace(
-        resolved,
-        methods=complete(METHODS, resolved.methods),
-        classifiers=complete(CLASSIFIERS, resolved.classifiers),
-        scores=complete(SCORES, resolved.scores),
-    )
-    typer.echo(everything.to_toml(), nl=False)
+    if schema:
+        print_schema()
+    else:
+        print_configuration(asked)

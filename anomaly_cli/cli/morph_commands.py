@@ -146,10 +146,11 @@ def plot(
 
 
 def config() -> None:
-    """Print every setting of a morph as TOML, for --config.
+    """Print every setting of a morph as TOML for --config, with what it means.
 
     Example: anomaly morph config > my-morph.toml
     """
     from anomaly_cli.morphing.settings import MorphConfig
+    from anomaly_cli.report.settings_text import commented_toml
 
-    typer.echo(MorphConfig().to_toml(), nl=False)
+    typer.echo(commented_toml(MorphConfig(), {}), nl=False)

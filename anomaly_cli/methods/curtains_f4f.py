@@ -65,15 +65,15 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     to learn all that changes with mass, as published.
 
     Attributes:
-        transport_transforms: transforms of the transport.
+        transport_transforms: transforms of the transport. Sensible: 1 to 6.
         transport_coupling: whether they are coupling transforms; otherwise autoregressive ones, whose inverse costs as
             many passes as there are features.
-        transport_hidden: widths of its hidden layers.
-        transport_bins: its spline bins.
-        transport_epochs: epochs at most.
-        transport_events: events that its training goes through at most.
-        transport_batch_size: events per step.
-        transport_learning_rate: largest learning rate.
+        transport_hidden: widths of its hidden layers. Sensible: 16 to 128.
+        transport_bins: its spline bins. Sensible: 4 to 12.
+        transport_epochs: epochs at most. Sensible: 1 to 20.
+        transport_events: events that its training goes through at most. Sensible: 100000 to 5000000.
+        transport_batch_size: events per step. Sensible: 256 to 4096.
+        transport_learning_rate: largest learning rate. Sensible: 0.0001 to 0.003.
     """
 
     name: ClassVar[str] = "curtains_f4f"

@@ -40,7 +40,7 @@ class CurtainsF4FEfficient(CurtainsF4F):
     the base is used: the mean and width, quantiles or ends of all events that the base has seen.
 
     Attributes:
-        base_scaling_order: largest polynomial order in ln(mjj) of the base's own scaling.
+        base_scaling_order: largest polynomial order in ln(mjj) of the base's own scaling. Sensible: 2 to 7.
     """
 
     name: ClassVar[str] = "curtains_f4f_efficient"

@@ -232,12 +232,12 @@ class MassScaledFeatures:
     """Settings of the mass-dependent scaling of features.
 
     Attributes:
-        scaling_order: largest polynomial order in ln(mjj).
-        scaling_bin_events: events per mass bin, about.
-        scaling_bags: fits to halves of the events, whose mean the scaling is; 0 for one fit to all.
-        scaling_min_order: smallest polynomial order in ln(mjj) of the curves.
-        scaling_extra_order: added to the polynomial orders that are chosen.
-        bound: scaled features are clipped to [-bound, bound], inside the splines' [-5, 5].
+        scaling_order: largest polynomial order in ln(mjj). Sensible: 1 to 5.
+        scaling_bin_events: events per mass bin, about. Sensible: 300 to 5000.
+        scaling_bags: fits to halves of the events, whose mean the scaling is; 0 for one fit to all. Sensible: 0 to 20.
+        scaling_min_order: smallest polynomial order in ln(mjj) of the curves. Sensible: 0 to 2.
+        scaling_extra_order: added to the polynomial orders that are chosen. Sensible: 0 to 1.
+        bound: scaled features are clipped to [-bound, bound], inside the splines' [-5, 5]. Sensible: 3.5 to 5.
     """
 
     scaling_order: int = 3
@@ -292,14 +292,15 @@ class DensitySettings(ScaledFeatures):
     """Settings of a conditional density p(x | m): a spline flow on scaled features.
 
     Attributes:
-        base_transforms: autoregressive spline transforms of the base density.
-        base_hidden: widths of its hidden layers.
-        base_bins: its spline bins.
-        base_epochs: epochs at most.
+        base_transforms: autoregressive spline transforms of the base density. Sensible: 1 to 6.
+        base_hidden: widths of its hidden layers. Sensible: 16 to 256.
+        base_bins: its spline bins. Sensible: 4 to 16.
+        base_epochs: epochs at most. Sensible: 5 to 50.
         base_events: events that its training goes through at most, so that large samples take fewer epochs.
-        base_batch_size: events per step.
-        base_learning_rate: largest learning rate.
-        patience: epochs without improvement before a training stops.
+            Sensible: 200000 to 20000000.
+        base_batch_size: events per step. Sensible: 128 to 4096.
+        base_learning_rate: largest learning rate. Sensible: 0.0003 to 0.01.
+        patience: epochs without improvement before a training stops. Sensible: 3 to 20.
     """
 
     base_transforms: int = 2

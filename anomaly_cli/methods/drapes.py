@@ -49,18 +49,19 @@ class DrapesSettings(densities.ScaledFeatures, TemplateMethod):
     are averaged over the training (exponential moving average).
 
     Attributes:
-        blocks: residual blocks of the denoiser.
-        width: their width.
-        epochs: epochs at most.
+        blocks: residual blocks of the denoiser. Sensible: 2 to 6.
+        width: their width. Sensible: 64 to 512.
+        epochs: epochs at most. Sensible: 20 to 300.
         training_events: events that training goes through at most, so that large samples take fewer epochs.
-        batch_size: events per step.
-        learning_rate: largest learning rate.
-        averaging: decay of the moving average of the weights, per step.
-        patience: epochs without improvement before training stops.
+            Sensible: 1000000 to 50000000.
+        batch_size: events per step. Sensible: 256 to 4096.
+        learning_rate: largest learning rate. Sensible: 0.0003 to 0.01.
+        averaging: decay of the moving average of the weights, per step. Sensible: 0.99 to 0.9999.
+        patience: epochs without improvement before training stops. Sensible: 5 to 50.
         sampler: `heun` (two evaluations a step) or `dpm` (DPM-Solver++ 2M, one evaluation a step).
-        steps: steps of the sampler.
-        sigma_min: lowest noise level before 0.
-        sigma_max: noise level at which sampling starts.
+        steps: steps of the sampler. Sensible: 10 to 100.
+        sigma_min: lowest noise level before 0. Sensible: 0.01 to 0.1.
+        sigma_max: noise level at which sampling starts. Sensible: 0.1 to 80.
     """
 
     reference: ClassVar[str] = "arXiv:2312.10130"

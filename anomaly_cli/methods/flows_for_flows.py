@@ -52,14 +52,14 @@ class FlowsForFlows(densities.DensitySettings, TemplateMethod):
     Attributes:
         direction: `forward` or `inverse` train the transport one way under the density of the observed or
             simulated side-bands; `alternate` and `both` train it both ways.
-        penalty_weight: of an L1 penalty on movement of the scaled features; 0 for none.
-        transport_transforms: coupling transforms of the transport.
-        transport_hidden: widths of its hidden layers.
-        transport_bins: its spline bins.
-        transport_epochs: epochs at most.
-        transport_events: events that its training goes through at most.
-        transport_batch_size: events per step.
-        transport_learning_rate: largest learning rate.
+        penalty_weight: of an L1 penalty on movement of the scaled features; 0 for none. Sensible: 0 to 1.
+        transport_transforms: coupling transforms of the transport. Sensible: 1 to 6.
+        transport_hidden: widths of its hidden layers. Sensible: 16 to 128.
+        transport_bins: its spline bins. Sensible: 4 to 12.
+        transport_epochs: epochs at most. Sensible: 1 to 20.
+        transport_events: events that its training goes through at most. Sensible: 100000 to 5000000.
+        transport_batch_size: events per step. Sensible: 256 to 4096.
+        transport_learning_rate: largest learning rate. Sensible: 0.0001 to 0.003.
     """
 
     name: ClassVar[str] = "flows_for_flows"

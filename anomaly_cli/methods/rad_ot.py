@@ -43,7 +43,7 @@ class RadOT(TemplateMethod):
     nothing with those of another pair.
 
     Attributes:
-        batch: events of each side-band that are paired at once.
+        batch: events of each side-band that are paired at once. Sensible: 500 to 6000.
     """
 
     name: ClassVar[str] = "rad_ot"

@@ -45,12 +45,12 @@ class Salad(TemplateMethod):
     signal-region events.
 
     Attributes:
-        hidden: widths of the hidden layers.
-        epochs: epochs at most.
-        batch_size: events per step.
-        learning_rate: largest learning rate.
-        patience: epochs without improvement before training stops.
-        largest_weight: the ratio is held below this multiple of its mean.
+        hidden: widths of the hidden layers. Sensible: 16 to 256.
+        epochs: epochs at most. Sensible: 5 to 100.
+        batch_size: events per step. Sensible: 128 to 4096.
+        learning_rate: largest learning rate. Sensible: 0.0003 to 0.01.
+        patience: epochs without improvement before training stops. Sensible: 3 to 20.
+        largest_weight: the ratio is held below this multiple of its mean. Sensible: 3 to 100.
     """
 
     name: ClassVar[str] = "salad"

@@ -68,3 +68,13 @@ def test_links_in_the_docs_lead_to_files():
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!http)([^)#]+)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_version_is_the_same_wherever_it_is_written():
+    import anomaly_cli
+
+    (cited,) = re.findall(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), flags=re.MULTILINE)
+    assert cited == anomaly_cli.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    first = re.findall(r"^## (\S+)", changes, flags=re.MULTILINE)[0]
+    assert first == ("Unreleased" if ".dev" in cited else cited)

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     for family in (methods, classifiers, scores):
         app.command(family.__name__)(telling(family))
     app.command("config")(guarded(config))
+    app.command("doctor")(telling(doctor))
 
 
 def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artifact (HDF5).")]) -> None:
@@ -42,6 +43,18 @@ def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artif
     artifact = read_any(file)
     explained = explain_artifact(artifact, hides_region(RunDirectory(file.parent), artifact))
     show(explained, {artifact.kind.name: artifact.digest})
+
+
+def doctor() -> None:
+    """Say what this installation has and lacks: versions, threads, device, disk, data, extras, schedulers.
+
+    Ends with exit code 1 where something has to be mended. Put its output into reports of bugs.
+
+    Example: anomaly doctor
+    """
+    from anomaly_cli.cli.doctor import examine_and_print
+
+    examine_and_print()
 
 
 def methods() -> None:

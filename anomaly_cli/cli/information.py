@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
         app.command(family.__name__)(telling(family))
     app.command("config")(guarded(config))
     app.command("doctor")(telling(doctor))
+    app.command("cite")(guarded(cite))
 
 
 def inspect(file: Annotated[Path, typer.Argument(metavar="FILE", help="Any artifact (HDF5).")]) -> None:
@@ -55,6 +56,26 @@ def doctor() -> None:
     from anomaly_cli.cli.doctor import examine_and_print
 
     examine_and_print()
+
+
+def cite(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Methods, scores, classifiers or data sets, by their names."),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="DIR", help="Directory of a run or a scan: all that it used.")
+    ] = None,
+) -> None:
+    """Print what to cite as BibTeX: this program, and the papers and data sets that a run used or that are named.
+
+    Examples:
+      anomaly cite --run anomaly-3.3-3.7 > anomaly.bib
+      anomaly cite drapes lhco_rnd_features
+    """
+    from anomaly_cli.cli.citing import print_citations
+
+    print_citations(names or (), run)
 
 
 def methods() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anomaly_cli
+from anomaly_cli.artifacts.build import this_build
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.scan_kinds import SCAN
 from anomaly_cli.artifacts.store import write_files
@@ -33,7 +33,7 @@ FOLDER = "plots"
 """Where plots lie in the directory that they are of."""
 
 
-def _read(directory: Path, tag: str | None) -> tuple[Sources, list[str]]:
+def read_sources(directory: Path, tag: str | None) -> tuple[Sources, list[str]]:
     """Return what a directory holds, and the names of the data sets that its events are from where they are known."""
     sources = of_directory(directory, hides_region, tag)
     digests = [digest for artifact in sources.artifacts.values() for digest in artifact.provenance.inputs.values()]
@@ -68,7 +68,7 @@ def draw_plots(name: str, directory: Path | None, figure: Path | None, size: str
         raise ConfigError(f"no size is called '{size}'; {nearest(size, SIZES)}")
     if figure is not None and figure.suffix.lower().removeprefix(".") not in FORMATS:
         raise ConfigError(f"{figure}: cannot be drawn in this format; let its name end in .{', .'.join(FORMATS)}")
-    sources, _ = _read(directory, tag)
+    sources, _ = read_sources(directory, tag)
     if name == EVERY:
         if figure is not None:
             raise ConfigError("plot all: leave out --figure; every plot gets a file of its own")
@@ -105,10 +105,10 @@ def _document(directory: Path, tag: str | None) -> Document:
     from anomaly_cli.report.page.run_document import run_document
     from anomaly_cli.report.page.scan_document import scan_document
 
-    sources, datasets = _read(directory, tag)
+    sources, datasets = read_sources(directory, tag)
     if SCAN.name in sources.artifacts:
-        return scan_document(directory.resolve().name, sources, datasets, anomaly_cli.__version__)
-    return run_document(RunDirectory(directory), sources, datasets, anomaly_cli.__version__)
+        return scan_document(directory.resolve().name, sources, datasets, str(this_build()))
+    return run_document(RunDirectory(directory), sources, datasets, str(this_build()))
 
 
 def compare_runs(directories: Sequence[Path]) -> None:

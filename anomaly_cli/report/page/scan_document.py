@@ -35,19 +35,23 @@ def scan_document(name: str, sources: Sources, datasets: Sequence[str] = (), ver
     warnings = [f"{plural(number, 'point')} {state}." for state, number in numbers.items()] + warnings
     if len(scan.groups["tests"]["z"]) and not is_measured_in(scan):
         warnings.append(f"Significances are {WITHOUT}.")
-    methods = dict.fromkeys(map(str, points["method"]))
-    keys = [key for name in datasets for key in citations.DATASETS.get(name, ())]
-    keys += [key for method in methods for key in citations.METHODS.get(method, ())]
-    keys += [*citations.STUDIES["significance"], *citations.STUDIES["global"]]
     drawn = [plots[picture] for picture in PICTURES if not plots[picture].lacks(sources)]
     artifacts = sources.artifacts
     sections = [
         Section("Result", parts, drawn),
         Section("Provenance", [chain_table(artifacts), version_table(artifacts)]),
-        Section("How to cite", (), (), [Listing("BibTeX", citations.bibtex(keys, version))]),
+        Section("How to cite", (), (), [Listing("BibTeX", citations.bibtex(scan_works(sources, datasets), version))]),
     ]
     left_out = [(picture, reason) for picture in PICTURES if (reason := plots[picture].lacks(sources))]
     return Document(f"{name}: scan", warnings, _story(sources), sections, sources, f"anomaly {version}", left_out)
+
+
+def scan_works(sources: Sources, datasets: Sequence[str]) -> list[str]:
+    """Return the works that a scan rests on, as keys of citations."""
+    methods = dict.fromkeys(map(str, sources.group(SCAN, "points")["method"]))
+    keys = [key for name in datasets for key in citations.DATASETS.get(name, ())]
+    keys += [key for method in methods for key in citations.METHODS.get(method, ())]
+    return [*keys, *citations.STUDIES["significance"], *citations.STUDIES["global"]]
 
 
 def _story(sources: Sources) -> str:

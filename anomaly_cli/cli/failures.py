@@ -6,6 +6,7 @@ import errno
 import functools
 import inspect
 import logging
+import os
 import signal
 import sys
 import typing
@@ -130,8 +131,13 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: object, *
     """Print our own warnings as a sentence; those of libraries tell a user nothing."""
     LOG.log(logging.WARNING if issubclass(category, AnomalyWarning) else logging.DEBUG, "%s", message)
     if issubclass(category, AnomalyWarning):
-        typer.secho(f"warning: {visible(str(message))}", err=True, fg=typer.colors.YELLOW)
+        typer.secho(f"warning: {visible(str(message))}", err=True, fg=_unless_unwanted(typer.colors.YELLOW))
 
 
 def _say(sentence: str) -> None:
-    typer.secho(f"error: {visible(sentence)}", err=True, fg=typer.colors.RED)
+    typer.secho(f"error: {visible(sentence)}", err=True, fg=_unless_unwanted(typer.colors.RED))
+
+
+def _unless_unwanted(colour: str) -> str | None:
+    """Return a colour, or none where the environment asks for that (https://no-color.org)."""
+    return None if os.environ.get("NO_COLOR") else colour

@@ -32,6 +32,8 @@ HEARTBEAT = 30.0
 """Silence after which a sign of life is given where there is no terminal [s]."""
 LOG_EVERY = 10.0
 """Steps of a task that follow each other faster are not logged [s]."""
+NARROW = 60
+"""Fewer columns than this have no room for bars and clocks."""
 LOG = logging.getLogger(__name__)
 
 
@@ -76,15 +78,10 @@ class _Reported:
 
 @contextlib.contextmanager
 def _bars(console: Console, outlook: Outlook) -> Iterator[Callable[[Step], None]]:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
-    with Progress(*columns, console=console) as progress:
+    bars = (BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    shown = bars if console.width >= NARROW else (MofNCompleteColumn(),)
+    task, note = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[note]}", markup=False)
+    with Progress(task, *shown, note, console=console) as progress:
         yield _Bars(progress, outlook)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import time
 
 import pytest
@@ -134,6 +135,17 @@ def test_a_terminal_has_a_bar_of_all_stages_with_the_time_left(monkeypatch):
     assert "all stages" in file.getvalue()
     assert "about 1 min left" in file.getvalue()
     assert "1/2" in file.getvalue()
+
+
+def test_a_narrow_terminal_has_numbers_instead_of_bars(monkeypatch):
+    file = io.StringIO()
+    console = Console(file=file, width=40, force_terminal=True, color_system=None)
+    monkeypatch.setattr(progress, "Console", lambda stderr: console)
+    with show_progress(Manner(), None, Outlook({"split": 2.0, "classify": 60.0})) as report:
+        report(begin("split"))
+        report(Step("classify: trees", 30, 120, "fold 2"))
+    assert re.search(r"classify: trees +30/120 fold 2", file.getvalue())
+    assert "about 1 min left" in file.getvalue()
 
 
 def test_the_log_lies_beside_the_artifacts_and_says_how_a_command_ended(tmp_path):

@@ -30,7 +30,7 @@ MODEL_OF_TREES = 0.28
 """CPU time of training one of the classifiers of a fold, and of scoring with it [s]."""
 FIXED: Mapping[str, float] = {SPLIT.name: 0.4, TEMPLATE.name: 3.3, SIGNIFICANCE.name: 1.0, CLOSURE.name: 7.6}
 """CPU time of stages that train little [s]."""
-EXPERIMENT, WINDOW = 0.8, 1.0
+EXPERIMENT, WINDOW = 0.75, 1.0
 """What ranks the events of a pseudo-experiment, and what a signal-free window takes, in units of the run's own."""
 IDEALISED = 0.4
 """What trains the idealised classifier, in the same units; the run's own is kept."""

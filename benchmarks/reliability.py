@@ -47,7 +47,7 @@ def _kill(work: Path, n_kills: int) -> None:
     done = _read("kills")
     n_done = sum(record["kills"] for record in done)
     known = {(record["recipe"], record["sequence"]) for record in done}
-    for sequence, recipe in itertools.product(itertools.count(), RECIPES):
+    for sequence, recipe in ((number, name) for number in itertools.count() for name in RECIPES):
         if n_done >= n_kills:
             return
         if (recipe, sequence) not in known:

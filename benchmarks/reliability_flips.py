@@ -47,6 +47,12 @@ def make_artifacts(work: Path) -> list[Path]:
 
 def flip_once(path: Path, number: int) -> str:
     """Flip one bit of a copy of a file and return what came of it: `refused`, `harmless`, or one of `FAULTS`."""
+    outcome, found = in_child(lambda: read_flipped(path, number), SECONDS)
+    return str(found) if outcome == "done" else outcome
+
+
+def read_flipped(path: Path, number: int) -> str:
+    """Return the same, read in this process."""
     content = bytearray(path.read_bytes())
     bit = random.Random(number).randrange(8 * len(content))
     content[bit // 8] ^= 1 << bit % 8
@@ -54,8 +60,7 @@ def flip_once(path: Path, number: int) -> str:
     folder.mkdir(exist_ok=True)
     flipped = folder / path.name
     flipped.write_bytes(content)
-    outcome, found = in_child(lambda: _read(path, flipped), SECONDS)
-    return str(found) if outcome == "done" else outcome
+    return _read(path, flipped)
 
 
 def _read(original: Path, flipped: Path) -> str:

@@ -5,8 +5,8 @@
     python benchmarks/reliability.py inputs --number 1000 --work DIRECTORY
     python benchmarks/reliability.py table
 
-Trials have numbers, which fix them. Each is noted as soon as it has ended, in `benchmarks/results/reliability-*.jsonl`: the
-same command goes on where it was interrupted. `table` prints what stands in docs/reliability.md.
+Trials have numbers, which fix them. Each is noted as soon as it has ended, in `benchmarks/results/reliability-*.jsonl`:
+the same command goes on where it was interrupted. `table` prints what stands in docs/reliability.md.
 """
 
 from __future__ import annotations

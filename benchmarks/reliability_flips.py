@@ -36,7 +36,8 @@ def make_artifacts(work: Path) -> list[Path]:
     folder = work / "flips"
     if not (folder / "made").exists():
         write_data(work)
-        places = {"run": folder / "run", "scan": folder / "scan", "data": work / "events.h5", "grid": work / "grid.toml"}
+        places = {"run": folder / "run", "scan": folder / "scan"}
+        places |= {"data": work / "events.h5", "grid": work / "grid.toml"}
         for command in COMMANDS:
             words = [word.format(**places) for word in command]
             subprocess.run([sys.executable, "-m", "anomaly_cli", *words], check=True, stdout=subprocess.DEVNULL)

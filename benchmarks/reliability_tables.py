@@ -22,7 +22,10 @@ from anomaly_cli.datasets.manifests import shipped_file
 
 Columns = dict[str, npt.NDArray[Any]]
 ROWS = 60
-ODD_NAMES = ("a[/b]", "\x1b[31mred", "", " ", "x" * 5000, "\u03c0", "br[/x]", "\x1b]0;title\x07", "na\nme", "a,b", '"', "#", "0")
+ODD_NAMES = (
+    *("a[/b]", "\x1b[31mred", "", " ", "x" * 5000, "\u03c0", "br[/x]", "\x1b]0;title\x07"),
+    *("na\nme", "a,b", '"', "#", "0"),
+)
 USED = ("pxj1", "pyj1", "pzj1", "mj1", "tau1j1", "tau2j1", "pxj2", "pyj2", "pzj2", "mj2", "tau1j2", "tau2j2")
 MARKS = (-999.0, -9999.0, -99.0, 999999.0, -2147483648.0)
 
@@ -202,7 +205,8 @@ def _write_csv(case: TableCase, chance: random.Random) -> TableCase:
 def _write_npz(case: TableCase, chance: random.Random) -> TableCase:
     path = case.path.with_suffix(".npz")
     columns = {name.replace("/", "_").replace("\0", "") or "e": v for name, v in case.columns.items()}
-    kind = chance.choice(("plain", "compressed", "scalar", "objects", "no array", "encrypted", "unknown compression", "npy"))
+    kinds = ("plain", "compressed", "scalar", "objects", "no array", "encrypted", "unknown compression", "npy")
+    kind = chance.choice(kinds)
     is_fine = case.is_fine
     if kind == "npy":
         path = case.path.with_suffix(".npy")

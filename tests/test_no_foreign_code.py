@@ -83,8 +83,6 @@ def test_workflows_and_exported_scripts_run_nothing_that_they_read():
 def test_yaml_of_exports_is_plain():
     """Every YAML file that is written is written by the safe dumper: it names no Python object."""
     calls = {
-        name
-        for path in PACKAGE.rglob("*.py")
-        for name in re.findall(r"\byaml\.\w+", path.read_text(encoding="utf-8"))
+        name for path in PACKAGE.rglob("*.py") for name in re.findall(r"\byaml\.\w+", path.read_text(encoding="utf-8"))
     }
     assert calls <= {"yaml.safe_dump", "yaml.safe_dump_all", "yaml.safe_load", "yaml.SafeDumper", "yaml.YAMLError"}

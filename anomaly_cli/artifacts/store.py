@@ -227,7 +227,7 @@ def read_any(path: Path) -> Artifact:
             raise ArtifactError(f"{path}: is no artifact; artifacts end in .h5") from None
         raise ArtifactError(_why_not_opened(path, error)) from error
     except MemoryError as error:
-        raise ArtifactError(f"{path}: asks for more memory than there is; it is damaged, or needs more; {AGAIN}") from error
+        raise ArtifactError(f"{path}: asks for more memory than there is, as damaged ones do; {AGAIN}") from error
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, DataError) as error:
         raise ArtifactError(f"{path}: damaged ({first_line(error)}); {AGAIN}") from error
 

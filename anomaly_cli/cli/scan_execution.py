@@ -127,7 +127,8 @@ def _refuse_other_meaning(manifest: Manifest) -> None:
 def resume_scan(directory: Path, profile: str, cores: int | None, is_forced: bool, extra: Sequence[str]) -> None:
     """Clear what a dead driver left, and drive."""
     if DRY_RUN & set(extra):
-        raise ConfigError(f"resume ends what is left of the last driver; use 'anomaly scan run {shlex.quote(str(directory))} --dry-run'")
+        quoted = shlex.quote(str(directory))
+        raise ConfigError(f"resume ends what is left of the last driver; use 'anomaly scan run {quoted} --dry-run'")
     scan = ScanDirectory(directory)
     manifest, chosen = scan.read(), find_profile(profile or scan.last_profile)
     # refuses where the scan could not go on: then nothing is ended either
@@ -203,7 +204,8 @@ def collect_and_show(directory: Path) -> None:
     manifest = scan.read()
     result = collect_scan(scan, manifest)
     if result is None:
-        raise ArtifactError(f"{scan.path}: has no results yet; run it with 'anomaly scan run {shlex.quote(str(scan.path))}'")
+        quoted = shlex.quote(str(scan.path))
+        raise ArtifactError(f"{scan.path}: has no results yet; run it with 'anomaly scan run {quoted}'")
     _show_result(directory, result)
     say(f"{scan.result}: written")
     if len(result.groups["tests"]["z"]):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import DataError, first_line
 from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.windows import COLLISION_ENERGY
 
 DIRECT = "mjj"
 """The column that a table with ready-made features has, and one of jet momenta has not."""
@@ -134,6 +135,7 @@ class RawPlace:
         n_events: rows.
         is_labelled: whether events have a label: the last of 2101 columns, or one apart.
         label_node: path of the data set `(n, 1)` that holds the label where it lies apart, else empty.
+        collision_energy: centre-of-mass energy [GeV], which no constituent's pT reaches.
     """
 
     path: Path
@@ -141,6 +143,7 @@ class RawPlace:
     n_events: int
     is_labelled: bool
     label_node: str = ""
+    collision_energy: float = COLLISION_ENERGY
 
 
 def damaged(path: Path, kind: str, error: Exception) -> DataError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anomaly_cli.core.documents import parse_toml, read_text
@@ -171,7 +171,8 @@ def read_own_table(path: Path, manifest: OwnManifest, key: str = "") -> Table | 
     """
     if key and manifest.key and key.strip("/") != manifest.key.strip("/"):
         raise ConfigError(f"--key {key}: {path} names the table '{manifest.key}'; leave out --key")
-    return read_table(Path(manifest.file), manifest.key or key)
+    found = read_table(Path(manifest.file), manifest.key or key)
+    return replace(found, collision_energy=manifest.energy) if isinstance(found, RawPlace) else found
 
 
 def read_own(path: Path, manifest: OwnManifest, features: Sequence[str] | None = None, key: str = "") -> OwnEvents:

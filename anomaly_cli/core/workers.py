@@ -13,7 +13,7 @@ import joblib
 from joblib.externals.loky import get_reusable_executor
 
 Result = TypeVar("Result")
-WATCH, WATCH_SECONDS = "watch of the parent", 1.0
+WATCH_SECONDS = 1.0
 
 
 def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], processes: int) -> Generator[Result]:
@@ -25,22 +25,27 @@ def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], 
         yield from (work(*piece) for piece in arguments)
         return
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        parallel = joblib.Parallel(n_jobs=processes, return_as="generator", pre_dispatch=f"2*{processes}", batch_size=1)
+        parallel = joblib.Parallel(
+            n_jobs=processes,
+            return_as="generator",
+            pre_dispatch=f"2*{processes}",
+            batch_size=1,
+            initializer=_prepare,
+            initargs=(os.getpid(),),
+        )
     finished = False
     try:
-        yield from parallel(joblib.delayed(_shielded)(work, piece, os.getpid()) for piece in arguments)
+        yield from parallel(joblib.delayed(work)(*piece) for piece in arguments)
         finished = True
     finally:
         if not finished:
             get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-def _shielded(work: Callable[..., Result], piece: tuple[Any, ...], parent: int) -> Result:
-    """Do a piece in a worker process, which leaves Ctrl-C to its parent and ends with it."""
+def _prepare(parent: int) -> None:
+    """Let a worker process leave Ctrl-C to its parent, and end with it, also while it has no work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if WATCH not in (thread.name for thread in threading.enumerate()):
-        threading.Thread(target=_end_with, args=(parent,), name=WATCH, daemon=True).start()
-    return work(*piece)
+    threading.Thread(target=_end_with, args=(parent,), name="watch of the parent", daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

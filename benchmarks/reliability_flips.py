@@ -80,9 +80,10 @@ def _content(path: Path) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, tuple | dict) and type(one) is type(other):
-        pairs = zip(one, other, strict=False) if isinstance(one, tuple) else ((one[key], other.get(key)) for key in one)
-        return len(one) == len(other) and all(_same(a, b) for a, b in pairs)
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
     if isinstance(one, np.ndarray):
-        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+        return bool(one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes())
     return bool(one == other)

@@ -213,7 +213,10 @@ def _write_npz(case: TableCase, chance: random.Random) -> TableCase:
         np.save(path, np.stack(list(_numbers(case.columns).values())))
         return replace(case, path=path, is_fine=False, what=f"{case.what}; npy of another shape")
     save: Callable[..., None] = np.savez_compressed if kind == "compressed" else np.savez
-    more = {"scalar": {"extra1": np.float64(3.0)}, "objects": {"extra1": np.array([{}] * 3, dtype=object)}}
+    more: dict[str, Columns] = {
+        "scalar": {"extra1": np.array(3.0)},
+        "objects": {"extra1": np.array([{}] * 3, dtype=object)},
+    }
     try:
         save(path, **columns, **more.get(kind, {}))
     except (ValueError, OSError):  # a name that no file can have

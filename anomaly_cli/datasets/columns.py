@@ -81,6 +81,14 @@ def require_single(path: Path, names: Iterable[str]) -> None:
         raise DataError(f"{path}: column '{twice[0]}' is there more than once; rename or remove all but one of them")
 
 
+def several_levels(path: Path, name: str) -> DataError:
+    """Return the refusal of a table whose columns have names of several parts (a MultiIndex of pandas)."""
+    return DataError(
+        f"{path}: its columns have names of several levels, as {shortened(name)}; give each a single name, for instance"
+        " by df.columns = df.columns.get_level_values(-1)"
+    )
+
+
 def sort_columns(found: Mapping[str, npt.NDArray[Any]], container: str) -> Table:
     """Return a table of arrays, of which some may be no columns of numbers."""
     columns: dict[str, npt.NDArray[Any]] = {}

@@ -182,13 +182,13 @@ def to_constituents(place: RawPlace, first: int, values: npt.NDArray[np.float64]
     if not np.isfinite(values).all() or (pt < 0).any():
         row = first + int(np.flatnonzero(~np.isfinite(values).all(axis=1) | (pt < 0).any(axis=1))[0])
         raise DataError(f"{place.path}: row {row} holds NaN or a negative pT; remove such rows and note how many")
-    _refuse_odd_constituents(place, first, slots)
     if place.is_labelled and not np.isin(values[:, -1], (0.0, 1.0)).all():
         row = int(np.flatnonzero(~np.isin(values[:, -1], (0.0, 1.0)))[0])
         raise DataError(
             f"{place.path}: the label of row {first + row}, in the last column, is {values[row, -1]:g}, where 0 is"
             " background and 1 signal; write the particles first and the label last, or leave the label out"
         )
+    _refuse_odd_constituents(place, first, slots)
     if np.median(pt.sum(axis=1)) < LOWEST_TYPICAL_PT:
         raise DataError(
             f"{place.path}: the pT of an event sums to {np.median(pt.sum(axis=1)):.3g} typically, so it is not in GeV;"

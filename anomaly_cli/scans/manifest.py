@@ -238,7 +238,8 @@ def _refuse_other_files(manifest: Manifest, tree: Mapping[str, Any]) -> None:
     """
     for variant in manifest.scan.variants or (ONLY_VARIANT,):
         build_record(Config, manifest.scan.settings(variant), "analysis")
-    for job in (*manifest.bases, *manifest.measurements, *manifest.points):
+    jobs: tuple[Base | Measurement | Point, ...] = (*manifest.bases, *manifest.measurements, *manifest.points)
+    for job in jobs:
         keys = [job.key, *(key for key in (getattr(job, "base", ""), getattr(job, "measurement", "")) if key)]
         odd = [text for text in (job.stem, *keys) if not PLAIN.fullmatch(text)]
         if odd:

@@ -43,8 +43,8 @@ def refuse_other_kind(path: Path, suffix: str) -> None:
         raise DataError(f"{path}: is text in UTF-16; save it as UTF-8")
     if suffix == ".h5" and _is_text(start):
         raise DataError(
-            f"{path}: is text, not HDF5; where it holds a table with commas between the columns, give it a name that ends"
-            " in .csv"
+            f"{path}: is text, not HDF5; where it holds a table with commas between the columns, give it a name that"
+            " ends in .csv"
         )
 
 

@@ -38,7 +38,7 @@ def test_a_wheel_carries_data_manifests_and_workflows_and_works(tmp_path):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file():
                 assert (tmp_path / "site" / "anomaly_cli" / folder / path.relative_to(ROOT / folder)).is_file()
-    main_command = re.search(r"^anomaly (run .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)[1].split()
+    main_command = re.search(r"/bin/anomaly (run .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)[1].split()
     environment = {"PYTHONPATH": str(tmp_path / "site"), "OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]}
     script = tmp_path / "site" / "bin" / "anomaly"
     subprocess.run([sys.executable, str(script), *main_command], check=True, cwd=tmp_path, env=environment)

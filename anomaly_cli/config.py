@@ -17,7 +17,7 @@ import tomli_w
 from anomaly_cli.core.compute import CPU, DEVICES
 from anomaly_cli.core.crossfit import check_scheme
 from anomaly_cli.core.cuts import CORRECTIONS, NO_CORRECTION, Cuts, check_oversampling
-from anomaly_cli.core.documents import parse_toml
+from anomaly_cli.core.documents import parse_toml, read_text
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.records import Record, build_record
@@ -330,7 +330,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         ConfigError: where it cannot be read.
     """
     try:
-        return parse_toml(file.read_text(encoding="utf-8"))
+        return parse_toml(read_text(file, "utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror}); check its path") from error
     except ValueError as error:

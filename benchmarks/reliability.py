@@ -5,8 +5,8 @@
     python benchmarks/reliability.py inputs --number 1000 --work DIRECTORY
     python benchmarks/reliability.py table
 
-Trials have numbers, which fix them. Each is noted as soon as it has ended, in `benchmarks/results/reliability-*.jsonl`: the
-same command goes on where it was interrupted. `table` prints what stands in docs/reliability.md.
+Trials have numbers, which fix them. Each is noted as soon as it has ended, in `benchmarks/results/reliability-*.jsonl`:
+the same command goes on where it was interrupted. `table` prints what stands in docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _kill(work: Path, n_kills: int) -> None:
     done = _read("kills")
     n_done = sum(record["kills"] for record in done)
     known = {(record["recipe"], record["sequence"]) for record in done}
-    for sequence, recipe in itertools.product(itertools.count(), RECIPES):
+    for sequence, recipe in ((number, name) for number in itertools.count() for name in RECIPES):
         if n_done >= n_kills:
             return
         if (recipe, sequence) not in known:

@@ -15,21 +15,8 @@ from anomaly_cli.config import Config
 
 Commands = tuple[tuple[str, ...], ...]
 JUNK: tuple[Any, ...] = (
-    *(
-        "",
-        "x",
-        "\x1b[31m",
-        "a[/b]",
-        "../../x",
-        "/dev/zero",
-        "-1",
-        "1e400",
-        "nan",
-        "3.3-3.7",
-        "\u03c0" * 3,
-        "x" * 3000,
-        "; touch x #",
-    ),
+    *("", "x", "\x1b[31m", "a[/b]", "../../x", "/dev/zero", "-1", "1e400", "nan", "3.3-3.7"),
+    *("\u03c0" * 3, "x" * 3000, "; touch x #"),
     *(0, -1, 1, 2**63, -(2**70), 10**9, 1.5, -0.5, 1e308, float("nan"), float("inf"), True, False),
     *([], [[]], [1, "a"], {}, {"a": 1}, {"x": {"y": {}}}),
 )
@@ -89,12 +76,8 @@ def make_manifest(folder: Path, chance: random.Random) -> Commands:
     """Return commands that read a manifest of a small file."""
     n = 50
     generator = np.random.default_rng(chance.randrange(2**32))
-    columns = {
-        "mass": generator.uniform(2500.0, 6000.0, n),
-        "x": generator.uniform(size=n),
-        "y": generator.normal(size=n),
-    }
-    np.savez(folder / "events.npz", **columns, lab=np.zeros(n), text=np.array(["a"] * n))
+    mass, x, y = generator.uniform(2500.0, 6000.0, n), generator.uniform(size=n), generator.normal(size=n)
+    np.savez(folder / "events.npz", mass=mass, x=x, y=y, lab=np.zeros(n), text=np.array(["a"] * n))
     return (("data", "describe", _write(folder / "own.toml", MANIFEST, chance)),)
 
 

@@ -36,12 +36,8 @@ def make_artifacts(work: Path) -> list[Path]:
     folder = work / "flips"
     if not (folder / "made").exists():
         write_data(work)
-        places = {
-            "run": folder / "run",
-            "scan": folder / "scan",
-            "data": work / "events.h5",
-            "grid": work / "grid.toml",
-        }
+        places = {"run": folder / "run", "scan": folder / "scan"}
+        places |= {"data": work / "events.h5", "grid": work / "grid.toml"}
         for command in COMMANDS:
             words = [word.format(**places) for word in command]
             subprocess.run([sys.executable, "-m", "anomaly_cli", *words], check=True, stdout=subprocess.DEVNULL)
@@ -52,6 +48,12 @@ def make_artifacts(work: Path) -> list[Path]:
 
 def flip_once(path: Path, number: int) -> str:
     """Flip one bit of a copy of a file and return what came of it: `refused`, `harmless`, or one of `FAULTS`."""
+    outcome, found = in_child(lambda: read_flipped(path, number), SECONDS)
+    return str(found) if outcome == "done" else outcome
+
+
+def read_flipped(path: Path, number: int) -> str:
+    """Return the same, read in this process."""
     content = bytearray(path.read_bytes())
     bit = random.Random(number).randrange(8 * len(content))
     content[bit // 8] ^= 1 << bit % 8
@@ -59,8 +61,7 @@ def flip_once(path: Path, number: int) -> str:
     folder.mkdir(exist_ok=True)
     flipped = folder / path.name
     flipped.write_bytes(content)
-    outcome, found = in_child(lambda: _read(path, flipped), SECONDS)
-    return str(found) if outcome == "done" else outcome
+    return _read(path, flipped)
 
 
 def _read(original: Path, flipped: Path) -> str:
@@ -79,9 +80,10 @@ def _content(path: Path) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, tuple | dict) and type(one) is type(other):
-        pairs = zip(one, other, strict=False) if isinstance(one, tuple) else ((one[key], other.get(key)) for key in one)
-        return len(one) == len(other) and all(_same(a, b) for a, b in pairs)
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
     if isinstance(one, np.ndarray):
-        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+        return bool(one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes())
     return bool(one == other)

@@ -1,7 +1,7 @@
 """Bad inputs by a grammar: event files of every kind, manifests, configurations, scan files, command lines.
 
-An input is made from a number alone. It has to be read as what it is, or refused with a sentence: no traceback, no hang,
-and nothing accepted that is known to be wrong, nothing read with other masses than were written.
+An input is made from a number alone. It has to be read as what it is, or refused with a sentence: no traceback, no
+hang, and nothing accepted that is known to be wrong, nothing read with other masses than were written.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _try_document(folder: Path, family: str, chance: random.Random) -> tuple[str
 
 
 def _call(command: tuple[str, ...]) -> tuple[str, str]:
-    """Return whether a command is answered (`read`), refused with a sentence, or ends in a `traceback`, with its text."""
+    """Return whether a command is answered (`read`), `refused` with a sentence, or ends in a `traceback`; its text."""
     result = CliRunner().invoke(app, list(command), env={"COLUMNS": "80"})
     text: Any = result.output
     if result.exception is not None and not isinstance(result.exception, SystemExit):

@@ -23,19 +23,8 @@ from anomaly_cli.datasets.manifests import shipped_file
 Columns = dict[str, npt.NDArray[Any]]
 ROWS = 60
 ODD_NAMES = (
-    "a[/b]",
-    "\x1b[31mred",
-    "",
-    " ",
-    "x" * 5000,
-    "\u03c0",
-    "br[/x]",
-    "\x1b]0;title\x07",
-    "na\nme",
-    "a,b",
-    '"',
-    "#",
-    "0",
+    *("a[/b]", "\x1b[31mred", "", " ", "x" * 5000, "\u03c0", "br[/x]", "\x1b]0;title\x07"),
+    *("na\nme", "a,b", '"', "#", "0"),
 )
 USED = ("pxj1", "pyj1", "pzj1", "mj1", "tau1j1", "tau2j1", "pxj2", "pyj2", "pzj2", "mj2", "tau1j2", "tau2j2")
 MARKS = (-999.0, -9999.0, -99.0, 999999.0, -2147483648.0)
@@ -216,16 +205,18 @@ def _write_csv(case: TableCase, chance: random.Random) -> TableCase:
 def _write_npz(case: TableCase, chance: random.Random) -> TableCase:
     path = case.path.with_suffix(".npz")
     columns = {name.replace("/", "_").replace("\0", "") or "e": v for name, v in case.columns.items()}
-    kind = chance.choice(
-        ("plain", "compressed", "scalar", "objects", "no array", "encrypted", "unknown compression", "npy")
-    )
+    kinds = ("plain", "compressed", "scalar", "objects", "no array", "encrypted", "unknown compression", "npy")
+    kind = chance.choice(kinds)
     is_fine = case.is_fine
     if kind == "npy":
         path = case.path.with_suffix(".npy")
         np.save(path, np.stack(list(_numbers(case.columns).values())))
         return replace(case, path=path, is_fine=False, what=f"{case.what}; npy of another shape")
     save: Callable[..., None] = np.savez_compressed if kind == "compressed" else np.savez
-    more = {"scalar": {"extra1": np.float64(3.0)}, "objects": {"extra1": np.array([{}] * 3, dtype=object)}}
+    more: dict[str, Columns] = {
+        "scalar": {"extra1": np.array(3.0)},
+        "objects": {"extra1": np.array([{}] * 3, dtype=object)},
+    }
     try:
         save(path, **columns, **more.get(kind, {}))
     except (ValueError, OSError):  # a name that no file can have

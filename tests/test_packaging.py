@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
+
+from anomaly_cli.artifacts.store import read_any
 
 ROOT = Path(__file__).parent.parent
 
@@ -19,8 +21,20 @@ def test_a_wheel_carries_data_manifests_and_workflows_and_works(tmp_path):
         check=True,
     )
     (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--no-deps",
+            "--quiet",
+            "--target",
+            str(tmp_path / "site"),
+            str(wheel),
+        ],
+        check=True,
+    )
     for folder in ("data_manifests", "workflows"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file():
@@ -29,15 +43,16 @@ def test_a_wheel_carries_data_manifests_and_workflows_and_works(tmp_path):
         asked = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
         commit = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
         assert json.loads((tmp_path / "site" / "anomaly_cli" / "build.json").read_text())["commit"] == commit.strip()
-    code = (
-        "import anomaly_cli; from anomaly_cli.cli.app import main; import sys;"
-        f"assert anomaly_cli.__file__.startswith({str(tmp_path)!r});"
-        "sys.argv = ['anomaly', 'split', '--run', 'r', '--signal-region', '3.3-3.7']; main()"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site")})
-    assert (tmp_path / "r" / "split.h5").is_file()
+    main_command = re.search(r"/bin/anomaly (run .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)[1].split()
+    environment = {"PYTHONPATH": str(tmp_path / "site"), "OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]}
+    script = tmp_path / "site" / "bin" / "anomaly"
+    subprocess.run([sys.executable, str(script), *main_command], check=True, cwd=tmp_path, env=environment)
+    (counted,) = tmp_path.glob("*/significance.h5")
+    assert read_any(counted).groups["tests"]["n_observed"].min() > 0
+    where = [sys.executable, "-c", "import anomaly_cli; print(anomaly_cli.__file__)"]
+    found = subprocess.run(where, check=True, cwd=tmp_path, env=environment, capture_output=True, text=True).stdout
+    assert found.startswith(str(tmp_path))
     (block,) = re.findall(r"<!-- run: api -->\n```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
-    environment = {"PYTHONPATH": str(tmp_path / "site"), "OMP_NUM_THREADS": "1"}
     shown = subprocess.run(
         [sys.executable, "-c", block], check=True, cwd=tmp_path, env=environment, capture_output=True, text=True
     ).stdout

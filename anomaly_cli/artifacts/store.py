@@ -212,6 +212,8 @@ def read_any(path: Path) -> Artifact:
     Raises:
         ArtifactError: where the file is missing, damaged, no artifact, or of a version not known here.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ArtifactError(f"{path}: is no regular file but a device, pipe or socket; name the artifact itself")
     try:
         with h5py.File(path, "r", locking=False) as file:
             return _read_open(path, file)
@@ -224,7 +226,9 @@ def read_any(path: Path) -> Artifact:
         if path.suffix != ".h5":
             raise ArtifactError(f"{path}: is no artifact; artifacts end in .h5") from None
         raise ArtifactError(_why_not_opened(path, error)) from error
-    except (KeyError, ValueError, RuntimeError, TypeError, DataError) as error:
+    except MemoryError as error:
+        raise ArtifactError(f"{path}: asks for more memory than there is, as damaged ones do; {AGAIN}") from error
+    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, DataError) as error:
         raise ArtifactError(f"{path}: damaged ({first_line(error)}); {AGAIN}") from error
 
 

@@ -164,6 +164,9 @@ def simulate(
     ] = "3.5TeV",
     mx: Annotated[str, typer.Option("--mx", metavar="M", help="Mass of X.")] = "500GeV",
     my: Annotated[str, typer.Option("--my", metavar="M", help="Mass of Y.")] = "100GeV",
+    energy: Annotated[
+        str, typer.Option("--energy", metavar="E", help="Collision energy, TeV unless a unit is written.")
+    ] = "13TeV",
     pythia: Annotated[
         list[str] | None,
         typer.Option(
@@ -182,4 +185,5 @@ def simulate(
     """
     from anomaly_cli.cli.data_output import simulate_and_print
 
-    simulate_and_print(process, events, out, seed, (mass, mx, my), pythia or [], processes, Manner(quiet, verbose))
+    wanted = (mass, mx, my, energy)
+    simulate_and_print(process, events, out, seed, wanted, pythia or [], processes, Manner(quiet, verbose))

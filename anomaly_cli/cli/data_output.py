@@ -15,7 +15,7 @@ from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, DataError
-from anomaly_cli.core.windows import parse_mass
+from anomaly_cli.core.windows import COLLISION_ENERGY, parse_mass
 from anomaly_cli.datasets.description import Description, describe
 from anomaly_cli.datasets.fetching import MIRROR_VARIABLE, FileState, fetch, inspect_files, store_folder
 from anomaly_cli.datasets.generator import Process
@@ -181,14 +181,14 @@ def simulate_and_print(
     n_events: int,
     out: Path | None,
     seed: int,
-    masses: tuple[str, str, str],
+    masses: tuple[str, str, str, str],
     extra: Sequence[str],
     processes: int | None,
     manner: Manner,
 ) -> None:
     """Simulate events and print what was made, and how fast."""
-    mass, mx, my = (parse_mass(text) for text in masses)
-    simulation = Simulation(Process(process, mass, mx, my, tuple(extra)), n_events, seed)
+    mass, mx, my, energy = (parse_mass(text) for text in masses)
+    simulation = Simulation(Process(process, mass, mx, my, tuple(extra), energy), n_events, seed)
     target = out or Path(f"{process}-{seed}.h5")
     with show_progress(manner) as progress:
         made = simulate(simulation, target, Config(processes=processes or 0).n_processes, progress)
@@ -201,4 +201,8 @@ def simulate_and_print(
     ]
     show(report.numbers_table(rows))
     say(f"{made.path}: written")
+    if energy != COLLISION_ENERGY:
+        said = f'file = "{made.path.name}" and collision_energy = "{energy / 1000.0:g} TeV"'
+        say(f"Analyse it by a manifest beside it that says {said}, since no event file says its energy.")
+        return
     say(f"Next: anomaly data describe {shlex.quote(str(made.path))}")

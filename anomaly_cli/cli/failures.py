@@ -36,7 +36,7 @@ REFUSED = frozenset(
 """What a file system refuses for reasons that are not ours, or because an output cannot lie where it is to be."""
 OUT_OF_MEMORY = "out of memory; use fewer events, a lower --oversampling or --processes 1"
 MEMORY_SIGNS = ("can't allocate memory", "CUDA out of memory", "memory allocation failed", "TerminatedWorkerError")
-"""What torch, HDF5 and joblib say, as a RuntimeError, where memory ends: a system kills a worker that takes too much."""
+"""What torch, HDF5 and joblib (whose workers the system kills) say, as a RuntimeError, where memory ends."""
 _interrupts: list[str] = []
 """Why this process is to stop."""
 

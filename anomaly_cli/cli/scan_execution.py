@@ -205,9 +205,8 @@ def collect_and_show(directory: Path) -> None:
     manifest = scan.read()
     result = collect_scan(scan, manifest)
     if result is None:
-        raise ArtifactError(
-            f"{scan.path}: has no results yet; run it with 'anomaly scan run {shlex.quote(str(scan.path))}'"
-        )
+        quoted = shlex.quote(str(scan.path))
+        raise ArtifactError(f"{scan.path}: has no results yet; run it with 'anomaly scan run {quoted}'")
     _show_result(directory, result)
     say(f"{scan.result}: written")
     if len(result.groups["tests"]["z"]):

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import tomllib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+LARGEST_BYTES = 16 << 20
+"""A document that people write is smaller; a parser needs many times this memory."""
 MOST_NESTED = 50
 """Tables and lists within each other; Python's parsers end in a RecursionError at about a thousand."""
 TOO_DEEP = f"tables or lists are nested more than {MOST_NESTED} deep"
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """Return the text of a document that a user named.
+
+    Raises:
+        OSError: where it cannot be read, is a device or pipe that may have no end, or is too large to be one.
+        ValueError: where it is no text.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+    if path.is_file() and path.stat().st_size > LARGEST_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {LARGEST_BYTES >> 20} MB", os.fspath(path))
+    return path.read_text(encoding=encoding)
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -65,6 +65,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         raise ConfigError(f"{where} must be a finite number, not {value!r}")
     if origin is None and kind in (int, float, str, bool) and type(value) is not kind:
         raise ConfigError(f"{where} must be {_name(kind)}, not {value!r}")
+    if isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value):  # as Python has such paths
+        raise ConfigError(f"{where}: {value!r} is not UTF-8, so no file could say it; rename that file or directory")
     return value
 
 

@@ -15,7 +15,7 @@ from joblib.externals.loky import get_reusable_executor
 from anomaly_cli.core.cputime import add_workers, not_told_yet
 
 Result = TypeVar("Result")
-WATCH, WATCH_SECONDS = "watch of the parent", 1.0
+WATCH_SECONDS = 1.0
 
 
 def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], processes: int) -> Generator[Result]:
@@ -27,10 +27,17 @@ def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], 
         yield from (work(*piece) for piece in arguments)
         return
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        parallel = joblib.Parallel(n_jobs=processes, return_as="generator", pre_dispatch=f"2*{processes}", batch_size=1)
+        parallel = joblib.Parallel(
+            n_jobs=processes,
+            return_as="generator",
+            pre_dispatch=f"2*{processes}",
+            batch_size=1,
+            initializer=_prepare,
+            initargs=(os.getpid(),),
+        )
     finished = False
     try:
-        for result, seconds in parallel(joblib.delayed(_shielded)(work, piece, os.getpid()) for piece in arguments):
+        for result, seconds in parallel(joblib.delayed(_timed)(work, piece) for piece in arguments):
             add_workers(seconds)
             yield result
         finished = True
@@ -39,11 +46,14 @@ def in_order(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], 
             get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-def _shielded(work: Callable[..., Result], piece: tuple[Any, ...], parent: int) -> tuple[Result, float]:
-    """Do a piece in a worker process, which leaves Ctrl-C to its parent and ends with it; return its CPU time [s]."""
+def _prepare(parent: int) -> None:
+    """Let a worker process leave Ctrl-C to its parent, and end with it, also while it has no work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if WATCH not in (thread.name for thread in threading.enumerate()):
-        threading.Thread(target=_end_with, args=(parent,), name=WATCH, daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), name="watch of the parent", daemon=True).start()
+
+
+def _timed(work: Callable[..., Result], piece: tuple[Any, ...]) -> tuple[Result, float]:
+    """Do a piece; return also its CPU time [s]."""
     return work(*piece), not_told_yet()
 
 

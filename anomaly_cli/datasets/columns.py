@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import DataError, first_line
 from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.windows import COLLISION_ENERGY
 
 DIRECT = "mjj"
 """The column that a table with ready-made features has, and one of jet momenta has not."""
@@ -80,6 +81,14 @@ def require_single(path: Path, names: Iterable[str]) -> None:
         raise DataError(f"{path}: column '{twice[0]}' is there more than once; rename or remove all but one of them")
 
 
+def several_levels(path: Path, name: str) -> DataError:
+    """Return the refusal of a table whose columns have names of several parts (a MultiIndex of pandas)."""
+    return DataError(
+        f"{path}: its columns have names of several levels, as {shortened(name)}; give each a single name, for instance"
+        " by df.columns = df.columns.get_level_values(-1)"
+    )
+
+
 def sort_columns(found: Mapping[str, npt.NDArray[Any]], container: str) -> Table:
     """Return a table of arrays, of which some may be no columns of numbers."""
     columns: dict[str, npt.NDArray[Any]] = {}
@@ -134,6 +143,7 @@ class RawPlace:
         n_events: rows.
         is_labelled: whether events have a label: the last of 2101 columns, or one apart.
         label_node: path of the data set `(n, 1)` that holds the label where it lies apart, else empty.
+        collision_energy: centre-of-mass energy [GeV], which no constituent's pT reaches.
     """
 
     path: Path
@@ -141,6 +151,7 @@ class RawPlace:
     n_events: int
     is_labelled: bool
     label_node: str = ""
+    collision_energy: float = COLLISION_ENERGY
 
 
 def damaged(path: Path, kind: str, error: Exception) -> DataError:

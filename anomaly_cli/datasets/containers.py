@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, DataError, first_line
-from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, sort_columns
+from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, several_levels, sort_columns
 from anomaly_cli.datasets.csvfiles import read_csv
 from anomaly_cli.datasets.hdf5 import read_hdf5
+from anomaly_cli.datasets.rootfiles import SUFFIX as ROOT_SUFFIX
+from anomaly_cli.datasets.rootfiles import read_root
+from anomaly_cli.datasets.signatures import refuse_other_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +52,7 @@ def read_table(path: Path, key: str = "") -> Table | RawPlace:
 
     Args:
         path: the file.
-        key: which of the tables of an HDF5 file; needed where it has several.
+        key: which of the tables of an HDF5 or ROOT file; needed where it has several.
 
     Raises:
         DataError: where the file is missing, damaged or in no layout that is known.
@@ -58,11 +61,17 @@ def read_table(path: Path, key: str = "") -> Table | RawPlace:
     require_file(path)
     readers = {".csv": read_csv, ".parquet": _read_parquet, ".npz": _read_npz, ".npy": _read_npy}
     reader = readers.get(path.suffix.lower())
+    if path.suffix.lower() == ROOT_SUFFIX:
+        refuse_other_kind(path, ROOT_SUFFIX)
+        return _with_events(path, read_root(path, key))
     if reader and key:
         raise ConfigError(f"{path}: holds one table, so there is no '{key}' to choose; leave out --key")
+    refuse_other_kind(path, path.suffix.lower() if reader else ".h5")
     found = reader(path) if reader else read_hdf5(path, key)
-    if isinstance(found, RawPlace):
-        return found
+    return found if isinstance(found, RawPlace) else _with_events(path, found)
+
+
+def _with_events(path: Path, found: Table) -> Table:
     if len(found) == 0 and not found.other:
         raise DataError(f"{path}: holds no events; check how it was written")
     return found
@@ -78,6 +87,8 @@ def _read_parquet(path: Path) -> Table:
     try:
         with parquet.ParquetFile(path) as file:
             require_single(path, file.schema_arrow.names)
+            if any(name.startswith("('") for name in file.schema_arrow.names):
+                raise several_levels(path, file.schema_arrow.names[0])
             # what pandas writes about itself may be damaged, and is not needed
             frame = file.read().replace_schema_metadata(None).to_pandas()
     except (ValueError, OSError, KeyError, TypeError, ArrowException) as error:

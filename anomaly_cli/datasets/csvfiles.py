@@ -62,6 +62,7 @@ def _first_text(name: str, series: pd.Series[Any]) -> str:
     row = int(np.argmax(numbers.isna() & series.notna()))
     text = str(series.iloc[row]).strip()
     remark = " (a second header line, as files have it that were joined)" if text == name else ""
+    remark = " (a decimal comma; write a point)" if re.fullmatch(r"[-+]?\d+,\d+", text) else remark
     return f"has '{shortened(text)}' in line {row + 2}{remark}"
 
 
@@ -124,7 +125,9 @@ def _refuse_other_kinds(path: Path, rows: list[list[str]]) -> None:
         raise DataError(f"{path}: is {what}, not CSV ('{shortened(text)}'); fetch or write the table itself")
     for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (" ", "spaces")):
         if len(rows[0]) == 1 and all(separator in ",".join(row) for row in rows):
-            raise DataError(f"{path}: its columns are separated by {name}; write commas between them")
+            has_comma = any(re.search(r"\d,\d", ",".join(row)) for row in rows[1:])
+            points = " and points in numbers" if has_comma else ""
+            raise DataError(f"{path}: its columns are separated by {name}; write commas between them{points}")
 
 
 def _too_many_values(path: Path) -> DataError:

@@ -16,7 +16,7 @@ from typing import Any
 import pooch
 import requests
 
-from anomaly_cli.core.documents import parse_json
+from anomaly_cli.core.documents import parse_json, read_text
 from anomaly_cli.core.errors import DataError, first_line
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.datasets.frames import written_in_one_step
@@ -160,8 +160,8 @@ def _download(address: str, file: File, known_hash: str | None, store: Path, pro
         urls={file.name: address},
         retry_if_failed=ATTEMPTS - 1,
     )
-    is_known = bool(file.bytes or known_hash)
-    fetcher.fetch(file.name, downloader=_Resuming(store / f".{file.name}.part", progress, is_known))
+    is_known, is_checked = bool(file.bytes or known_hash), known_hash is not None
+    fetcher.fetch(file.name, downloader=_Resuming(store / f".{file.name}.part", progress, is_known, is_checked))
 
 
 @dataclass(frozen=True)
@@ -172,15 +172,19 @@ class _Resuming:
         part: where it is kept.
         progress: where to report.
         is_known: whether size or checksum tell afterwards that all has arrived.
+        is_checked: whether a checksum tells afterwards that all of it is of one file.
     """
 
     part: Path
     progress: Progress
     is_known: bool
+    is_checked: bool
 
     def __call__(self, url: str, output_file: str, _: Any) -> None:
-        have = _length_of_own(self.part)
+        have, tag = _length_of_own(self.part), self._read_tag()
+        have = have if tag or self.is_checked else 0  # the server's file may have changed since, and nothing would tell
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+        headers |= {"If-Range": tag} if have and tag else {}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 self.part.unlink()  # longer than the file: left over from another one
@@ -190,6 +194,7 @@ class _Resuming:
                 raise requests.exceptions.ConnectionError("the server sends a web page instead of the file")
             if answer.status_code != requests.codes.partial_content:
                 have = 0
+                self._keep_tag(answer)
             if not (self.is_known or _tells_its_end(answer)):
                 raise requests.exceptions.ConnectionError(
                     "the server does not say how long the file is, and neither size nor checksum is known, so nothing"
@@ -200,6 +205,27 @@ class _Resuming:
         if expected and have < expected:
             raise requests.exceptions.ConnectionError(f"the connection was cut after {have} of {expected} bytes")
         shutil.move(self.part, output_file)
+        self._tag_file.unlink(missing_ok=True)
+
+    @property
+    def _tag_file(self) -> Path:
+        """What the server calls this version of the file."""
+        return self.part.with_suffix(".tag")
+
+    def _read_tag(self) -> str:
+        try:
+            return read_text(self._tag_file).strip()
+        except (OSError, ValueError):
+            return ""
+
+    def _keep_tag(self, answer: requests.Response) -> None:
+        """Keep by what the server tells this version of the file from others; a weak tag does not."""
+        tag = answer.headers.get("ETag", "")
+        tag = answer.headers.get("Last-Modified", "") if tag.startswith("W/") or not tag else tag
+        self._tag_file.unlink(missing_ok=True)
+        if tag and not self.is_checked:
+            with self._tag_file.open("x", encoding="utf-8") as file:
+                file.write(tag)
 
     def _receive(self, answer: requests.Response, have: int, expected: int) -> int:
         name = self.part.name.removeprefix(".").removesuffix(".part")

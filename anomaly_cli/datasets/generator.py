@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.windows import COLLISION_ENERGY
+from anomaly_cli.core.windows import COLLISION_ENERGY, LARGEST_ENERGY
 from anomaly_cli.datasets.detector import Particles
 
 QCD, SIGNAL = "qcd", "signal"
@@ -22,12 +22,14 @@ COMMON = (
     "Print:quiet = on",
     "Beams:idA = 2212",
     "Beams:idB = 2212",
-    f"Beams:eCM = {COLLISION_ENERGY:g}",
+    "Beams:eCM = {energy:g}",
     "Tune:pp = 14",
     "PDF:pSet = 13",
     "PartonLevel:MPI = off",
 )
 """Monash tune, NNPDF2.3 LO, no multiparton interactions, no pile-up."""
+LEAST_ENERGY = 4000.0
+"""At less there are next to no jets above the trigger of 1.2 TeV [GeV]."""
 LOWEST_PT_HAT = 700.0
 """Lowest pT of the hard process of QCD [GeV]; initial-state radiation lifts jets by several hundred GeV."""
 VETO_SCALE = 50.0
@@ -50,6 +52,7 @@ class Process:
         mx: mass of X, and `my` that of Y [GeV].
         my: mass of Y [GeV].
         extra: further lines for Pythia, which win.
+        energy: centre-of-mass energy of the protons [GeV].
     """
 
     name: str
@@ -57,6 +60,7 @@ class Process:
     mx: float = 500.0
     my: float = 100.0
     extra: tuple[str, ...] = field(default=())
+    energy: float = COLLISION_ENERGY
 
     def __post_init__(self) -> None:
         if self.name not in (QCD, SIGNAL):
@@ -66,14 +70,17 @@ class Process:
                 f"simulate: W' of {self.mass:g} GeV cannot decay to X of {self.mx:g} and Y of {self.my:g} GeV with"
                 " their widths; choose masses of 10 GeV or more whose sum stays below 85 % of --mass"
             )
-        if not 0.0 < self.mass < COLLISION_ENERGY:
-            raise ConfigError(f"simulate: --mass {self.mass:g} GeV must lie below the collision energy of 13 TeV")
+        if not LEAST_ENERGY <= self.energy <= LARGEST_ENERGY:
+            raise ConfigError(f"simulate: --energy must be between {LEAST_ENERGY:g} and {LARGEST_ENERGY:g} GeV")
+        if not 0.0 < self.mass < self.energy:
+            energy = f"{self.energy / 1000.0:g} TeV"
+            raise ConfigError(f"simulate: --mass {self.mass:g} GeV must lie below the collision energy of {energy}")
 
     @property
     def settings(self) -> tuple[str, ...]:
         """The lines given to Pythia, the seed aside."""
         own = self._qcd() if self.name == QCD else self._signal()
-        return (*COMMON, *own, *self.extra)
+        return (*(line.format(energy=self.energy) for line in COMMON), *own, *self.extra)
 
     @staticmethod
     def _qcd() -> tuple[str, ...]:

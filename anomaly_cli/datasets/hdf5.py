@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, DataError, first_line
 from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, sort_columns
+from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, several_levels, sort_columns
 
 RAW_COLUMNS = (2100, 2101)
 """700 x (pT, eta, phi), without and with label."""
@@ -215,6 +215,8 @@ def _column(data: h5py.Dataset) -> npt.NDArray[Any]:
 
 
 def _read_pandas_frame(path: Path, node: h5py.Group) -> Table | RawPlace:
+    if "axis0" not in node and "axis0_nlevels" in node.attrs:
+        raise several_levels(path, "('jet', 'mass')")
     if node["axis0"].shape[0] in RAW_COLUMNS:
         return _locate_raw_frame(path, node)
     columns: dict[str, npt.NDArray[Any]] = {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from anomaly_cli.core.documents import parse_toml
+from anomaly_cli.core.documents import parse_toml, read_text
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import build_record, nearest
@@ -113,7 +113,7 @@ def load_own_manifest(path: Path) -> OwnManifest:
     if path.exists() and not path.is_file():
         raise ConfigError(f"{path}: is no regular file; name the manifest itself")
     try:
-        tree = parse_toml(path.read_text(encoding="utf-8-sig"))
+        tree = parse_toml(read_text(path, "utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its path") from error
     except ValueError as error:
@@ -171,7 +171,8 @@ def read_own_table(path: Path, manifest: OwnManifest, key: str = "") -> Table | 
     """
     if key and manifest.key and key.strip("/") != manifest.key.strip("/"):
         raise ConfigError(f"--key {key}: {path} names the table '{manifest.key}'; leave out --key")
-    return read_table(Path(manifest.file), manifest.key or key)
+    found = read_table(Path(manifest.file), manifest.key or key)
+    return replace(found, collision_energy=manifest.energy) if isinstance(found, RawPlace) else found
 
 
 def read_own(path: Path, manifest: OwnManifest, features: Sequence[str] | None = None, key: str = "") -> OwnEvents:

@@ -19,6 +19,7 @@ from anomaly_cli.datasets.columns import RawPlace
 from anomaly_cli.datasets.containers import read_table
 from anomaly_cli.datasets.frames import write_frame, written_in_one_step
 from anomaly_cli.datasets.jets import Constituents, find_dijets, jet_columns, passes_trigger, require_fastjet
+from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own_table
 from anomaly_cli.datasets.readers import read_master_key
 
 CHUNK_EVENTS = 500
@@ -27,6 +28,8 @@ N_SLOTS = 700
 """Constituents of an event in the raw layout."""
 MOST_CONSTITUENTS = 150
 """Constituents kept of each jet on request, the leading ones in pT."""
+LARGEST_ETA, LARGEST_PHI = 15.0, 6.3
+"""Of constituents: beams are at |eta| of 12 at most, and phi goes from -pi to pi or from 0 to 2 pi."""
 LOWEST_TYPICAL_PT = 100.0
 """Events whose summed pT is typically smaller were not written in GeV."""
 
@@ -73,7 +76,8 @@ def locate_raw(path: Path, key: str = "") -> RawPlace:
     Raises:
         DataError: where the file holds none.
     """
-    place = read_table(path, key)
+    is_own = is_own_manifest(path)
+    place = read_own_table(path, load_own_manifest(path), key) if is_own else read_table(path, key)
     if not isinstance(place, RawPlace):
         raise DataError(
             f"{path}: holds features ({len(place.columns)} columns), not raw events; analyse it with"
@@ -184,6 +188,7 @@ def to_constituents(place: RawPlace, first: int, values: npt.NDArray[np.float64]
             f"{place.path}: the label of row {first + row}, in the last column, is {values[row, -1]:g}, where 0 is"
             " background and 1 signal; write the particles first and the label last, or leave the label out"
         )
+    _refuse_odd_constituents(place, first, slots)
     if np.median(pt.sum(axis=1)) < LOWEST_TYPICAL_PT:
         raise DataError(
             f"{place.path}: the pT of an event sums to {np.median(pt.sum(axis=1)):.3g} typically, so it is not in GeV;"
@@ -191,6 +196,26 @@ def to_constituents(place: RawPlace, first: int, values: npt.NDArray[np.float64]
         )
     used = pt > 0
     return Constituents(used.sum(axis=1), pt[used], slots[:, :, 1][used], slots[:, :, 2][used])
+
+
+def _refuse_odd_constituents(place: RawPlace, first: int, slots: npt.NDArray[np.float64]) -> None:
+    """Refuse constituents that no collision has, such as marks of missing values; slots with pT = 0 are padding.
+
+    Raises:
+        DataError: naming the first row and its value.
+    """
+    used = slots[:, :, 0] > 0.0
+    limits = (("pT", place.collision_energy, " GeV"), ("eta", LARGEST_ETA, ""), ("phi", LARGEST_PHI, ""))
+    for index, (name, largest, unit) in enumerate(limits):
+        is_odd = used & (np.abs(slots[:, :, index]) > largest)
+        if is_odd.any():
+            row, slot = np.argwhere(is_odd)[0]
+            text = f"{slots[row, slot, index]:.6g}{unit}"
+            raise DataError(
+                f"{place.path}: {name} of constituent {slot} in row {first + row} is {text},"
+                f" which none has (at most {largest:g}{unit}); remove such rows and note how many, or state another"
+                " collision energy in a manifest (docs/data.md)"
+            )
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ MARKS = np.unique([*MARKS, *MARKS.astype(np.float32)])
 """What programs write where they have no value, as the file writes it: -99 to -999999999, and the ends of integers."""
 OFTEN = 10
 """A mark among other values occurs this many times as often as any of them."""
+RARE = 1e-3
+"""Probability below which it is no chance that values hit a mark so often."""
+MOST_DECIMALS = 4
+"""Digits after the point by which values are taken to be rounded where all of them have no more."""
 NAMED = 3
 """Faults that a refusal names one by one."""
 
@@ -135,8 +140,9 @@ def _range(name: str, is_energy: bool, collision_energy: float) -> tuple[float, 
 def _marks(values: FloatArray) -> Iterator[float]:
     """Yield marks of missing values: usual ones that stand out among all values `(n,)` of a column.
 
-    Among fractions a whole number such as -999 stands out where it lies apart, or occurs far more often than any other
-    value. Among whole numbers a mark has to be the only negative one, or far from all others, or to occur often.
+    Among fractions a whole number such as -999 stands out where it lies apart, occurs far more often than any other
+    value, or, being negative, more often than chance would have it there. Among whole numbers a mark has to be the only
+    negative one, or far from all others, or to occur often.
     """
     is_mark = np.abs(values) >= NINES[0]
     is_mark[is_mark] = np.isin(values[is_mark], MARKS)
@@ -151,13 +157,26 @@ def _marks(values: FloatArray) -> Iterator[float]:
     for mark, number in zip(marks, numbers, strict=True):
         gap, is_repeated = max(low - mark, mark - high), number > 1
         if has_fractions:
-            is_apart = gap > abs(mark) / 10.0 or (gap < 0.0 and number > often)
+            is_among = gap < 0.0 and (number > often or (mark < 0.0 and _is_no_chance(others, mark, number)))
+            is_apart = gap > abs(mark) / 10.0 or is_among
         elif mark < 0.0:
             is_apart = low >= 0.0 or gap > high - low or (is_repeated and gap > abs(mark) / 2.0)
         else:
             is_apart = is_repeated and gap > high - low
         if is_apart:
             yield float(mark)
+
+
+def _is_no_chance(others: FloatArray, mark: float, number: int) -> bool:
+    """Return whether values around a mark, of their density and digits, would hit it so often with p below `RARE`."""
+    width = abs(mark) / 4.0
+    near = others[np.abs(others - mark) < width]
+    steps = (10.0**-digits for digits in range(MOST_DECIMALS + 1))
+    written = (step for step in steps if np.allclose(near / step, np.rint(near / step), rtol=0.0, atol=1e-4))
+    spacing = next(written, float(np.spacing(np.float32(abs(mark))))) if len(near) else 0.0
+    expected = max(len(near) * spacing, float(np.count_nonzero(near % 1.0 == 0.0))) / (2.0 * width)
+    # the first term of the tail of the Poisson distribution, which is above all of it
+    return expected == 0.0 or number * math.log(expected) - math.lgamma(number + 1) < math.log(RARE)
 
 
 def _jet_faults(used: Mapping[str, FloatArray], collision_energy: float) -> Iterator[Fault]:

@@ -160,7 +160,7 @@ def _broken(tmp_path, what):
         ("missing", "no such file"),
         ("directory", "is a directory"),
         ("empty", "0 bytes"),
-        ("text", "cannot be read as HDF5"),
+        ("text", "is text, not HDF5"),
         ("truncated", "cut short"),
         ("column", "column 'tau3j2' is missing"),
         ("nan", "column 'tau1j1' is NaN or infinite in 1 of"),

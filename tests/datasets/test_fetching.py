@@ -47,6 +47,8 @@ class Log:
     content_type: str = "application/octet-stream"
     content: bytes = CONTENT
     knows_ranges: bool = True
+    tag: str = ""
+    resumed: list[str | None] = field(default_factory=list)
     tells: str = "length"
 
 
@@ -68,13 +70,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.log.status:
             self.send_error(self.log.status)
             return
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.log.knows_ranges else 0
+        condition = self.headers.get("If-Range")
+        self.log.resumed.append(condition)
+        is_same = condition in (None, self.log.tag)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.log.knows_ranges and is_same else 0
         content = self.log.content
         if start >= len(content):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", self.log.content_type)
+        if self.log.tag:
+            self.send_header("ETag", self.log.tag)
         stop = self.log.cuts.pop(0) if self.log.cuts else len(content)
         if self.log.tells == "length":
             self.send_header("Content-Length", str(len(content) - start))
@@ -247,6 +254,32 @@ def test_a_checksum_that_no_manifest_states_is_locked_at_the_first_fetch(served,
     log.content = CONTENT
     (state,) = fetch(unknown, tmp_path, "", silent)
     assert state.path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("tag", ['"one"', 'W/"one"', ""])
+def test_a_file_without_checksum_is_never_put_together_from_two_versions(served, tmp_path, tag):
+    manifest, log = served
+    unknown = replace(manifest, files=(File(NAME, len(CONTENT)),))
+    log.tag, log.cuts = tag, [1_100_000] * fetching.ATTEMPTS
+    with pytest.raises(DataError, match="connection was cut"):
+        fetch(unknown, tmp_path, "", silent)
+    other = bytearray(CONTENT)  # of the same length, with differences in what has arrived and in what has not
+    other[600_000] ^= 1
+    other[3_000_000] ^= 1
+    log.content, log.tag = bytes(other), tag.replace("one", "two")
+    (state,) = fetch(unknown, tmp_path, "", silent)
+    assert state.path.read_bytes() == other
+    assert set(log.resumed) == ({None, '"one"'} if tag == '"one"' else {None})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([NAME, LOCK_NAME])
+
+
+def test_a_file_without_checksum_is_taken_up_where_the_server_says_it_is_the_same(served, tmp_path):
+    manifest, log = served
+    log.tag, log.cuts = '"one"', [1_500_000, 3_000_000]
+    (state,) = fetch(replace(manifest, files=(File(NAME, len(CONTENT)),)), tmp_path, "", silent)
+    assert state.path.read_bytes() == CONTENT
+    assert log.resumed == [None, '"one"', '"one"']
+    assert all(log.ranges[1:])
 
 
 @pytest.mark.parametrize("cut", [None, 1_000_000])

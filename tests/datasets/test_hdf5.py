@@ -204,7 +204,7 @@ PARTICLES = [str(index) for index in range(2100)]
 
 def raw_blocks(n, labels):
     """Return raw events, and the blocks that pandas stores where the label has a type of its own."""
-    events = np.random.default_rng(1).uniform(1.0, 50.0, (n, 2100)).astype(np.float32)
+    events = np.random.default_rng(1).uniform(1.0, 6.0, (n, 2100)).astype(np.float32)
     blocks = [(PARTICLES, events), (["label"], labels)]
     return events, blocks
 

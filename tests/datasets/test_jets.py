@@ -109,13 +109,32 @@ def test_the_extended_set_has_56_numbers_that_contain_the_official_ones(tmp_path
 
 @pytest.mark.parametrize(
     ("event", "message"),
-    [([(np.nan, 0.0, 0.0)], "NaN or a negative pT"), ([(1.2, 0.0, 0.0), (1.1, 0.0, 3.0)], "not in GeV")],
+    [
+        ([(np.nan, 0.0, 0.0)], "NaN or a negative pT"),
+        ([(500.0, 0.0, 0.0), (400.0, -999.0, 3.0)], r"eta of constituent 1 in row 0 is -999,"),
+        ([(500.0, 0.0, 0.0), (400.0, 0.0, 99.0)], r"phi of constituent 1 in row 0 is 99,"),
+        ([(1e7, 0.0, 0.0), (400.0, 0.0, 3.0)], r"pT of constituent 0 in row 0 is 1e\+07 GeV,"),
+        ([(1.2, 0.0, 0.0), (1.1, 0.0, 3.0)], "not in GeV"),
+    ],
 )
 def test_raw_events_that_make_no_sense_are_refused_and_nothing_is_written(tmp_path, event, message):
     raw = write_raw(tmp_path / "raw.h5", [event])
     with pytest.raises(DataError, match=message):
         make_features(raw, tmp_path / "f.h5", RawOptions(), 1, silent)
     assert [path.name for path in tmp_path.iterdir()] == ["raw.h5"]
+
+
+def test_a_manifest_says_which_table_of_a_raw_file_and_from_which_collisions(tmp_path):
+    generator = np.random.default_rng(5)
+    write_raw(tmp_path / "raw.h5", [[(13_300.0, 0.0, 0.0), (400.0, 0.0, 3.0)], toy_event(generator)])
+    with h5py.File(tmp_path / "raw.h5", "a") as file:
+        file["other"] = file["events"][1:]
+    text = 'file = "raw.h5"\nkey = "events"\n'
+    (tmp_path / "raw.toml").write_text(text)
+    with pytest.raises(DataError, match="pT of constituent 0 in row 0"):
+        make_features(tmp_path / "raw.toml", tmp_path / "f.h5", RawOptions(), 1, silent)
+    (tmp_path / "raw.toml").write_text(text + 'collision_energy = "13.6 TeV"\n')
+    assert make_features(tmp_path / "raw.toml", tmp_path / "f.h5", RawOptions(), 1, silent).n_read == 2
 
 
 def test_a_feature_file_an_existing_target_and_a_second_label_are_refused(tmp_path):

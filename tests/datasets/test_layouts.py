@@ -267,6 +267,8 @@ UNIFORM = np.random.default_rng(3).uniform
 MARKED = {
     "mass-like, -9999": ([*UNIFORM(10.0, 12_000.0, 300), -9999.0], [-9999.0]),
     "signed, -9999": ([*UNIFORM(-6000.0, 6000.0, 300), -9999.0], [-9999.0]),
+    "signed, one -99 in the middle": ([*UNIFORM(-6000.0, 6000.0, 3000), -99.0], [-99.0]),
+    "the same with four decimals": ([*np.round(UNIFORM(-6000.0, 6000.0, 300), 4), -99.0], [-99.0]),
     "in single precision": (np.float32([*UNIFORM(0.0, 1.0, 300), -(2.0**31), 2.0**31 - 1]), [-(2.0**31), 2.0**31]),
     "two marks": ([*UNIFORM(0.0, 1.0, 300), -99.0, -999.0, -999.0], [-999.0, -99.0]),
     "counts": ([*range(60), -99.0], [-99.0]),
@@ -279,6 +281,8 @@ UNMARKED = {
     "whole numbers with all values": np.arange(-1200.0, 1200.0),
     "one large count": np.array([*range(50), 99.0]),
     "masses up to one": np.array([*np.linspace(0.0, 990.3, 300), 999.0]),
+    "signed, rounded to tens of percent": np.array([*np.round(UNIFORM(-3000.0, 3000.0, 3000), 1), -999.0]),
+    "a million in single precision": np.array([*np.float32(UNIFORM(-3000.0, 3000.0, 1_000_000)), -999.0]),
     "a mass in the middle": np.array([*UNIFORM(0.0, 2000.0, 300), 999.0, 999.0]),
     "a value that no program writes": np.array([*UNIFORM(0.0, 1.0, 300), -998.0]),
 }
@@ -364,6 +368,7 @@ def with_first(values, *marks):
         (with_first(WHOLE, 9999.0, 9999.0), 2),
         (with_first(100.0 * (WHOLE - 6.0), -9999.0, -9999.0), 2),
         (with_first(WIDE, *[-999.0] * 20), 20),
+        (with_first(WIDE, -999.0), 1),
         (with_first(WHOLE, -999.0, -9999.0), 2),
     ],
 )
@@ -385,7 +390,7 @@ def test_rounding_and_features_that_may_be_negative_are_let_pass(tmp_path, rows)
     assert len(read_events(write_official(tmp_path / "a.h5", rows))) == len(rows)
     ends = np.clip(np.linspace(-120.0, 120.0, len(rows)), -99.0, 99.0)  # -99 is its end, not a mark
     counts = with_first(np.arange(477.0), 999.0)  # one value of many, as a count may have
-    for s in (ends, counts, np.arange(477.0) - 300.0, with_first(WIDE, -999.0)):
+    for s in (ends, counts, np.arange(477.0) - 300.0, with_first(WIDE, -998.0)):
         np.savez(tmp_path / "a.npz", **{**own_columns(rows), "s": s})
         assert len(read_events(own_manifest(tmp_path, "a.npz"))) == len(rows)
 
@@ -506,7 +511,7 @@ def test_links_in_a_circle_are_refused(tmp_path):
 def test_a_damaged_file_of_any_type_is_one_sentence(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(b"PK\x03\x04 nothing that can be read")
-    with pytest.raises(DataError, match="cannot be read as"):
+    with pytest.raises(DataError, match=r"cannot be read as|is a file of the kind npz"):
         read_events(path)
 
 

@@ -95,11 +95,26 @@ def test_the_trigger_cuts_on_pt_and_eta():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"name": "top"}, {"name": "signal", "mx": 3000.0, "my": 600.0}, {"name": "signal", "mass": 14000.0, "mx": 5.0}],
+    [
+        {"name": "top"},
+        {"name": "qcd", "energy": 3000.0},
+        {"name": "signal", "mass": 13_200.0},
+        {"name": "signal", "mx": 3000.0, "my": 600.0},
+        {"name": "signal", "mass": 14000.0, "mx": 5.0},
+    ],
 )
 def test_impossible_processes_are_refused(settings):
     with pytest.raises(ConfigError, match="simulate"):
         Process(**settings)
+
+
+def test_collisions_of_another_energy_are_other_events_and_masses_end_there():
+    usual, later = Process("signal"), Process("signal", 13_200.0, energy=13_600.0)
+    assert "Beams:eCM = 13000" in usual.settings
+    assert "Beams:eCM = 13600" in later.settings
+    with pytest.raises(ConfigError, match=r"collision energy of 13\.6 TeV"):
+        Process("signal", 14_000.0, energy=13_600.0)
+    assert Process("qcd").settings[3] == "Beams:eCM = 13000"  # as in the files that there are: chunks stay valid
 
 
 @pytest.fixture

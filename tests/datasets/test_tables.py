@@ -67,7 +67,7 @@ def test_bad_tables_end_in_a_sentence_that_names_the_column(tmp_path):
     frame.to_csv(path)
     with pytest.raises(DataError, match=r"table.csv.*'mass' is NaN or infinite in 1 of 101"):
         read_table(path, NAMES, ())
-    (tmp_path / "broken.h5").write_bytes(b"nonsense")
+    (tmp_path / "broken.h5").write_bytes(b"\0nonsense")
     with pytest.raises(DataError, match="cannot be read"):
         read_table(tmp_path / "broken.h5", (), ())
     (tmp_path / "broken.npz").write_bytes(b"nonsense")

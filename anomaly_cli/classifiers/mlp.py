@@ -41,7 +41,16 @@ if TYPE_CHECKING:
 
 BLOCK = 4096
 """Events that are scored at once; the last block is filled up, so that no score depends on how many there are."""
-DRAPES = {"hidden": (32, 32, 32), "ensemble": 50, "learning_rate": 1e-3, "weight_decay": 0.1, "batch_size": 128}
+DRAPES: Mapping[str, Any] = {
+    "hidden": (32, 32, 32),
+    "ensemble": 50,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.1,
+    "batch_size": 128,
+    "epochs": 20,
+    "patience": 5,
+    "best_epochs": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -91,13 +100,13 @@ class MLP(Classifier):
     trains_side_by_side: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Preset]] = {
         "drapes": Preset(
-            DRAPES | {"epochs": 20},
+            DRAPES,
             "50 models of 3 x 32, as for Drapes",
             "arXiv:2312.10130",
             unpublished=("epochs", "patience", "best_epochs"),
         ),
         "curtains": Preset(
-            DRAPES | {"hidden": (64, 64, 64), "epochs": 20},
+            {**DRAPES, "hidden": (64, 64, 64)},
             "50 models of 3 x 64, as for CURTAINs",
             "arXiv:2305.04646",
             unpublished=("epochs", "patience", "best_epochs"),
@@ -113,13 +122,14 @@ class MLP(Classifier):
         "bagged": Preset({"feature_fraction": 0.5}, "half of the features per model, for many features"),
     }
 
-    hidden: tuple[int, ...] = (32, 32, 32)
+    ensemble: int = 10
+    hidden: tuple[int, ...] = (64, 64, 64)
     epochs: int = 20
-    batch_size: int = 128
-    learning_rate: float = 1e-3
+    batch_size: int = 512
+    learning_rate: float = 3e-3
     weight_decay: float = 0.1
-    patience: int = 5
-    best_epochs: int = 1
+    patience: int = 10
+    best_epochs: int = 10
     feature_fraction: float = 1.0
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.core.folds import KFold, assign_folds
 
-QUICK = MLP(ensemble=3, hidden=(8, 8), epochs=8, patience=1, learning_rate=0.02, batch_size=64)
+QUICK = MLP(ensemble=3, hidden=(8, 8), epochs=8, patience=1, learning_rate=0.02, batch_size=64, best_epochs=1)
 
 
 def labelled(n=900, seed=1, n_features=4, first_id=0):

@@ -29,7 +29,7 @@ from anomaly_cli.classifiers.base import (
     check_fraction,
     draw_features,
 )
-from anomaly_cli.core.blocks import Features
+from anomaly_cli.core.blocks import Block
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events
@@ -54,6 +54,43 @@ DRAPES: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True)
+class Inputs(Block):
+    """The standardised features `(n, d)`, which is all that networks look at."""
+
+    kind: ClassVar[str] = "inputs"
+
+    values: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, index: npt.NDArray[np.int64]) -> Inputs:
+        """Return the rows at indices `(k,)`."""
+        return Inputs(self.values[index])
+
+    @classmethod
+    def join(cls, parts: Sequence[Inputs]) -> Inputs:
+        """Return all rows, in order."""
+        return Inputs(np.concatenate([part.values for part in parts]))
+
+    def to_arrays(self) -> Mapping[str, npt.NDArray[Any]]:
+        """Return the values."""
+        return {"values": self.values}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Inputs:
+        """Rebuild what `to_arrays` returned."""
+        return Inputs(np.asarray(arrays["values"], dtype=np.float64))
+
+
+def _inputs_of(events: Events) -> FloatArray:
+    block = events.blocks[Inputs.kind]
+    if not isinstance(block, Inputs):
+        raise TypeError(f"{Inputs.kind} is a block of another kind: {type(block).__name__}")
+    return block.values
+
+
+@dataclass(frozen=True)
 class Standardisation(Preparation):
     """Mean and standard deviation of each feature over all events of both classes `(d,)` each."""
 
@@ -67,9 +104,8 @@ class Standardisation(Preparation):
         return Standardisation(events.features.mean(axis=0), np.where(width > 0.0, width, 1.0))
 
     def apply(self, events: Events) -> Events:
-        """Return the events with standardised features."""
-        scaled = (events.features - self.center) / self.width
-        return events.with_block(Features.kind, Features(scaled, events.names))
+        """Return the events with a block of standardised features."""
+        return events.with_block(Inputs.kind, Inputs((events.features - self.center) / self.width))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return both."""
@@ -172,12 +208,12 @@ class MLP(Classifier):
         return [FittedMLP.of(layers) for layers in trained]
 
     def _lessons(self, draws: Draws, computes: Sequence[Compute]) -> Lessons:
-        n_features, device = draws.pool.events.features.shape[1], computes[0].device
-        uses = np.stack([draw_features(n_features, self.feature_fraction, one.streams) for one in computes])
+        inputs, device = _inputs_of(draws.pool.events), computes[0].device
+        uses = np.stack([draw_features(inputs.shape[1], self.feature_fraction, one.streams) for one in computes])
         # a weight is on the scale of the mean of its training events
         means = [weight[~stops].mean() for weight, stops in zip(draws.weight, draws.is_stopping, strict=True)]
         return nets.committee.Lessons(
-            nets.weights.to_tensor(draws.pool.events.features, device),
+            nets.weights.to_tensor(inputs, device),
             nets.weights.to_tensor(draws.pool.is_positive, device),
             nets.weights.to_tensor(draws.weight / np.array(means)[:, None], device),
             nets.torch.from_numpy(draws.is_stopping).to(device),
@@ -238,7 +274,7 @@ class FittedMLP(FittedClassifier):
         """Return the mean log-odds of the states `(n,)`."""
         total = np.zeros(len(events))
         with threadpool_limits(limits=1, user_api="blas"):  # small products, not worth a second thread
-            for place, x in _blocks(events.features):
+            for place, x in _blocks(_inputs_of(events)):
                 total[place] = self._forward(x)[: len(total[place])]
         return total
 
@@ -253,10 +289,10 @@ class FittedMLP(FittedClassifier):
         return mean / len(self.weights[0])
 
 
-def _blocks(features: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+def _blocks(inputs: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
     """Yield the events block by block, the last one filled up with zeros."""
-    for first in range(0, len(features), BLOCK):
-        part = features[first : first + BLOCK]
+    for first in range(0, len(inputs), BLOCK):
+        part = inputs[first : first + BLOCK]
         if len(part) < BLOCK:
-            part = np.concatenate([part, np.zeros((BLOCK - len(part), features.shape[1]))])
+            part = np.concatenate([part, np.zeros((BLOCK - len(part), inputs.shape[1]))])
         yield slice(first, first + BLOCK), part

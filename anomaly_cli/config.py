@@ -51,7 +51,8 @@ class DataSettings:
             default, else 0). Sensible: 0 to 0.5.
         reference: a second labelled file used as reference, or empty.
         inject_from: further signals, as `FILE` or `FILE=N` with the number of events to inject.
-        features: features to use, `extended` (56 of them), or `default` (the standard five, or all of an own file).
+        features: features to use, `standard` (five), `extended` (56), `noise` (ten that say nothing, a stress
+            test), or `default` (the standard five, or all of an own file).
         drop_nan: whether events with NaN or unphysical values are left out and counted instead of refused.
         strict: whether duplicate events are refused.
     """

@@ -34,6 +34,7 @@ from anomaly_cli.core.events import FEATURES, Events, concatenate, make_events
 from anomaly_cli.core.folds import KFold, assign_folds
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.datasets.features import compute_features
+from anomaly_cli.datasets.noise import NOISE, noise_features
 from anomaly_cli.datasets.readers import read_events
 
 RESULTS = Path(__file__).parent / "results" / "classifiers.json"
@@ -44,10 +45,10 @@ FAMILIES: Mapping[str, tuple[str, dict[str, Any]]] = {
     "trees": ("trees", {}),
     "trees 50": ("trees", {"preset": "standard"}),
     "trees 50 bagged": ("trees", {"preset": "bagged"}),
-    "mlp 20 x (3 x 32)": ("mlp", {}),
-    "mlp 50 x (3 x 32)": ("mlp", {"preset": "drapes"}),
-    "mlp 50 x (3 x 64)": ("mlp", {"preset": "curtains"}),
-    "mlp 20 bagged": ("mlp", {"preset": "bagged"}),
+    "mlp": ("mlp", {}),
+    "mlp drapes": ("mlp", {"preset": "drapes"}),
+    "mlp curtains": ("mlp", {"preset": "curtains"}),
+    "mlp bagged": ("mlp", {"preset": "bagged"}),
     "supervised trees": ("trees", {}),
 }
 
@@ -77,12 +78,11 @@ def read_pool(files: Sequence[Path]) -> Pool:
 
 
 def with_noise(events: Events, n: int) -> Events:
-    """Return events with n features of Gaussian noise, which are those of the event whatever the set."""
+    """Return events with n features of Gaussian noise besides."""
     if not n:
         return events
-    noise = np.array([np.random.default_rng([index, 10]).standard_normal(n) for index in events.event_id.tolist()])
-    values = np.hstack([events.features, noise.reshape(len(events), n)])
-    names = (*events.names, *(f"noise_{index}" for index in range(1, n + 1)))
+    values = np.hstack([events.features, noise_features(events.mjj, NOISE[:n])])
+    names = (*events.names, *NOISE[:n])
     return events.with_block(Features.kind, Features(values, names))
 
 

@@ -172,7 +172,7 @@ EXPLANATION = Kind(
             {
                 "background_efficiency": Column("f8", "i", "", "of the cut"),
                 "feature": Column("str", "i", "", "feature"),
-                "edges": Column("f8", "i,e", "as the feature", "of the bins; the outermost hold what lies outside"),
+                "edges": Column("f8", "i,y", "as the feature", "of the bins; the outermost hold what lies outside"),
                 "n_selected": Column("i8", "i,b", "", "observed events that pass"),
                 "n_expected": Column("f8", "i,b", "", "template events that pass, scaled to the expected background"),
                 "n_all": Column("f8", "i,b", "", "all template events, scaled to the observed ones"),

@@ -29,7 +29,7 @@ from anomaly_cli.classifiers.base import (
     check_fraction,
     draw_features,
 )
-from anomaly_cli.core.blocks import Features
+from anomaly_cli.core.blocks import Block
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events
@@ -41,7 +41,53 @@ if TYPE_CHECKING:
 
 BLOCK = 4096
 """Events that are scored at once; the last block is filled up, so that no score depends on how many there are."""
-DRAPES = {"hidden": (32, 32, 32), "ensemble": 50, "learning_rate": 1e-3, "weight_decay": 0.1, "batch_size": 128}
+DRAPES: Mapping[str, Any] = {
+    "hidden": (32, 32, 32),
+    "ensemble": 50,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.1,
+    "batch_size": 128,
+    "epochs": 20,
+    "patience": 5,
+    "best_epochs": 1,
+}
+
+
+@dataclass(frozen=True)
+class Inputs(Block):
+    """The standardised features `(n, d)`, which is all that networks look at."""
+
+    kind: ClassVar[str] = "inputs"
+
+    values: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, index: npt.NDArray[np.int64]) -> Inputs:
+        """Return the rows at indices `(k,)`."""
+        return Inputs(self.values[index])
+
+    @classmethod
+    def join(cls, parts: Sequence[Inputs]) -> Inputs:
+        """Return all rows, in order."""
+        return Inputs(np.concatenate([part.values for part in parts]))
+
+    def to_arrays(self) -> Mapping[str, npt.NDArray[Any]]:
+        """Return the values."""
+        return {"values": self.values}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Inputs:
+        """Rebuild what `to_arrays` returned."""
+        return Inputs(np.asarray(arrays["values"], dtype=np.float64))
+
+
+def _inputs_of(events: Events) -> FloatArray:
+    block = events.blocks[Inputs.kind]
+    if not isinstance(block, Inputs):
+        raise TypeError(f"{Inputs.kind} is a block of another kind: {type(block).__name__}")
+    return block.values
 
 
 @dataclass(frozen=True)
@@ -58,9 +104,8 @@ class Standardisation(Preparation):
         return Standardisation(events.features.mean(axis=0), np.where(width > 0.0, width, 1.0))
 
     def apply(self, events: Events) -> Events:
-        """Return the events with standardised features."""
-        scaled = (events.features - self.center) / self.width
-        return events.with_block(Features.kind, Features(scaled, events.names))
+        """Return the events with a block of standardised features."""
+        return events.with_block(Inputs.kind, Inputs((events.features - self.center) / self.width))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return both."""
@@ -91,13 +136,13 @@ class MLP(Classifier):
     trains_side_by_side: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Preset]] = {
         "drapes": Preset(
-            DRAPES | {"epochs": 20},
+            DRAPES,
             "50 models of 3 x 32, as for Drapes",
             "arXiv:2312.10130",
             unpublished=("epochs", "patience", "best_epochs"),
         ),
         "curtains": Preset(
-            DRAPES | {"hidden": (64, 64, 64), "epochs": 20},
+            {**DRAPES, "hidden": (64, 64, 64)},
             "50 models of 3 x 64, as for CURTAINs",
             "arXiv:2305.04646",
             unpublished=("epochs", "patience", "best_epochs"),
@@ -113,13 +158,14 @@ class MLP(Classifier):
         "bagged": Preset({"feature_fraction": 0.5}, "half of the features per model, for many features"),
     }
 
-    hidden: tuple[int, ...] = (32, 32, 32)
+    ensemble: int = 10
+    hidden: tuple[int, ...] = (64, 64, 64)
     epochs: int = 20
-    batch_size: int = 128
-    learning_rate: float = 1e-3
+    batch_size: int = 512
+    learning_rate: float = 3e-3
     weight_decay: float = 0.1
-    patience: int = 5
-    best_epochs: int = 1
+    patience: int = 10
+    best_epochs: int = 10
     feature_fraction: float = 1.0
 
     def __post_init__(self) -> None:
@@ -162,12 +208,12 @@ class MLP(Classifier):
         return [FittedMLP.of(layers) for layers in trained]
 
     def _lessons(self, draws: Draws, computes: Sequence[Compute]) -> Lessons:
-        n_features, device = draws.pool.events.features.shape[1], computes[0].device
-        uses = np.stack([draw_features(n_features, self.feature_fraction, one.streams) for one in computes])
+        inputs, device = _inputs_of(draws.pool.events), computes[0].device
+        uses = np.stack([draw_features(inputs.shape[1], self.feature_fraction, one.streams) for one in computes])
         # a weight is on the scale of the mean of its training events
         means = [weight[~stops].mean() for weight, stops in zip(draws.weight, draws.is_stopping, strict=True)]
         return nets.committee.Lessons(
-            nets.weights.to_tensor(draws.pool.events.features, device),
+            nets.weights.to_tensor(inputs, device),
             nets.weights.to_tensor(draws.pool.is_positive, device),
             nets.weights.to_tensor(draws.weight / np.array(means)[:, None], device),
             nets.torch.from_numpy(draws.is_stopping).to(device),
@@ -228,7 +274,7 @@ class FittedMLP(FittedClassifier):
         """Return the mean log-odds of the states `(n,)`."""
         total = np.zeros(len(events))
         with threadpool_limits(limits=1, user_api="blas"):  # small products, not worth a second thread
-            for place, x in _blocks(events.features):
+            for place, x in _blocks(_inputs_of(events)):
                 total[place] = self._forward(x)[: len(total[place])]
         return total
 
@@ -243,10 +289,10 @@ class FittedMLP(FittedClassifier):
         return mean / len(self.weights[0])
 
 
-def _blocks(features: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+def _blocks(inputs: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
     """Yield the events block by block, the last one filled up with zeros."""
-    for first in range(0, len(features), BLOCK):
-        part = features[first : first + BLOCK]
+    for first in range(0, len(inputs), BLOCK):
+        part = inputs[first : first + BLOCK]
         if len(part) < BLOCK:
-            part = np.concatenate([part, np.zeros((BLOCK - len(part), features.shape[1]))])
+            part = np.concatenate([part, np.zeros((BLOCK - len(part), inputs.shape[1]))])
         yield slice(first, first + BLOCK), part

@@ -176,7 +176,7 @@ DATA = under(
         "features",
         str,
         "--features",
-        "As mj1,delta_mj,tau21_j1, or extended. [default: all five]",
+        "As mj1,delta_mj, or standard, extended, noise. [default: all five]",
         "data.features",
         metavar="NAME,...",
         read=names,

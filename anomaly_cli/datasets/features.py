@@ -12,6 +12,7 @@ from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import nearest
+from anomaly_cli.datasets.noise import NOISE, without_noise
 
 MOMENTUM_COLUMNS = ("px", "py", "pz", "m")
 JET_COLUMNS = (*MOMENTUM_COLUMNS, "tau1", "tau2", "tau3")
@@ -31,8 +32,12 @@ EXTENDED_COLUMNS = tuple(f"{tau}j{jet}" for jet in (1, 2) for tau in _TAUS if ta
 """What `anomaly data features --extended` adds to the official columns."""
 SUBJETTINESSES = tuple(f"{tau}_j{jet}" for jet in (1, 2) for tau in _TAUS)
 """tau_N of both jets as features, un-normalised; jets are ordered by mass."""
-FEATURE_SETS: Mapping[str, tuple[str, ...]] = {"extended": ("mj1", "delta_mj", *SUBJETTINESSES)}
-"""Features that are chosen by one name.
+FEATURE_SETS: Mapping[str, tuple[str, ...]] = {
+    "standard": FEATURES,
+    "extended": ("mj1", "delta_mj", *SUBJETTINESSES),
+    "noise": NOISE,
+}
+"""Features that are chosen by one name: the five, 56, and ten of noise for a stress test.
 
 `extended` has 2 + 2 x 27 = 56 features, the largest set of T. Finke et al., "Back to the roots: tree-based
 algorithms for weakly supervised anomaly detection", 2023, arXiv:2309.13111.
@@ -56,9 +61,11 @@ class EventFeatures:
     is_defined: npt.NDArray[np.bool_]
 
 
-def expand_features(names: Sequence[str]) -> tuple[str, ...]:
-    """Return features with the names of sets replaced by their members."""
-    return tuple(feature for name in names for feature in FEATURE_SETS.get(name, (name,)))
+def expand_features(names: Sequence[str], known: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return features with the names of sets replaced by their members, but for names that are known as features."""
+    return tuple(
+        feature for name in names for feature in ((name,) if name in known else FEATURE_SETS.get(name, (name,)))
+    )
 
 
 def check_features(names: Sequence[str], known: Sequence[str] = (*FEATURES, *SUBJETTINESSES)) -> tuple[str, ...]:
@@ -67,10 +74,10 @@ def check_features(names: Sequence[str], known: Sequence[str] = (*FEATURES, *SUB
     Raises:
         ConfigError: for an unknown, repeated or missing name.
     """
-    for name in names:
+    for name in without_noise(names):
         if name not in known:
             raise ConfigError(f"--features: unknown feature '{name}'; {nearest(name, known)}")
-    if not names or len(set(names)) != len(names):
+    if not without_noise(names) or len(set(names)) != len(names):
         raise ConfigError("--features: name each feature once, for instance mj1,delta_mj,tau21_j1,tau21_j2")
     return tuple(names)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from anomaly_cli.datasets.features import (
     columns_of,
     compute_features,
 )
+from anomaly_cli.datasets.noise import noise_features, without_noise
 
 BoolArray = npt.NDArray[np.bool_]
 OFFICIAL, CURTAINS, CATHODE, OWN = "official features", "CURTAINs", "CATHODE", "own file"
@@ -80,16 +81,29 @@ class EventTable:
         Raises:
             ConfigError: for a feature that this file does not have.
         """
-        for name in names:
-            if name not in self.feature_names:
-                advice = nearest(name, self.feature_names)
-                if name in SUBJETTINESSES:
-                    advice = "make it from raw events with 'anomaly data features RAW OUT --extended'"
-                raise ConfigError(f"--features: this file ({self.layout}) has no feature '{name}'; {advice}")
+        read = without_noise(names)
+        for name in self.missing(names):
+            advice = nearest(name, self.feature_names)
+            if name in SUBJETTINESSES:
+                advice = "make it from raw events with 'anomaly data features RAW OUT --extended'"
+            raise ConfigError(f"--features: this file ({self.layout}) has no feature '{name}'; {advice}")
+        found = self._read(read)
+        if len(read) == len(names):
+            return found
+        noise = [name for name in names if name not in read]
+        joined = np.column_stack([found.values, noise_features(found.mjj, noise)])
+        order = [(*read, *noise).index(name) for name in names]
+        return replace(found, values=joined[:, order], names=tuple(names))
+
+    def _read(self, names: Sequence[str]) -> EventFeatures:
         if DIRECT not in self.columns:
             return compute_features(self.columns, names)
         values = np.stack([self.columns[name] for name in names], axis=1)
         return EventFeatures(self.columns[DIRECT], values, tuple(names), np.ones(len(self), dtype=np.bool_))
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Return those of the features that this file does not have; noise is had by every event."""
+        return [name for name in without_noise(names) if name not in self.feature_names]
 
 
 def make_table(

@@ -15,6 +15,7 @@ from anomaly_cli.datasets.columns import DIRECT, WEIGHT, RawPlace, Spelling
 from anomaly_cli.datasets.containers import read_table, require_file
 from anomaly_cli.datasets.features import columns_of
 from anomaly_cli.datasets.layouts import OWN, EventTable, detect_layout, make_table
+from anomaly_cli.datasets.noise import without_noise
 from anomaly_cli.datasets.own import (
     OwnManifest,
     collision_energy,
@@ -54,6 +55,7 @@ def read_events(
     """
     if is_own_manifest(path):
         require_file(path)
+    features = None if features is None else without_noise(features)
     manifest = load_own_manifest(path) if is_own_manifest(path) else None
     file = event_file(path)
     if manifest and manifest.mjj:

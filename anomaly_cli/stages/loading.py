@@ -145,7 +145,7 @@ def choose_features(config: Config) -> tuple[str, ...]:
     """
     known, names = own_features(Path(config.data.file)), tuple(config.data.features)
     if known is not None:
-        return known if names == DEFAULT else check_features(names, known)
+        return known if names == DEFAULT else check_features(expand_features(names, known), known)
     return FEATURES if names == DEFAULT else check_features(expand_features(names))
 
 

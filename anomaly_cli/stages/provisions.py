@@ -126,7 +126,7 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> Simula
     path, features = _simulation_file(config), split.features
     table = read_events(path, drop_nan=bool(split.provenance.settings["drop_nan"]), features=features)
     refuse_other_energy(path, table, regions.collision_energy, "--simulation")
-    missing = [name for name in features if name not in table.feature_names]
+    missing = table.missing(features)
     if missing:
         raise DataError(
             f"--simulation {path}: has no feature '{missing[0]}', which the data have; known are"

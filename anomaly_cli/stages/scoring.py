@@ -108,7 +108,7 @@ def _read(path: Path, key: str, split: Split) -> tuple[Events, BoolArray, FloatA
     names = split.sr.names
     table = read_events(path, None, False, names, key)
     refuse_other_energy(path, table, split.regions.collision_energy, "FILE")
-    missing = [name for name in names if name not in table.feature_names]
+    missing = table.missing(names)
     if missing:
         raise DataError(
             f"{path}: has no {', '.join(missing)}; the run was trained on {', '.join(names)}: give a file with all of"

@@ -5,7 +5,6 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from anomaly_cli.analysis.argos import FEWEST_PASSING, argos
 from anomaly_cli.analysis.roc import (
     FEWEST_BACKGROUND,
     area_under_curve,
@@ -120,28 +119,3 @@ def test_expected_significance_is_s_over_root_b_for_much_background_and_less_for
     assert expected_significance(100.0, 1e6) == pytest.approx(0.1, rel=1e-3)
     assert expected_significance(10.0, 4.0) == pytest.approx(np.sqrt(2 * (14 * np.log(3.5) - 10)))
     assert expected_significance(0.0, 4.0) == 0.0
-
-
-def test_argos_is_near_nothing_without_signal_and_grows_with_it():
-    rng = np.random.default_rng(1)
-    template = rng.standard_normal(20_000)
-    nothing = [argos(rng.standard_normal(5000), template) for _ in range(5)]
-    found = argos(np.append(rng.standard_normal(4900), rng.normal(3.0, 1.0, 100)), template)
-    assert max(nothing) < 0.08
-    assert found > 2 * max(nothing)
-    assert argos(rng.standard_normal(5000) - 9.0, template) < 0.01
-
-
-def test_argos_of_a_known_case():
-    """A tenth of the data lies above all of the template but FEWEST_PASSING events."""
-    template = np.arange(1000.0)
-    observed = np.concatenate([np.full(100, 2000.0), np.full(900, -1.0)])
-    kept = FEWEST_PASSING / 1000
-    assert argos(observed, template) == pytest.approx(0.1 / np.sqrt(kept) - np.sqrt(kept))
-    assert argos(observed, template, np.full(1000, 3.0)) == pytest.approx(0.1 / np.sqrt(kept) - np.sqrt(kept))
-
-
-def test_argos_of_constant_or_missing_scores_is_nothing():
-    assert argos(np.ones(500), np.ones(500)) == 0.0
-    assert argos(np.zeros(0), np.ones(500)) == 0.0
-    assert argos(np.ones(500), np.ones(FEWEST_PASSING - 1)) == 0.0

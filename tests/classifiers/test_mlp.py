@@ -8,13 +8,13 @@ from toys import compute
 
 from anomaly_cli.classifiers.base import CLASSIFIERS, Draws, Labelled, draw_features
 from anomaly_cli.classifiers.kfold import Contest, Ensembles, train_in_folds
-from anomaly_cli.classifiers.mlp import BLOCK, MLP
+from anomaly_cli.classifiers.mlp import BLOCK, MLP, Standardisation
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.core.folds import KFold, assign_folds
 
-QUICK = MLP(ensemble=3, hidden=(8, 8), epochs=8, patience=1, learning_rate=0.02, batch_size=64)
+QUICK = MLP(ensemble=3, hidden=(8, 8), epochs=8, patience=1, learning_rate=0.02, batch_size=64, best_epochs=1)
 
 
 def labelled(n=900, seed=1, n_features=4, first_id=0):
@@ -22,7 +22,8 @@ def labelled(n=900, seed=1, n_features=4, first_id=0):
     is_positive = np.arange(n) % 3 == 0
     x = rng.standard_normal((n, n_features)) + np.where(is_positive, 0.7, 0.0)[:, None]
     names = tuple(f"x{index}" for index in range(n_features))
-    return Labelled(make_events(np.full(n, 3500.0), x, names, first_id + np.arange(n)), is_positive)
+    events = make_events(np.full(n, 3500.0), x, names, first_id + np.arange(n))
+    return Labelled(Standardisation(np.zeros(n_features), np.ones(n_features)).apply(events), is_positive)
 
 
 def draws(n_members=3, n=900, seed=1):

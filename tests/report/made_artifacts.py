@@ -11,7 +11,7 @@ from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact
 
-LENGTHS = {"d": 2, "b": 5, "p": 4, "q": 5}
+LENGTHS = {"d": 2, "b": 5, "y": 6, "p": 4, "q": 5}
 """By letter; other letters stand for three rows."""
 SETTINGS = {"closure": True, "overdispersion": True, "signal_efficiencies": [], "method": "cathode"}
 

@@ -198,3 +198,11 @@ def test_a_browser_opens_the_page_without_a_word_on_its_console(finished, tmp_pa
     )
     assert "CONSOLE" not in done.stderr
     assert shot.stat().st_size > 20_000
+
+
+def test_a_run_ends_with_its_report_where_that_is_asked_for(copied, without_pictures):
+    done = invoke("run", "--run", copied, "--report", "--processes", "1")
+    assert done.exit_code == 0, done.output
+    assert "Up to date" in done.output
+    assert "report.html: written" in done.output.replace("\n", "")
+    assert "Selected events" in (copied / "report.html").read_text()

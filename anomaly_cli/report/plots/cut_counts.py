@@ -54,6 +54,9 @@ def _draw_counts(axes: Axes, tests: Arrays, places: Array) -> None:
     axes.bar(places, 2 * spread, bottom=expected - spread, **boxes)
     axes.errorbar(places, n, np.sqrt(n), label="observed", **points)
     axes.set_yscale("log")
+    axes.set_ylim(
+        0.6 * max(0.5, float(np.minimum(n, expected - spread).min())), 2.0 * float(np.maximum(n, expected).max())
+    )
     axes.set_ylabel("events")
     lower = below(axes, "obs. / exp.")
     lower.bar(places, 2 * spread / expected, bottom=1 - spread / expected, **boxes)
@@ -79,8 +82,8 @@ def _draw_significances(axes: Axes, tests: Arrays, places: Array) -> None:
             style: dict[str, Any] = {"fillstyle": "none" if label == "statistics only" else "full", "color": how.colour}
             axes.plot(places + 0.16 * (number - 1), kept, how.marker, label=label, **style)
     for place in places[~may_claim]:
-        words: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "bottom", "color": GREY, "fontsize": "small"}
-        axes.annotate("no claim", (place, 0.05), xycoords=("data", "axes fraction"), **words)
+        words: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "center", "color": GREY, "fontsize": "small"}
+        axes.annotate("no claim", (place, 0.5), xycoords=("data", "axes fraction"), **words)
     axes.axhline(0.0, color=GREY, linewidth=0.8)
     axes.set_ylim(min(axes.get_ylim()[0], 0.0), max(axes.get_ylim()[1], 1.0))
     axes.set_ylabel("local significance Z")

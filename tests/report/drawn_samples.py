@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from made_artifacts import make_artifact
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.plots.sources import Sources
 
 CUTS = np.array([0.2, 0.05, 0.01])
@@ -23,6 +26,8 @@ TESTS = {
     "norm_uncertainty": np.array([0.0, 0.0, 0.02]),
     "closure_uncertainty": np.array([0.01, 0.03, 0.1]),
     "overdispersion": np.array([1.1, 1.1, 1.1]),
+    "n_sources": np.array([4000.0, 1000.0, 200.0]),
+    "correction": np.ones(3),
     "z": np.array([1.2, 2.1, 3.0]),
     "z_statistical": np.array([1.5, 2.8, 3.9]),
     "z_claimable": np.array([1.0, 1.7, 2.2]),
@@ -51,8 +56,12 @@ CHECKS = {
 def sources(tag: str = "simulation") -> Sources:
     """Return a count, limits and closure."""
     made = (
-        make_artifact(schema.SIGNIFICANCE, {"tests": TESTS}),
+        _without_systematics(make_artifact(schema.SIGNIFICANCE, {"tests": TESTS})),
         make_artifact(schema.LIMITS, {"tests": LIMITS}),
         make_artifact(schema.CLOSURE, {"checks": CHECKS}),
     )
     return Sources({artifact.kind.name: artifact for artifact in made}, tag=tag, about="3.3-3.7 TeV, seed 1")
+
+
+def _without_systematics(artifact: Artifact) -> Artifact:
+    return replace(artifact, groups={"tests": artifact.groups["tests"], "mass_fit": artifact.groups["mass_fit"]})

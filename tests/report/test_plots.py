@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import drawn_samples
 import numpy as np
 import pytest
@@ -9,13 +12,16 @@ from conftest import invoke
 from made_artifacts import make_artifact
 from matplotlib.figure import Figure
 
-from anomaly_cli.analysis.profile import Experiments, signed_root
+from anomaly_cli.analysis.counting import Shift
+from anomaly_cli.analysis.modelling import Measured, model_by_fail, model_by_template
+from anomaly_cli.analysis.profile import signed_root
+from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.cli.completion import plot_names
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.report.plots import sources as sources_module
-from anomaly_cli.report.plots.cut_counts import costs
+from anomaly_cli.report.plots.cut_counts import costs, rebuilt
 from anomaly_cli.report.plots.picture import BLINDED, render
 from anomaly_cli.report.plots.registry import find_plot, find_plots
 from anomaly_cli.report.plots.roc_curves import efficiencies
@@ -111,27 +117,48 @@ def test_a_count_that_was_looked_at_without_a_record_is_not_used_nor_what_was_ma
     assert find_plot("counts").lacks(found) == "no record of that"
 
 
-def test_the_cost_of_an_uncertainty_is_what_z_gains_without_it():
-    tests = {name: np.array(column) for name, column in drawn_samples.TESTS.items()} | {"no_claim": np.array([""] * 3)}
-    found = costs(tests)
-    n, m, tau, width = (tests[name].astype(float) for name in ("n_observed", "n_control", "transfer", "width"))
-    zero = np.zeros(3)
-    without = np.sqrt(width**2 - tests["closure_uncertainty"] ** 2)
-    gained = signed_root(Experiments(n, m, tau, zero, without)) - signed_root(Experiments(n, m, tau, zero, width))
-    assert found["closure"] == pytest.approx(gained)
-    assert all((cost >= 0.0).all() for cost in found.values())
-    assert found["side-bands"][:2] == pytest.approx([0.0, 0.0])
-    endless = signed_root(Experiments(n, 1e9 * m, 1e9 * tau, zero, width)) - signed_root(
-        Experiments(n, m, tau, zero, width)
-    )
-    assert found["template"][2] == pytest.approx(endless[2], abs=1e-4)
+def test_the_counting_models_of_a_run_are_rebuilt_to_the_last_digit(shown):
+    tests = shown.group(schema.SIGNIFICANCE, "tests")
+    for index, z in enumerate(tests["z_closed_form"]):
+        assert float(signed_root(rebuilt(tests, {}, index).experiment())) == pytest.approx(z, rel=1e-12)
+        assert rebuilt(tests, {}, index).width == pytest.approx(tests["width"][index], rel=1e-12)
 
 
-def test_what_was_not_measured_or_may_not_be_claimed_costs_nothing_that_is_shown():
-    tests = drawn_samples.TESTS | {"overdispersion": np.full(3, np.nan)}
-    found = costs(tests)
-    assert np.isnan(found["k-fold"]).all()
-    assert [bool(np.isnan(cost[2])) for cost in found.values()] == [True] * 5
+@pytest.mark.parametrize(("closure", "factor"), [(0.03, 1.2), (np.nan, np.nan)])
+def test_a_rebuilt_model_has_the_measured_terms_and_the_users_own(closure, factor):
+    cut = CutCounts(0.2, 100, 450, 0.2, 500.0, 0.02, 0.03)
+    measured = Measured(closure=closure, overdispersion=factor)
+    shift = Shift("jets", "jets", "background", 0.05, 1 / 1.05 - 1)
+    fit = SimpleNamespace(n_expected=450.0, uncertainty=20.0)
+    for plain in (model_by_fail("a", cut, measured), model_by_template("a", cut, fit, measured)):
+        model = replace(plain, systematics=(shift,))
+        row = {
+            "test": "pass/fail" if model.is_pass_fail else "template",
+            **{"n_observed": 100, "n_expected": model.n_expected, "n_control": model.n_control},
+            **{"transfer": model.transfer, "n_sources": cut.n_sources, "no_claim": ""},
+            **{"template_uncertainty": 0.02, "model_uncertainty": cut.model_uncertainty},
+            **{"norm_uncertainty": 20.0 / 450.0, "closure_uncertainty": closure, "overdispersion": factor},
+        }
+        tests = {name: np.array([value]) for name, value in row.items()}
+        systematics = {name: np.array([value]) for name, value in {"test": 0, **vars(shift)}.items()}
+        again = rebuilt(tests, systematics, 0)
+        assert again.relative == pytest.approx(model.relative)
+        assert again.width == pytest.approx(model.width)
+        found = costs(tests, systematics)
+        gained = signed_root(plain.experiment()) - signed_root(model.experiment())
+        assert found["systematics"][0] == pytest.approx(gained)
+        assert np.isnan(found["closure"][0]) == np.isnan(found["k-fold"][0]) == np.isnan(closure)
+
+
+def test_the_cost_of_an_uncertainty_is_what_z_gains_without_it_and_no_claim_costs_nothing_that_is_shown():
+    found = costs(drawn_samples.TESTS, {})
+    assert all((cost[:2] >= 0.0).all() or np.isnan(cost[:2]).all() for cost in found.values())
+    assert found["template"][0] > 0.0
+    assert np.isnan(found["side-bands"][:2]).all()  # events that fail the cut normalise
+    assert [bool(np.isnan(cost[2])) for cost in found.values()] == [True] * 6
+    claimed = costs(drawn_samples.TESTS | {"no_claim": np.array([""] * 3)}, {})
+    assert claimed["side-bands"][2] > 0.0
+    assert claimed["template"][2] > 0.0
 
 
 def test_no_significance_is_drawn_where_none_may_be_claimed():

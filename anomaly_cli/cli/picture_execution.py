@@ -18,11 +18,12 @@ from anomaly_cli.datasets.manifests import SHIPPED_MANIFEST, names_of_digests
 from anomaly_cli.report.plots.overview import catalogue, overview
 from anomaly_cli.report.plots.picture import FORMATS, save
 from anomaly_cli.report.plots.registry import find_plot, find_plots
-from anomaly_cli.report.plots.sources import Sources, of_directory
+from anomaly_cli.report.plots.sources import Sources, of_artifact, of_directory
 from anomaly_cli.report.plots.style import SIZES
 from anomaly_cli.stages.blinding import hides_region
 
 if TYPE_CHECKING:
+    from anomaly_cli.artifacts.store import Artifact
     from anomaly_cli.report.page.document import Document
 
 EVERY = "all"
@@ -79,6 +80,16 @@ def draw_plots(name: str, directory: Path | None, figure: Path | None, size: str
         path = figure or directory / FOLDER / f"{key}.pdf"
         save(plot.figure(sources, SIZES[size]), path, SIZES[size])
         say(f"{path}: written")
+
+
+def draw_scan(scan: Artifact, path: Path) -> None:
+    """Draw the local p-values of a scan into a file.
+
+    Raises:
+        ArtifactError: where it cannot be written.
+    """
+    size = SIZES["slides"]
+    save(find_plot("scan").figure(of_artifact(scan), size), path, size)
 
 
 def write_report(directory: Path, output: Path | None, tag: str | None) -> None:

@@ -198,7 +198,7 @@ def _make(scan: ScanDirectory, manifest: Manifest, job: Job, processes: int | No
 
 def collect_and_show(directory: Path) -> None:
     """Collect what is there, print it and draw it."""
-    from anomaly_cli.report.scan_picture import draw_scan
+    from anomaly_cli.cli.picture_execution import draw_scan
     from anomaly_cli.scans.collect import collect_scan
 
     scan = ScanDirectory(directory)
@@ -210,7 +210,8 @@ def collect_and_show(directory: Path) -> None:
     _show_result(directory, result)
     say(f"{scan.result}: written")
     if len(result.groups["tests"]["z"]):
-        say(f"{draw_scan(result, scan.picture)}: written")
+        draw_scan(result, scan.picture)
+        say(f"{scan.picture}: written")
 
 
 def _show_result(directory: Path, result: Artifact) -> None:

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import invoke
+from matplotlib.figure import Figure
 from toys import shipped_rows, write_official
 
 import anomaly_cli as an
@@ -239,3 +240,15 @@ def test_what_is_public_is_listed_and_importing_it_is_light():
     heavy = "{'torch', 'numpy', 'sklearn', 'pandas', 'h5py', 'typer', 'anomaly_cli.api'}"
     code = f"import sys, anomaly_cli; sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_verbs_return_is_drawn_as_it_is(regions, template, counts):
+    for name, result in (("mjj", regions), ("mjj", template), ("features", template), ("counts", counts)):
+        axes = Figure().subplots()
+        getattr(an.plot, name)(result, axes)
+        assert axes.has_data(), name
+    (panel, *_) = an.plot.mjj(regions, tag="own").axes
+    assert "own" in panel.get_figure().get_suptitle()
+    with pytest.raises(ConfigError, match="there is no scores artifact"):
+        an.plot.scores(regions)
+    assert "WITHOUT closure uncertainty" in an.plot.counts(counts).get_suptitle()

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.scan_kinds import SCAN
 from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.report.plots.scan_p_values import PLOT
+from anomaly_cli.report.plots.sources import of_artifact
 from anomaly_cli.report.render.registry import About
 from anomaly_cli.report.render.text import render
 from anomaly_cli.report.results.scan import MOST_NOTES, global_table, regions_table, scan_notes, tables
-from anomaly_cli.report.scan_picture import draw_p_values
 from anomaly_cli.report.table import Message
 from anomaly_cli.scans.collect import _global, _Selected
 from anomaly_cli.scans.parts import Point
@@ -131,20 +132,33 @@ def test_what_failed_and_what_is_missing_is_named_with_its_reason():
     assert len(text) == 1 + MOST_NOTES + 1
 
 
-def test_the_picture_has_one_line_for_each_cut_and_width_at_the_median_z():
+def test_the_picture_has_a_bar_as_wide_as_its_region_at_the_median_z_and_joins_none():
     scan = make_scan(
         [(low, high, "cathode", seed, "done") for low, high in ((3300.0, 3700.0), (3400.0, 3600.0)) for seed in (1, 2)],
         [(0, 0.2, 0.0, 9), (1, 0.2, 2.0, 9), (2, 0.2, 3.0, 9), (3, 0.2, 5.0, 9)],
+        [("cathode", 1, 0)],
     )
+    sources = of_artifact(scan)
+    assert PLOT.panels(sources) == ["cathode, 420 injected"]
     axes = Figure().subplots()
-    draw_p_values(axes, scan, ("cathode", "default", "420"))
-    lines = {str(line.get_label()): line for line in axes.get_lines() if str(line.get_label()).startswith("cut")}
-    assert sorted(lines) == ["cut 20 %, 0.2 TeV wide", "cut 20 %, 0.4 TeV wide"]
-    assert lines["cut 20 %, 0.4 TeV wide"].get_ydata() == pytest.approx(
-        [0.158655], rel=1e-3
-    )  # Z of 1, not the median of p
-    assert lines["cut 20 %, 0.2 TeV wide"].get_ydata() == pytest.approx([3.167e-5], rel=1e-3)
-    assert "median of 2 seeds" in axes.get_title()
+    PLOT.draw(axes, sources, "cathode, 420 injected")
+    (points, _, (bars,)) = axes.containers[0]
+    assert points.get_linestyle() == "None"  # nothing joins regions, which overlap
+    assert points.get_ydata() == pytest.approx([0.158655, 3.167e-5], rel=1e-3)  # Z of 1 and 4, not the median of p
+    widths = [bar[1, 0] - bar[0, 0] for bar in bars.get_segments()]
+    assert widths == pytest.approx([0.4, 0.2])
+    (right,) = axes.child_axes
+    labels = {label.get_text(): place for label, place in zip(right.get_yticklabels(), right.get_yticks(), strict=True)}
+    assert labels[r"$3\sigma$"] == pytest.approx(1.35e-3, rel=1e-2)
+    assert any("global: Z = 1.0" in str(line.get_label()) for line in axes.get_lines())
+    assert PLOT.stamp(sources) == "WITHOUT closure uncertainty and k-fold over-dispersion; medians of 2 seeds"
+
+
+def test_no_picture_is_made_of_a_scan_that_counted_nothing():
+    blinded = make_scan([(3300.0, 3700.0, "cathode", 1, "blinded")], [])
+    assert PLOT.lacks(of_artifact(blinded)) == "its points are blinded"
+    missing = make_scan([(3300.0, 3700.0, "cathode", 1, "missing")], [])
+    assert PLOT.lacks(of_artifact(missing)) == "no point has been counted"
 
 
 def test_a_point_that_observes_nothing_is_in_the_family_as_a_cut_that_observes_nothing_is():

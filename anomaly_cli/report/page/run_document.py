@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.morph_schema import MORPH
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.errors import AnomalyError
 from anomaly_cli.report import citations
@@ -20,6 +21,7 @@ from anomaly_cli.report.page.chain_tables import (
 )
 from anomaly_cli.report.page.document import Document, Listing, Section, split_warnings
 from anomaly_cli.report.page.story import tell
+from anomaly_cli.report.plots.overview import concerning
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.registry import find_plots
 from anomaly_cli.report.plots.sources import Sources, method_of
@@ -41,7 +43,8 @@ def run_document(run: RunDirectory, sources: Sources, datasets: Sequence[str] = 
         datasets: names of the data sets that its events are from, where they are known ones.
         version: of this program.
     """
-    warnings = caveats(sources)
+    is_morph = MORPH.name in sources.artifacts and schema.SPLIT.name not in {*sources.artifacts, *sources.reasons}
+    warnings = [] if is_morph else caveats(sources)
     plots = find_plots()
 
     def section(title: str, parts: Iterable[Part], *names: str, listings: Sequence[Listing] = ()) -> Section:
@@ -50,6 +53,7 @@ def run_document(run: RunDirectory, sources: Sources, datasets: Sequence[str] = 
         return Section(title, kept, [plots[name] for name in names if not plots[name].lacks(sources)], listings)
 
     sections = [
+        section("Morph", _of_kinds(sources, (MORPH,)), "morph"),
         section("Events", _events(run, sources), "mjj"),
         section("Result", _of_kinds(sources, RESULTS), "counts", "limits", "bump"),
         section("Template", _template(sources), "closure", "features", "training"),
@@ -61,8 +65,17 @@ def run_document(run: RunDirectory, sources: Sources, datasets: Sequence[str] = 
     ]
     title = f"{run.path.resolve().name}: {sources.about}" if sources.about else run.path.resolve().name
     kept = [one for one in sections if not one.is_empty]
-    return Document(
-        title, warnings, tell(sources), kept, sources, f"anomaly {version}", _left_out(plots.values(), sources)
+    story = _story_of_morph(sources) if is_morph else tell(sources)
+    left_out = _left_out(plots, sources)
+    return Document(title, warnings, story, kept, sources, f"anomaly {version}", left_out)
+
+
+def _story_of_morph(sources: Sources) -> str:
+    morph = sources.artifacts[MORPH.name]
+    moved, target = len(morph.groups["moved"]["source_row"]), len(morph.groups["target"]["row"])
+    features = ", ".join(morph.features)
+    return (
+        f"{moved:,} events were moved towards {target:,} target events in {features}; quality is that on test events."
     )
 
 
@@ -138,10 +151,9 @@ def _configuration(run: RunDirectory) -> list[Listing]:
         return []
 
 
-def _left_out(plots: Iterable[Plot], sources: Sources) -> list[tuple[str, str]]:
-    """Return the pictures of runs that cannot be drawn, and why."""
-    of_runs = [plot for plot in plots if not set(plot.needs) & {schema.SCAN.name, schema.MORPH.name}]
-    return [(plot.name, reason) for plot in of_runs if (reason := plot.lacks(sources))]
+def _left_out(plots: Mapping[str, Plot], sources: Sources) -> list[tuple[str, str]]:
+    """Return the pictures that cannot be drawn of what there is, and why."""
+    return [(plot.name, reason) for plot in concerning(plots, sources) if (reason := plot.lacks(sources))]
 
 
 def _if_possible(make: Callable[[], Sequence[Part]]) -> Sequence[Part]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.analysis.profile import Experiments, signed_root
+from anomaly_cli.analysis.counting import CountingModel, Shift
+from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Arrays
 from anomaly_cli.report.contents import describe_tests
@@ -24,6 +26,9 @@ Array = npt.NDArray[np.float64]
 COUNTS, Z, COST = "counts", "significance", "cost"
 ENDLESS = 1e6
 """As much more template as takes its statistics away."""
+TERMS = {"template": "template", "model": "model", "norm": "side-bands", "closure": "closure", "kfold": "k-fold"}
+"""Terms of the counting model, and what they are called here."""
+SYSTEMATICS = "systematics"
 
 
 def draw(axes: Axes, sources: Sources, panel: str) -> None:
@@ -36,7 +41,10 @@ def draw(axes: Axes, sources: Sources, panel: str) -> None:
     """
     tests = sources.group(schema.SIGNIFICANCE, "tests")
     places = np.arange(len(tests["n_observed"]), dtype=float)
-    {COUNTS: _draw_counts, Z: _draw_significances, COST: _draw_costs}[panel](axes, tests, places)
+    if panel == COST:
+        _draw_costs(axes, tests, places, sources.group(schema.SIGNIFICANCE, "systematics"))
+    else:
+        (_draw_counts if panel == COUNTS else _draw_significances)(axes, tests, places)
 
 
 def _name_cuts(axes: Axes, tests: Arrays, places: Array) -> None:
@@ -54,6 +62,9 @@ def _draw_counts(axes: Axes, tests: Arrays, places: Array) -> None:
     axes.bar(places, 2 * spread, bottom=expected - spread, **boxes)
     axes.errorbar(places, n, np.sqrt(n), label="observed", **points)
     axes.set_yscale("log")
+    axes.set_ylim(
+        0.6 * max(0.5, float(np.minimum(n, expected - spread).min())), 2.0 * float(np.maximum(n, expected).max())
+    )
     axes.set_ylabel("events")
     lower = below(axes, "obs. / exp.")
     lower.bar(places, 2 * spread / expected, bottom=1 - spread / expected, **boxes)
@@ -79,8 +90,8 @@ def _draw_significances(axes: Axes, tests: Arrays, places: Array) -> None:
             style: dict[str, Any] = {"fillstyle": "none" if label == "statistics only" else "full", "color": how.colour}
             axes.plot(places + 0.16 * (number - 1), kept, how.marker, label=label, **style)
     for place in places[~may_claim]:
-        words: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "bottom", "color": GREY, "fontsize": "small"}
-        axes.annotate("no claim", (place, 0.05), xycoords=("data", "axes fraction"), **words)
+        words: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "center", "color": GREY, "fontsize": "small"}
+        axes.annotate("no claim", (place, 0.5), xycoords=("data", "axes fraction"), **words)
     axes.axhline(0.0, color=GREY, linewidth=0.8)
     axes.set_ylim(min(axes.get_ylim()[0], 0.0), max(axes.get_ylim()[1], 1.0))
     axes.set_ylabel("local significance Z")
@@ -88,10 +99,10 @@ def _draw_significances(axes: Axes, tests: Arrays, places: Array) -> None:
     legend_above(axes, 3, fontsize="x-small")
 
 
-def _draw_costs(axes: Axes, tests: Arrays, places: Array) -> None:
-    found = {name: cost for name, cost in costs(tests).items() if np.isfinite(cost).any()}
+def _draw_costs(axes: Axes, tests: Arrays, places: Array, systematics: Arrays) -> None:
+    found = {name: cost for name, cost in costs(tests, systematics).items() if np.isfinite(cost).any()}
     bars = 0.8 / max(1, len(found))
-    hatches = ("", "///", "...", "xxx", "\\\\\\")
+    hatches = ("", "///", "...", "xxx", "\\\\\\", "ooo")
     for number, (name, cost) in enumerate(found.items()):
         left = places - 0.4 + bars * (number + 0.5)
         style: dict[str, Any] = {
@@ -107,34 +118,62 @@ def _draw_costs(axes: Axes, tests: Arrays, places: Array) -> None:
     legend_above(axes, 3, fontsize="x-small")
 
 
-def costs(tests: Arrays) -> dict[str, Array]:
-    """Return by how much Z would be larger without each uncertainty, all others kept `(t,)`; NaN where not measured.
+def costs(tests: Arrays, systematics: Arrays) -> dict[str, Array]:
+    """Return by how much Z would be larger without each uncertainty, all others kept `(t,)`; NaN where there is none.
 
-    Asymptotic, in closed form, as the model of the count has them: statistics of the template are a control sample of
-    their own where the side-band fit normalises, else a term as all others.
+    Asymptotic, from the counting models themselves. Statistics of the template are a control sample of their own where
+    the side-band fit normalises, else a term as all others.
+
+    Args:
+        tests: of a count.
+        systematics: of it, the user's own; may be empty.
     """
-    variance = tests["width"].astype(float) ** 2
-    by_fail = tests["test"] == "pass/fail"
-    squares = {
-        "template": np.where(by_fail, tests["template_uncertainty"] ** 2, 0.0),
-        "model": tests["model_uncertainty"] ** 2,
-        "side-bands": tests["norm_uncertainty"] ** 2,
-        "closure": tests["closure_uncertainty"] ** 2,
-    }
-    known = sum(np.nan_to_num(square) for square in squares.values())
-    squares["k-fold"] = np.where(np.isnan(tests["overdispersion"]), np.nan, np.maximum(variance - known, 0.0))
-    z = _z(tests, variance)
-    found = {name: _z(tests, variance - np.nan_to_num(square)) - z for name, square in squares.items()}
-    found["template"] = np.where(by_fail, found["template"], _z(tests, variance, ENDLESS) - z)
-    refused = np.array([bool(str(reason)) for reason in tests["no_claim"]])
-    return {name: np.where(refused | np.isnan(squares[name]), np.nan, cost) for name, cost in found.items()}
+    models = [rebuilt(tests, systematics, index) for index in range(len(tests["n_observed"]))]
+    found = {name: np.full(len(models), np.nan) for name in (*TERMS.values(), SYSTEMATICS)}
+    for index, model in enumerate(models):
+        if str(tests["no_claim"][index]):
+            continue
+        z = _z(model)
+        for term in model.relative:
+            found[TERMS[term]][index] = _z(model.without(term)) - z
+        if not model.is_pass_fail:
+            endless = replace(model, n_control=ENDLESS * model.n_control, transfer=ENDLESS * model.transfer)
+            found["template"][index] = _z(endless) - z
+        if model.systematics:
+            found[SYSTEMATICS][index] = _z(model.without_systematics()) - z
+    return found
 
 
-def _z(tests: Arrays, variance: Array, more: float = 1.0) -> Array:
-    """Return Z with another variance of the logarithm of the transfer factor, and so much more control sample."""
-    n, control, transfer = (tests[name].astype(float) for name in ("n_observed", "n_control", "transfer"))
-    width = np.sqrt(np.maximum(variance, 0.0))
-    return signed_root(Experiments(n, more * control, more * transfer, np.zeros(len(n)), width))
+def rebuilt(tests: Arrays, systematics: Arrays, index: int) -> CountingModel:
+    """Return the counting model of one test of an artifact."""
+    row = {name: column[index] for name, column in tests.items()}
+    is_pass_fail, expected = str(row["test"]) == "pass/fail", max(float(row["n_expected"]), 1.0)
+    model = {} if np.isnan(row["model_uncertainty"]) else {"model": float(row["model_uncertainty"])}
+    own = {"template": float(row["template_uncertainty"])} if is_pass_fail else {"norm": float(row["norm_uncertainty"])}
+    relative = {**own, **model}
+    if not np.isnan(row["closure_uncertainty"]):
+        relative["closure"] = float(row["closure_uncertainty"])
+    if not np.isnan(row["overdispersion"]):
+        transfer = float(row["transfer"])
+        variance = (
+            transfer / (1.0 + transfer) / expected if is_pass_fail else 1.0 / expected + 1.0 / float(row["n_sources"])
+        )
+        variance += sum(size**2 for name, size in relative.items() if name in ("template", "model"))
+        relative["kfold"] = math.sqrt(max(float(row["overdispersion"]) ** 2 - 1.0, 0.0) * variance)
+    shifts = (
+        tuple(_shift(systematics, int(i)) for i in np.flatnonzero(systematics["test"] == index)) if systematics else ()
+    )
+    numbers = (int(row["n_observed"]), float(row["n_control"]), float(row["transfer"]))
+    return CountingModel(str(row["test"]), *numbers, relative, is_pass_fail, shifts)
+
+
+def _shift(systematics: Arrays, index: int) -> Shift:
+    name, parameter, on = (str(systematics[column][index]) for column in ("name", "parameter", "on"))
+    return Shift(name, parameter, on, float(systematics["up"][index]), float(systematics["down"][index]))
+
+
+def _z(model: CountingModel) -> float:
+    return float(signed_root(model.experiment()))
 
 
 def _panels(_: Sources) -> Sequence[str]:

@@ -22,6 +22,8 @@ MASS_FIT = {
 MEASURED = {
     "closure_uncertainty": Column("f8", "t", "", "relative, of the count; NaN where not measured"),
     "overdispersion": Column("f8", "t", "", "k-fold factor of the count; NaN where not measured"),
+    "n_windows": Column("i8", "t", "", "windows that the closure uncertainty comes from; 0 for none"),
+    "n_experiments": Column("i8", "t", "", "pseudo-experiments that the factor comes from; 0 for none"),
 }
 """What a table needs to say which uncertainties its numbers contain."""
 EFFICIENCY = Column("f8", "t", "", "fraction of the template that the cut keeps, as asked")
@@ -195,7 +197,7 @@ BUMP = Kind(
 
 LIMITS = Kind(
     "limits",
-    2,
+    3,
     "95 % CLs upper limits on signal events after each cut",
     "anomaly significance limits",
     {
@@ -225,7 +227,7 @@ LIMITS = Kind(
 
 GLOBAL = Kind(
     "global",
-    2,
+    3,
     "global significance of the largest excess of a scan",
     "anomaly significance global",
     {

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
@@ -54,8 +55,14 @@ def contents_of(artifact: Artifact) -> str:
 
 
 def describe_tests(tests: Mapping[str, Any]) -> str:
-    """Return what the numbers of tests contain, and which of them allow no claim, in words."""
-    text = describe(missing_uncertainties(tests))
+    """Return what the numbers of tests contain, how it was measured, and which allow no claim, in words."""
+    missing = missing_uncertainties(tests)
+    n_windows, n_experiments = (np.asarray(tests[name]) for name in ("n_windows", "n_experiments"))
+    is_few = n_experiments.max(initial=0) > 0 and n_experiments[n_experiments > 0].min() < FEWEST_EXPERIMENTS
+    text = "k-fold over-dispersion from TOO FEW pseudo-experiments" if is_few and not missing else describe(missing)
+    sources = [_number(n_windows, "windows"), _number(n_experiments, "pseudo-experiments")]
+    measured = ", ".join(filter(None, sources))
+    text = f"{text} ({measured})" if measured else text
     if "correction" in tests and (np.asarray(tests["correction"]) != 1.0).any():
         text += "; corrected by the windows' mean excess"
     if "no_claim" not in tests:
@@ -64,6 +71,15 @@ def describe_tests(tests: Mapping[str, Any]) -> str:
         f"{100 * e:g} %" for e, reason in zip(tests["background_efficiency"], tests["no_claim"], strict=True) if reason
     ]
     return f"{text}; NO CLAIM at {', '.join(refused)}" if refused else text
+
+
+def _number(counts: npt.NDArray[np.int64], what: str) -> str:
+    """Return how many of something tests rest on, as `6 windows` or `3 to 6 windows`; nothing for none."""
+    known = counts[counts > 0]
+    if not len(known):
+        return ""
+    least, most = int(known.min()), int(known.max())
+    return f"{most} {what}" if least == most else f"{least} to {most} {what}"
 
 
 def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> tuple[dict[str, Artifact], list[Kind]]:

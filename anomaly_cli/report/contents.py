@@ -18,6 +18,7 @@ from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
 
 CLOSURE, KFOLD = "closure uncertainty", "k-fold over-dispersion"
+SPURIOUS = "spurious signal"
 NOT_MEASURED = "not measured"
 FEWEST_EXPERIMENTS = 10
 """A k-fold factor from fewer pseudo-experiments is marked."""
@@ -46,7 +47,11 @@ def describe(missing: list[str]) -> str:
 def contents_of(artifact: Artifact) -> str:
     """Return which uncertainties the numbers of an artifact contain."""
     if artifact.kind is schema.BUMP:  # it needs no template; folds are trained on each other's events all the same
-        return describe([KFOLD])
+        tests = artifact.groups["tests"]
+        missing = [KFOLD] if np.isnan(tests["overdispersion"]).any() else []
+        measured = _number(tests["n_experiments"], "pseudo-experiments")
+        text = describe([*missing, SPURIOUS])
+        return f"{text} ({measured})" if measured else text
     settings = artifact.provenance.settings
     if artifact.kind in (schema.CALIBRATION, schema.INJECTION):
         named = {"closure": CLOSURE, "overdispersion": KFOLD}
@@ -112,6 +117,9 @@ def _outdated(found: Mapping[str, Artifact], significance: Artifact) -> list[Kin
     """Return the kinds that another was put in place of since the count, or the limits, were made from them."""
     measured = (schema.OVERDISPERSION, schema.VALIDATION)
     outdated = [kind for kind in measured if _names_another(significance, found.get(kind.name))]
+    bump = found.get(schema.BUMP.name)
+    if bump is not None and _names_another(bump, found.get(schema.OVERDISPERSION.name)):
+        outdated.append(schema.BUMP)
     limits = found.get(schema.LIMITS.name)
     if limits is not None and _names_another(limits, found.get(schema.INJECTION.name)):
         outdated.append(schema.LIMITS)  # their strengths are those of the earlier study

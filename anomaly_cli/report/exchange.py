@@ -34,8 +34,8 @@ COUNTS = (
 SYSTEMATICS = ("name", "on", "up", "down", "cost", "parameter")
 """Columns of the table of the user's systematics, beside the cut."""
 BUMPS = (
-    *("background_efficiency", "n_events", "signal_yield", "signal_error", "z_asymptotic", "p0_asymptotic", "p0"),
-    *("p_value", "spurious_signal", "sculpting_p"),
+    *("background_efficiency", "n_events", "signal_yield", "signal_error", "z", "z_asymptotic", "p0", "p0_error"),
+    *("overdispersion", "p_value", "p_value_with_signal", "spurious_signal", "sculpting_p"),
 )
 """Columns of the table of the bump hunt."""
 GLOBALS = ("z_local", "p_global", "p_global_error", "z_global", "p_gross_vitells", "p_sidak", "n_effective")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -303,6 +304,11 @@ def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(fresh):
     scores = read_artifact(fresh / "significance.h5", schema.SIGNIFICANCE).groups["tests"]
     inside = (bump["bins"]["low"] >= 3300) & (bump["bins"]["high"] <= 3700)
     assert bump["bins"]["n_observed"][inside, 0].sum() == scores["n_observed"][0]  # the same classifier again
+    tests = bump["tests"]
+    assert (tests["overdispersion"] >= 1.0).all()
+    assert np.allclose(tests["z"] * tests["overdispersion"], tests["z_asymptotic"], atol=0.3)
+    assert (bump["scan_grid"]["z"].max(axis=0) == bump["scan"]["z"]).all()
+    assert (bump["scan"]["z_global"] < bump["scan"]["z"]).all()
     z = max(float(bump["tests"]["z_asymptotic"][0]), 0.0)
     assert np.sqrt(bump["tests"]["q0_pyhf"][0]) == pytest.approx(z, abs=0.1)
     assert "up to date" in run_ok("significance", "bump", "--run", fresh, "--processes", "1")
@@ -355,9 +361,8 @@ def test_exports_are_readable_by_their_programs(complete):
         assert "sqrt(s) = 13 TeV" in tex.splitlines()[0]
         assert r"\begin{tabular}" in tex
         assert "pseudo-experiments for the over-dispersion: 5, label permutations: none" in tex
-        header, *rows = (folder / f"{name}.csv").read_text().splitlines()
-        columns = header.split(",")
-        assert {row.split(",")[columns.index("n_experiments")] for row in rows} == {"5"}
+        with (folder / f"{name}.csv").open() as lines:
+            assert {row["n_experiments"] for row in csv.DictReader(lines)} == {"5"}
     told = (folder / "histfactory" / "README.txt").read_text()
     assert "never multiply these likelihoods" in told
     assert all(path.name in told for path in (folder / "histfactory").glob("*.json"))

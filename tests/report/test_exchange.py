@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import yaml
 
 from anomaly_cli.report.contents import describe_tests
+from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.exchange import _Export
 from anomaly_cli.report.hepdata import submission_files
 from anomaly_cli.report.render import csv, latex
@@ -94,3 +97,21 @@ def test_a_submission_has_units_energy_keywords_and_its_likelihoods():
         [table], "A search.", "Signal region", 13_000.0, {"SR.json": ("mu = 1 is 5 events", b"{}")}
     )
     assert again == files
+
+
+def count_and_hunt(**hunted):
+    counted = {"background_efficiency": [0.2], "n_observed": [1160], "n_expected": [1000.0], "uncertainty": [90.0]}
+    counted |= {"z": [1.5], "no_claim": [""]}
+    found = {"background_efficiency": [0.2], "signal_yield": [180.0], "signal_error": [50.0], "z": [1.6]}
+    found |= {"overdispersion": [np.nan], "spurious_signal": [10.0], **hunted}
+    made = (SimpleNamespace(groups={"tests": {n: np.array(v) for n, v in one.items()}}) for one in (counted, found))
+    return [message.text for message in compare_searches(*made)]
+
+
+def test_count_and_bump_hunt_are_compared():
+    assert count_and_hunt() == []
+    (alike,) = count_and_hunt(z=[3.6])
+    assert "like signals with unlike certainty: 180 +- 50 and 160 +- 95 events (Z = 3.6 and 1.5)." in alike
+    (apart,) = count_and_hunt(signal_yield=[480.0], z=[9.0], spurious_signal=[200.0])
+    assert "bump hunt and count disagree" in apart
+    assert "of which the template alone fakes 200" in apart

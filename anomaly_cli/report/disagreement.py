@@ -39,9 +39,9 @@ def _compare(counted: Row, hunted: Row) -> str:
     both = f"{signals} ({significances}){faked}."
     if apart > APART:
         return (
-            f"At {cut}, bump hunt and count disagree: {both} The bump hunt knows no non-closure of the template, and the"
-            " count no sculpting of the spectrum; claim neither before spurious signal, pass rate and validation windows"
-            " say which is wrong."
+            f"At {cut}, bump hunt and count disagree: {both} The bump hunt knows no non-closure of the template, and"
+            " the count no sculpting of the spectrum; claim neither before spurious signal, pass rate and validation"
+            " windows say which is wrong."
         )
     if abs(hunted["z"] - counted["z"]) > UNLIKE and not counted["no_claim"]:
         return (

@@ -28,7 +28,14 @@ from anomaly_cli.report.tables import rows_of
 COUNTS = (
     *("background_efficiency", "n_observed", "n_expected", "uncertainty", "z", "z_claimable", "z_statistical"),
     *("p0", "p0_error", "z_asymptotic", "z_binomial", "template_uncertainty", "model_uncertainty"),
-    *("correction", "closure_uncertainty", "overdispersion_measured", "overdispersion_error", "n_windows", "n_experiments"),
+    *(
+        "correction",
+        "closure_uncertainty",
+        "overdispersion_measured",
+        "overdispersion_error",
+        "n_windows",
+        "n_experiments",
+    ),
 )
 """Columns of the table of counts."""
 SYSTEMATICS = ("name", "on", "up", "down", "cost", "parameter")

@@ -180,6 +180,7 @@ class SignificanceSettings:
             Sensible: 10 to 100.
         permutations: permutations of the labels, at least 5; fewer than 10 are marked as too few. Sensible: 10 to 100.
         resonance_width: relative width of the resonance of the bump hunt. Sensible: 0.01 to 0.1.
+        scan_widths: relative widths that the bump hunt's scan tries at every mass in the signal region.
         systematics: the user's own by name, each a table of `up` and `down` (relative shifts at plus and minus one
             standard deviation, a number or one for each cut; without `down` the factor is log-normal), `on`
             (`background` or `signal`) and `correlated` (`all`, `cuts`, `regions`, `none`).
@@ -196,6 +197,7 @@ class SignificanceSettings:
     experiments: int = 20
     permutations: int = 20
     resonance_width: float = 0.03
+    scan_widths: tuple[float, ...] = (0.02, 0.03, 0.05)
     systematics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -208,6 +210,8 @@ class SignificanceSettings:
             )
         if not (0.0 < self.window_width <= 1.0 and 0.0 < self.resonance_width < 0.5):
             raise ConfigError("significance: needs window_width in (0, 1] and resonance_width in (0, 0.5)")
+        if not self.scan_widths or not all(0.005 <= width < 0.5 for width in self.scan_widths):
+            raise ConfigError("significance: needs one scan width or more, each in [0.005, 0.5), as in [0.02, 0.03]")
 
     @property
     def cuts(self) -> Cuts:

@@ -69,7 +69,7 @@ HOMES = {
     "pythia8mc": ("datasets/generator",),
     "pandas": ("datasets", "api"),
     "pyhf": ("analysis",),
-    "yaml": ("report/exchange",),
+    "hepdata_lib": ("report/hepdata",),
     "sklearn": ("classifiers", "analysis/quality"),
     "matplotlib": ("report", "api/plot"),
     "jinja2": ("report/page",),

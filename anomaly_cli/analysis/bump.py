@@ -7,7 +7,6 @@ sculpting, a pass rate that depends on the mass.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +72,11 @@ class BumpFit:
         signal_yield: fitted signal events, may be negative.
         signal_error: their uncertainty.
         z: signed significance.
-        p_value: goodness of the fit without signal.
+        p_value: goodness of the fit without signal, by the chi2 distribution.
+        rate: expected with the fitted signal `(bins,)`.
+        deviance: of the fit without signal.
+        deviance_with_signal: of the fit with it.
+        weights: derivative of the fitted signal yield by the count of each bin, at the fit without signal `(bins,)`.
     """
 
     n_parameters: int
@@ -83,6 +86,21 @@ class BumpFit:
     signal_error: float
     z: float
     p_value: float
+    rate: FloatArray
+    deviance: float
+    deviance_with_signal: float
+    weights: FloatArray
+
+    def overdispersed(self, is_region: npt.NDArray[np.bool_], factor: float) -> float:
+        """Return the factor on the standard deviation of the yield where counts of some bins scatter more.
+
+        Args:
+            is_region: bins that scatter more, those of the signal region `(bins,)`.
+            factor: on the standard deviation of their counts.
+        """
+        variance = self.weights**2 * self.background
+        share = float(variance[is_region].sum() / variance.sum())
+        return float(np.sqrt(1.0 + (factor**2 - 1.0) * share))
 
 
 def choose_parameters(spectrum: BinnedSpectrum, is_side_band: npt.NDArray[np.bool_]) -> int:
@@ -123,6 +141,8 @@ def fit_bump(spectrum: BinnedSpectrum, resonance: Resonance, n_parameters: int) 
     full, full_information, full_deviance = _maximise(spectrum, n_parameters, shape)
     basis, _ = orthogonal_basis(spectrum, n_parameters)
     background, jacobian = predict(basis, spectrum.weights, null[:-1])
+    smooth, _ = predict(basis, spectrum.weights, full[:-1])
+    design = np.column_stack([jacobian, shape]) / np.maximum(background, SMALLEST_RATE)[:, None]
     values, vectors = np.linalg.eigh(np.linalg.inv(information[:-1, :-1]))
     q = max(null_deviance - full_deviance, 0.0)
     return BumpFit(
@@ -133,7 +153,23 @@ def fit_bump(spectrum: BinnedSpectrum, resonance: Resonance, n_parameters: int) 
         signal_error=float(np.sqrt(np.linalg.inv(full_information)[-1, -1])),
         z=float(np.copysign(np.sqrt(q), full[-1])),
         p_value=float(chi2_tail(null_deviance, len(spectrum.low) - n_parameters)),
+        rate=np.maximum(smooth + full[-1] * shape, SMALLEST_RATE),
+        deviance=null_deviance,
+        deviance_with_signal=full_deviance,
+        weights=np.linalg.lstsq(design.T @ np.column_stack([jacobian, shape]), design.T, rcond=None)[0][-1],
     )
+
+
+def smooth_fit(spectrum: BinnedSpectrum, n_parameters: int) -> tuple[FloatArray, FloatArray]:
+    """Return the background fitted without signal `(bins,)` and its gradient by its parameters `(bins, p)`.
+
+    Raises:
+        PhysicsError: where the fit does not converge.
+    """
+    parameters = _maximise(spectrum, n_parameters, np.zeros(len(spectrum.low)))[0]
+    basis, _ = orthogonal_basis(spectrum, n_parameters)
+    background, jacobian = predict(basis, spectrum.weights, parameters[:-1])
+    return np.maximum(background, SMALLEST_RATE), jacobian
 
 
 def _maximise(spectrum: BinnedSpectrum, n_parameters: int, shape: FloatArray) -> tuple[FloatArray, FloatArray, float]:
@@ -189,22 +225,6 @@ def _deviance_at(spectrum: BinnedSpectrum, basis: FloatArray, shape: FloatArray,
     if not np.isfinite(rate).all() or rate.min() <= 0.0:
         return np.inf
     return deviance(spectrum.counts, rate)
-
-
-def bump_toys(
-    spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, n_toys: int, generator: np.random.Generator
-) -> FloatArray:
-    """Return signed significances of pseudo-experiments without signal `(n_toys,)`, the background refitted in each.
-
-    One that cannot be fitted counts as infinitely significant, which is conservative.
-    """
-    z = np.full(n_toys, np.inf)
-    for index in range(n_toys):
-        counts = generator.poisson(fit.background).astype(np.float64)
-        toy = replace(spectrum, counts=counts)
-        with contextlib.suppress(PhysicsError):
-            z[index] = fit_bump(toy, resonance, fit.n_parameters).z
-    return z
 
 
 def build_bump_workspace(spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, name: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ MASS_FIT = {
 MEASURED = {
     "closure_uncertainty": Column("f8", "t", "", "relative, of the count; NaN where not measured"),
     "overdispersion": Column("f8", "t", "", "k-fold factor of the count; NaN where not measured"),
+    "n_windows": Column("i8", "t", "", "windows that the closure uncertainty comes from; 0 for none"),
+    "n_experiments": Column("i8", "t", "", "pseudo-experiments that the factor comes from; 0 for none"),
 }
 """What a table needs to say which uncertainties its numbers contain."""
 EFFICIENCY = Column("f8", "t", "", "fraction of the template that the cut keeps, as asked")
@@ -141,7 +143,7 @@ SIGNIFICANCE = Kind(
 
 BUMP = Kind(
     "bump",
-    1,
+    2,
     "bump hunt in the dijet mass after each cut, and what sculpts it",
     "anomaly significance bump",
     {
@@ -151,13 +153,20 @@ BUMP = Kind(
                 n_parameters=Column("i8", "t", "", "parameters of the smooth background"),
                 signal_yield=Column("f8", "t", "", "fitted signal events, may be negative"),
                 signal_error=Column("f8", "t", "", "its uncertainty"),
-                z_asymptotic=Column("f8", "t", "", "signed local significance, asymptotic"),
+                z=Column("f8", "t", "", "local significance from toys, divided by `overdispersion`; quoted"),
+                overdispersion=Column(
+                    "f8", "t", "", "factor on the yield's standard deviation from folds; NaN where not measured"
+                ),
+                n_experiments=Column("i8", "t", "", "pseudo-experiments that it comes from; 0 where not measured"),
+                z_asymptotic=Column("f8", "t", "", "signed local significance of the counts alone, asymptotic"),
                 p0_asymptotic=Column("f8", "t", "", "its p-value"),
-                p0=Column("f8", "t", "", "p-value from toys, NaN where fewer than 25 reach the observed value"),
+                p0=Column("f8", "t", "", "p-value of the counts alone, from weighted toys"),
+                p0_error=Column("f8", "t", "", "its statistical error"),
                 q0_pyhf=Column(
                     "f8", "t", "", "discovery statistic of the workspace from pyhf; NaN where there is none"
                 ),
-                p_value=Column("f8", "t", "", "goodness of fit without signal"),
+                p_value=Column("f8", "t", "", "goodness of fit without signal, from toys"),
+                p_value_with_signal=Column("f8", "t", "", "goodness of fit with signal, from toys"),
                 spurious_signal=Column("f8", "t", "", "signal fitted where the template replaces the signal region"),
                 sculpting_p=Column("f8", "t", "", "probability of the template's pass rate being flat in mjj"),
                 workspace=Column(
@@ -186,8 +195,33 @@ BUMP = Kind(
                 "high": Column("f8", "b", "GeV", "upper edge"),
                 "n_observed": Column("f8", "b,t", "", "events per bin and cut"),
                 "background": Column("f8", "b,t", "", "fitted background without signal"),
+                "with_signal": Column("f8", "b,t", "", "fitted background and signal"),
             },
             "spectra",
+        ),
+        "scan": Group(
+            per_test(
+                mass=Column("f8", "t", "GeV", "mass of the most significant resonance"),
+                width=Column("f8", "t", "GeV", "width of its core"),
+                signal_yield=Column("f8", "t", "", "its fitted signal events"),
+                signal_error=Column("f8", "t", "", "their uncertainty"),
+                z=Column("f8", "t", "", "its local significance, with over-dispersion where that is measured"),
+                p_global=Column("f8", "t", "", "probability of so significant a one at any mass and width"),
+                p_global_error=Column("f8", "t", "", "its statistical error"),
+                z_global=Column("f8", "t", "", "its significance"),
+                n_effective=Column("f8", "t", "", "independent tests that would give p_global"),
+                p_toys=Column("f8", "t", "", "the same from toys; NaN where fewer than 25 reach the observed value"),
+                n_toys=Column("i8", "t", "", "how many there were"),
+            ),
+            "scan in mass and width over the signal region, one row per cut",
+        ),
+        "scan_grid": Group(
+            {
+                "mass": Column("f8", "g", "GeV", "mass"),
+                "width": Column("f8", "g", "GeV", "width of the core"),
+                "z": Column("f8", "g,t", "", "signed local significance for each cut"),
+            },
+            "what the scan tried",
         ),
     },
     parents=("split", "scores"),
@@ -195,7 +229,7 @@ BUMP = Kind(
 
 LIMITS = Kind(
     "limits",
-    2,
+    3,
     "95 % CLs upper limits on signal events after each cut",
     "anomaly significance limits",
     {
@@ -225,7 +259,7 @@ LIMITS = Kind(
 
 GLOBAL = Kind(
     "global",
-    2,
+    3,
     "global significance of the largest excess of a scan",
     "anomaly significance global",
     {

@@ -18,6 +18,7 @@ from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.report.contents import find_results
+from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.exchange import export_run
 from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.stages.blinding import is_blinded, unblind
@@ -125,7 +126,9 @@ def hunt(asked: Asked, look: bool) -> None:
     """Run the bump hunt and print it."""
     _look(asked, look, _stored_digest)
     run = run_and_say(asked, [BUMP])
-    show(report_on(run.read(schema.BUMP)), run.digests)
+    bump = run.read(schema.BUMP)
+    counted = compare_searches(run.read(schema.SIGNIFICANCE), bump) if run.has(schema.SIGNIFICANCE) else []
+    show([*report_on(bump), *counted], run.digests)
 
 
 def show_sensitivity(asked: Asked) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
@@ -17,6 +18,7 @@ from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
 
 CLOSURE, KFOLD = "closure uncertainty", "k-fold over-dispersion"
+SPURIOUS = "spurious signal"
 NOT_MEASURED = "not measured"
 FEWEST_EXPERIMENTS = 10
 """A k-fold factor from fewer pseudo-experiments is marked."""
@@ -45,7 +47,11 @@ def describe(missing: list[str]) -> str:
 def contents_of(artifact: Artifact) -> str:
     """Return which uncertainties the numbers of an artifact contain."""
     if artifact.kind is schema.BUMP:  # it needs no template; folds are trained on each other's events all the same
-        return describe([KFOLD])
+        tests = artifact.groups["tests"]
+        missing = [KFOLD] if np.isnan(tests["overdispersion"]).any() else []
+        measured = _number(tests["n_experiments"], "pseudo-experiments")
+        text = describe([*missing, SPURIOUS])
+        return f"{text} ({measured})" if measured else text
     settings = artifact.provenance.settings
     if artifact.kind in (schema.CALIBRATION, schema.INJECTION):
         named = {"closure": CLOSURE, "overdispersion": KFOLD}
@@ -54,8 +60,14 @@ def contents_of(artifact: Artifact) -> str:
 
 
 def describe_tests(tests: Mapping[str, Any]) -> str:
-    """Return what the numbers of tests contain, and which of them allow no claim, in words."""
-    text = describe(missing_uncertainties(tests))
+    """Return what the numbers of tests contain, how it was measured, and which allow no claim, in words."""
+    missing = missing_uncertainties(tests)
+    n_windows, n_experiments = (np.asarray(tests[name]) for name in ("n_windows", "n_experiments"))
+    is_few = n_experiments.max(initial=0) > 0 and n_experiments[n_experiments > 0].min() < FEWEST_EXPERIMENTS
+    text = "k-fold over-dispersion from TOO FEW pseudo-experiments" if is_few and not missing else describe(missing)
+    sources = [_number(n_windows, "windows"), _number(n_experiments, "pseudo-experiments")]
+    measured = ", ".join(filter(None, sources))
+    text = f"{text} ({measured})" if measured else text
     if "correction" in tests and (np.asarray(tests["correction"]) != 1.0).any():
         text += "; corrected by the windows' mean excess"
     if "no_claim" not in tests:
@@ -64,6 +76,15 @@ def describe_tests(tests: Mapping[str, Any]) -> str:
         f"{100 * e:g} %" for e, reason in zip(tests["background_efficiency"], tests["no_claim"], strict=True) if reason
     ]
     return f"{text}; NO CLAIM at {', '.join(refused)}" if refused else text
+
+
+def _number(counts: npt.NDArray[np.int64], what: str) -> str:
+    """Return how many of something tests rest on, as `6 windows` or `3 to 6 windows`; nothing for none."""
+    known = counts[counts > 0]
+    if not len(known):
+        return ""
+    least, most = int(known.min()), int(known.max())
+    return f"{most} {what}" if least == most else f"{least} to {most} {what}"
 
 
 def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> tuple[dict[str, Artifact], list[Kind]]:
@@ -96,6 +117,9 @@ def _outdated(found: Mapping[str, Artifact], significance: Artifact) -> list[Kin
     """Return the kinds that another was put in place of since the count, or the limits, were made from them."""
     measured = (schema.OVERDISPERSION, schema.VALIDATION)
     outdated = [kind for kind in measured if _names_another(significance, found.get(kind.name))]
+    bump = found.get(schema.BUMP.name)
+    if bump is not None and _names_another(bump, found.get(schema.OVERDISPERSION.name)):
+        outdated.append(schema.BUMP)
     limits = found.get(schema.LIMITS.name)
     if limits is not None and _names_another(limits, found.get(schema.INJECTION.name)):
         outdated.append(schema.LIMITS)  # their strengths are those of the earlier study

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.belonging import check_workspaces
@@ -17,10 +15,11 @@ from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact, write_files
 from anomaly_cli.artifacts.unblinding import require_record
-from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.report.cells import AnyCell, Missing, plain
+from anomaly_cli.core.errors import AnomalyWarning, ArtifactError
+from anomaly_cli.report import hepdata
+from anomaly_cli.report.cells import AnyCell, Measured, Missing, plain
 from anomaly_cli.report.contents import contents_of, find_results
-from anomaly_cli.report.hs3 import to_hs3
+from anomaly_cli.report.likelihoods import find_likelihoods, likelihood_files
 from anomaly_cli.report.notation import COUNT, Format
 from anomaly_cli.report.render import csv, latex
 from anomaly_cli.report.table import Column, Priority, Table
@@ -28,13 +27,22 @@ from anomaly_cli.report.tables import rows_of
 
 COUNTS = (
     *("background_efficiency", "n_observed", "n_expected", "uncertainty", "z", "z_claimable", "z_statistical"),
-    *("p0", "z_asymptotic", "z_binomial", "template_uncertainty", "model_uncertainty", "n_windows"),
-    *("correction", "closure_uncertainty", "overdispersion_measured", "overdispersion_error"),
+    *("p0", "p0_error", "z_asymptotic", "z_binomial", "template_uncertainty", "model_uncertainty"),
+    *(
+        "correction",
+        "closure_uncertainty",
+        "overdispersion_measured",
+        "overdispersion_error",
+        "n_windows",
+        "n_experiments",
+    ),
 )
 """Columns of the table of counts."""
+SYSTEMATICS = ("name", "on", "up", "down", "cost", "parameter")
+"""Columns of the table of the user's systematics, beside the cut."""
 BUMPS = (
-    *("background_efficiency", "n_events", "signal_yield", "signal_error", "z_asymptotic", "p0_asymptotic", "p0"),
-    *("p_value", "spurious_signal", "sculpting_p"),
+    *("background_efficiency", "n_events", "signal_yield", "signal_error", "z", "z_asymptotic", "p0", "p0_error"),
+    *("overdispersion", "p_value", "p_value_with_signal", "spurious_signal", "sculpting_p"),
 )
 """Columns of the table of the bump hunt."""
 GLOBALS = ("z_local", "p_global", "p_global_error", "z_global", "p_gross_vitells", "p_sidak", "n_effective")
@@ -44,10 +52,25 @@ CALIBRATIONS = ("background_efficiency", "mean", "mean_error", "std", "std_low",
 NO_NUMBER = "-"
 """What stands where a number is not finite: not measured, or no limit."""
 LIMIT_NAMES = ("expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2")
-ERRORS = {"n_expected": "uncertainty", "signal_yield": "signal_error", "p_global": "p_global_error"}
-"""Columns that are given as the symmetric error of another in HEPData."""
+ERRORS = {
+    **{"n_expected": "uncertainty", "signal_yield": "signal_error", "p_global": "p_global_error", "p0": "p0_error"},
+    **{"overdispersion_measured": "overdispersion_error", "mean": "mean_error"},
+}
+"""Columns whose symmetric uncertainty another one is."""
+INDEPENDENT = ("background_efficiency", "name")
+"""Columns that say what a row is for."""
+UNITS = {"low": "GeV", "high": "GeV", "mass": "GeV", "width": "GeV"}
+WORDS = {
+    "n_windows": "validation windows",
+    "n_experiments": "pseudo-experiments for the over-dispersion",
+    "n_permutations": "label permutations",
+    "n_toys": "pseudo-experiments per p-value",
+    "n_calibrations": "background-only pseudo-experiments",
+}
+"""Numbers that every table states, and what they count."""
 DESCRIPTIONS = {
     "counts": "Observed and expected events after each cut on the classifier score, and local significances.",
+    "systematics": "Systematic uncertainties of each cut: shifts at +-1 standard deviation, and their cost in Z.",
     "limits": "95 % CLs upper limits on signal events after each cut: observed, and expected with its bands.",
     "strength": "95 % CLs upper limits on signal events before any cut; '-' where no strength studied is excluded.",
     "bump": "Bump hunt in the dijet mass after each cut: fitted signal, local significance, spurious signal.",
@@ -58,17 +81,69 @@ DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class _Export:
-    """Rows of a table, and in words which uncertainties its numbers contain."""
+    """Rows of a table, and which uncertainties its numbers contain.
+
+    Attributes:
+        rows: by the names of the artifact's columns.
+        contents: which uncertainties they contain, in words.
+        numbers: how many windows, pseudo-experiments and permutations stand behind them, by the keys of `WORDS`.
+    """
 
     rows: Sequence[Mapping[str, Any]]
     contents: str
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Columns that are no other's uncertainty."""
+        errors = {error for value, error in ERRORS.items() if value in self.rows[0]}
+        return [name for name in self.rows[0] if name not in errors]
+
+    @property
+    def stated(self) -> str:
+        """The numbers in words."""
+        own = {name: max(int(row[name]) for row in self.rows) for name in WORDS if name in self.rows[0]}
+        return ", ".join(f"{WORDS[name]}: {number or 'none'}" for name, number in {**own, **self.numbers}.items())
+
+    def error(self, name: str) -> list[Any] | None:
+        """Return the uncertainties of a column, where it has any."""
+        error = ERRORS.get(name, "")
+        return [_plain(row[error]) for row in self.rows] if error in self.rows[0] else None
 
     def table(self, name: str) -> Table:
         """Return it as a table, whose columns have the names that they have in artifacts."""
-        shown = [_column(column, [plain(row[column]) for row in self.rows]) for column in self.rows[0]]
+        errors = {column: self.error(column) for column in self.names}
+        shown = [_column(column, [plain(row[column]) for row in self.rows], errors[column]) for column in self.names]
         contents = Column("contents", "contents", priority=Priority.DATA, holds=str)
-        cells = tuple((*(_cell(row[column.name]) for column in shown), self.contents) for row in self.rows)
-        return Table(name, "", (*shown, contents), cells, (self.contents,))
+        numbers = [Column(key, WORDS[key], priority=Priority.DATA, holds=int) for key in self.numbers]
+        cells = tuple(
+            (*(_cell(row[c.name], errors[c.name], at) for c in shown), self.contents, *self.numbers.values())
+            for at, row in enumerate(self.rows)
+        )
+        notes = tuple(filter(None, (self.contents, self.stated)))
+        return Table(name, "", (*shown, contents, *numbers), cells, notes)
+
+    def data(self, name: str, region: str, likelihoods: Sequence[str]) -> hepdata.DataTable:
+        """Return it as a table of HEPData."""
+        quantities = {
+            column: hepdata.Quantity(
+                column,
+                [_plain(row[column]) for row in self.rows],
+                UNITS.get(column, ""),
+                {"total": [None if e == NO_NUMBER else e for e in errors]} if (errors := self.error(column)) else {},
+            )
+            for column in self.names
+        }
+        independent = [column for column in INDEPENDENT if column in quantities]
+        stated = {WORDS[key]: number for key, number in self.numbers.items()}
+        return hepdata.DataTable(
+            name,
+            f"{DESCRIPTIONS[name]} Contents: {self.contents}.",
+            [quantities[column] for column in independent],
+            [quantity for column, quantity in quantities.items() if column not in independent],
+            {"contents": self.contents, "signal region": (region, "TeV"), **stated},
+            likelihoods,
+        )
 
 
 def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[Path]:
@@ -107,29 +182,68 @@ def export_run(run: RunDirectory, output: Path | None, overwrite: bool) -> list[
         table = export.table(name)
         files[target / f"{name}.csv"] = csv.render_table(table).encode()
         files[target / f"{name}.tex"] = f"% {region}\n{latex.render_table(table)}".encode()
-        files[target / "hepdata" / f"{name}.yaml"] = _dump(_hepdata_table(export, energy))
-    files[target / "hepdata" / "submission.yaml"] = _submission(exports, region, energy, significance.digest)
-    files |= _likelihoods(target, significance, results)
+    hunted = {schema.BUMP.name: results[schema.BUMP.name]} if schema.BUMP.name in results else {}
+    said = {name: f"{export.contents}; {export.stated}" for name, export in exports.items()}
+    likelihoods = find_likelihoods({"counts": significance, **hunted}, said)
+    for path, content in likelihood_files(likelihoods).items():
+        files[target / path] = content
+    if hepdata.INSTALLED:
+        tables = [
+            export.data(name, regions.sr.text, [one.file for one in likelihoods if one.table == name])
+            for name, export in exports.items()
+        ]
+        attached = {one.file: (one.description, one.content) for one in likelihoods}
+        comment = f"Resonant anomaly search, {region}; significance artifact {significance.digest}."
+        made = hepdata.submission_files(tables, comment, f"S{region[1:]}", energy, attached)
+        files |= {target / "hepdata" / name: content for name, content in made.items()}
+    else:
+        warnings.warn(hepdata.ADVICE, AnomalyWarning, stacklevel=2)
     write_files(files)
     return sorted(files)
 
 
 def _exports(significance: Artifact, results: Mapping[str, Artifact]) -> dict[str, _Export]:
-    exports = {"counts": _Export(_columns(significance, COUNTS), contents_of(significance))}
+    numbers = _numbers(significance, results)
+    of_counts = {name: number for name, number in numbers.items() if name not in COUNTS}
+    counts = [row if row["n_windows"] else {**row, "z_claimable": math.nan} for row in _columns(significance, COUNTS)]
+    exports = {"counts": _Export(counts, contents_of(significance), of_counts)}
+    if "systematics" in significance.groups:
+        rows = _systematic_rows(significance)
+        exports["systematics"] = _Export(rows, contents_of(significance), numbers)
     for name, artifact in results.items():
         contents = contents_of(artifact) if name in DESCRIPTIONS else ""
         if name == "limits":
             for group in ("tests", "strength"):
                 rows = [_limit_row(row) for row in rows_of(artifact.groups.get(group, {}))]
                 if rows:
-                    exports["limits" if group == "tests" else group] = _Export(rows, contents)
+                    exports["limits" if group == "tests" else group] = _Export(rows, contents, numbers)
         elif name == "bump":
-            exports[name] = _Export(_columns(artifact, BUMPS), contents)
+            own = {**numbers, "n_toys": int(artifact.provenance.settings.get("toys", 0))}
+            exports[name] = _Export(_columns(artifact, BUMPS), contents, own)
         elif name == "global":
-            exports[name] = _Export([_global_row(artifact)], contents)
+            exports[name] = _Export([_global_row(artifact)], contents, numbers)
         elif name == "calibration":
-            exports[name] = _Export(_calibration_rows(artifact), contents)
+            own = {**numbers, "n_calibrations": len(artifact.groups["experiments"]["z"])}
+            exports[name] = _Export(_calibration_rows(artifact), contents, own)
     return exports
+
+
+def _numbers(significance: Artifact, results: Mapping[str, Artifact]) -> dict[str, int]:
+    """Return how many windows, pseudo-experiments and permutations are behind a count, 0 for none."""
+    tests, permutation = significance.groups["tests"], results.get(schema.PERMUTATION.name)
+    return {
+        **{name: int(tests[name].max(initial=0)) for name in ("n_windows", "n_experiments")},
+        "n_permutations": 0 if permutation is None else len(permutation.groups["permutations"]["z"]),
+        "n_toys": int(significance.provenance.settings.get("toys", 0)),
+    }
+
+
+def _systematic_rows(significance: Artifact) -> list[dict[str, Any]]:
+    cuts = significance.groups["tests"]["background_efficiency"]
+    return [
+        {"background_efficiency": cuts[row["test"]], **{name: row[name] for name in SYSTEMATICS}}
+        for row in rows_of(significance.groups["systematics"])
+    ]
 
 
 def _columns(artifact: Artifact, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -161,70 +275,21 @@ def _calibration_rows(artifact: Artifact) -> list[dict[str, Any]]:
     return rows
 
 
-def _likelihoods(target: Path, significance: Artifact, results: Mapping[str, Artifact]) -> dict[Path, bytes]:
-    """Return the workspaces of all tests; as HS3 only those of the count, whose constraints it is tried with."""
-    files = {}
-    counts = [json.loads(str(text)) for text in significance.groups["tests"]["workspace"]]
-    bumps = results["bump"].groups["tests"]["workspace"].tolist() if "bump" in results else []
-    for workspace in [*counts, *(json.loads(str(text)) for text in bumps if text)]:
-        name = f"{workspace['channels'][0]['name']}.json"
-        files[target / "histfactory" / name] = json.dumps(workspace, indent=1).encode()
-        if workspace in counts:
-            files[target / "hs3-experimental" / name] = json.dumps(to_hs3(workspace), indent=1).encode()
-    return files
-
-
 def _plain(value: Any) -> Any:
     number = plain(value)
     return NO_NUMBER if isinstance(number, float) and not math.isfinite(number) else number
 
 
-def _cell(value: Any) -> AnyCell:
+def _cell(value: Any, errors: Sequence[Any] | None = None, at: int = 0) -> AnyCell:
     number = _plain(value)
-    return Missing(NO_NUMBER) if number == NO_NUMBER else number
+    if number == NO_NUMBER:
+        return Missing(NO_NUMBER)
+    return number if errors is None or errors[at] == NO_NUMBER else Measured(float(number), float(errors[at]))
 
 
-def _column(name: str, values: Sequence[Any]) -> Column:
-    """Return the column of what is of one type, and of numbers of which some are not finite."""
+def _column(name: str, values: Sequence[Any], errors: Sequence[Any] | None = None) -> Column:
+    """Return the column of what is of one type, and of numbers of which some are not finite or have an uncertainty."""
+    if errors is not None:
+        return Column(name, name, UNITS.get(name, ""), format=Format(".4g"), holds=Measured)
     holds = type(values[0]) if isinstance(values[0], str | int) else float
-    return Column(name, name, format=Format(".4g") if holds is float else COUNT, holds=holds)
-
-
-def _hepdata_table(export: _Export, energy: float) -> dict[str, Any]:
-    """Return a table as HEPData has it; `energy` is the centre-of-mass energy [GeV]."""
-    rows, dependent = export.rows, []
-    for name in (name for name in rows[0] if name not in ("background_efficiency", *ERRORS.values())):
-        values = []
-        for row in rows:
-            value: dict[str, Any] = {"value": _plain(row[name])}
-            error = _plain(row.get(ERRORS.get(name, ""), NO_NUMBER))
-            if error != NO_NUMBER:
-                value["errors"] = [{"symerror": error, "label": "total"}]
-            values.append(value)
-        qualifiers: list[dict[str, Any]] = [{"name": "contents", "value": export.contents}]
-        qualifiers.append({"name": "SQRT(S)", "units": "GeV", "value": energy})
-        dependent.append({"header": {"name": name}, "qualifiers": qualifiers, "values": values})
-    efficiencies = [{"value": _plain(row["background_efficiency"])} for row in rows]
-    independent = [{"header": {"name": "background_efficiency"}, "values": efficiencies}]
-    return {"independent_variables": independent, "dependent_variables": dependent}
-
-
-def _submission(exports: Mapping[str, _Export], region: str, energy: float, digest: str) -> bytes:
-    head = {"comment": f"Resonant anomaly search, {region}; significance artifact {digest}."}
-    documents = [
-        {
-            "name": name,
-            "location": f"S{region[1:]}",
-            "description": f"{DESCRIPTIONS[name]} Contents: {export.contents}.",
-            "keywords": [{"name": "observables", "values": ["N"]}, {"name": "cmenergies", "values": [energy]}],
-            "data_file": f"{name}.yaml",
-        }
-        for name, export in exports.items()
-    ]
-    text: str = yaml.safe_dump_all([head, *documents], sort_keys=False)
-    return text.encode()
-
-
-def _dump(value: Any) -> bytes:
-    text: str = yaml.safe_dump(value, sort_keys=False)
-    return text.encode()
+    return Column(name, name, UNITS.get(name, ""), format=Format(".4g") if holds is float else COUNT, holds=holds)

@@ -13,8 +13,8 @@ VERSION = "0.2"
 SOFTWARE = "anomaly"
 
 
-def to_hs3(workspace: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a HistFactory workspace of this package as HS3.
+def to_hs3(workspace: Mapping[str, Any], description: str = "") -> dict[str, Any]:
+    """Return a HistFactory workspace of this package as HS3, with a description.
 
     Readers differ in how they treat constraints of shapesys that are not whole numbers of events;
     the HistFactory JSON is the reference.
@@ -35,7 +35,11 @@ def to_hs3(workspace: Mapping[str, Any]) -> dict[str, Any]:
         for item in config["parameters"]
     ]
     return {
-        "metadata": {"hs3_version": VERSION, "packages": [{"name": SOFTWARE, "version": "experimental"}]},
+        "metadata": {
+            "hs3_version": VERSION,
+            "packages": [{"name": SOFTWARE, "version": "experimental"}],
+            "description": description,
+        },
         "distributions": distributions,
         "data": data,
         "likelihoods": [likelihood],

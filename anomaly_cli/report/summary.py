@@ -13,6 +13,7 @@ from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import require_record
 from anomaly_cli.report.cells import HIDDEN, AnyCell
 from anomaly_cli.report.contents import find_results
+from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.notation import COUNT, fixed
 from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.report.table import (
@@ -76,6 +77,8 @@ def _further(run: RunDirectory, split: Artifact, significance: Artifact) -> list
         if result.path.parent != run.path:
             report.append(Message(f"From {result.path.parent}, a run with the same settings:", Level.HEADLINE))
         report += report_on(result)
+        if result.kind is schema.BUMP:
+            report += compare_searches(significance, result)
     if others:
         names = ", ".join(run.artifact(kind).name for kind in others)
         report.append(Message(f"Not shown, since it belongs to another count or to other settings: {names}."))

@@ -111,7 +111,8 @@ def _largest(groups: Mapping[str, Mapping[str, Any]], scores: Artifact, seed: in
     Without a number where a cut allows no claim or selects nothing.
     """
     tests = {name: np.asarray(column) for name, column in groups["tests"].items()}
-    counted = {name: {key: np.asarray(column) for key, column in groups[name].items()} for name in SELECTIONS}
+    kept = [name for name in (*SELECTIONS, "systematics") if name in groups]
+    counted = {name: {key: np.asarray(column) for key, column in groups[name].items()} for name in kept}
     region = (scores.groups["observed"]["event_id"], scores.groups["template"]["event_id"])
     selections = selected_events({"tests": tests, **counted}, region, scores.provenance.inputs[schema.TEMPLATE.name])
     if any(tests["no_claim"]) or any(one.is_empty for one in selections):

@@ -6,20 +6,24 @@ Side-band events have scores too; each comes from models that never saw the even
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri_exp
 
 from anomaly_cli.analysis.asymptotics import fit_workspace
 from anomaly_cli.analysis.bump import (
     BumpFit,
     Resonance,
     build_bump_workspace,
-    bump_toys,
     choose_parameters,
     fit_bump,
 )
+from anomaly_cli.analysis.bump_scan import BumpScan, make_grid, scan_bumps
+from anomaly_cli.analysis.bump_toys import bump_p_value
 from anomaly_cli.analysis.counting import channel_name
 from anomaly_cli.analysis.selection import Selection, passes, select
 from anomaly_cli.analysis.spectrum import BinnedSpectrum, bin_masses
@@ -38,12 +42,13 @@ from anomaly_cli.stages.blinding import permission, require_unblinded
 from anomaly_cli.stages.classify import stored_scores
 from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
 from anomaly_cli.stages.identity import stored_identity
+from anomaly_cli.stages.measurements import Factor, find_measurements
 from anomaly_cli.stages.template import method_of
 
 TOYS = 1000
-"""Pseudo-experiments per cut."""
-FEWEST_EXCEEDANCES = 25
-"""With fewer pseudo-experiments above the observed value, only the asymptotic p-value is quoted."""
+"""Pseudo-experiments per cut: weighted, they give p0 to a tenth or better at any significance."""
+SCAN_TOYS = 500
+"""Those of the scan."""
 LARGEST_DISAGREEMENT = 0.1
 """Largest difference in z between pyhf and the fit; a likelihood that differs more is not exported.
 
@@ -63,6 +68,16 @@ class _Events:
     scores: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Hunted:
+    """What was found after one cut."""
+
+    spectrum: BinnedSpectrum
+    fit: BumpFit
+    scan: BumpScan
+    row: dict[str, Any]
+
+
 def _refuse(analysis: Analysis) -> None:
     """Refuse a template that mixes side-band events in one, and a signal region that is blinded."""
     run = analysis.run
@@ -79,9 +94,17 @@ def _settings(analysis: Analysis) -> dict[str, Any]:
     return {
         "background_efficiencies": analysis.settings.cuts.loosest_first,
         "resonance_width": analysis.config.significance.resonance_width,
+        "scan_widths": list(analysis.config.significance.scan_widths),
         "toys": TOYS,
         "settings_digest": stored_identity(analysis.run).digest,
     }
+
+
+def _inputs(analysis: Analysis) -> dict[str, str]:
+    """Return the digest of the over-dispersion, which scales what is found, and the permission to look."""
+    digest = stored_identity(analysis.run).digest
+    measured = find_measurements(analysis.run, analysis.config, digest).inputs
+    return {"overdispersion": measured["overdispersion"], **permission(analysis.run, digest)}
 
 
 def _make(analysis: Analysis) -> Made:
@@ -89,34 +112,37 @@ def _make(analysis: Analysis) -> Made:
     sr, efficiencies = events.regions.sr, analysis.settings.cuts.loosest_first
     center = (sr.low + sr.high) / 2
     resonance = Resonance(center, analysis.config.significance.resonance_width * center)
+    grid = make_grid(sr, analysis.config.significance.scan_widths)
+    measured = find_measurements(analysis.run, analysis.config, stored_identity(analysis.run).digest)
     hunted, left_out = [], {}
     for done, efficiency in enumerate(efficiencies):
         compute.progress(Step("bump hunt", done, len(efficiencies)))
         try:
-            hunted.append(_hunt(events, resonance, efficiency, compute))
+            found = _hunt(events, resonance, grid, efficiency, compute, measured.factors.get(efficiency, Factor()))
+            hunted.append(found)
         except PhysicsError as error:
             left_out[efficiency] = str(error)
     compute.progress(Step("bump hunt", len(efficiencies), len(efficiencies)))
     if not hunted:
         raise PhysicsError(f"no cut leaves a spectrum that can be fitted; the loosest: {next(iter(left_out.values()))}")
-    spectra, fits, rows = (list(column) for column in zip(*hunted, strict=True))
-    groups = _groups(rows, spectra, fits, resonance)
+    groups = _groups(hunted, resonance)
     groups["left_out"] = {"background_efficiency": list(left_out), "reason": list(left_out.values())}
-    return Made(groups, files=workspace_files(row["workspace"] for row in rows))
+    return Made(groups, files=workspace_files(one.row["workspace"] for one in hunted))
 
 
 BUMP = Stage(
     name="bump",
-    version=3,
+    version=4,
     kind=schema.BUMP,
     settings=_settings,
-    inputs=lambda analysis: permission(analysis.run, stored_identity(analysis.run).digest),
+    inputs=_inputs,
     make=_make,
     beside=lambda found: Beside(
         files=workspace_files(found.groups["tests"]["workspace"]), pattern=WORKSPACES[schema.BUMP.name]
     ),
     refuse=_refuse,
     looks=True,
+    renewed_by=frozenset({"overdispersion"}),
 )
 """Hunts for a bump after each cut."""
 
@@ -132,34 +158,48 @@ def _scored_events(run: RunDirectory) -> _Events:
 
 
 def _hunt(
-    events: _Events, resonance: Resonance, efficiency: float, compute: Compute
-) -> tuple[BinnedSpectrum, BumpFit, dict[str, Any]]:
+    events: _Events,
+    resonance: Resonance,
+    grid: Sequence[Resonance],
+    efficiency: float,
+    compute: Compute,
+    factor: Factor,
+) -> _Hunted:
     selection = select(events.scores["sr"], events.scores["template"], efficiency)
     sides = events.mjj["sides"][passes(selection, events.scores["sides"])]
     masses = np.concatenate([sides, events.mjj["sr"][selection.is_observed_selected]])
     spectrum = _bin(masses, events.regions)
-    n_parameters = choose_parameters(spectrum, ~spectrum.inside(events.regions.sr))
+    is_region = spectrum.inside(events.regions.sr)
+    n_parameters = choose_parameters(spectrum, ~is_region)
     fit = fit_bump(spectrum, resonance, n_parameters)
     name = channel_name((events.regions.sr.low, events.regions.sr.high), efficiency).replace("SR_", "bump_")
     workspace, q0 = _likelihood(spectrum, resonance, fit, name)
-    z = bump_toys(spectrum, resonance, fit, TOYS, compute.streams.generator(f"bump/toys/{name}"))
-    n_extreme = int((z >= fit.z).sum())
+    toys = bump_p_value(spectrum, resonance, fit, TOYS, compute.streams.generator(f"bump/toys/{name}"))
+    used = 1.0 if math.isnan(factor.value) else max(1.0, factor.value)
+    wider = fit.overdispersed(is_region, used)
+    generator = compute.streams.generator(f"bump/scan/{name}")
+    scan = scan_bumps(spectrum, grid, n_parameters, SCAN_TOYS, generator, is_region, used)
     row = {
         "background_efficiency": efficiency,
         "n_events": len(masses),
         "n_parameters": n_parameters,
         "signal_yield": fit.signal_yield,
         "signal_error": fit.signal_error,
+        "z": float(-ndtri_exp(math.log(toys.p0))) / wider,
+        "overdispersion": math.nan if math.isnan(factor.value) else wider,
+        "n_experiments": factor.n_experiments,
         "z_asymptotic": fit.z,
         "p0_asymptotic": float(normal_tail(fit.z)),
-        "p0": n_extreme / TOYS if n_extreme >= FEWEST_EXCEEDANCES else np.nan,
+        "p0": toys.p0,
+        "p0_error": toys.error,
         "q0_pyhf": q0,
-        "p_value": fit.p_value,
+        "p_value": toys.p_value,
+        "p_value_with_signal": toys.p_value_with_signal,
         "spurious_signal": _spurious_signal(events, selection, sides, resonance, n_parameters),
         "sculpting_p": pass_rate_flatness(events.mjj["template"], selection),
         "workspace": workspace,
     }
-    return spectrum, fit, row
+    return _Hunted(spectrum, fit, scan, row)
 
 
 def _likelihood(spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, name: str) -> tuple[str, float]:
@@ -205,16 +245,41 @@ def pass_rate_flatness(mjj: FloatArray, selection: Selection) -> float:
     return float(chi2_tail(chi_square * selection.n_sources / passing.sum(), PASS_RATE_BINS - 1))
 
 
-def _groups(
-    rows: list[dict[str, Any]], spectra: list[BinnedSpectrum], fits: list[BumpFit], resonance: Resonance
-) -> dict[str, Any]:
+def _groups(hunted: Sequence[_Hunted], resonance: Resonance) -> dict[str, Any]:
+    first, scans = hunted[0], [one.scan for one in hunted]
     return {
-        "tests": as_columns(rows),
+        "tests": as_columns([one.row for one in hunted]),
         "resonance": {"mass": resonance.mass, "width": resonance.width},
         "bins": {
-            "low": spectra[0].low,
-            "high": spectra[0].high,
-            "n_observed": np.stack([spectrum.counts for spectrum in spectra], axis=1),
-            "background": np.stack([fit.background for fit in fits], axis=1),
+            "low": first.spectrum.low,
+            "high": first.spectrum.high,
+            "n_observed": np.stack([one.spectrum.counts for one in hunted], axis=1),
+            "background": np.stack([one.fit.background for one in hunted], axis=1),
+            "with_signal": np.stack([one.fit.rate for one in hunted], axis=1),
         },
+        "scan": as_columns([_scan_row(one) for one in hunted]),
+        "scan_grid": {
+            "mass": [one.mass for one in scans[0].resonances],
+            "width": [one.width for one in scans[0].resonances],
+            "z": np.stack([scan.z for scan in scans], axis=1),
+        },
+    }
+
+
+def _scan_row(hunted: _Hunted) -> dict[str, Any]:
+    scan, found = hunted.scan, hunted.scan.found
+    best = scan.resonances[found.index]
+    return {
+        "background_efficiency": hunted.row["background_efficiency"],
+        "mass": best.mass,
+        "width": best.width,
+        "signal_yield": scan.best.signal_yield,
+        "signal_error": scan.best.signal_error,
+        "z": found.z_local,
+        "p_global": found.p_global,
+        "p_global_error": found.error,
+        "z_global": found.z_global,
+        "n_effective": found.n_effective,
+        "p_toys": scan.p_toys,
+        "n_toys": scan.n_toys,
     }

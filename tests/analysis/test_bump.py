@@ -3,10 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pyhf
 import pytest
+from scipy.stats import norm
 from test_mass_fit import dijet_masses
 
 from anomaly_cli.analysis.asymptotics import fit_workspace
-from anomaly_cli.analysis.bump import Resonance, build_bump_workspace, bump_toys, choose_parameters, fit_bump
+from anomaly_cli.analysis.bump import Resonance, build_bump_workspace, choose_parameters, fit_bump
+from anomaly_cli.analysis.bump_scan import make_grid, scan_bumps
+from anomaly_cli.analysis.bump_toys import bump_p_value, bump_toys
 from anomaly_cli.analysis.spectrum import bin_masses
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.windows import Window
@@ -108,3 +111,75 @@ def test_too_few_events_are_refused():
     data = spectrum(50, 1)
     with pytest.raises(PhysicsError, match="looser background efficiency"):
         choose_parameters(data, ~data.inside(SR))
+
+
+@pytest.mark.parametrize(("n_signal", "seed"), [(0, 3), (200, 3), (700, 3)])
+def test_few_weighted_toys_give_the_p_value_of_any_excess(n_signal, seed):
+    data = spectrum(20_000, seed, n_signal)
+    fit = fit_bump(data, RESONANCE, 3)
+    toys = bump_p_value(data, RESONANCE, fit, 300, np.random.default_rng(1))
+    assert toys.p0 == pytest.approx(norm.sf(fit.z), rel=0.6)
+    assert toys.error < 0.5 * toys.p0
+    assert toys.n_failed == 0
+    assert toys.p_value_with_signal > 0.05
+    assert (toys.p_value < 0.02) == (n_signal == 700)  # a large bump is no good fit without signal
+
+
+def test_counts_that_scatter_more_in_the_region_make_the_yield_scatter_more():
+    data = spectrum(20_000, 2)
+    inside, fit = data.inside(SR), fit_bump(data, RESONANCE, 3)
+    assert fit.overdispersed(inside, 1.0) == pytest.approx(1.0)
+    rng, wider = np.random.default_rng(5), []
+    for _ in range(150):
+        counts = fit.background + np.sqrt(fit.background) * rng.standard_normal(len(inside)) * np.where(inside, 1.5, 1)
+        wider.append(fit_bump(type(data)(data.low, data.high, np.maximum(counts, 0.0)), RESONANCE, 3).signal_yield)
+    expected = fit.overdispersed(inside, 1.5)
+    assert 1.3 < expected < 1.5
+    assert np.std(wider) / fit.signal_error == pytest.approx(expected, rel=4 / np.sqrt(2 * 150))
+
+
+def test_a_scan_finds_where_the_signal_is_and_pays_for_having_looked():
+    data, grid = spectrum(20_000, 3, 400), make_grid(SR, (0.02, 0.03, 0.05))
+    inside = data.inside(SR)
+    scan = scan_bumps(data, grid, 3, 100, np.random.default_rng(1), inside)
+    best = grid[scan.found.index]
+    assert best.mass == pytest.approx(RESONANCE.mass, abs=60)
+    assert scan.found.z_local == scan.z.max() == pytest.approx(scan.best.z)
+    assert scan.found.z_global < scan.found.z_local
+    assert 3 < scan.found.n_effective < 36
+    assert np.isnan(scan.p_toys)
+    wider = scan_bumps(data, grid, 3, 1, np.random.default_rng(1), inside, factor=1.3)
+    assert (np.abs(wider.z) < np.abs(scan.z)).all()
+
+
+@pytest.mark.parametrize("seed", [4, 8])
+def test_the_trials_of_a_scan_are_those_of_toys(seed):
+    data, grid = spectrum(20_000, seed), make_grid(SR, (0.03, 0.05))
+    scan = scan_bumps(data, grid, 3, 250, np.random.default_rng(1), data.inside(SR))
+    assert scan.found.p_global == pytest.approx(scan.p_toys, abs=4 * np.sqrt(0.25 / 250))
+
+
+@pytest.mark.slow
+def test_a_scan_agrees_with_pybumphunter_on_the_same_histogram():
+    """Its windows are counts beside the true background; both point at the signal, and neither where there is none."""
+    hunter = pytest.importorskip("pyBumpHunter")
+    background = spectrum(2_000_000, 99).counts / 100.0
+    for n_signal in (0, 400):
+        data = spectrum(20_000, 6, n_signal)
+        inside = data.inside(SR)
+        bins = np.append(data.low[inside], SR.high)
+        widths = {"width_min": 6, "width_max": 16, "width_step": 2}
+        own = hunter.BumpHunter1D(
+            rang=(3300, 3700), bins=bins, npe=300, nworker=1, seed=1, use_sideband=False, **widths
+        )
+        own.bump_scan(data.counts[inside], background[inside], is_hist=True)
+        scan = scan_bumps(data, make_grid(SR, (0.02, 0.03, 0.05)), 3, 100, np.random.default_rng(1), inside)
+        p_global = float(np.ravel(own.global_Pval)[0])
+        if n_signal:
+            first, width = (int(np.ravel(values)[0]) for values in (own.min_loc_ar, own.min_width_ar))
+            assert bins[first] < scan.resonances[scan.found.index].mass < bins[first + width]
+            assert p_global <= 1 / 300
+            assert scan.found.p_global < 1e-3
+        else:
+            assert p_global > 0.01
+            assert scan.found.p_global > 0.01

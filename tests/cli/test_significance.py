@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from click.testing import CliRunner
 from conftest import FAST, invoke
 from pyhf.cli import cli as pyhf_cli
@@ -27,8 +27,11 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.artifacts.unblinding import append_record
+from anomaly_cli.core.errors import AnomalyWarning
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.report import hepdata
 from anomaly_cli.report.cells import shown
+from anomaly_cli.report.exchange import export_run
 from anomaly_cli.report.notation import PROBABILITY, fixed
 from anomaly_cli.report.results.significance import factor_cell, probability_cell, significance_cell
 from anomaly_cli.studies.limits import experiments_of
@@ -301,6 +304,11 @@ def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(fresh):
     scores = read_artifact(fresh / "significance.h5", schema.SIGNIFICANCE).groups["tests"]
     inside = (bump["bins"]["low"] >= 3300) & (bump["bins"]["high"] <= 3700)
     assert bump["bins"]["n_observed"][inside, 0].sum() == scores["n_observed"][0]  # the same classifier again
+    tests = bump["tests"]
+    assert (tests["overdispersion"] >= 1.0).all()
+    assert np.allclose(tests["z"] * tests["overdispersion"], tests["z_asymptotic"], atol=0.3)
+    assert (bump["scan_grid"]["z"].max(axis=0) == bump["scan"]["z"]).all()
+    assert (bump["scan"]["z_global"] < bump["scan"]["z"]).all()
     z = max(float(bump["tests"]["z_asymptotic"][0]), 0.0)
     assert np.sqrt(bump["tests"]["q0_pyhf"][0]) == pytest.approx(z, abs=0.1)
     assert "up to date" in run_ok("significance", "bump", "--run", fresh, "--processes", "1")
@@ -315,7 +323,7 @@ def test_the_global_significance_of_one_run_counts_its_cuts(fresh, finished, tmp
     statistical = read_artifact(copied / "global.h5", schema.GLOBAL).groups["correlation"]["matrix"][0, 1]
     assert statistical == pytest.approx(0.46, abs=0.1)  # (0.05 - 0.01) / sqrt(0.16 x 0.0475), of data and template
     output = " ".join(run_ok("significance", "global", "--run", fresh).split())
-    assert "all uncertainties included" in output
+    assert "from TOO FEW pseudo-experiments" in output
     found = read_artifact(fresh / "global.h5", schema.GLOBAL).groups
     assert 1.0 <= found["result"]["n_effective"] <= 2.0
     assert 0.0 < found["correlation"]["matrix"][0, 1] < statistical  # closure is each cut's own
@@ -348,18 +356,17 @@ def test_exports_are_readable_by_their_programs(complete):
     counts = (folder / "counts.csv").read_text().splitlines()
     assert counts[0].startswith("background_efficiency,n_observed,n_expected")
     assert len(counts) == 3
-    submission = list(yaml.safe_load_all((folder / "hepdata" / "submission.yaml").read_text()))
-    assert [document["name"] for document in submission[1:]] == ["counts", "bump", "limits", "global"]
-    for document in submission[1:]:
-        name = document["name"]
-        table = yaml.safe_load((folder / "hepdata" / document["data_file"]).read_text())
-        lengths = {len(item["values"]) for part in table.values() for item in part}
-        energies = [quantity["qualifiers"][1] for quantity in table["dependent_variables"]]
-        assert all(energy == {"name": "SQRT(S)", "units": "GeV", "value": 13_000.0} for energy in energies)
-        assert {"name": "cmenergies", "values": [13_000.0]} in document["keywords"]
-        assert "sqrt(s) = 13 TeV" in (folder / f"{name}.tex").read_text().splitlines()[0]
-        assert lengths == {len((folder / f"{name}.csv").read_text().splitlines()) - 1}
-        assert r"\begin{tabular}" in (folder / f"{name}.tex").read_text()
+    for name in ("counts", "bump", "limits", "global"):
+        tex = (folder / f"{name}.tex").read_text()
+        assert "sqrt(s) = 13 TeV" in tex.splitlines()[0]
+        assert r"\begin{tabular}" in tex
+        assert "pseudo-experiments for the over-dispersion: 5, label permutations: none" in tex
+        with (folder / f"{name}.csv").open() as lines:
+            assert {row["n_experiments"] for row in csv.DictReader(lines)} == {"5"}
+    told = (folder / "histfactory" / "README.txt").read_text()
+    assert "never multiply these likelihoods" in told
+    assert all(path.name in told for path in (folder / "histfactory").glob("*.json"))
+    assert told.count("mu = 1 is ") == len(list((folder / "histfactory").glob("*.json")))
     refused = invoke("significance", "export", "--run", complete)
     assert refused.exit_code == 4
     assert "pass --overwrite" in refused.output
@@ -369,16 +376,21 @@ def test_every_export_says_which_uncertainties_its_numbers_contain(complete, cop
     run_ok("significance", "limits", "--run", copied)
     run_ok("significance", "export", "--run", copied)
     without = "WITHOUT closure uncertainty and k-fold over-dispersion"
-    said = {(complete, name): "all uncertainties included" for name in ("counts", "limits", "global")}
+    few = "k-fold over-dispersion from TOO FEW pseudo-experiments"
+    said = {(complete, name): few for name in ("counts", "limits", "global")}
     said |= {(copied, name): without for name in ("counts", "limits")}
-    for (run, name), contents in (said | {(complete, "bump"): "WITHOUT k-fold over-dispersion"}).items():
+    for (run, name), contents in said.items():
         folder = run / "exports"
-        assert all(line.endswith(f",{contents}") for line in (folder / f"{name}.csv").read_text().splitlines()[1:])
+        assert all(contents in line for line in (folder / f"{name}.csv").read_text().splitlines()[1:])
         assert contents in (folder / f"{name}.tex").read_text()
-        submission = yaml.safe_load_all((folder / "hepdata" / "submission.yaml").read_text())
-        assert contents in {document.get("name"): document for document in submission}[name]["description"]
-        table = yaml.safe_load((folder / "hepdata" / f"{name}.yaml").read_text())
-        assert {item["qualifiers"][0]["value"] for item in table["dependent_variables"]} == {contents}
+
+
+def test_hepdata_is_written_where_its_library_is_and_said_where_not(complete, monkeypatch, tmp_path):
+    monkeypatch.setattr(hepdata, "INSTALLED", False)
+    with pytest.warns(AnomalyWarning, match="pip install 'anomaly-cli\\[exchange\\]'"):
+        export_run(RunDirectory(complete), tmp_path / "without", overwrite=False)
+    assert not (tmp_path / "without" / "hepdata").exists()
+    assert (tmp_path / "without" / "counts.csv").exists()
 
 
 def pyhf_command(*arguments):
@@ -466,6 +478,7 @@ def test_an_output_that_cannot_be_made_is_a_sentence(complete, tmp_path, place):
 
 
 def test_hepdata_is_valid(complete):
+    pytest.importorskip("hepdata_lib")
     validator = pytest.importorskip("hepdata_validator.full_submission_validator")
     checker = validator.FullSubmissionValidator()
     assert checker.validate(directory=str(complete / "exports" / "hepdata")), checker.get_messages()

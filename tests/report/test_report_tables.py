@@ -40,9 +40,15 @@ def artifacts_of(kind):
     return {kind.name: plain, **others}
 
 
+SYSTEMATICS = {
+    "test": [0, 1, 2],
+    "on": ["background", "background", "signal"],
+    **{"up": [0.03, 0.5, 0.1], "down": [-0.02, 0.0, -0.1], "cost": [0.12, 1.5, 0.0]},
+}
 CHANGES = {
     "significance": {
         "mass_fit": {"p_value": 0.5},
+        "systematics": SYSTEMATICS,
         "tests": {
             "test": ["pass/fail", "template", "template"],
             "z": [0.5, 2.0, 37.5194],
@@ -86,11 +92,14 @@ CHANGES = {
         },
     },
 }
-UNMEASURED = {"closure_uncertainty": [NAN] * 3, "overdispersion": [NAN] * 3}
+UNMEASURED = {
+    **{"closure_uncertainty": [NAN] * 3, "overdispersion": [NAN] * 3},
+    **{"n_windows": [0] * 3, "n_experiments": [0] * 3},
+}
 OTHERS = {
     "significance": {
         "poor": ({**CHANGES["significance"], "mass_fit": {"p_value": 1e-4}},),
-        "unmeasured": ({"mass_fit": {"p_value": 0.005}, "tests": UNMEASURED},),
+        "unmeasured": ({"mass_fit": {"p_value": 0.005}, "tests": UNMEASURED, "systematics": SYSTEMATICS},),
     },
     "permutation": {"blinded": ({"tests": {"z_observed": [NAN] * 3, "p_permutation": [NAN] * 3}},)},
     "limits": {

@@ -1,0 +1,94 @@
+"""p-values of the bump hunt from pseudo-experiments, at any significance, and the goodness of its fits.
+
+Half of the experiments are drawn from the fit without signal, half from the fit with signal, and weighted to the
+first, as in `analysis.toys`: a few thousand give p0 to some per cent at 2 sigma and at 8. The background is fitted anew
+in each. The halves tell as well how good either fit is: with few events per bin the deviance does not follow chi2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import gammaln, xlogy
+
+from anomaly_cli.analysis.bump import BumpFit, Resonance, fit_bump
+from anomaly_cli.analysis.spectrum import BinnedSpectrum
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.folds import FloatArray
+
+
+@dataclass(frozen=True)
+class BumpToys:
+    """What pseudo-experiments say about a fit.
+
+    Attributes:
+        p0: probability of an excess at least as significant, without signal.
+        error: its statistical error.
+        p_value: goodness of the fit without signal.
+        p_value_with_signal: goodness of the fit with signal.
+        n_failed: experiments that could not be fitted; they count as infinitely significant, which is conservative.
+    """
+
+    p0: float
+    error: float
+    p_value: float
+    p_value_with_signal: float
+    n_failed: int
+
+
+def bump_p_value(
+    spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, n_toys: int, generator: np.random.Generator
+) -> BumpToys:
+    """Return the p-value of a fit from `n_toys` pseudo-experiments, half of each sort."""
+    halves = [
+        generator.poisson(rate, (n_toys // 2, len(rate))).astype(np.float64) for rate in (fit.background, fit.rate)
+    ]
+    fits = [[_fit(spectrum, resonance, fit.n_parameters, counts) for counts in half] for half in halves]
+    z = [np.array([np.inf if one is None else one.z for one in half]) for half in fits]
+    weights: list[FloatArray]
+    if fit.z > 0.0:
+        weights = [_weights(counts, fit) * (values >= fit.z) for counts, values in zip(halves, z, strict=True)]
+    else:
+        weights = [2.0 * (z[0] >= fit.z).astype(np.float64), np.zeros(len(z[1]))]
+    p0 = float(sum(weight.sum() for weight in weights) / n_toys)
+    error = float(np.sqrt(sum(weight.var() * len(weight) for weight in weights)) / n_toys)
+    without = [one.deviance for one in fits[0] if one is not None]
+    with_signal = [one.deviance_with_signal for one in fits[1] if one is not None]
+    return BumpToys(
+        p0=min(max(p0, np.finfo(float).tiny), 1.0),
+        error=error,
+        p_value=_tail(without, fit.deviance),
+        p_value_with_signal=_tail(with_signal, fit.deviance_with_signal),
+        n_failed=sum(one is None for half in fits for one in half),
+    )
+
+
+def bump_toys(
+    spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, n_toys: int, generator: np.random.Generator
+) -> FloatArray:
+    """Return signed significances of pseudo-experiments without signal `(n_toys,)`, infinite for one without a fit."""
+    drawn = generator.poisson(fit.background, (n_toys, len(fit.background))).astype(np.float64)
+    found = (_fit(spectrum, resonance, fit.n_parameters, counts) for counts in drawn)
+    return np.array([np.inf if one is None else one.z for one in found])
+
+
+def _fit(spectrum: BinnedSpectrum, resonance: Resonance, n_parameters: int, counts: FloatArray) -> BumpFit | None:
+    with contextlib.suppress(PhysicsError, np.linalg.LinAlgError):
+        return fit_bump(replace(spectrum, counts=counts), resonance, n_parameters)
+    return None
+
+
+def _weights(counts: FloatArray, fit: BumpFit) -> FloatArray:
+    """Return the density without signal over that of the mixture, of counts `(toys, bins)`."""
+    log_null, log_signal = (
+        (xlogy(counts, rate) - rate - gammaln(counts + 1.0)).sum(axis=1) for rate in (fit.background, fit.rate)
+    )
+    weights: FloatArray = np.exp(log_null - (np.logaddexp(log_null, log_signal) - np.log(2.0)))
+    return weights
+
+
+def _tail(deviances: list[float], observed: float) -> float:
+    """Return the probability of a larger deviance; never 0, since that is not known from so many."""
+    return float((np.sum(np.array(deviances) >= observed) + 1) / (len(deviances) + 1))

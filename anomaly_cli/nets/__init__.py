@@ -13,9 +13,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch as torch
 
-    from anomaly_cli.nets import conditional_cdf, diffusion, flows, flows_for_flows, perceptron, training, weights
+    from anomaly_cli.nets import (
+        autoencoder,
+        conditional_cdf,
+        diffusion,
+        flows,
+        flows_for_flows,
+        perceptron,
+        training,
+        weights,
+    )
 
-__all__ = ["conditional_cdf", "diffusion", "flows", "flows_for_flows", "perceptron", "torch", "training", "weights"]
+__all__ = [
+    "autoencoder",
+    "conditional_cdf",
+    "diffusion",
+    "flows",
+    "flows_for_flows",
+    "perceptron",
+    "torch",
+    "training",
+    "weights",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

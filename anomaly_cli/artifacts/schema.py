@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
+from anomaly_cli.artifacts.decorrelation_kinds import DECORRELATION
 from anomaly_cli.artifacts.measured_kinds import OVERDISPERSION, PERMUTATION, VALIDATION
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
 from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, SCORED
@@ -27,6 +28,7 @@ __all__ = (
     "CALIBRATION",
     "CLASSIFIER",
     "CLOSURE",
+    "DECORRELATION",
     "EVALUATION",
     "GLOBAL",
     "INJECTION",
@@ -302,7 +304,7 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         *(SPLIT, TRUTH, SHARED_MODEL, TEMPLATE_MODEL, TEMPLATE, SCORES, CLASSIFIER, SIGNIFICANCE),
         *(CLOSURE, EVALUATION),
-        *(MORPH_MODEL, MORPH),
+        *(MORPH_MODEL, MORPH, DECORRELATION),
         *(VALIDATION, OVERDISPERSION, PERMUTATION, BUMP, LIMITS, GLOBAL),
         *(SMOOTH_MODEL, CALIBRATION, INJECTION),
         *(SCAN_POINT, SCAN),

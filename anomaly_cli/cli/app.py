@@ -11,6 +11,7 @@ import typer
 import anomaly_cli
 from anomaly_cli.cli import (
     data_commands,
+    decorrelate_commands,
     information,
     morph_commands,
     run_commands,
@@ -35,6 +36,7 @@ app = typer.Typer(
 run_commands.register(app)
 stage_commands.register(app)
 morph_commands.register(app)
+decorrelate_commands.register(app)
 scan_commands.register(app)
 data_commands.register(app)
 significance_commands.register(app)

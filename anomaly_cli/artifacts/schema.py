@@ -12,7 +12,7 @@ from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind
 from anomaly_cli.artifacts.decorrelation_kinds import DECORRELATION
 from anomaly_cli.artifacts.measured_kinds import OVERDISPERSION, PERMUTATION, VALIDATION
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
-from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, SCORED
+from anomaly_cli.artifacts.quality_kinds import CLOSURE, DIAGNOSTICS, EVALUATION, SCORED
 from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.significance_kinds import (
     BUMP,
@@ -285,6 +285,7 @@ SCORES = Kind(
             optional=True,
             tells_region=True,
         ),
+        "diagnostics": DIAGNOSTICS,
     },
     parents=("split", "template"),
 )

@@ -1,10 +1,10 @@
 """How often does R-ANODE find a signal? Many draws of it on background densities that are fitted once.
 
-The density is that of one set's side-bands; observed events are the signal-region background of another set with signal
-drawn into it, so a draw costs seconds and its background is independent of the density's. Improvement is measured on the
-background of the remaining sets and on signal that was not drawn. Rows are named by density, set, seed and signal events
-in the signal region, and what has a row is not done again. The template has no part in it: trees are compared with in
-`benchmarks/scores.py`.
+The density is that of one set's side-bands; observed events are the signal-region background of another set with
+signal drawn into it, so a draw costs seconds and its background is independent of the density's. Improvement is
+measured on the background of the remaining sets and on signal that was not drawn. Rows are named by density, set, seed
+and signal events in the signal region; what has a row is not done again. The template has no part in it: trees are
+compared with in `benchmarks/scores.py`.
 
 python benchmarks/r_anode_draws.py run qcd-2001.h5 qcd-2002.h5 qcd-2003.h5 --signal signal.h5 --drawn 139
 python benchmarks/r_anode_draws.py show
@@ -88,7 +88,7 @@ def run(asked: argparse.Namespace) -> None:
 
 def signal_region(path: Path, regions: Regions) -> Events:
     """Return the background of a set in the signal region."""
-    events = an.load(str(path), inject=0, seed=1).observed
+    events: Events = an.load(str(path), inject=0, seed=1).observed
     return events.take(regions.sr.contains(events.mjj))
 
 
@@ -112,8 +112,8 @@ def draw(
     found = {**row, "cpu": time.process_time() - start, "n_observed": len(observed), "n_reference": len(rest)}
     found["told"] = {one.name: [one.value, one.spread] for one in fitted.diagnostics}
     if row["drawn"]:
-        parts = [scored(fitted, one, ranking) for one in (rest, signal.take(order[row["drawn"] :]))]
-        found["sic"] = {f"{e:g}": measure_improvement(*parts, e).sic for e in EFFICIENCIES}
+        other, unused = (scored(fitted, one, ranking) for one in (rest, signal.take(order[row["drawn"] :])))
+        found["sic"] = {f"{e:g}": measure_improvement(other, unused, e).sic for e in EFFICIENCIES}
     return found
 
 

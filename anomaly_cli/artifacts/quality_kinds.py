@@ -14,6 +14,19 @@ SCORED = {
 }
 """Columns of scored events."""
 
+DIAGNOSTICS = Group(
+    {
+        "name": Column("str", "k", "", "what it is"),
+        "value": Column("f8", "k", "", "its mean"),
+        "spread": Column("f8", "k", "", "its standard deviation"),
+        "meaning": Column("str", "k", "", "what both are"),
+    },
+    "numbers that the score tells of itself; no results",
+    optional=True,
+    tells_region=True,
+)
+"""What a score tells of itself."""
+
 CLOSURE = Kind(
     "closure",
     3,

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind, event_columns
+from anomaly_cli.artifacts.decorrelation_kinds import DECORRELATION
 from anomaly_cli.artifacts.measured_kinds import OVERDISPERSION, PERMUTATION, VALIDATION
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
-from anomaly_cli.artifacts.quality_kinds import CLOSURE, EVALUATION, EXPLANATION, SCORED, SCORED_EVENTS
+from anomaly_cli.artifacts.quality_kinds import CLOSURE, DIAGNOSTICS, EVALUATION, EXPLANATION, SCORED, SCORED_EVENTS
 from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.significance_kinds import (
     BUMP,
@@ -27,6 +28,7 @@ __all__ = (
     "CALIBRATION",
     "CLASSIFIER",
     "CLOSURE",
+    "DECORRELATION",
     "EVALUATION",
     "EXPLANATION",
     "GLOBAL",
@@ -273,6 +275,7 @@ SCORES = Kind(
             optional=True,
             tells_region=True,
         ),
+        "diagnostics": DIAGNOSTICS,
     },
     parents=("split", "template"),
 )
@@ -292,7 +295,7 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         *(SPLIT, TRUTH, SHARED_MODEL, TEMPLATE_MODEL, TEMPLATE, SCORES, CLASSIFIER, SIGNIFICANCE),
         *(CLOSURE, EVALUATION, SCORED_EVENTS, EXPLANATION),
-        *(MORPH_MODEL, MORPH),
+        *(MORPH_MODEL, MORPH, DECORRELATION),
         *(VALIDATION, OVERDISPERSION, PERMUTATION, BUMP, LIMITS, GLOBAL, SENSITIVITY),
         *(SMOOTH_MODEL, CALIBRATION, INJECTION),
         *(SCAN_POINT, SCAN),

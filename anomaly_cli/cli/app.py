@@ -10,6 +10,7 @@ import typer
 
 from anomaly_cli.cli import (
     data_commands,
+    decorrelate_commands,
     information,
     kept_commands,
     morph_commands,
@@ -34,6 +35,7 @@ run_commands.register(app)
 stage_commands.register(app)
 kept_commands.register(app)
 morph_commands.register(app)
+decorrelate_commands.register(app)
 scan_commands.register(app)
 reproduce_commands.register(app)
 data_commands.register(app)

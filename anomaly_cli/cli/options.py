@@ -237,6 +237,14 @@ RANKING = under(
         "score.name",
         complete=plugins("scores"),
     ),
+    Option(
+        "score_column",
+        str,
+        "--score-column",
+        "Rank by this column of the data, a feature that your own model has filled (--score external).",
+        "scores.external.column",
+        metavar="NAME",
+    ),
 )
 EFFICIENCIES = Option(
     "background_efficiencies",

@@ -116,10 +116,16 @@ def classify(asked: Asked) -> None:
 
     Example: anomaly classify --run my-run --set classifiers.trees.ensemble=20
     """
-    from anomaly_cli.cli.execution import run_and_say
+    from anomaly_cli.artifacts import schema
+    from anomaly_cli.cli.execution import run_and_say, show
+    from anomaly_cli.report.results.registry import report_on
+    from anomaly_cli.stages.blinding import hides_region
     from anomaly_cli.stages.classify import CLASSIFY
 
-    run_and_say(asked, [CLASSIFY])
+    run = run_and_say(asked, [CLASSIFY])
+    scores = run.read(schema.SCORES)
+    if not hides_region(run, scores):
+        show(report_on(scores), run.digests)
 
 
 @takes(options.RUN, CLOSURE_WINDOWS, common=options.TRAINING)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch as torch
 
     from anomaly_cli.nets import (
+        autoencoder,
         committee,
         conditional_cdf,
         diffusion,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "autoencoder",
     "committee",
     "conditional_cdf",
     "diffusion",

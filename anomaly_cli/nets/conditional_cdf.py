@@ -7,7 +7,7 @@ References:
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ FloatArray = npt.NDArray[np.float64]
 Arrays = Mapping[str, npt.NDArray[Any]]
 N_POINTS, TAIL = 400, 10.0
 """Values at which the distribution over all conditions is tabulated, and events beyond the outermost of them."""
+OUTERMOST = 4.0
+"""Conditions are held within this many standard deviations."""
 BATCH = 8192
 """Events that go through the spline at once."""
 
@@ -37,9 +39,9 @@ class SplineSettings:
         schedule: of the training.
     """
 
-    hidden: tuple[int, ...] = (32, 32)
+    hidden: tuple[int, ...] = (64, 64)
     bins: int = 12
-    schedule: training.Schedule = field(default_factory=lambda: training.Schedule(12, 512, 3e-3, 4))
+    schedule: training.Schedule = field(default_factory=lambda: training.Schedule(20, 512, 5e-3, 6))
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,12 @@ class ConditionalCdf:
 
     Attributes:
         table: over all conditions.
-        center: mean of each condition `(c,)`.
-        scale: standard deviation of each `(c,)`.
+        conditions: table of each condition.
         flow: from what the table makes of the number to a standard normal, at every condition.
     """
 
     table: Table
-    center: FloatArray
-    scale: FloatArray
+    conditions: Sequence[Table]
     flow: Any
 
     @staticmethod
@@ -104,11 +104,11 @@ class ConditionalCdf:
             Diverged: where the training diverges twice.
         """
         table = Table.of(values)
-        center, scale = conditions.mean(axis=0), np.maximum(conditions.std(axis=0), 1e-12)
+        tables = [Table.of(column) for column in conditions.T]
         flow = make_flow(conditions.shape[1], settings)
         flows.start_at_identity(flow)
         x = weights.to_tensor(np.clip(table(values), -4.9, 4.9)[:, None])
-        context = weights.to_tensor((conditions - center) / scale)
+        context = weights.to_tensor(_mapped(tables, conditions))
         training_part, validation = (torch.from_numpy(np.flatnonzero(mask)) for mask in (~is_validation, is_validation))
 
         def loss(batch: Tensor, _: torch.Generator) -> Tensor:
@@ -116,7 +116,7 @@ class ConditionalCdf:
 
         task = training.Task(flow, loss, training_part, validation)
         training.train(task, settings.schedule, generator, lambda *_: None)
-        return ConditionalCdf(table, center, scale, flow)
+        return ConditionalCdf(table, tables, flow)
 
     def normal(self, values: FloatArray, conditions: FloatArray) -> FloatArray:
         """Return what a standard normal number would be with the CDF of each value at its conditions `(n,)`.
@@ -124,7 +124,7 @@ class ConditionalCdf:
         At fixed conditions it never falls with the value: a spline that rises, and beyond its range the value itself.
         """
         x = self.table(values)
-        context = np.clip((conditions - self.center) / self.scale, -4.0, 4.0)
+        context = _mapped(self.conditions, conditions)
         found, flow = np.empty(len(x)), copy.deepcopy(self.flow).double()  # steep splines keep their order
         with torch.no_grad():
             for start in range(0, len(x), BATCH):
@@ -142,17 +142,26 @@ class ConditionalCdf:
 
     def to_arrays(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
         """Return everything as arrays under prefixed names."""
-        named = {"points": self.table.points, "normal": self.table.normal, "center": self.center, "scale": self.scale}
-        arrays = {f"{prefix}.{name}": array for name, array in named.items()}
-        return arrays | weights.module_arrays(f"{prefix}.flow", self.flow)
+        arrays = weights.module_arrays(f"{prefix}.flow", self.flow)
+        for index, table in enumerate((self.table, *self.conditions)):
+            arrays |= {f"{prefix}.table{index}": np.stack([table.points, table.normal])}
+        return arrays
 
     @staticmethod
     def from_arrays(arrays: Arrays, prefix: str, settings: SplineSettings) -> ConditionalCdf:
         """Rebuild what `to_arrays` returned."""
-        points, normal, center, scale = (arrays[f"{prefix}.{n}"] for n in ("points", "normal", "center", "scale"))
-        flow = make_flow(len(center), settings)
+        tables: list[Table] = []
+        while f"{prefix}.table{len(tables)}" in arrays:
+            tables.append(Table(*arrays[f"{prefix}.table{len(tables)}"]))
+        flow = make_flow(len(tables) - 1, settings)
         weights.load_module(flow, arrays, f"{prefix}.flow")
-        return ConditionalCdf(Table(points, normal), center, scale, flow)
+        return ConditionalCdf(tables[0], tables[1:], flow)
+
+
+def _mapped(tables: Sequence[Table], conditions: FloatArray) -> FloatArray:
+    """Return conditions `(n, c)` as the spline sees them: by their tables, those far outside held."""
+    found = np.stack([table(column) for table, column in zip(tables, conditions.T, strict=True)], axis=1)
+    return np.asarray(np.clip(found, -OUTERMOST, OUTERMOST), dtype=np.float64)
 
 
 def make_flow(n_conditions: int, settings: SplineSettings) -> Any:

@@ -22,6 +22,7 @@ from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Arrays, Seen
+from anomaly_cli.core.template import Template
 from anomaly_cli.core.workers import in_order
 from anomaly_cli.methods import densities
 from anomaly_cli.nets.scaling import MassScaler
@@ -221,6 +222,12 @@ def training_events(ranking: Ranking, observed: Events, fold: int) -> Events:
     """Return the observed events that may train what ranks a fold."""
     own = ranking.crossfit.fold(observed.source_id)
     return observed.take(ranking.crossfit.observed_trains(own)[:, fold])
+
+
+def training_template(template: Template, ranking: Ranking, fold: int) -> npt.NDArray[np.bool_]:
+    """Return which template events may train a fold `(n,)`."""
+    is_other: npt.NDArray[np.bool_] = template.fold(ranking.crossfit) != fold
+    return is_other & template.trains(ranking.kfold.folds)[:, fold]
 
 
 def under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -22,7 +22,7 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.methods import densities
-from anomaly_cli.scores.backgrounds import each_fold, sides_of, under
+from anomaly_cli.scores.backgrounds import each_fold, sides_of, training_template, under
 from anomaly_cli.scores.base import Arrays, Diagnostic, FittedScore, Ranking
 
 AS_IT_IS, OF_TEMPLATE, OF_SIDE_BANDS = "none", "template", "side_bands"
@@ -137,10 +137,3 @@ def _background(how: str, seen: Seen, template: Template, ranking: Ranking, fold
         return template.events.take(training_template(template, ranking, fold))
     sides = sides_of(seen, ranking, crossfit.trained_divisions(fold)).side_bands
     return sides.take(crossfit.side_band_fold(sides.source_id) != fold)
-
-
-def training_template(template: Template, ranking: Ranking, fold: int) -> npt.NDArray[np.bool_]:
-    """Return which template events may train a fold `(n,)`."""
-    trains: npt.NDArray[np.bool_] = template.trains(ranking.kfold.folds)[:, fold]
-    is_other: npt.NDArray[np.bool_] = template.fold(ranking.crossfit) != fold
-    return trains & is_other

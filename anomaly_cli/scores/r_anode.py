@@ -84,6 +84,16 @@ class RAnode(BackgroundSettings, Score):
         """
         observed = seen.need(Need.SR_FEATURES)
         backgrounds = self.fit_backgrounds(seen, ranking, self.name, compute)
+        return FittedResidual(backgrounds, self.find_signals(backgrounds, observed, ranking, compute))
+
+    def find_signals(
+        self, backgrounds: Backgrounds, observed: Events, ranking: Ranking, compute: Compute
+    ) -> list[Signal]:
+        """Return what is found beside the background of each fold, in the observed events that may train it.
+
+        Raises:
+            PhysicsError: where there are too few events.
+        """
         signals = []
         for fold in range(ranking.kfold.folds):
             events = training_events(ranking, observed, fold)
@@ -95,7 +105,7 @@ class RAnode(BackgroundSettings, Score):
             generator = compute.streams.generator(f"signal/{fold}")
             signals.append(_find_signal(backgrounds.of(fold), events, self.search, generator))
             compute.progress(Step("classify: signal density", fold + 1, ranking.kfold.folds, f"fold {fold + 1}"))
-        return FittedResidual(backgrounds, signals)
+        return signals
 
     def load(self, arrays: Arrays, ranking: Ranking) -> FittedResidual:
         """Rebuild backgrounds and signals."""

@@ -10,6 +10,7 @@ import numpy as np
 from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_crossfit, read_template
+from anomaly_cli.artifacts.quality_kinds import DIAGNOSTICS
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.classifiers.base import CLASSIFIERS
 from anomaly_cli.core.crossfit import CrossFit
@@ -38,7 +39,7 @@ def _make(analysis: Analysis) -> Made:
     ranked = rank(split, template, analysis.settings, score_provisions(analysis), analysis.compute)
     side_bands = split.side_bands
     fold = ranked.crossfit.side_band_fold(side_bands.source_id)
-    groups = {
+    groups: dict[str, Mapping[str, Any]] = {
         "observed": scored_columns(split.sr, ranked.observed),
         "template": scored_columns(template.events, ranked.template),
         "side_bands": scored_columns(side_bands, scored(ranked.score, side_bands, fold)),
@@ -46,6 +47,9 @@ def _make(analysis: Analysis) -> Made:
     if ranked.replicas is not None:
         columns = {name: getattr(ranked.replicas.events, name) for name in SCORED}
         groups["replicas"] = {**columns, "part": ranked.replicas.part, "replica_scores": ranked.replicas.scores}
+    told = ranked.score.diagnostics
+    if told:
+        groups["diagnostics"] = {name: [getattr(one, name) for one in told] for name in DIAGNOSTICS.columns}
     kept = {"models": ranked.score.to_arrays(), "crossfit": vars(ranked.crossfit)}
     return Made(groups, twins=[(schema.CLASSIFIER, kept)])
 

@@ -12,6 +12,9 @@ from anomaly_cli.methods.base import METHODS
 from anomaly_cli.scores.base import SCORES
 from anomaly_cli.search.settings import SearchSettings
 
+EXTERNAL = "external"
+"""The score that is meant where a column is named and no score."""
+
 
 def resolve_settings(config: Config) -> SearchSettings:
     """Return how the search of a configuration is done.
@@ -20,7 +23,9 @@ def resolve_settings(config: Config) -> SearchSettings:
         ConfigError: for an unknown method, score, classifier or setting.
     """
     method = choose(METHODS, config.template.method, config.methods).configure(config.methods)
-    score = method.score if config.score.name == DEFAULT else config.score.name
+    score = config.score.name
+    if score == DEFAULT:
+        score = EXTERNAL if config.scores.get(EXTERNAL, {}).get("column") else method.score
     return SearchSettings(
         method=method,
         oversampling=config.template.oversampling,

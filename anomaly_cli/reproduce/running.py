@@ -139,7 +139,7 @@ def _place(target: Target, scale: str, at: tuple[Series, Quantity, str], files: 
     for more in (target.scales[scale].settings, series.settings, quantity.settings):
         merge(settings, copy.deepcopy(dict(more)))
     if target.x_sets and x:
-        _assign(settings, target.x_sets, x)
+        _assign(settings, target.x_sets, x if target.x_factor == 1.0 else str(float(x) * target.x_factor))
     try:
         described = kind_of(target).describe(settings, target, files)
     except LackingError as error:

@@ -95,6 +95,7 @@ class Target:
         data: one of `DATA`.
         x: what x is; empty where there is one value only.
         x_sets: dotted setting of a job that x sets; empty where it sets none.
+        x_factor: what a numeric x is multiplied by to be that setting.
         published_x: x in the published rows, where it is not that of the scale.
         n_background: background events of the paper's file; injections are scaled to equal S/sqrt(B).
         settings: of all jobs.
@@ -116,6 +117,7 @@ class Target:
     data: str = NO_EVENTS
     x: str = ""
     x_sets: str = ""
+    x_factor: float = 1.0
     published_x: Mapping[str, str] = field(default_factory=dict)
     n_background: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)

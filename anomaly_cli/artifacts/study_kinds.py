@@ -118,7 +118,6 @@ SENSITIVITY = Kind(
                 evidence=Column("f8", "t", "", "signal events after the cut for an expected Z of 3"),
                 discovery=Column("f8", "t", "", "signal events after the cut for an expected Z of 5"),
                 claimable=Column("f8", "t", "", "the same for a claimable Z of 5; infinite where none reaches it"),
-                n_windows=Column("i8", "t", "", "windows that the closure uncertainty comes from; 0 for none"),
                 **MEASURED,
             ),
             "one row per cut",

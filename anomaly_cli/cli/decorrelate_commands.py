@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from anomaly_cli.cli import options
+from anomaly_cli.cli.asked import Manner
 from anomaly_cli.cli.failures import telling
 from anomaly_cli.core.errors import ConfigError
 
@@ -36,7 +38,8 @@ def decorrelate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of every random stream.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Make a score free of the mass or other columns, and measure what cuts on it do to their spectra.
 
@@ -61,7 +64,7 @@ def decorrelate(
             raise ConfigError("decorrelate: name the columns of --input with --score NAME and --protect NAME")
         names = [name.strip() for name in protect.split(",")]
         scored, folder = stage.scored_table(input_file, score, names, label), input_file.absolute().parent
-    with show_progress(quiet) as progress:
+    with show_progress(Manner(quiet, verbose)) as progress:
         made = stage.decorrelate(scored, output or folder / "decorrelation.h5", seed, overwrite, progress)
     show_written(made.path)
     show(report_on(made), {made.kind.name: made.digest})

@@ -24,7 +24,7 @@ TASKS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "Analyse one signal region": ("run", "summary", "plot", "report", "explain", "compare", "cite"),
         "Stage by stage": ("split", "base", "template", "classify", "score", "significance", "closure", "evaluate"),
         "Analyse many, and reproduce papers": ("scan", "reproduce"),
-        "Events": ("data", "simulate", "morph"),
+        "Events": ("data", "simulate", "morph", "decorrelate"),
         "Find out": ("methods", "classifiers", "scores", "config", "inspect", "doctor"),
     },
     "significance": {

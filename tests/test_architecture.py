@@ -148,12 +148,14 @@ SHARED_NAMES = {
     "morph": {"stages", "report", "report/results"},
     "overdispersion": {"studies", "report/results"},
     "permutation": {"studies", "report/results"},
+    "sensitivity": {"analysis", "studies", "report/results"},
     "significance": {"stages", "report/results"},
     "split": {"search", "stages"},
     "template": {"core", "search", "stages"},
     "provisions": {"search", "stages"},
     "explain": {"search", "stages"},
-    # a method and its networks
+    # a method or a score and its networks
+    "autoencoder": {"nets", "scores"},
     "flows_for_flows": {"methods", "nets"},
     # the same word of one layer each
     "columns": {"artifacts", "datasets"},

@@ -38,9 +38,20 @@ SCORES: Mapping[str, tuple[str, ...]] = {
     "cwola": ("1708.02949",),
     "combined": ("2307.11157",),
     "supervised": ("2109.00546",),
+    "anode": ("2001.04990",),
+    "r_anode": ("2312.11629",),
+    "lacathode": ("2210.14924",),
+    "tnt": ("2002.12376",),
+    "autoencoder": ("1808.08992",),
+    "gan_ae": ("2305.15179",),
+    "external": (),
 }
 """What ranks events."""
-CLASSIFIERS: Mapping[str, tuple[str, ...]] = {"trees": ("2309.13111",)}
+CLASSIFIERS: Mapping[str, tuple[str, ...]] = {
+    "trees": ("2309.13111",),
+    "mlp": ("2312.10130",),
+    "chosen": ("2511.14832",),
+}
 """Families of classifiers."""
 STUDIES: Mapping[str, tuple[str, ...]] = {
     "significance": ("Pyhf", "1007.1727"),

@@ -202,7 +202,7 @@ def declared(module):
 @pytest.mark.parametrize(
     ("module", "config"),
     [
-        (options, Config()),
+        (options, Config(scores={"external": {"column": ""}})),
         (stage_commands, Config()),
         (significance_commands, Config()),
         (morph_commands, MorphConfig()),
@@ -237,6 +237,7 @@ EVERYTHING = {
     "--oversampling": ("3", "template.oversampling", 3.0),
     "--classifier": ("trees", "classifier.name", "trees"),
     "--score": ("cwola", "score.name", "cwola"),
+    "--score-column": ("mine", "scores.external.column", "mine"),
     "--background-efficiencies": ("0.2,0.1", "significance.background_efficiencies", [0.2, 0.1]),
     "--seed": ("7", "seed", 7),
     "--processes": ("2", "processes", 2),

@@ -13,7 +13,13 @@ from anomaly_cli.artifacts.store import Artifact
 
 LENGTHS = {"d": 2, "b": 5, "y": 6, "p": 4, "q": 5}
 """By letter; other letters stand for three rows."""
-SETTINGS = {"closure": True, "overdispersion": True, "signal_efficiencies": [], "method": "cathode"}
+SETTINGS = {
+    "closure": True,
+    "overdispersion": True,
+    "signal_efficiencies": [],
+    "method": "cathode",
+    "score": {"name": "r_anode"},
+}
 
 
 def make_artifact(kind: Kind, changes: dict[str, dict[str, object]] | None = None, **settings: object) -> Artifact:

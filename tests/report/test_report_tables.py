@@ -46,7 +46,9 @@ SYSTEMATICS = {
     **{"up": [0.03, 0.5, 0.1], "down": [-0.02, 0.0, -0.1], "cost": [0.12, 1.5, 0.0]},
 }
 CHANGES = {
+    "sensitivity": {"costs": {"test": [0, 1, 2], "term": ["closure", "norm", "closure"]}},
     "significance": {
+        "largest": {"test": 1},
         "mass_fit": {"p_value": 0.5},
         "systematics": SYSTEMATICS,
         "tests": {
@@ -99,7 +101,9 @@ UNMEASURED = {
 OTHERS = {
     "significance": {
         "poor": ({**CHANGES["significance"], "mass_fit": {"p_value": 1e-4}},),
-        "unmeasured": ({"mass_fit": {"p_value": 0.005}, "tests": UNMEASURED, "systematics": SYSTEMATICS},),
+        "unmeasured": (
+            {"largest": {"test": -1}, "mass_fit": {"p_value": 0.005}, "tests": UNMEASURED, "systematics": SYSTEMATICS},
+        ),
     },
     "permutation": {"blinded": ({"tests": {"z_observed": [NAN] * 3, "p_permutation": [NAN] * 3}},)},
     "limits": {
@@ -138,7 +142,7 @@ def test_what_is_said_of_an_artifact(name):
 
 
 def test_of_other_kinds_nothing_is_said():
-    assert report_on(make_artifact(schema.SCORES)) == ()
+    assert report_on(make_artifact(schema.SPLIT)) == ()
     assert set(find_tellers()) >= {"significance", "closure", "scan", "morph"}
 
 

@@ -24,7 +24,6 @@ from anomaly_cli.report.plots import sources as sources_module
 from anomaly_cli.report.plots.cut_counts import costs, rebuilt
 from anomaly_cli.report.plots.picture import BLINDED, render
 from anomaly_cli.report.plots.registry import find_plot, find_plots
-from anomaly_cli.report.plots.roc_curves import efficiencies
 from anomaly_cli.report.plots.score_cuts import template_rank
 from anomaly_cli.report.plots.sculpted_mass import pass_rate
 from anomaly_cli.report.plots.sources import of_artifact, of_run
@@ -181,13 +180,24 @@ def test_the_template_is_flat_in_the_part_of_itself_that_scores_higher():
     assert template_rank(above, template) == pytest.approx([0.0, 1.0])
 
 
-def test_a_score_that_knows_nothing_has_the_roc_of_chance_and_a_perfect_one_keeps_all():
-    generator = np.random.default_rng(2)
-    events = {"fold": np.repeat([0, 1], 5000), "score": generator.random(10000)}
-    background, signal = efficiencies(events, {**events, "score": generator.random(10000)})
-    assert signal == pytest.approx(background, abs=0.02)
-    _, signal = efficiencies(events, {**events, "score": np.full(10000, 2.0)})
-    assert signal == pytest.approx(np.ones(len(signal)))
+def test_curves_end_where_too_few_background_events_are_left_and_each_has_its_band():
+    curves = {
+        "method": np.array(["cathode"] * 3 + ["idealised"] * 3),
+        "background_efficiency": np.array([0.001, 0.01, 1.0] * 2),
+        "signal_efficiency": np.array([0.2, 0.5, 1.0, 0.1, 0.4, 1.0]),
+        "sic": np.array([6.3, 5.0, 1.0, 3.2, 4.0, 1.0]),
+        "sic_error": np.array([1.0, 0.2, np.nan] * 2),
+        "n_background": np.array([5.0, 50.0, 5000.0] * 2),
+    }
+    made = make_artifact(schema.EVALUATION, {"curves": curves, "counts": {"n_signal": 100}})
+    for panel, highest in (("ROC", 1.0), ("significance improvement", 5.0)):
+        axes = Figure().subplots()
+        find_plot("sic").panel(axes, of_artifact(made), panel)
+        lines = {line.get_label(): line for line in axes.get_lines()}
+        assert list(lines) == ["cathode", "idealised", "by chance"]
+        assert list(lines["cathode"].get_xdata()) == [0.01, 1.0]
+        assert max(lines["cathode"].get_ydata()) == highest
+        assert len(axes.collections) == 2
 
 
 def test_a_cut_that_goes_with_mass_is_seen_as_sculpting_and_one_that_does_not_is_not():

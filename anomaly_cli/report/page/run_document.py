@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,9 @@ from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.report.summary import cutflow_table, region_table
 from anomaly_cli.report.table import Message, Part
 
+LOG_NAME = "anomaly.log"
+LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ .")
+"""How a line of the log begins; those of a traceback do not."""
 RESULTS = (schema.SIGNIFICANCE, schema.LIMITS, schema.GLOBAL, schema.BUMP, schema.EVALUATION)
 CALIBRATION = (schema.VALIDATION, schema.OVERDISPERSION, schema.PERMUTATION, schema.CALIBRATION, schema.INJECTION)
 
@@ -44,7 +48,7 @@ def run_document(run: RunDirectory, sources: Sources, datasets: Sequence[str] = 
         version: of this program.
     """
     is_morph = MORPH.name in sources.artifacts and schema.SPLIT.name not in {*sources.artifacts, *sources.reasons}
-    warnings = [] if is_morph else caveats(sources)
+    warnings = [*_last_failure(run), *([] if is_morph else caveats(sources))]
     plots = find_plots()
 
     def section(title: str, parts: Iterable[Part], *names: str, listings: Sequence[Listing] = ()) -> Section:
@@ -57,7 +61,7 @@ def run_document(run: RunDirectory, sources: Sources, datasets: Sequence[str] = 
         section("Events", _events(run, sources), "mjj"),
         section("Result", _of_kinds(sources, RESULTS), "counts", "limits", "bump"),
         section("Template", _template(sources), "closure", "features", "training"),
-        section("Ranking", [], "scores", "sculpting", "sic"),
+        section("Ranking", _of_kinds(sources, (schema.EXPLANATION,)), "scores", "sculpting", "sic"),
         section("Calibration", _calibration(sources), "windows", "injection"),
         section("Selected events", selected_table(sources)),
         section("Provenance", _provenance(run, sources), listings=_configuration(run)),
@@ -68,6 +72,18 @@ def run_document(run: RunDirectory, sources: Sources, datasets: Sequence[str] = 
     story = _story_of_morph(sources) if is_morph else tell(sources)
     left_out = _left_out(plots, sources)
     return Document(title, warnings, story, kept, sources, f"anomaly {version}", left_out)
+
+
+def _last_failure(run: RunDirectory) -> list[str]:
+    """Return how the last command in the directory failed, as its log says; nothing where it did not."""
+    try:
+        lines = (run.path / LOG_NAME).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    ended = [line.split(" ", 2) for line in lines if LOG_LINE.match(line)]
+    if not ended or ended[-1][1] != "ERROR":
+        return []
+    return [f"The last command here failed ({ended[-1][0]}): {ended[-1][2]}."]
 
 
 def _story_of_morph(sources: Sources) -> str:
@@ -126,7 +142,11 @@ def _template(sources: Sources) -> list[Part]:
 
 
 def _of_kinds(sources: Sources, kinds: Sequence[schema.Kind]) -> list[Part]:
-    found = [sources.artifacts[kind.name] for kind in kinds if kind.name in sources.artifacts]
+    """Return the tables of artifacts; none of one that tells of a signal region which is blinded."""
+    held = [sources.artifacts[kind.name] for kind in kinds if kind.name in sources.artifacts]
+    found = [
+        one for one in held if all(name in one.groups or group.optional for name, group in one.kind.groups.items())
+    ]
     return [part for artifact in found for part in _if_possible(lambda a=artifact: report_on(a))]  # type: ignore[misc]
 
 

@@ -24,7 +24,14 @@ Hides: TypeAlias = Callable[[RunDirectory, Artifact], bool]
 """Says whether what an artifact tells of its signal region may not be shown."""
 OF_RUN = (
     *(schema.SPLIT, schema.TRUTH, schema.TEMPLATE_MODEL, schema.TEMPLATE, schema.SCORES, schema.SIGNIFICANCE),
-    *(schema.CLOSURE, schema.EVALUATION, schema.VALIDATION, schema.OVERDISPERSION, schema.PERMUTATION),
+    *(
+        schema.CLOSURE,
+        schema.EVALUATION,
+        schema.EXPLANATION,
+        schema.VALIDATION,
+        schema.OVERDISPERSION,
+        schema.PERMUTATION,
+    ),
     *(schema.BUMP, schema.LIMITS, schema.GLOBAL, schema.CALIBRATION, schema.INJECTION),
     *(schema.MORPH_MODEL, schema.MORPH),
 )

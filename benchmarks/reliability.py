@@ -61,14 +61,22 @@ def _flip(work: Path, number: int) -> None:
     known = {record["number"] for record in _read("flips")}
     for trial in sorted(set(range(number)) - known):
         path = artifacts[trial % len(artifacts)]
-        _note("flips", {"number": trial, "file": path.name, "outcome": flip_once(path, trial)})
+        _note("flips", {"number": trial, "file": _words(path), "outcome": flip_once(path, trial)})
 
 
 def _try_inputs(work: Path, number: int) -> None:
     load_everything()
     known = {record["number"] for record in _read("inputs")}
     for trial in sorted(set(range(number)) - known):
-        _note("inputs", {"number": trial, **try_input(work, trial)})
+        found = try_input(work, trial)
+        if found["outcome"] not in INPUT_FAULTS:
+            del found["what"]
+        _note("inputs", {"number": trial, **found})
+
+
+def _words(path: Path) -> str:
+    """Return the name of a file; those of a scan are called as their folder, for theirs hold keys."""
+    return path.name if "seed" not in path.name else f"scan: {'bases' if path.parent.name == 'bases' else 'results'}"
 
 
 def _path(what: str) -> Path:

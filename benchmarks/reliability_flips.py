@@ -19,6 +19,8 @@ from anomaly_cli.scans.manifest import ScanDirectory
 FAULTS = ("changed", "traceback", "crash", "hang")
 """What must not come of a flipped bit: other content without a word, or no sentence."""
 SECONDS = 60.0
+FLIPPED = ".flipped"
+"""The folder, beside each file, of its copies with a flipped bit."""
 COMMANDS = (
     ("run", "--run", "{run}", "--signal-region", "3.3-3.7", "--data", "{data}", "--reserve", "0.3", "--measure", *FAST),
     ("significance", "permute", "--run", "{run}", "--quiet"),
@@ -43,7 +45,7 @@ def make_artifacts(work: Path) -> list[Path]:
             subprocess.run([sys.executable, "-m", "anomaly_cli", *words], check=True, stdout=subprocess.DEVNULL)
         (folder / "made").touch()
     found = [*(folder / "run").glob("*.h5"), *(folder / "scan").rglob("*.h5"), folder / "scan" / "scan.json"]
-    return sorted(found)
+    return sorted(path for path in found if FLIPPED not in path.parts)
 
 
 def flip_once(path: Path, number: int) -> str:
@@ -57,7 +59,7 @@ def read_flipped(path: Path, number: int) -> str:
     content = bytearray(path.read_bytes())
     bit = random.Random(number).randrange(8 * len(content))
     content[bit // 8] ^= 1 << bit % 8
-    folder = path.parent / ".flipped"
+    folder = path.parent / FLIPPED
     folder.mkdir(exist_ok=True)
     flipped = folder / path.name
     flipped.write_bytes(content)

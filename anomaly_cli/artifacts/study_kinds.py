@@ -114,11 +114,10 @@ SENSITIVITY = Kind(
             per_test(
                 n_expected=Column("f8", "t", "", "background that the side-bands predict after the cut"),
                 uncertainty=Column("f8", "t", "", "its total uncertainty"),
-                limits=Column("f8", "t,l", "", "expected 95 % CLs limits on signal events, the strongest first"),
+                limits=Column("f8", "t,b", "", "expected 95 % CLs limits on signal events, the strongest first"),
                 evidence=Column("f8", "t", "", "signal events after the cut for an expected Z of 3"),
                 discovery=Column("f8", "t", "", "signal events after the cut for an expected Z of 5"),
                 claimable=Column("f8", "t", "", "the same for a claimable Z of 5; infinite where none reaches it"),
-                n_windows=Column("i8", "t", "", "windows that the closure uncertainty comes from; 0 for none"),
                 **MEASURED,
             ),
             "one row per cut",

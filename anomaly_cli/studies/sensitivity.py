@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from anomaly_cli.analysis.mass_fit import MassFit
@@ -17,7 +17,7 @@ from anomaly_cli.search.count import Cut, build_model
 from anomaly_cli.stages.classify import stored_replicas, stored_scores
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import stored_identity
-from anomaly_cli.stages.measurements import find_measurements
+from anomaly_cli.stages.measurements import Factor, find_measurements
 from anomaly_cli.stages.split import stored_split
 
 
@@ -28,6 +28,7 @@ def _settings(analysis: Analysis) -> dict[str, Any]:
         "pass_fail_from": cuts.pass_fail_from,
         "correct": analysis.config.significance.correct,
         "settings_digest": stored_identity(analysis.run).digest,
+        **({"systematics": [asdict(one) for one in cuts.systematics]} if cuts.systematics else {}),
     }
 
 
@@ -54,6 +55,7 @@ def _make(analysis: Analysis) -> Made:
             "n_windows": cut.measured.n_windows,
             "closure_uncertainty": cut.measured.closure,
             "overdispersion": cut.measured.overdispersion,
+            "n_experiments": measurements.factors.get(cut.selection.background_efficiency, Factor()).n_experiments,
         }
         for cut, one in zip(expected, found, strict=True)
     ]

@@ -49,6 +49,7 @@ CHANGES = {
     "significance": {
         "mass_fit": {"p_value": 0.5},
         "systematics": SYSTEMATICS,
+        "largest": {"test": 1},
         "tests": {
             "test": ["pass/fail", "template", "template"],
             "z": [0.5, 2.0, 37.5194],
@@ -61,6 +62,7 @@ CHANGES = {
         },
     },
     "global": {"result": {"test": 1}},
+    "sensitivity": {"costs": {"test": [0, 1, 2], "term": ["closure", "kfold", "scale"]}},
     "permutation": {"tests": {"z_observed": [1.0, 2.0, 3.0]}},
     "bump": {"tests": {"p0": [0.2, NAN, 0.01], "workspace": ["{}", "", "{}"], "spurious_signal": [-0.001, 3.0, 40.0]}},
     "closure": {"checks": {"baseline_auc": [0.6, 0.5, 0.7]}, "distances": {"fpd": [NAN, 0.012, 0.5]}},
@@ -99,7 +101,9 @@ UNMEASURED = {
 OTHERS = {
     "significance": {
         "poor": ({**CHANGES["significance"], "mass_fit": {"p_value": 1e-4}},),
-        "unmeasured": ({"mass_fit": {"p_value": 0.005}, "tests": UNMEASURED, "systematics": SYSTEMATICS},),
+        "unmeasured": (
+            {"mass_fit": {"p_value": 0.005}, "tests": UNMEASURED, "systematics": SYSTEMATICS, "largest": {"test": 1}},
+        ),
     },
     "permutation": {"blinded": ({"tests": {"z_observed": [NAN] * 3, "p_permutation": [NAN] * 3}},)},
     "limits": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from anomaly_cli.analysis.mass_fit import MassFit
@@ -28,6 +28,7 @@ def _settings(analysis: Analysis) -> dict[str, Any]:
         "pass_fail_from": cuts.pass_fail_from,
         "correct": analysis.config.significance.correct,
         "settings_digest": stored_identity(analysis.run).digest,
+        **({"systematics": [asdict(one) for one in cuts.systematics]} if cuts.systematics else {}),
     }
 
 

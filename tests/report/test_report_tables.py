@@ -63,6 +63,7 @@ CHANGES = {
         },
     },
     "global": {"result": {"test": 1}},
+    "sensitivity": {"costs": {"test": [0, 1, 2], "term": ["closure", "kfold", "scale"]}},
     "permutation": {"tests": {"z_observed": [1.0, 2.0, 3.0]}},
     "bump": {"tests": {"p0": [0.2, NAN, 0.01], "workspace": ["{}", "", "{}"], "spurious_signal": [-0.001, 3.0, 40.0]}},
     "closure": {"checks": {"baseline_auc": [0.6, 0.5, 0.7]}, "distances": {"fpd": [NAN, 0.012, 0.5]}},

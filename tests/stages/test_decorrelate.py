@@ -14,7 +14,7 @@ from anomaly_cli.core.errors import DataError, PhysicsError
 from anomaly_cli.nets import conditional_cdf, training
 from anomaly_cli.stages.decorrelate import Scored, decorrelate_scores, scored_table
 
-FAST = training.Schedule(3, 512, 5e-3, 3)
+FAST = training.Schedule(8, 128, 1e-2, 8)
 
 
 @pytest.fixture(autouse=True)
@@ -55,20 +55,20 @@ def test_a_tagger_of_any_table_is_made_free_of_the_mass(table, tmp_path):
 
 
 def test_no_event_is_moved_by_a_spline_that_has_seen_it():
-    mass, score, is_signal = toy(1500)
-    scored = Scored(score, mass[:, None], ("mass",), is_signal, np.arange(1500), "")
+    mass, score, is_signal = toy(1250)
+    scored = Scored(score, mass[:, None], ("mass",), is_signal, np.arange(1250), "")
     before = decorrelate_scores(scored, 1)
     changed = score.copy()
-    changed[0] += 0.3  # its own place among the others moves, and those of other folds with their spline
+    changed[1] += 0.3  # its own place among the others moves, and those of other folds with their spline
     moved = decorrelate_scores(replace(scored, score=changed), 1)
     is_same = moved == before
-    assert not is_same[0]
+    assert not is_same[1]
     assert 0.1 < is_same.mean() < 0.3  # the events of its own fold: their spline has seen none of it
 
 
 def test_signal_trains_nothing():
-    mass, score, is_signal = toy(1500)
-    scored = Scored(score, mass[:, None], ("mass",), is_signal, np.arange(1500), "")
+    mass, score, is_signal = toy(1250)
+    scored = Scored(score, mass[:, None], ("mass",), is_signal, np.arange(1250), "")
     changed = np.where(is_signal, score + 5.0, score)
     moved = decorrelate_scores(replace(scored, score=changed), 1)
     assert np.array_equal(moved[~is_signal], decorrelate_scores(scored, 1)[~is_signal])

@@ -34,7 +34,8 @@ def page() -> str:
     results = [read_reproduction(path) for path in sorted(RESULTS.glob("*.json"))]
     blocks = [HEAD]
     for found in results:
-        about = About(f"reproduce run {found.target} --scale {found.scale}")
+        seeds = len(found.settings["seeds"])
+        about = About(f"reproduce run {found.target} --scale {found.scale} --seeds {seeds}")
         blocks.append(f"## {found.target}, {found.scale}\n\n{render(reproduction_report(found), about)}")
     run = {found.target for found in results}
     left = [load_target(name) for name in find_targets() if name not in run]

@@ -45,9 +45,7 @@ def _disagreements(found: Reproduction) -> list[Message]:
                 far.append(f"{place}: {value.mean:.4g} where {name} is {other:.4g}")
     if not far:
         return []
-    return [
-        Message(f"Differs by more than {FAR:g} times the error of the difference: {'; '.join(far)}.", Level.HEADLINE)
-    ]
+    return [Message(f"Differ by more than {FAR:g} times the error of the difference:", Level.HEADLINE, tuple(far))]
 
 
 def _comparison(found: Reproduction, quantity: str) -> Table:

@@ -30,11 +30,9 @@ def render(report: Report, about: About) -> str:
 
 def _paragraph(message: Message) -> str:
     text = escape(message.text)
-    lines = [
-        text if message.level is Level.NOTE else f"**{text}**",
-        *(f"    {visible(line)}" for line in message.details),
-    ]
-    return "\n\n".join(lines) + "\n"
+    told = text if message.level is Level.NOTE else f"**{text}**"
+    details = "\n".join(f"    {visible(line)}" for line in message.details)
+    return "\n\n".join(filter(None, (told, details))) + "\n"
 
 
 def render_table(table: Table) -> str:

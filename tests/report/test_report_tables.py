@@ -46,7 +46,6 @@ SYSTEMATICS = {
     **{"up": [0.03, 0.5, 0.1], "down": [-0.02, 0.0, -0.1], "cost": [0.12, 1.5, 0.0]},
 }
 CHANGES = {
-    "sensitivity": {"costs": {"test": [0, 1, 2], "term": ["closure", "norm", "closure"]}},
     "significance": {
         "largest": {"test": 1},
         "mass_fit": {"p_value": 0.5},

@@ -19,22 +19,36 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from anomaly_cli.analysis.calibration import clopper_pearson
+from anomaly_cli.analysis.claim import claimable_significance, reason_for_no_claim
+from anomaly_cli.analysis.modelling import MEASURED
+from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.core.cuts import Cuts
-from anomaly_cli.search.count import build_cuts
+from anomaly_cli.core.cuts import CORRECTIONS, NO_CORRECTION, Cuts
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.windows import parse_window
+from anomaly_cli.search.count import build_cuts, build_model
 from anomaly_cli.stages.classify import stored_replicas, stored_scores
+from anomaly_cli.stages.measurements import Measurements, closure_by_efficiency
 from anomaly_cli.stages.split import stored_split
+from anomaly_cli.studies.experiments import Normalisation
 
 RESULTS = Path(__file__).parent / "results" / "null.json"
 REGIONS = ("3.1-3.5", "3.3-3.7", "3.5-3.9", "3.7-4.1", "3.9-4.3")
 EFFICIENCIES = (0.2, 0.05, 0.01, 0.001)
 SEED = 1
+LEVELS = (0.05, 0.01)
+BOOTSTRAPS = 2000
 STAGES = (["split"], ["template"], ["classify"], ["significance", "overdispersion"], ["significance", "windows"])
 
 
@@ -47,8 +61,14 @@ def main() -> None:
     runs.add_argument("--method", default="curtains_f4f")
     runs.add_argument("--ensemble", type=int, default=4, help="classifiers per fold; fewer than the default save time")
     runs.add_argument("--region", action="append", choices=REGIONS)
-    runs.add_argument("--results", type=Path, default=RESULTS)
+    shown = actions.add_parser("show")
+    shown.add_argument("--correct", choices=CORRECTIONS, default=NO_CORRECTION)
+    for one in (runs, shown):
+        one.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
+    if asked.action == "show":
+        show(read(asked.results), asked.correct)
+        return
     for path in asked.sets:
         for region in asked.region or REGIONS:
             row = {"set": path.stem, "region": region, "method": asked.method, "ensemble": asked.ensemble}
@@ -88,6 +108,75 @@ def record(run: RunDirectory) -> dict[str, Any]:
         "experiments": experiments.groups["experiments"]["z"].tolist(),
         "collision_energy": stored_split(run.read(schema.SPLIT)).regions.collision_energy,
     }
+
+
+def evaluate(row: Mapping[str, Any], correct: str) -> list[dict[str, float]]:
+    """Return for every cut of a search its signed Z, the claimable one, and whether a claim is allowed."""
+    spread = np.std(row["experiments"], axis=0, ddof=1)
+    factors = dict(zip(EFFICIENCIES, np.maximum(spread, 1.0).tolist(), strict=True))
+    columns = {name: np.asarray(values) for name, values in row["windows"].items()}
+    known = Measurements(closure_by_efficiency(columns, factors), factors, {}, correct=correct)
+    fit, window = Normalisation(row["fit"]["n_expected"], row["fit"]["uncertainty"]), parse_window(row["region"])
+    found = []
+    for cut in (CutCounts(**one) for one in row["cuts"]):
+        measured = known.of(cut.background_efficiency)
+        model = build_model(cut, fit, window, Cuts.pass_fail_from, measured)
+        found.append(
+            {
+                "z": float(signed_root(model.experiment())),
+                "claimable": claimable_significance(model, measured.n_windows),
+                "statistical": float(signed_root(model.without(*MEASURED).experiment())),
+                "closure": measured.closure,
+                "is_refused": bool(reason_for_no_claim(model, measured.windows_p)),
+            }
+        )
+    return found
+
+
+def show(rows: Sequence[Mapping[str, Any]], correct: str) -> None:
+    """Print mean and standard deviation of Z and how often it is large, errors from a bootstrap over sets."""
+    methods = sorted({(row["method"], row["ensemble"]) for row in rows})
+    for method, ensemble in methods:
+        own = [row for row in rows if (row["method"], row["ensemble"]) == (method, ensemble)]
+        sets = sorted({row["set"] for row in own})
+        cpu = np.mean([row["cpu"] for row in own])
+        print(
+            f"{method}, ensembles of {ensemble}, correct = {correct}: {len(own)} searches of {len(sets)} sets", end=""
+        )
+        print(f", {cpu:.0f} s of CPU each")
+        found = [evaluate(row, correct) for row in own]
+        which = np.array([sets.index(row["set"]) for row in own])
+        for index, efficiency in enumerate(EFFICIENCIES):
+            print(f"  {100 * efficiency:g} %: {summary([one[index] for one in found], which)}")
+
+
+def summary(cuts: Sequence[Mapping[str, float]], which: npt.NDArray[np.int64]) -> str:
+    """Return what the searches of one cut say.
+
+    Args:
+        cuts: of every search.
+        which: the set of each, counted from 0.
+    """
+    z, claimable = (np.array([cut[name] for cut in cuts]) for name in ("z", "claimable"))
+    text = [f"Z {with_error(np.mean, z, which)}", f"std {with_error(np.std, z, which)}"]
+    for level in LEVELS:
+        k = int((z > -ndtri(level)).sum())
+        text.append(f"p < {level:g}: {k} of {len(z)} (< {clopper_pearson(k, len(z), 0.9).high:.3f})")
+    text.append(f"claimable Z {with_error(np.mean, claimable, which)}, std {claimable.std(ddof=1):.2f}")
+    text.append(f"statistics only {with_error(np.mean, np.array([cut['statistical'] for cut in cuts]), which)}")
+    text.append(f"closure {np.median([cut['closure'] for cut in cuts]):.3f}")
+    text.append(f"refused {sum(cut['is_refused'] for cut in cuts)}")
+    return "; ".join(text)
+
+
+def with_error(statistic: Callable[..., Any], values: FloatArray, which: npt.NDArray[np.int64]) -> str:
+    """Return a statistic and its standard deviation over bootstrapped sets."""
+    generator, n = np.random.default_rng(1), int(which.max()) + 1
+    drawn = [
+        statistic(np.concatenate([values[which == one] for one in generator.integers(n, size=n)]))
+        for _ in range(BOOTSTRAPS)
+    ]
+    return f"{float(statistic(values)):.2f} +- {np.std(drawn):.2f}"
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -42,6 +42,8 @@ _TESTS: Mapping[str, Column] = {
     "overdispersion": Column("f8", "t", "", "k-fold factor on the standard deviation; NaN where not measured"),
     "signal_yield": Column("f8", "t", "", "fitted signal events after the cut"),
     "z": Column("f8", "t", "", "local one-sided significance with what was measured; negative for a deficit"),
+    "z_claimable": Column("f8", "t", "", "the same with the tails that so few windows allow, asymptotic"),
+    "no_claim": Column("str", "t", "", "why z may not be quoted; empty where it may"),
     "z_without": Column("f8", "t", "", "the same without closure uncertainty and over-dispersion"),
     "p0": Column("f8", "t", "", "local one-sided p-value"),
     "limit": Column("f8", "t", "", "95 % CLs upper limit on signal events after the cut"),
@@ -64,7 +66,7 @@ _SELECTED: Mapping[str, Column] = {
 
 SCAN_POINT = Kind(
     "scan_point",
-    5,
+    6,
     "the result of one point of a scan, or why there is none",
     "anomaly scan job",
     {
@@ -108,7 +110,7 @@ SCAN_POINT = Kind(
 
 SCAN = Kind(
     "scan",
-    3,
+    4,
     "all results of a scan",
     "anomaly scan collect",
     {
@@ -138,6 +140,7 @@ SCAN = Kind(
                 "inject": Column("str", "g", "", "signal events put in"),
                 "seed": Column("i8", "g", "", "seed"),
                 "n_tests": Column("i8", "g", "", "tests that count as looked at"),
+                "n_refused": Column("i8", "g", "", "further tests that allow no claim and are left out"),
                 "test": Column("i8", "g", "", "row in tests of the largest excess"),
                 "z_local": Column("f8", "g", "", "its local significance"),
                 "p_global": Column("f8", "g", "", "probability of so large an excess in any of the tests"),

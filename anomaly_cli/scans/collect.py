@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anomaly_cli.analysis.lookelsewhere import (
     NO_EVENTS,
@@ -27,7 +28,7 @@ from anomaly_cli.scans.manifest import Manifest, ScanDirectory
 from anomaly_cli.scans.parts import Point
 from anomaly_cli.scans.results import read_result
 
-STAGE, VERSION = "scan", 3
+STAGE, VERSION = "scan", 4
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class _Selected:
     tests: Arrays
     selections: Sequence[SelectedEvents]
     rows: range
+
+    @property
+    def claims(self) -> npt.NDArray[np.bool_]:
+        """Which tests select something and allow a claim `(t,)`."""
+        is_empty = np.array([selection.is_empty for selection in self.selections], dtype=np.bool_)
+        may: npt.NDArray[np.bool_] = ~is_empty & (np.asarray(self.tests["no_claim"]) == "")
+        return may
 
 
 def collect_scan(scan: ScanDirectory, manifest: Manifest) -> Artifact | None:
@@ -126,13 +134,14 @@ def _global(members: Sequence[_Selected], inject: str, seed: int, n_searches: in
     """Return one row per set of points on the same events: per method and variant, and over all of them."""
     searches: dict[tuple[str, str], list[_Selected]] = {}
     for item in members:
-        if not all(selection.is_empty for selection in item.selections):
-            for name in {(item.point.method, item.point.variant), (EVERYTHING, EVERYTHING)}:
-                searches.setdefault(name, []).append(item)
+        for name in {(item.point.method, item.point.variant), (EVERYTHING, EVERYTHING)}:
+            searches.setdefault(name, []).append(item)
     rows = []
     for (method, variant), found in sorted(searches.items()):
         if method == EVERYTHING and n_searches == 1:
             continue  # the same tests as those of the only method
+        if not any(item.claims.any() for item in found):
+            continue
         rows.append({"method": method, "variant": variant, "inject": inject, "seed": seed, **_combine(found, seed)})
     return rows
 
@@ -146,7 +155,7 @@ def _combine(members: Sequence[_Selected], seed: int) -> dict[str, Any]:
     selections, z, cuts, rows = [], [], [], []
     for item in members:
         for test, (selection, row) in enumerate(zip(item.selections, item.rows, strict=True)):
-            if not selection.is_empty:
+            if item.claims[test]:
                 selections.append(selection)
                 z.append(float(item.tests["z"][test]))
                 efficiency = float(item.tests["background_efficiency"][test])
@@ -157,6 +166,7 @@ def _combine(members: Sequence[_Selected], seed: int) -> dict[str, Any]:
     result = global_p_value(np.array(z), overlap_correlation(selections), labels, copula_generator(seed))
     return {
         "n_tests": len(z),
+        "n_refused": sum(int((item.tests["no_claim"] != "").sum()) for item in members),
         "test": rows[result.index],
         "z_local": result.z_local,
         "p_global": result.p_global,

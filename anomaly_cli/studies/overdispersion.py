@@ -6,7 +6,7 @@ resampling the template through fixed classifiers nor permuting labels contains 
 at.
 
 References:
-    C. Hein, B. Nachman, D. Shih, 2025, arXiv:2512.13787 (calibration of k-fold searches).
+    M. Hein, B. Nachman, D. Shih, 2025, arXiv:2512.13787 (calibration of k-fold searches).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ than Poisson. If template and data are alike, their labels can be exchanged: per
 again and counting again shows the scatter. For the labels to be exchangeable, every source is used once.
 
 References:
-    C. Hein, B. Nachman, D. Shih, 2025, arXiv:2512.13787 (calibration of k-fold searches).
+    M. Hein, B. Nachman, D. Shih, 2025, arXiv:2512.13787 (calibration of k-fold searches).
 """
 
 from __future__ import annotations

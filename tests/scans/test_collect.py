@@ -24,7 +24,7 @@ N = 10_000
 CUTS = (0.2, 0.05)
 
 
-def made_up(events, template="a", closure=0.0, z=(1.0, 0.0)):
+def made_up(events, template="a", closure=0.0, z=(1.0, 0.0), no_claim=("", "")):
     """Return the result of a point with two nested pass/fail cuts; the template has as many events as the data."""
     n = np.array([round(cut * N) for cut in CUTS])
     transfer = 1.0 / np.array(CUTS) - 1.0
@@ -32,6 +32,7 @@ def made_up(events, template="a", closure=0.0, z=(1.0, 0.0)):
     tests = {"z": np.array(z), "background_efficiency": np.array(CUTS), "test": np.full(2, "pass/fail")}
     tests |= {"n_expected": n.astype(float), "n_template": n, "transfer": transfer}
     tests |= {"uncertainty": np.sqrt(variance - n), "template_uncertainty": np.zeros(2)}
+    tests |= {"no_claim": np.array(no_claim)}
     rows = np.repeat([0, 1], n)
     groups = {
         "events": {"identity": "same"},
@@ -128,3 +129,12 @@ def test_what_a_point_keeps_of_the_events_that_fail_is_small(two_regions):
     groups = read_artifact(two_regions.path / point.output, SCAN_POINT).groups
     kept = {name: sum(column.nbytes for column in groups[name].values()) for name in groups}
     assert kept["region"] + kept["region_template"] < 0.25 * (kept["selected"] + kept["selected_template"])
+
+
+def test_tests_that_allow_no_claim_are_no_largest_excess():
+    events, others = np.arange(N), np.arange(N, 2 * N)
+    allowed, refused = made_up(events, z=(1.0, 9.0), no_claim=("", "windows disagree")), made_up(others, z=(2.0, 0.5))
+    (row,) = collect._global(selected(allowed, refused), "420", 1, 1)
+    assert (row["z_local"], row["test"], row["n_tests"], row["n_refused"]) == (2.0, 2, 3, 1)
+    none = made_up(events, z=(5.0, 9.0), no_claim=("a", "b"))
+    assert collect._global(selected(none), "420", 1, 1) == []

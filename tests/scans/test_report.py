@@ -12,6 +12,7 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.scan_kinds import SCAN
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.plots.scan_p_values import PLOT
+from anomaly_cli.report.plots.scan_searches import stamp
 from anomaly_cli.report.plots.sources import of_artifact
 from anomaly_cli.report.render.registry import About
 from anomaly_cli.report.render.text import render
@@ -20,7 +21,7 @@ from anomaly_cli.report.table import Message
 from anomaly_cli.scans.collect import _global, _Selected
 from anomaly_cli.scans.parts import Point
 
-NUMBERS = {"n_expected": 100.0, "limit": 30.0, "z_without": 0.0, "p0": 0.5}
+NUMBERS = {"n_expected": 100.0, "limit": 30.0, "z_without": 0.0, "p0": 0.5, "no_claim": ""}
 
 
 def make_scan(points, tests, searches=()):
@@ -167,9 +168,23 @@ def test_a_point_that_observes_nothing_is_in_the_family_as_a_cut_that_observes_n
     def member(position, observed):
         point = Point(f"3.{position}-3.9", "cathode", "default", 0, 1, "", "")
         template = np.arange(20) + 100 * position
-        tests = {"z": np.array([-1.0]), "background_efficiency": np.array([0.01])}
+        tests = {"z": np.array([-1.0]), "background_efficiency": np.array([0.01]), "no_claim": np.array([""])}
         selection = SelectedEvents(np.arange(observed), template, 4.0)
         return _Selected(point, "same", tests, [selection], range(position, position + 1))
 
     (row,) = _global([member(0, 5), member(1, 0)], "0", 1, 1)
     assert row["n_tests"] == 2
+
+
+def test_a_cut_that_allows_no_claim_shows_no_significance():
+    scan = make_scan([(3300.0, 3700.0, "cathode", 1, "done")], [(0, 0.2, 1.0, 9), (0, 0.01, 30.0, 900)])
+    tests = scan.groups["tests"]
+    tests["no_claim"] = np.array(["", "the windows disagree"])
+    tests["closure_uncertainty"] = np.array([0.1, 0.1])
+    shown = rendered([regions_table(scan)], 100)
+    assert "30.00" not in shown
+    assert "1.00" in shown
+    assert "No claim in 1 of 2 tests" in shown
+    tests["no_claim"] = np.array(["the windows disagree"] * 2)
+    assert "no claim" in rendered([regions_table(scan)], 100)
+    assert "NO CLAIM in 2 of 2 tests" in stamp(of_artifact(scan))

@@ -68,6 +68,8 @@ def cuts_of(sources: Sources, search: str) -> npt.NDArray[np.float64]:
 def medians(sources: Sources, search: str, cut: float, column: str) -> Iterator[RegionValue]:
     """Return the median over seeds of a column of each signal region, by mass; of regions without a number none.
 
+    Tests that allow no claim have no number.
+
     Args:
         sources: a scan.
         search: in words.
@@ -76,7 +78,7 @@ def medians(sources: Sources, search: str, cut: float, column: str) -> Iterator[
     """
     points, tests = sources.group(SCAN, "points"), sources.group(SCAN, "tests")
     mine = (search_names(sources)[tests["point"]] == search) & (tests["background_efficiency"] == cut)
-    mine &= np.isfinite(tests[column])
+    mine &= np.isfinite(tests[column]) & (tests["no_claim"] == "")
     edges = np.column_stack([points["low"], points["high"]])[tests["point"]] / 1e3
     for low, high in np.unique(edges[mine], axis=0):
         rows = np.flatnonzero(mine & (edges == (low, high)).all(axis=1))
@@ -101,6 +103,8 @@ def stamp(sources: Sources) -> str:
     said += [f"medians of {n_seeds} seeds"] if n_seeds > 1 else []
     n_searches = len(set(search_names(sources)[tests["point"]].tolist()))
     said += [f"{MOST_SEARCHES} of {n_searches} searches"] if n_searches > MOST_SEARCHES else []
+    n_refused = int((tests["no_claim"] != "").sum())
+    said += [f"NO CLAIM in {n_refused} of {len(tests['point'])} tests, not drawn"] if n_refused else []
     n_other = int((points["state"] != "done").sum())
     said += [f"{n_other} of {len(points['state'])} points without a count"] if n_other else []
     return "; ".join(said)

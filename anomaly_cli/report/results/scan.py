@@ -12,7 +12,7 @@ import numpy as np
 
 from anomaly_cli.artifacts.scan_kinds import SCAN, search_words
 from anomaly_cli.artifacts.store import Artifact
-from anomaly_cli.report.cells import AnyCell, OutOf
+from anomaly_cli.report.cells import AnyCell, Missing, OutOf
 from anomaly_cli.report.contents import CLOSURE, KFOLD, describe
 from anomaly_cli.report.notation import COUNT, PERCENT, PROBABILITY, Format, fixed
 from anomaly_cli.report.table import Column, Field, Message, Part, Priority, Report, Row, Table, build, made, stored
@@ -33,9 +33,12 @@ NUMBERS: tuple[tuple[str, str, Format, Priority], ...] = (
     ("n_expected", "expected", fixed(1), Priority.HIGH),
     ("z_without", "Z without", fixed(2), Priority.LOW),
     ("z", "Z", fixed(2), Priority.HIGH),
+    ("z_claimable", "claimable Z", fixed(2), Priority.NORMAL),
     ("limit", "limit", fixed(1), Priority.NORMAL),
 )
 """Columns of tests in the table of signal regions."""
+SIGNIFICANCES = ("z", "z_claimable", "z_without")
+"""Those that are not shown where a cut allows no claim."""
 
 
 def tables(scan: Artifact) -> Report:
@@ -60,6 +63,11 @@ class _Region:
     tests: Sequence[Row]
 
     @property
+    def is_refused(self) -> bool:
+        """Whether most of the tests allow no claim."""
+        return 2 * sum(bool(test["no_claim"]) for test in self.tests) > len(self.tests)
+
+    @property
     def n_done(self) -> int:
         return sum(str(point["state"]) in ("done", "blinded") for point in self.points)
 
@@ -80,7 +88,7 @@ def regions_table(scan: Artifact) -> Table:
             lambda region: OutOf(region.n_done, len(region.points)),
         ),
         _median_field("background_efficiency", "cut", PERCENT, Priority.HIGH),
-        *(_median_field(*number) for number in NUMBERS if is_measured or number[0] != "z_without"),
+        *(_median_field(*number) for number in NUMBERS if is_measured or number[0] not in ("z_without", "z_claimable")),
     ]
     if has_closure:
         column = Column("closure_auc", "AUC", format=fixed(4), priority=Priority.LOW)
@@ -111,13 +119,18 @@ def _regions(points: Sequence[Row], tests: Sequence[Row]) -> list[_Region]:
 
 
 def _at_best_cut(tests: Sequence[Row]) -> list[Row]:
-    """Return the tests of one signal region at the cut with the largest median Z."""
+    """Return the tests of one signal region at the cut with the largest median Z, of the cuts that may be quoted."""
     cuts: dict[float, list[Row]] = {}
     for test in tests:
         cuts.setdefault(float(test["background_efficiency"]), []).append(test)
     if not cuts:
         return []
-    return cuts[max(cuts, key=lambda cut: float(np.median([float(test["z"]) for test in cuts[cut]])))]
+
+    def rank(cut: float) -> tuple[bool, float]:
+        claims = [float(test["z"]) for test in cuts[cut] if not test["no_claim"]]
+        return 2 * len(claims) >= len(cuts[cut]), float(np.median(claims)) if claims else -math.inf
+
+    return cuts[max(cuts, key=rank)]
 
 
 def _search_fields(point_of: Callable[[Any], Row]) -> list[Field]:
@@ -140,7 +153,16 @@ def _identity(point_of: Callable[[Any], Row], name: str) -> Callable[[Any], AnyC
 def _median_field(name: str, header: str, digits: Format, priority: Priority) -> Field:
     described = TESTS.columns[name]
     column = Column(name, header, described.unit, f"median over seeds: {described.meaning}", digits, priority)
-    return made(column, lambda region: _median(test[name] for test in region.tests))
+    if name not in SIGNIFICANCES:
+        return made(column, lambda region: _median(test[name] for test in region.tests))
+    return made(
+        column,
+        lambda region: (
+            Missing("no claim")
+            if region.is_refused
+            else _median(test[name] for test in region.tests if not test["no_claim"])
+        ),
+    )
 
 
 def _median(values: Iterable[Any]) -> AnyCell:
@@ -159,7 +181,19 @@ def _region_notes(tests: Sequence[Row], points: Sequence[Row], has_closure: bool
         " Limit: on signal events after the cut, 95 % CLs.",
         "AUC: closure on held-out side-bands, 0.5 is perfect." if has_closure else "",
         f"Medians over {n_seeds} seeds, at one cut for all seeds of a row." if n_seeds > 1 else "",
+        _refusals(tests),
     ]
+
+
+def _refusals(tests: Sequence[Row]) -> str:
+    """Say which tests allow no claim, and why."""
+    refused = [test for test in tests if test["no_claim"]]
+    if not refused:
+        return ""
+    reason, number = Counter(str(test["no_claim"]) for test in refused).most_common(1)[0]
+    others = f", at {number} of them" if number < len(refused) else ""
+    said = f"No claim in {len(refused)} of {len(tests)} tests, which are left out of the largest excess"
+    return f"{said}: {reason}{others}."
 
 
 def _contents(tests: Sequence[Row]) -> str:

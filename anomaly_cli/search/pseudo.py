@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from anomaly_cli.analysis.modelling import Measured, model_by_fail
+from anomaly_cli.analysis.profile import signed_root
+from anomaly_cli.analysis.selection import select
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import IntArray
+from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.template import Template, TemplatePart
 from anomaly_cli.methods.base import FittedTemplate, Request
 from anomaly_cli.search.provisions import Provisions
@@ -117,3 +120,9 @@ def search_experiment(
         AnomalyError: where there are too few events.
     """
     return rank(replace(split, sr=experiment.observed), experiment.template, settings, provisions, compute)
+
+
+def pseudo_significances(ranked: Ranked, efficiencies: list[float]) -> FloatArray:
+    """Return signed Z of every cut with the statistics of the events, the template and its models."""
+    cuts = (select(ranked.observed, ranked.template, efficiency, ranked.replicas) for efficiency in efficiencies)
+    return np.array([float(signed_root(model_by_fail("pseudo", cut, Measured()).experiment())) for cut in cuts])

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from anomaly_cli.analysis.mass_fit import refuse_poor_fit
 from anomaly_cli.analysis.nonclosure import FEWEST_WINDOWS
+from anomaly_cli.analysis.selection import select
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import concatenate
@@ -121,3 +123,26 @@ def _own(compute: Compute, processes: int) -> Compute:
     """Return what one of the searches may use: all processes where they are done one after the other."""
     quiet = compute.alone()
     return quiet if processes > 1 else replace(quiet, processes=compute.processes)
+
+
+def count_window(index: int, searched: Searched, efficiencies: Sequence[float]) -> list[dict[str, Any]]:
+    """Return what passes every cut in a window, and what the template expects; nothing of cuts it is too small for."""
+    rows = []
+    for efficiency in efficiencies:
+        # a window whose template is too small for a cut expects less than an event and says nothing of it
+        with contextlib.suppress(PhysicsError):
+            rows.append(_count_row(index, searched, efficiency))
+    return rows
+
+
+def _count_row(index: int, searched: Searched, efficiency: float) -> dict[str, Any]:
+    selection = select(searched.observed, searched.template, efficiency, searched.replicas)
+    return {
+        "window": index,
+        "background_efficiency": efficiency,
+        "n_passing": int(selection.is_observed_selected.sum()),
+        "n_all": len(selection.is_observed_selected),
+        "efficiency": selection.efficiency,
+        "efficiency_uncertainty": selection.efficiency_uncertainty,
+        "model_uncertainty": selection.model_uncertainty,
+    }

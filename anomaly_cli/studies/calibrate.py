@@ -59,7 +59,7 @@ def injection_jobs(injected: Sequence[int], n_experiments: int) -> list[Job]:
     return [Job(index, n) for n in injected for index in range(n_experiments)]
 
 
-def prepare(analysis: Analysis, folder: str, jobs: Sequence[Job]) -> Laboratory:
+def prepare(analysis: Analysis, folder: str, jobs: Sequence[Job], remeasures: bool = False) -> Laboratory:
     """Make the smooth model where it is missing, and return what the jobs share.
 
     Raises:
@@ -69,10 +69,12 @@ def prepare(analysis: Analysis, folder: str, jobs: Sequence[Job]) -> Laboratory:
     n_signal = len(labelled_signal(analysis.run))
     refuse_too_much_signal(max(job.n_injected for job in jobs), n_signal)  # the smooth model takes a minute
     execute(SMOOTH, analysis)
-    return open_laboratory(analysis, folder)
+    return open_laboratory(analysis, folder, remeasures)
 
 
-def run_single_job(analysis: Analysis, folder: str, jobs: Sequence[Job], index: int) -> list[Record]:
+def run_single_job(
+    analysis: Analysis, folder: str, jobs: Sequence[Job], index: int, remeasures: bool = False
+) -> list[Record]:
     """Run one job of a list and keep its record.
 
     Raises:
@@ -80,7 +82,7 @@ def run_single_job(analysis: Analysis, folder: str, jobs: Sequence[Job], index: 
     """
     if not 0 <= index < len(jobs):
         raise ConfigError(f"--index {index}: the list has the jobs 0 to {len(jobs) - 1}")
-    laboratory = prepare(analysis, folder, jobs)
+    laboratory = prepare(analysis, folder, jobs, remeasures)
     return run_jobs(laboratory, [jobs[index]], analysis.compute, f"{folder}: job {index}")
 
 
@@ -96,14 +98,20 @@ def _stage(
     return Stage(kind.name, VERSION, kind, settings=described, make=make, inputs=lambda _: laboratory.inputs)
 
 
-def calibration_stage(analysis: Analysis, n_experiments: int) -> Stage[Analysis]:
+def calibration_stage(analysis: Analysis, n_experiments: int, remeasures: bool = False) -> Stage[Analysis]:
     """Return the stage that runs background-only pseudo-experiments that are missing.
+
+    Args:
+        analysis: the analysis.
+        n_experiments: how many.
+        remeasures: whether each measures closure and over-dispersion for itself, as an analysis does; else those of
+            the run are used in all.
 
     Raises:
         AnomalyError: where pseudo-experiments cannot be made.
     """
     jobs = calibration_jobs(n_experiments)
-    laboratory = prepare(analysis, "calibration", jobs)
+    laboratory = prepare(analysis, "calibration", jobs, remeasures)
 
     def make(analysis: Analysis) -> Made:
         made = run_jobs(laboratory, jobs, analysis.compute, "calibration: pseudo-experiments")
@@ -114,7 +122,8 @@ def calibration_stage(analysis: Analysis, n_experiments: int) -> Stage[Analysis]
         ]
         return Made({**groups, "tests": as_columns(rows), "levels": {"level": list(LEVELS)}})
 
-    return _stage(schema.CALIBRATION, laboratory, {"experiments": n_experiments}, make)
+    settings = {"experiments": n_experiments, **({"remeasured": True} if remeasures else {})}
+    return _stage(schema.CALIBRATION, laboratory, settings, make)
 
 
 def _calibration_row(records: Sequence[Record], column: int, efficiency: float) -> dict[str, Any]:

@@ -16,19 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.modelling import Measured, model_by_fail
-from anomaly_cli.analysis.profile import signed_root
-from anomaly_cli.analysis.selection import select
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_template
 from anomaly_cli.artifacts.pieces import Pieces
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.seen import Need
 from anomaly_cli.search.provisions import Provisions
-from anomaly_cli.search.pseudo import draw_experiment, search_experiment
-from anomaly_cli.search.rank import Ranked
+from anomaly_cli.search.pseudo import draw_experiment, pseudo_significances, search_experiment
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import configured_identity, described_events
 from anomaly_cli.stages.split import stored_split
@@ -71,7 +66,7 @@ def _make(analysis: Analysis) -> Made:
         own = replace(analysis.compute.child(f"overdispersion/{index}"), progress=silent)
         experiment = draw_experiment(template, fitted, len(split.sr), own)
         ranked = search_experiment(experiment, split, settings, Provisions(), own)
-        z = _significances(ranked, settings.cuts.loosest_first)
+        z = pseudo_significances(ranked, settings.cuts.loosest_first)
         done[index] = pieces.keep(index, {"z": z.tolist(), "n_observed": len(experiment.observed)})
     analysis.compute.progress(Step("over-dispersion", n, n))
     found = np.array([done[index]["z"] for index in range(n)])
@@ -89,12 +84,6 @@ def _make(analysis: Analysis) -> Made:
             "counts": {"n_observed": done[n - 1]["n_observed"], "n_template": len(template)},
         }
     )
-
-
-def _significances(ranked: Ranked, efficiencies: list[float]) -> FloatArray:
-    """Return signed Z of every cut with the statistics of the events, the template and its models."""
-    cuts = (select(ranked.observed, ranked.template, efficiency, ranked.replicas) for efficiency in efficiencies)
-    return np.array([float(signed_root(model_by_fail("pseudo", cut, Measured()).experiment())) for cut in cuts])
 
 
 OVERDISPERSION = Stage(

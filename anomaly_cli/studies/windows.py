@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.selection import select
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.pieces import Pieces
-from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.search.run import Searched, require_side_bands_only
 from anomaly_cli.search.split import Split
-from anomaly_cli.search.windows import find_windows, search_windows
+from anomaly_cli.search.windows import count_window, find_windows, search_windows
 from anomaly_cli.stages.closure import SHAREABLE
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import configured_identity, described_events
@@ -49,7 +46,7 @@ def _make(analysis: Analysis) -> Made:
     done = pieces.find(len(found))
     provisions = method_provisions(analysis, settings.method)
     for index, searched in search_windows(found, settings, provisions, analysis.compute, done):
-        counted = _counts(index, searched, settings.cuts.loosest_first)
+        counted = count_window(index, searched, settings.cuts.loosest_first)
         done[index] = pieces.keep(index, {"window": _window_row(found[index], searched), "counts": counted})
     windows = [done[index]["window"] for index in range(len(found))]
     counts = [row for index in range(len(found)) for row in done[index]["counts"]]
@@ -91,28 +88,6 @@ def _window_row(window: Split, searched: Searched) -> dict[str, Any]:
         "n_template": len(searched.template.score),
         "mass_fit_expected": searched.mass_fit.n_expected,
         "mass_fit_uncertainty": searched.mass_fit.uncertainty,
-    }
-
-
-def _counts(index: int, searched: Searched, efficiencies: Sequence[float]) -> list[dict[str, Any]]:
-    rows = []
-    for efficiency in efficiencies:
-        # a window whose template is too small for a cut expects less than an event and says nothing of it
-        with contextlib.suppress(PhysicsError):
-            rows.append(_count_row(index, searched, efficiency))
-    return rows
-
-
-def _count_row(index: int, searched: Searched, efficiency: float) -> dict[str, Any]:
-    selection = select(searched.observed, searched.template, efficiency, searched.replicas)
-    return {
-        "window": index,
-        "background_efficiency": efficiency,
-        "n_passing": int(selection.is_observed_selected.sum()),
-        "n_all": len(selection.is_observed_selected),
-        "efficiency": selection.efficiency,
-        "efficiency_uncertainty": selection.efficiency_uncertainty,
-        "model_uncertainty": selection.model_uncertainty,
     }
 
 

@@ -91,7 +91,9 @@ def describe(settings: Settings, target: Target, files: EventFiles) -> Settings:
 
 
 def ranks(settings: Settings) -> str:
-    """Return the classifier of a job in words."""
+    """Return the classifier of a job in words; empty where it ranks nothing."""
+    if not {"sic", "counts"} & set(settings["measure"]):
+        return ""
     search = resolve_settings(build_record(Config, settings["config"], "reproduce"))
     ensemble = getattr(search.classifier, "ensemble", 1)
     return f"{search.classifier.name}, ensembles of {ensemble} in {search.kfold.folds} folds"

@@ -50,7 +50,8 @@ def jets(path: Path, n: int, label: float) -> np.ndarray:
     mass, tau1, tau2 = (events[:, names.index(name)] for name in ("mj1", "tau1j1", "tau2j1"))
     tau21 = tau2 / np.maximum(tau1, 1e-5)
     kept = (mass > LIGHTEST) & (mass < HEAVIEST) & (tau21 < 2.0)
-    return np.column_stack([mass, mass / 900.0 - tau21, np.full(len(mass), label)])[kept]
+    found: np.ndarray = np.column_stack([mass, mass / 900.0 - tau21, np.full(len(mass), label)])[kept]
+    return found
 
 
 if __name__ == "__main__":

@@ -117,6 +117,7 @@ SENSITIVITY = Kind(
                 limits=Column("f8", "t,q", "", "expected 95 % CLs limits on signal events, the strongest first"),
                 evidence=Column("f8", "t", "", "signal events after the cut for an expected Z of 3"),
                 discovery=Column("f8", "t", "", "signal events after the cut for an expected Z of 5"),
+                no_claim=Column("str", "t", "", "why the cut will allow no claim; empty where it may"),
                 claimable=Column("f8", "t", "", "the same for a claimable Z of 5; infinite where none reaches it"),
                 **MEASURED,
             ),

@@ -139,5 +139,6 @@ def _belongs(result: Artifact, significance: Artifact) -> bool:
         return inputs["significance"] == significance.digest
     if result.kind is schema.BUMP:
         return inputs["scores"] == significance.provenance.inputs["scores"]
-    key = "settings_digest"
-    return bool(result.provenance.settings[key] == significance.provenance.settings[key])
+    mine, other = result.provenance.settings, significance.provenance.settings
+    is_corrected_alike = mine.get("correct", other.get("correct")) == other.get("correct")
+    return bool(mine["settings_digest"] == other["settings_digest"]) and is_corrected_alike

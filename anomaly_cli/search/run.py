@@ -44,7 +44,7 @@ def run_search(split: Split, settings: SearchSettings, provisions: Provisions, c
 
 def is_searchable(settings: SearchSettings, also: Set[Need] = frozenset()) -> bool:
     """Return whether nothing is needed but side-bands, and what is allowed besides, wherever a search is done."""
-    return settings.needs <= also and settings.score.is_exchangeable
+    return settings.needs <= also
 
 
 def require_side_bands_only(settings: SearchSettings, what: str, also: Set[Need] = frozenset()) -> None:
@@ -59,6 +59,6 @@ def require_side_bands_only(settings: SearchSettings, what: str, also: Set[Need]
     if settings.score.name != settings.method.score:
         name = f"{name} with score {settings.score.name}"
     raise ConfigError(
-        f"{what}: {name} needs more than side-bands, or does not train data against one template; use a method that"
-        " does"
+        f"{what}: {name} needs more than side-bands and observed events, which signal-free windows and pseudo-data do"
+        " not have; use another"
     )

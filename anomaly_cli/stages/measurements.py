@@ -64,7 +64,7 @@ class Measurements:
         factor = self.overdispersion.get(efficiency, np.nan)
         if closure is None:
             return Measured(overdispersion=factor)
-        if self.correct == BY_MEAN:
+        if self.correct == BY_MEAN and not closure.is_transferred:
             return Measured(closure.residual, factor, closure.n_windows, closure.residual_p, 1.0 + closure.mean)
         return Measured(closure.size, factor, closure.n_windows, closure.p_value)
 

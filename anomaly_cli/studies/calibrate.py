@@ -93,7 +93,7 @@ def _stage(
 
     def described(analysis: Analysis) -> dict[str, Any]:
         digest = configured_identity(analysis).digest
-        return {**settings, **laboratory.contains, "settings_digest": digest}
+        return {**settings, **laboratory.contains, "correct": laboratory.correct, "settings_digest": digest}
 
     return Stage(kind.name, VERSION, kind, settings=described, make=make, inputs=lambda _: laboratory.inputs)
 

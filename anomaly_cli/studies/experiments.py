@@ -30,6 +30,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.cuts import NO_CORRECTION
 from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.events import Events, concatenate
@@ -95,6 +96,7 @@ class Laboratory:
         folder: where records lie; its name holds the key.
         key: hash of everything that a record depends on besides its job.
         inputs: the key and the digests of the measurements, as inputs of the artifact.
+        correct: how expectations are corrected, one of `CORRECTIONS`.
         effort: how closure and over-dispersion are measured anew in every job; None for those of the run.
     """
 
@@ -106,6 +108,7 @@ class Laboratory:
     folder: Path
     key: str
     inputs: Mapping[str, str]
+    correct: str = NO_CORRECTION
     effort: Effort | None = None
 
     @property
@@ -149,6 +152,7 @@ def open_laboratory(analysis: Analysis, folder: str, remeasures: bool = False) -
         folder=run.path / folder / key[:KEY_LENGTH],
         key=key,
         inputs={"experiments": key, **({} if effort else measurements.inputs)},
+        correct=significance.correct,
         effort=effort,
     )
 
@@ -259,7 +263,7 @@ def evaluate(laboratory: Laboratory, record: Record) -> Record:
         ]
 
     streams = Streams(record["seed"]).child(f"evaluate/{record['n_injected']}/{record['index']}")
-    counted = models(_measured_by(record, settings.loosest_first) if "measured" in record else laboratory.measured)
+    counted = models(_measured_by(record, laboratory) if "measured" in record else laboratory.measured)
     data = experiments(counted)
     toys = [
         toy_p_value(model.experiment(), TOYS, streams.generator(f"toys/{cut.background_efficiency:g}"))
@@ -278,12 +282,13 @@ def evaluate(laboratory: Laboratory, record: Record) -> Record:
     }
 
 
-def _measured_by(record: Record, efficiencies: Sequence[float]) -> dict[float, Measured]:
+def _measured_by(record: Record, laboratory: Laboratory) -> dict[float, Measured]:
     """Return the closure and the over-dispersion that a pseudo-experiment measured for itself."""
+    efficiencies = laboratory.settings.cuts.loosest_first
     spread = np.std(record["measured"]["z"], axis=0, ddof=1)
     factors = dict(zip(efficiencies, np.maximum(spread, 1.0).tolist(), strict=True))
     columns = {name: np.asarray(values) for name, values in as_columns(record["measured"]["windows"]).items()}
-    known = Measurements(closure_by_efficiency(columns, factors), factors, {})
+    known = Measurements(closure_by_efficiency(columns, factors), factors, {}, correct=laboratory.correct)
     return {efficiency: known.of(efficiency) for efficiency in efficiencies}
 
 

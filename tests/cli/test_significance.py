@@ -846,7 +846,7 @@ def test_a_blinded_run_says_what_it_could_find_and_asks_for_the_measurement_firs
     found = read_any(observed / "sensitivity.h5")
     fit = read_any(observed / "template.h5").groups["mass_fit"]["n_expected"]
     tests = found.groups["tests"]
-    assert tests["n_expected"] == pytest.approx(fit * tests["background_efficiency"], rel=0.05)
+    assert tests["n_expected"] == pytest.approx(fit * tests["background_efficiency"], rel=1e-3)
     assert (np.diff(tests["limits"], axis=1) > 0).all()
     assert (tests["evidence"] < tests["discovery"]).all()
     assert (found.groups["costs"]["z_gained"] > -1e-6).all()

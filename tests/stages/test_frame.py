@@ -210,7 +210,9 @@ def test_settings_of_earlier_names_say_how_they_are_called_now():
     ("overrides", "score", "searchable"),
     [
         (["template.method=curtains_f4f"], "cwola", True),
-        (["template.method=combined"], "combined", False),
+        (["template.method=combined"], "combined", True),
+        (["template.method=curtains_f4f", "score.name=r_anode"], "r_anode", True),
+        (["template.method=curtains_f4f", "score.name=external"], "external", True),
         (["template.method=supervised"], "supervised", False),
         (["template.method=supervised", "score.name=cwola"], "cwola", False),
         (["template.method=curtains_f4f_efficient"], "cwola", False),

@@ -10,7 +10,7 @@ from anomaly_cli.report.cells import Above, AnyCell, Measured, Missing, Range
 from anomaly_cli.report.contents import NOT_MEASURED, describe_tests
 from anomaly_cli.report.notation import fixed
 from anomaly_cli.report.table import Column, Field, Priority, Report, Row, Table, build, made
-from anomaly_cli.report.tables import contents_field, cut_of, measured_of, rows_of
+from anomaly_cli.report.tables import contents_field, cut_of, measured_of, percent, rows_of
 
 KIND = schema.SENSITIVITY
 TESTS = KIND.groups["tests"]
@@ -53,6 +53,9 @@ def tables(sensitivity: Artifact) -> Report:
     notes = [
         "Signal events after the cut. Expected data, asymptotic; of the signal region only what the side-bands predict."
     ]
+    notes += [
+        f"No claim at {percent(row['background_efficiency'])}: {row['no_claim']}." for row in tests if row["no_claim"]
+    ]
     title = f"What this search can find, {contents}"
     return [build("sensitivity", title, fields, tests, notes), _costs(tests, costs)]
 
@@ -62,11 +65,15 @@ def _yield(name: str, header: str, priority: Priority) -> Field:
 
 
 def _number(name: str) -> Callable[[Row], AnyCell]:
-    return lambda row: Above(1e18) if row[name] > 1e18 else float(row[name])
+    return lambda row: _refused(row) or (Above(1e18) if row[name] > 1e18 else float(row[name]))
 
 
 def _claimable(row: Row) -> AnyCell:
-    return _number("claimable")(row) if row["n_windows"] else Missing(NOT_MEASURED)
+    return _number("claimable")(row) if row["n_windows"] or row["no_claim"] else Missing(NOT_MEASURED)
+
+
+def _refused(row: Row) -> Missing | None:
+    return Missing("no claim") if row["no_claim"] else None
 
 
 def _costs(tests: Sequence[Row], costs: Sequence[Row]) -> Table:

@@ -1,7 +1,8 @@
 """What the documentation site holds beside docs/: a hook of MkDocs that makes these pages when the site is built.
 
-Pages are made from what they are about (the command line, the docstrings, the settings, README, CHANGELOG.md), so that no
-copy can grow old. Links between files of the repository become links between pages; what is on no page is named by its path.
+Pages are made from what they are about (the command line, the docstrings, the settings, README, CHANGELOG.md), so that
+no copy can grow old. Links between files of the repository become links between pages; what is on no page is named by
+its path.
 """
 
 from __future__ import annotations

@@ -118,3 +118,15 @@ def test_the_page_of_the_command_line_has_every_command():
     assert headings == ["", *every_command(typer.main.get_command(app))]
     assert "--signal-region" in page
     assert "\nanomaly run --signal-region 3.3-3.7 --measure\n" in page
+
+
+def test_the_page_of_python_has_what_is_public_and_nothing_that_is_not_there():
+    import importlib
+
+    import anomaly_cli
+
+    verbs = set(docs_pages.PUBLIC["anomaly_cli.api.verbs"]) | {"open"}
+    assert verbs == set(anomaly_cli._VERBS)
+    for module, names in docs_pages.PUBLIC.items():
+        assert all(hasattr(importlib.import_module(module), name) for name in names), module
+    assert "an.plot.mjj" in docs_pages.python()

@@ -12,7 +12,7 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,20 @@ COPIED: Mapping[str, str] = {
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 IMAGE = re.compile(r"!\[([^\]]*)\]\((?!https?:)([^)\s]+)\)")
 FENCED = re.compile(r"(```.*?```)", re.DOTALL)
-VERBS = "anomaly_cli.api.verbs"
-RESULTS = ("anomaly_cli.api.results", "anomaly_cli.api.runs")
+PUBLIC: Mapping[str, tuple[str, ...]] = {
+    "anomaly_cli.api.verbs": ("load", "split", "template", "classify", "count", "closure"),
+    "anomaly_cli.api.runs": ("open_run", "Run"),
+    "anomaly_cli.api.results": (
+        "Data",
+        "RegionEvents",
+        "MadeTemplateEvents",
+        "Scores",
+        "Counts",
+        "ClosureResult",
+        "Frames",
+    ),
+}
+"""What is public in Python, by module; `open` is called `open_run` there."""
 CONTRACTS = (
     "anomaly_cli.methods.base",
     "anomaly_cli.classifiers.base",
@@ -152,7 +164,8 @@ def python() -> str:
     """Return the page of what is public in Python."""
     head = "# Python API\n\nWhat `import anomaly_cli as an` offers. With examples: [Python](api.md)."
     drawn = "\n".join(f"- `an.plot.{plot.name}`: {plot.summary}" for plot in _plots())
-    documented = "\n\n".join((_documented(VERBS), *map(_documented, RESULTS), "## an.plot", drawn))
+    parts = (_documented(module, members=names) for module, names in PUBLIC.items())
+    documented = "\n\n".join((*parts, "## an.plot", drawn))
     return f"{head}\n\n{documented}\n"
 
 
@@ -182,8 +195,9 @@ def citing() -> str:
     return f"# Citing\n\n{how}\n\n```yaml\n{cited.strip()}\n```\n"
 
 
-def _documented(module: str, level: int = 2) -> str:
-    return f"::: {module}\n    options:\n      heading_level: {level}\n"
+def _documented(module: str, level: int = 2, members: Sequence[str] = ()) -> str:
+    chosen = f"      members: [{', '.join(members)}]\n" if members else ""
+    return f"::: {module}\n    options:\n      heading_level: {level}\n{chosen}"
 
 
 def _plots() -> list[Any]:

@@ -8,6 +8,7 @@ its path.
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import pkgutil
 import re
@@ -26,6 +27,8 @@ COPIED: Mapping[str, str] = {
     "workflows.md": "workflows/README.md",
 }
 """Pages, and the files of the repository that they show."""
+NOTEBOOK = "search.ipynb"
+"""The notebook, in docs/; kept without its outputs, and executed by a test."""
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 IMAGE = re.compile(r"!\[([^\]]*)\]\((?!https?:)([^)\s]+)\)")
 FENCED = re.compile(r"(```.*?```)", re.DOTALL)
@@ -86,6 +89,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "contracts.md": contracts,
         "members.md": members,
         "citing.md": citing,
+        "notebook.md": notebook,
     }
 
 
@@ -193,6 +197,15 @@ def citing() -> str:
         " that a run used as well; a report ends with the same."
     )
     return f"# Citing\n\n{how}\n\n```yaml\n{cited.strip()}\n```\n"
+
+
+def notebook() -> str:
+    """Return the page of the notebook: its text and its cells."""
+    cells = json.loads((ROOT / "docs" / NOTEBOOK).read_text(encoding="utf-8"))["cells"]
+    shown = [("".join(cell["source"]), cell["cell_type"] == "code") for cell in cells]
+    parts = [f"```python\n{text}\n```" if is_code else text for text, is_code in shown]
+    parts.insert(1, f"As a file: [{NOTEBOOK}]({NOTEBOOK}). A test runs it.")
+    return "\n\n".join(parts) + "\n"
 
 
 def _documented(module: str, level: int = 2, members: Sequence[str] = ()) -> str:

@@ -50,7 +50,7 @@ def test_the_tutorial_can_be_followed_from_the_first_command_to_the_last(tmp_pat
                     continue
                 result = invoke(*shortened(line))
                 assert result.exit_code == 0, f"{line}\n{result.output}"
-    pictures = re.findall(r"--figure (\S+)", "".join(content for *_, content in found))
+    pictures = re.findall(r"--figure (\S+)", "\n".join(content for *_, content in found))
     assert all((tmp_path / name).stat().st_size > 1000 for name in pictures)
     assert (tmp_path / "search" / "unblinding.json").is_file()
     assert (tmp_path / "anomaly-3.3-3.7" / "report.html").is_file()

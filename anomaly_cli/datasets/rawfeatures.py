@@ -214,7 +214,7 @@ def _refuse_odd_constituents(place: RawPlace, first: int, slots: npt.NDArray[np.
             raise DataError(
                 f"{place.path}: {name} of constituent {slot} in row {first + row} is {text},"
                 f" which none has (at most {largest:g}{unit}); remove such rows and note how many, or state another"
-                " collision energy in a manifest (docs/data.md)"
+                ' collision energy in a manifest (collision_energy = "13.6 TeV")'
             )
 
 

@@ -44,7 +44,7 @@ def read_events(
     """Read an event file, or the file that a manifest (`.toml`) describes.
 
     Args:
-        path: the file; see docs/data.md for the layouts.
+        path: the file; the page 'Data' of the documentation lists the layouts.
         labels: a master key: one 0, 1 or 2 a line, what is not 0 is signal.
         drop_nan: whether events with NaN or other values that cannot be are dropped (and counted) instead of refused.
         features: those in use; other columns may hold anything. All that can be had where None.

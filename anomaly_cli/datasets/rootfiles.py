@@ -87,7 +87,8 @@ def _choose(path: Path, trees: set[str], key: str) -> str:
         first = min(trees)
         raise DataError(
             f"{path}: holds several tables, {', '.join(sorted(trees))}; choose one with --key for --data, or, for any"
-            f' file, by a manifest that says file = "{path.name}" and key = "{first}" (see docs/data.md)'
+            f' file, by a manifest that says file = "{path.name}" and key = "{first}"'
+            " ('anomaly data manifest' writes one)"
         )
     return key.strip("/") or next(iter(trees))
 

@@ -143,6 +143,9 @@ class BackgroundSettings(densities.DensitySettings):
     def fit_backgrounds(self, seen: Seen, ranking: Ranking, name: str, compute: Compute) -> Backgrounds:
         """Fit the backgrounds of all folds to the side-bands; they are the same for any number of processes.
 
+        A fold's background sees the divisions that may train it; where the template is of one part, the side-bands
+        without the fold.
+
         Args:
             seen: the side-bands.
             ranking: the folds, and who may see what.
@@ -152,7 +155,7 @@ class BackgroundSettings(densities.DensitySettings):
         Raises:
             TrainingError: where a training diverges twice.
         """
-        divisions = [ranking.crossfit.trained_divisions(fold) for fold in range(ranking.kfold.folds)]
+        divisions = [_seen_by(ranking, fold) for fold in range(ranking.kfold.folds)]
         different = list(dict.fromkeys(divisions))
         work = _Work(self, seen, ranking, name, compute.alone())
         jobs = [(index, one, flow) for index, one in enumerate(different) for flow in range(self.flows)]
@@ -189,10 +192,18 @@ class _Work:
     compute: Compute
 
 
-def _fit(work: _Work, job: tuple[int, Folds, int]) -> dict[str, npt.NDArray[Any]]:
+def _seen_by(ranking: Ranking, fold: int) -> tuple[Folds, int]:
+    """Return the divisions that a fold's background sees; -1, or where there are none the fold that it must not see."""
+    divisions = ranking.crossfit.trained_divisions(fold)
+    return divisions, -1 if divisions is not None else fold
+
+
+def _fit(work: _Work, job: tuple[int, tuple[Folds, int], int]) -> dict[str, npt.NDArray[Any]]:
     """Fit the scaling of some divisions, and train one flow."""
-    (index, divisions, number), settings = job, work.settings
+    (index, (divisions, without), number), settings = job, work.settings
     seen = sides_of(work.seen, work.ranking, divisions)
+    if divisions is None:
+        seen = seen.only(lambda source_id: work.ranking.crossfit.side_band_fold(source_id) != without)
     own = work.compute.child(f"background/{index}")
     scaler = settings.fit_scaler([seen.sb1, seen.sb2], own)
     with densities.session(own, f"flow/{number}") as generator:

@@ -42,10 +42,12 @@ class PseudoExperiment:
     Attributes:
         observed: pseudo-observed events, at most as many as are observed.
         template: the template without their sources.
+        sources: side-band events that they are copies of, `(k,)`.
     """
 
     observed: Events
     template: Template
+    sources: IntArray
 
 
 def draw_experiment(template: Template, fitted: FittedParts, n_observed: int, compute: Compute) -> PseudoExperiment:
@@ -80,7 +82,7 @@ def draw_experiment(template: Template, fitted: FittedParts, n_observed: int, co
         _part_without(used, part, model, compute.child(f"part/{index}"))
         for index, (part, model) in enumerate(zip(template.parts, fitted.models, strict=True))
     ]
-    return PseudoExperiment(observed, Template.of(parts, crossfit))
+    return PseudoExperiment(observed, Template.of(parts, crossfit), used)
 
 
 def _part_without(used: IntArray, part: TemplatePart, model: FittedTemplate, compute: Compute) -> TemplatePart:
@@ -116,10 +118,14 @@ def search_experiment(
 ) -> Ranked:
     """Train the score of a search on a pseudo-experiment and rank its events.
 
+    No score sees the side-band events that became observed ones.
+
     Raises:
         AnomalyError: where there are too few events.
     """
-    return rank(replace(split, sr=experiment.observed), experiment.template, settings, provisions, compute)
+    sb1, sb2 = (side.take(~np.isin(side.event_id, experiment.sources)) for side in (split.sb1, split.sb2))
+    own = replace(split, sr=experiment.observed, sb1=sb1, sb2=sb2)
+    return rank(own, experiment.template, settings, provisions, compute)
 
 
 def pseudo_significances(ranked: Ranked, efficiencies: list[float]) -> FloatArray:

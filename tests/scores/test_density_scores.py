@@ -6,11 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from toys import compute
 
 from anomaly_cli.core.crossfit import COMPLEMENTS, HALVES, NONE, PARTS, THIRDS, CrossFit
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.folds import KFold
+from anomaly_cli.methods.base import METHODS
 from anomaly_cli.nets import mixtures
-from anomaly_cli.scores.base import SCORES
+from anomaly_cli.scores import backgrounds
+from anomaly_cli.scores.base import SCORES, Ranking
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.search.template import see
 from anomaly_cli.testing import ContractError, check_score, toy_split
 
 QUICK = {"base_epochs": 1, "scaling_bags": 0, "flows": 1}
@@ -36,7 +43,7 @@ def test_density_scores_keep_the_public_contract(name, settings):
 
 def test_a_density_of_all_side_bands_breaks_the_contract(monkeypatch):
     """The expectation of a fold would move with what ranks it."""
-    monkeypatch.setattr(CrossFit, "trained_divisions", lambda self, fold: None)
+    monkeypatch.setattr(backgrounds, "_seen_by", lambda ranking, fold: (None, -1))
     with pytest.raises(ContractError, match="ranks a fold by the side-bands that its expectation is made of"):
         check("r_anode", FEW)
 
@@ -58,6 +65,24 @@ def test_what_ranks_a_fold_is_made_of_no_division_behind_its_expectation(scheme)
         assert used
         assert not used & behind
     assert CrossFit(NONE, 6, 1).trained_divisions(0) is None
+
+
+def test_of_a_template_of_one_part_a_background_sees_no_event_of_its_fold(monkeypatch):
+    split, crossfit, shown = toy_split(5000), CrossFit(NONE, 3, 1), []
+    make = backgrounds.densities.ScaledEvents.make
+    monkeypatch.setattr(
+        backgrounds.densities.ScaledEvents,
+        "make",
+        lambda scaler, events, *rest: shown.append(events) or make(scaler, events, *rest),
+    )
+    settings = SearchSettings(method=METHODS.make("cathode", {}), kfold=KFold(3))
+    seen = see(split, settings.method, Provisions(), compute())
+    ranking = Ranking(settings.classifier, settings.kfold, crossfit)
+    SCORES.make("lacathode", QUICK).fit_backgrounds(seen, ranking, "lacathode", compute())
+    assert len(shown) == 3
+    for fold, events in enumerate(shown):
+        assert not (crossfit.side_band_fold(events.source_id) == fold).any()
+        assert len(events) > len(seen.side_bands) / 2
 
 
 def test_a_component_is_found_where_events_are_that_the_background_does_not_expect():

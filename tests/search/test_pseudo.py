@@ -16,6 +16,7 @@ from anomaly_cli.core.crossfit import HALVES, NONE, SCHEMES, THIRDS, CrossFit
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.methods.base import METHODS
+from anomaly_cli.search import pseudo
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.pseudo import draw_experiment, ids_in_folds, search_experiment
 from anomaly_cli.search.settings import SearchSettings
@@ -105,3 +106,14 @@ def test_z_of_a_right_template_is_centred(split, n):
         z.append(float(signed_root(model_by_fail("pseudo", cut, Measured()).experiment())))
     assert abs(np.mean(z)) < 3.5 * 1.2 / np.sqrt(n)
     assert 0.5 < np.std(z, ddof=1) < 1.9
+
+
+def test_no_score_sees_the_side_band_events_that_became_observed_ones(split, monkeypatch):
+    template, fitted = made(split, THIRDS)
+    experiment = draw_experiment(template, fitted, len(split.sr), compute(7))
+    shown = []
+    monkeypatch.setattr(pseudo, "rank", lambda own, *_: shown.append(own))
+    search_experiment(experiment, split, SETTINGS, Provisions(), compute())
+    assert len(experiment.sources) == len(experiment.observed)
+    assert not np.isin(shown[0].side_bands.event_id, experiment.sources).any()
+    assert len(shown[0].side_bands) == len(split.side_bands) - len(experiment.sources)

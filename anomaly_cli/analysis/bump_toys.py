@@ -2,7 +2,7 @@
 
 Half of the experiments are drawn from the fit without signal, half from the fit with signal, and weighted to the
 first, as in `analysis.toys`: a few thousand give p0 to some per cent at 2 sigma and at 8. The background is fitted anew
-in each. The halves tell as well how good either fit is: with few events per bin the deviance does not follow chi2.
+in each. Of a deficit, 1 - p0 is estimated so, as in the count. The halves tell as well how good either fit is: with few events per bin the deviance does not follow chi2.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import gammaln, xlogy
+from scipy.special import gammaln, ndtri_exp, xlogy
 
 from anomaly_cli.analysis.bump import BumpFit, Resonance, fit_bump
 from anomaly_cli.analysis.spectrum import BinnedSpectrum
@@ -26,6 +26,7 @@ class BumpToys:
     Attributes:
         p0: probability of an excess at least as significant, without signal.
         error: its statistical error.
+        z: one-sided significance of p0; negative for deficits, and there that of the fit where no experiment has less.
         p_value: goodness of the fit without signal.
         p_value_with_signal: goodness of the fit with signal.
         n_failed: experiments that could not be fitted; they count as infinitely significant, which is conservative.
@@ -33,6 +34,7 @@ class BumpToys:
 
     p0: float
     error: float
+    z: float
     p_value: float
     p_value_with_signal: float
     n_failed: int
@@ -47,18 +49,24 @@ def bump_p_value(
     ]
     fits = [[_fit(spectrum, resonance, fit.n_parameters, counts) for counts in half] for half in halves]
     z = [np.array([np.inf if one is None else one.z for one in half]) for half in fits]
-    weights: list[FloatArray]
-    if fit.z > 0.0:
-        weights = [_weights(counts, fit) * (values >= fit.z) for counts, values in zip(halves, z, strict=True)]
-    else:
-        weights = [2.0 * (z[0] >= fit.z).astype(np.float64), np.zeros(len(z[1]))]
-    p0 = float(sum(weight.sum() for weight in weights) / n_toys)
+    # the smaller tail is what is estimated well: p0 of an excess, 1 - p0 of a deficit
+    is_excess = fit.z > 0.0
+    weights = [
+        _weights(counts, fit) * ((values >= fit.z) == is_excess) for counts, values in zip(halves, z, strict=True)
+    ]
+    tail = min(float(sum(weight.sum() for weight in weights) / n_toys), 1.0)
     error = float(np.sqrt(sum(weight.var() * len(weight) for weight in weights)) / n_toys)
+    p0 = max(tail if is_excess else 1.0 - tail, np.finfo(float).tiny)
+    if is_excess:
+        significance = float(-ndtri_exp(np.log(p0)))
+    else:
+        significance = float(ndtri_exp(np.log(tail))) if tail > 0.0 else fit.z
     without = [one.deviance for one in fits[0] if one is not None]
     with_signal = [one.deviance_with_signal for one in fits[1] if one is not None]
     return BumpToys(
-        p0=min(max(p0, np.finfo(float).tiny), 1.0),
+        p0=p0,
         error=error,
+        z=significance,
         p_value=_tail(without, fit.deviance),
         p_value_with_signal=_tail(with_signal, fit.deviance_with_signal),
         n_failed=sum(one is None for half in fits for one in half),

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri_exp
 
 from anomaly_cli.analysis.asymptotics import fit_workspace
 from anomaly_cli.analysis.bump import (
@@ -132,7 +131,7 @@ def _make(analysis: Analysis) -> Made:
 
 BUMP = Stage(
     name="bump",
-    version=4,
+    version=5,
     kind=schema.BUMP,
     settings=_settings,
     inputs=_inputs,
@@ -185,7 +184,7 @@ def _hunt(
         "n_parameters": n_parameters,
         "signal_yield": fit.signal_yield,
         "signal_error": fit.signal_error,
-        "z": float(-ndtri_exp(math.log(toys.p0))) / wider,
+        "z": toys.z / wider,
         "overdispersion": math.nan if math.isnan(factor.value) else wider,
         "n_experiments": factor.n_experiments,
         "z_asymptotic": fit.z,

@@ -56,7 +56,22 @@ def test_the_exported_workspace_gives_the_same_significance(seed):
 def test_a_deficit_has_a_negative_sign():
     data = spectrum(40_000, 3)
     carved = type(data)(data.low, data.high, np.where(SR.contains(data.centers), 0.8 * data.counts, data.counts))
-    assert fit_bump(carved, RESONANCE, 3).z < -3
+    fit = fit_bump(carved, RESONANCE, 3)
+    assert fit.z < -3
+    toys = bump_p_value(carved, RESONANCE, fit, 60, np.random.default_rng(1))
+    assert toys.z == pytest.approx(fit.z, rel=0.1)  # of so few plain toys none has less: not minus infinity
+    assert toys.p0 == pytest.approx(1.0)
+
+
+def test_z_of_a_deficit_is_that_of_its_toys():
+    data = spectrum(20_000, 3)
+    carved = type(data)(data.low, data.high, np.where(SR.contains(data.centers), 0.92 * data.counts, data.counts))
+    fit = fit_bump(carved, RESONANCE, 3)
+    toys = bump_p_value(carved, RESONANCE, fit, 300, np.random.default_rng(1))
+    assert -4 < fit.z < -1
+    assert toys.z == pytest.approx(fit.z, abs=0.2)
+    assert toys.p0 == pytest.approx(norm.sf(toys.z))
+    assert toys.error < 0.5 * norm.cdf(fit.z)
 
 
 def test_a_sculpted_pass_rate_fakes_a_bump():

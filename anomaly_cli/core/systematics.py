@@ -86,6 +86,12 @@ def _read(name: str, table: Any, n_cuts: int) -> Systematic:
     up = _shifts(where, "up", table["up"], n_cuts)
     if table.get("down", MIRRORED) == MIRRORED:
         down = tuple(1.0 / (1.0 + shift) - 1.0 for shift in up)
+        for shift, mirrored in zip(up, down, strict=True):
+            if mirrored > LARGEST:
+                raise ConfigError(
+                    f"{where}: up = {shift:g} mirrors to {100 * mirrored:+.0f} %, a shift of more than 100 %; say what"
+                    " down is, or take a smaller shift"
+                )
     else:
         down = _shifts(where, "down", table["down"], n_cuts)
     if any(high * low > 0.0 for high, low in zip(up, down, strict=True)):

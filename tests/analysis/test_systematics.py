@@ -149,6 +149,7 @@ def test_workspaces_of_two_regions_share_the_parameter_of_a_common_effect():
         ({"up": 3.0}, "up = 3 is a shift of 100 % or more; .* write 3 % as 0.03"),
         ({"up": 0.1, "down": -1.0}, "down = -1 is a shift of 100 % or more"),
         ({"up": 0.1, "down": 0.05}, "shift the same way"),
+        ({"up": -0.6}, r"up = -0.6 mirrors to \+150 %, a shift of more than 100 %; say what down is"),
         ({"up": "much"}, "must be a number"),
         ({"up": [0.1, 0.2]}, "up has 2 numbers for 4 cuts"),
         ({"down": -0.1}, "needs up"),

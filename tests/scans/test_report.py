@@ -155,6 +155,14 @@ def test_the_picture_has_a_bar_as_wide_as_its_region_at_the_median_z_and_joins_n
     assert PLOT.stamp(sources) == "WITHOUT closure uncertainty and k-fold over-dispersion; medians of 2 seeds"
 
 
+def test_no_global_line_stands_for_several_seeds():
+    points, tests = [(3300.0, 3700.0, "cathode", seed, "done") for seed in (1, 2)], [(0, 0.2, 0.0, 9), (1, 0.2, 2.0, 9)]
+    axes = Figure().subplots()
+    scan = make_scan(points, tests, [("cathode", 1, 0), ("cathode", 2, 1)])
+    PLOT.draw(axes, of_artifact(scan), "cathode, 420 injected")
+    assert not any("global" in str(line.get_label()) for line in axes.get_lines())
+
+
 def test_no_picture_is_made_of_a_scan_that_counted_nothing():
     blinded = make_scan([(3300.0, 3700.0, "cathode", 1, "blinded")], [])
     assert PLOT.lacks(of_artifact(blinded)) == "its points are blinded"

@@ -30,7 +30,7 @@ def p_of(z: float) -> float:
 def draw(axes: Axes, sources: Sources, search: str) -> None:
     """Draw the p-value of every signal region as a bar as wide as it: regions overlap, so nothing joins them.
 
-    Of several seeds, it is the p-value of the median Z.
+    Of several seeds, it is the p-value of the median Z; each has a global significance of its own, so none is drawn.
 
     Args:
         axes: where to draw.
@@ -47,7 +47,9 @@ def draw(axes: Axes, sources: Sources, search: str) -> None:
         bars = np.array(half) - np.array(middle)
         style: dict[str, Any] = {"color": how.colour, "elinewidth": 0.8, "alpha": 0.9}
         axes.errorbar(middle, p0, xerr=bars, fmt=how.marker, label=f"cut {cut_label(cut)}", **style)
-    for largest in global_of(sources, search)[:1]:
+    largest_excesses = global_of(sources, search)
+    if len(largest_excesses) == 1:
+        (largest,) = largest_excesses
         words = f"largest excess, global: Z = {largest['z_global']:.1f}"
         axes.axhline(max(largest["p_global"], SMALLEST_P), color=GREY, linestyle="--", linewidth=1.0, label=words)
     axes.set_yscale("log")
@@ -84,7 +86,8 @@ def _draw_sigmas(axes: Axes) -> None:
 
 PLOT = Plot(
     "scan",
-    "Local p-values of a scan against mass, with significances on the right and the global one of the largest excess.",
+    "Local p-values of a scan against mass, with significances on the right; with one seed, the global one of the largest"
+    " excess.",
     {"scan": ("points", "tests")},
     draw,
     searches_with_tests,

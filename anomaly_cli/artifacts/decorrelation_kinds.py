@@ -1,4 +1,4 @@
-"""The artifact of `anomaly decorrelate`."""
+"""The artifact of `anomaly decorrelate`; only that of a run tells of a signal region."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ DECORRELATION = Kind(
                 "is_signal": Column("b1", "n", "", "signal, by the label; false where there is none"),
             },
             "every event, in the order of the input",
+            tells_region=True,
         ),
         "protected": Group({"name": Column("str", "c", "", "name of the column")}, "what the score is to be free of"),
         "cuts": Group(
@@ -30,6 +31,7 @@ DECORRELATION = Kind(
                 "ndf": Column("i8", "k", "", "bins less one"),
             },
             "one row per cut, on background",
+            tells_region=True,
         ),
         "tagging": Group(
             {

@@ -40,7 +40,7 @@ def hides_region(run: RunDirectory, artifact: Artifact) -> bool:
     It may where the split beside it holds pseudo-data or has been unblinded; scores only where that was done
     with their settings. Without that split nobody can know, and it may not.
     """
-    if not any(group.tells_region for group in artifact.kind.groups.values()):
+    if not _tells_region(artifact):
         return False
     if not run.has(schema.SPLIT):
         return True
@@ -50,9 +50,24 @@ def hides_region(run: RunDirectory, artifact: Artifact) -> bool:
     if split.groups["origin"]["has_truth"]:
         return False
     unblinded = [record["settings_digest"] for record in read_records(run) if record["split"] == split.digest]
+    digest = _own_settings(run, artifact)
+    return digest not in unblinded if digest else not unblinded
+
+
+def _own_settings(run: RunDirectory, artifact: Artifact) -> str:
+    """Return the digest of the settings that scores were made with; empty for what is no score."""
     if artifact.kind.name in SCORED:
-        return stored_identity(run, artifact).digest not in unblinded
-    return not unblinded
+        return stored_identity(run, artifact).digest
+    if artifact.kind is schema.DECORRELATION:
+        return str(artifact.provenance.settings.get("settings_digest", "unknown"))
+    return ""
+
+
+def _tells_region(artifact: Artifact) -> bool:
+    """Return whether anything in it tells of a signal region; decorrelated scores of a table belong to no search."""
+    if artifact.kind is schema.DECORRELATION and "table" in artifact.provenance.inputs:
+        return False
+    return any(group.tells_region for group in artifact.kind.groups.values())
 
 
 def require_unblinded(run: RunDirectory, digest: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ from anomaly_cli.core.seen import VALIDATION_FRACTION
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.datasets.tables import read_table
 from anomaly_cli.methods.densities import session
+from anomaly_cli.stages.blinding import require_unblinded
+from anomaly_cli.stages.identity import stored_identity
 
-STAGE, VERSION = "decorrelate", 1
+STAGE, VERSION = "decorrelate", 2
 N_FOLDS = 5
 EFFICIENCIES = (0.2, 0.1, 0.05, 0.01)
 SIGNAL_EFFICIENCY = 0.5
@@ -46,6 +48,7 @@ class Scored:
         is_signal: by a label `(n,)`; all false where there is none.
         source_id: events of one source share a fold `(n,)`.
         digest: of where they come from.
+        belongs: what makes them of a run: digests beside its scores', and of its settings; empty for a table.
     """
 
     score: FloatArray
@@ -54,6 +57,7 @@ class Scored:
     is_signal: npt.NDArray[np.bool_]
     source_id: IntArray
     digest: str
+    belongs: Mapping[str, str] = field(default_factory=dict)
 
 
 def scored_table(path: Path, score: str, protected: Sequence[str], label: str) -> Scored:
@@ -74,8 +78,13 @@ def scored_run(run: RunDirectory) -> Scored:
     """Return the scores of a run's side-band events and of template events of different sources, with their mjj.
 
     Scores are compared within a fold only, so they become their place among those of their fold.
+
+    Raises:
+        ConfigError: where the signal region is blinded for the settings of the scores, which tell of it.
     """
     scores = run.read(schema.SCORES)
+    settings = stored_identity(run, scores).digest
+    require_unblinded(run, settings)
     sides, template = (scores.groups[name] for name in ("side_bands", "template"))
     _, first = np.unique(template["source_id"], return_index=True)
     columns = [np.concatenate([sides[name], template[name][first]]) for name in ("score", "mjj", "source_id", "fold")]
@@ -84,7 +93,8 @@ def scored_run(run: RunDirectory) -> Scored:
         inside = np.flatnonzero(columns[3] == fold)
         place[inside] = (np.argsort(np.argsort(columns[0][inside], kind="stable")) + 0.5) / len(inside)
     none = np.zeros(len(place), dtype=bool)
-    return Scored(place, columns[1][:, None], ("mjj",), none, columns[2].astype(np.int64), scores.digest)
+    belongs = {"split": run.read(schema.SPLIT).digest, "settings_digest": settings}
+    return Scored(place, columns[1][:, None], ("mjj",), none, columns[2].astype(np.int64), scores.digest, belongs)
 
 
 def decorrelate_scores(scored: Scored, seed: int, progress: Progress = silent) -> FloatArray:
@@ -140,8 +150,12 @@ def decorrelate(scored: Scored, output: Path, seed: int, overwrite: bool, progre
     }
     if scored.is_signal.any():
         groups["tagging"] = _as_columns(_tagging(scored, moved))
-    settings = {"folds": N_FOLDS, "protected": list(scored.names)}
-    write_artifact(output, DECORRELATION, groups, Provenance(STAGE, VERSION, settings, seed, {"scores": scored.digest}))
+    settings: dict[str, Any] = {"folds": N_FOLDS, "protected": list(scored.names)}
+    inputs = {"scores" if scored.belongs else "table": scored.digest}
+    if scored.belongs:
+        inputs["split"] = scored.belongs["split"]
+        settings["settings_digest"] = scored.belongs["settings_digest"]
+    write_artifact(output, DECORRELATION, groups, Provenance(STAGE, VERSION, settings, seed, inputs))
     return read_artifact(output, DECORRELATION)
 
 

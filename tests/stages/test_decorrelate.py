@@ -7,12 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import invoke
+from toys import blind
 
+from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.decorrelation_kinds import DECORRELATION
-from anomaly_cli.artifacts.store import read_artifact
-from anomaly_cli.core.errors import DataError, PhysicsError
+from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import Provenance
+from anomaly_cli.artifacts.store import read_artifact, write_artifact
+from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.nets import conditional_cdf, training
-from anomaly_cli.stages.decorrelate import Scored, decorrelate_scores, scored_table
+from anomaly_cli.stages.blinding import hides_region, unblind
+from anomaly_cli.stages.decorrelate import Scored, decorrelate_scores, scored_run, scored_table
+from anomaly_cli.stages.identity import stored_identity
 
 FAST = training.Schedule(8, 128, 1e-2, 8)
 
@@ -44,7 +50,9 @@ def test_a_tagger_of_any_table_is_made_free_of_the_mass(table, tmp_path):
     done = invoke("decorrelate", *arguments, "-q")
     assert done.exit_code == 0, done.output
     assert "Rejection against divergence" in done.output
-    groups = read_artifact(made, DECORRELATION).groups
+    artifact = read_artifact(made, DECORRELATION)
+    assert not hides_region(RunDirectory(tmp_path), artifact)  # though no run lies beside it
+    groups = artifact.groups
     before, after = (groups["cuts"]["chi2_per_ndf"][groups["cuts"]["points"] == which] for which in ("before", "after"))
     assert (after < before / 4).all()
     assert groups["tagging"]["inverse_divergence"][1] > 4 * groups["tagging"]["inverse_divergence"][0]
@@ -77,10 +85,37 @@ def test_signal_trains_nothing():
 def test_a_run_is_decorrelated_over_all_masses(copied):
     done = invoke("decorrelate", "--run", copied, "-q")
     assert done.exit_code == 0, done.output
-    groups = read_artifact(copied / "decorrelation.h5", DECORRELATION).groups
+    artifact = read_artifact(copied / "decorrelation.h5", DECORRELATION)
+    assert "table" not in artifact.provenance.inputs
+    assert hides_region(RunDirectory(copied.parent), artifact)  # without its split nobody can know
+    groups = artifact.groups
     assert groups["protected"]["name"].tolist() == ["mjj"]
     assert "tagging" not in groups
     assert groups["events"]["protected"].min() < 3300.0 < 3700.0 < groups["events"]["protected"].max()
+
+
+def of_origin(path, inputs, settings):
+    groups = {name: {column: [] for column in DECORRELATION.groups[name].columns} for name in ("protected", "cuts")}
+    groups["events"] = {"score": [], "decorrelated": [], "protected": np.zeros((0, 1)), "is_signal": np.zeros(0, bool)}
+    write_artifact(path, DECORRELATION, groups, Provenance("decorrelate", 2, settings, 1, inputs))
+    return read_artifact(path, DECORRELATION)
+
+
+def test_scores_of_a_blinded_run_are_refused_and_what_was_made_of_them_is_hidden(copied):
+    run = RunDirectory(blind(copied))
+    with pytest.raises(ConfigError, match="is blinded for these settings"):
+        scored_run(run)
+    digest = stored_identity(run).digest
+    inputs = {"scores": "s", "split": run.read(schema.SPLIT).digest}
+    of_run, of_other = (
+        of_origin(copied / f"{name}.h5", inputs, {"settings_digest": name}) for name in (digest, "other")
+    )
+    of_table = of_origin(copied / "jets.h5", {"table": "t"}, {})
+    assert [hides_region(run, one) for one in (of_run, of_other, of_table)] == [True, True, False]
+    unblind(run, digest)
+    assert [hides_region(run, one) for one in (of_run, of_other, of_table)] == [False, True, False]
+    belongs = scored_run(run).belongs
+    assert belongs == {"split": inputs["split"], "settings_digest": digest}
 
 
 def test_what_cannot_be_decorrelated_is_refused_in_a_sentence(table):

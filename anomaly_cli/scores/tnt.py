@@ -40,7 +40,8 @@ class TagAndTrain(Score):
 
     Attributes:
         first: features of the first jet.
-        second: features of the second jet.
+        second: features of the second jet. `delta_mj`, the difference of both masses, depends on the first jet as well;
+            name the second jet's own mass where the data have it.
         tagged: part of the template whose other jet counts as unusual.
         rounds: how often the classifiers of both jets are trained.
     """

@@ -1,8 +1,9 @@
 """p-values of the bump hunt from pseudo-experiments, at any significance, and the goodness of its fits.
 
 Half of the experiments are drawn from the fit without signal, half from the fit with signal, and weighted to the
-first, as in `analysis.toys`: a few thousand give p0 to some per cent at 2 sigma and at 8. The background is fitted anew
-in each. Of a deficit, 1 - p0 is estimated so, as in the count. The halves tell as well how good either fit is: with few events per bin the deviance does not follow chi2.
+first, as in `analysis.toys`: a few thousand give p0 to some per cent at 2 sigma and at 8. Of a deficit, 1 - p0 is
+estimated so. The background is fitted anew in each. The halves tell as well how good either fit is: with few events per
+bin the deviance does not follow chi2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Features of pure noise: a stress test of whatever learns, on any data.
 
-They are a hash of the event's mass and known everywhere by their names: an event has the same noise in every file, and
-data, simulation, reference and events that are scored later need nothing besides.
+They are a hash of the event's mass and known everywhere by their names: an event has the same noise in every file that
+keeps its mass to the last digit, and data, simulation, reference and events that are scored later need nothing besides.
+The mass is not rounded before: events that share their noise would not be independent, and in 3.3-3.7 TeV of the
+shipped data three of four have another one within the same hundredth of a GeV.
 
 References:
     T. Finke et al., "Back to the roots: tree-based algorithms for weakly supervised anomaly detection",

@@ -21,11 +21,13 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, file_digest, write_artifact
+from anomaly_cli.core.blocks import FEATURES_BLOCK, Features
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import DataError
 from anomaly_cli.core.events import Events, make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.datasets.frames import written_in_one_step
+from anomaly_cli.datasets.noise import NOISE
 from anomaly_cli.datasets.own import event_file
 from anomaly_cli.datasets.readers import read_events
 from anomaly_cli.scores.base import FittedScore
@@ -121,9 +123,10 @@ def _read(path: Path, key: str, split: Split) -> tuple[Events, BoolArray, FloatA
 
 
 def _recognised(events: Events, split: Split, crossfit: CrossFit) -> tuple[Events, IntArray]:
-    """Return the events, those of the run under the id that they have there, and their folds; -1 for others `(n,)`."""
+    """Return the events, those of the run with id and noise that they have there, and their folds; -1 for others."""
     side_bands = split.side_bands
     fold, event_id = np.full(len(events), ALL_FOLDS, dtype=np.int64), events.event_id.copy()
+    values, is_noise = events.features.copy(), np.isin(events.names, NOISE)
     known = (
         (split.sr, crossfit.fold(split.sr.source_id)),
         (side_bands, crossfit.side_band_fold(side_bands.source_id)),
@@ -132,12 +135,18 @@ def _recognised(events: Events, split: Split, crossfit: CrossFit) -> tuple[Event
         match = find_events(events, own)
         found = match >= 0
         fold[found], event_id[found] = folds[match[found]], own.event_id[match[found]]
-    return replace(events, event_id=event_id), fold
+        values[np.ix_(found, is_noise)] = own.features[np.ix_(match[found], is_noise)]
+    known_events = events.with_block(FEATURES_BLOCK, Features(values, events.names))
+    return replace(known_events, event_id=event_id), fold
 
 
 def find_events(events: Events, known: Events) -> IntArray:
-    """Return the index of each event among known ones, or -1: the same mjj and features up to rounding `(n,)`."""
-    columns = [np.column_stack([part.mjj, part.features]) for part in (events, known)]
+    """Return the index of each event among known ones, or -1: the same mjj and features up to rounding `(n,)`.
+
+    Features of noise, which follow from the last digit of mjj, are left out.
+    """
+    is_read = ~np.isin(events.names, NOISE)
+    columns = [np.column_stack([part.mjj, part.features[:, is_read]]) for part in (events, known)]
     width = columns[1].std(axis=0)
     scale = np.where(width > 0.0, width, 1.0)
     distance, index = KDTree(columns[1] / scale).query(columns[0] / scale, distance_upper_bound=SAME, p=np.inf)

@@ -34,6 +34,12 @@ def test_an_event_has_the_same_noise_wherever_it_stands_and_whatever_is_chosen_b
     assert not (part.values[:, 1] == part.values[:, 0]).any()
 
 
+def test_events_of_nearly_the_same_mass_share_no_noise():
+    """A hash of a rounded mass would tie events in different folds together."""
+    values = noise_features(3500.0 + np.arange(100) * 1e-6, NOISE)
+    assert all(len(np.unique(column)) == 100 for column in values.T)
+
+
 def test_a_split_takes_ten_features_of_noise_by_one_word(tmp_path, data_file):
     options = ("--signal-region", "3.3-3.7", "--data", data_file, "--features", "standard,noise")
     assert invoke("split", "--run", tmp_path / "run", *options).exit_code == 0

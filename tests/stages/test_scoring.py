@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,14 @@ from toys import blind, shipped_rows, write_official
 
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import read_any
-from anomaly_cli.core.events import make_events
+from anomaly_cli.core.events import concatenate, make_events
+from anomaly_cli.core.windows import Regions, Window
+from anomaly_cli.datasets.noise import noise_features
 from anomaly_cli.stages.blinding import unblind
 from anomaly_cli.stages.identity import stored_identity
-from anomaly_cli.stages.scoring import find_events
+from anomaly_cli.stages.scoring import _recognised, find_events
+
+REGIONS = Regions(Window(3300.0, 3700.0), Window(2900.0, 3300.0), Window(3700.0, 4700.0))
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +127,25 @@ def test_events_are_found_again_in_single_precision_and_others_are_not():
     other = make_events(again.mjj + 1.0, again.features, known.names, index)
     assert (find_events(again, known) == index).all()
     assert (find_events(other, known) == -1).all()
+
+
+def test_a_rounded_copy_of_an_event_with_noise_is_found_again_and_has_the_noise_of_the_run():
+    rng, names = np.random.default_rng(2), ("a", "noise_3", "noise_7")
+    mjj, read = rng.uniform(3000, 4600, 500), rng.normal(100.0, 30.0, 500)
+
+    def events(mjj):
+        return make_events(mjj, np.column_stack([read, noise_features(mjj, names[1:])]), names, np.arange(500))
+
+    exact = events(mjj)
+    for copied in (events(np.round(mjj, 2)), events(mjj.astype(np.float32).astype(np.float64))):
+        assert not (copied.features[:, 1] == exact.features[:, 1]).any()
+        assert (find_events(copied, exact) == np.arange(500)).all()
+        windows = [exact.take(window.contains(mjj)) for window in REGIONS.named().values()]
+        split = SimpleNamespace(sr=windows[1], side_bands=concatenate([windows[0], windows[2]]))
+        folds = SimpleNamespace(fold=lambda ids: ids % 5, side_band_fold=lambda ids: ids % 5)
+        found, fold = _recognised(copied, split, folds)
+        assert (fold == np.arange(500) % 5).all()
+        assert (found.features == exact.features).all()
 
 
 def test_json_of_scores_names_what_was_used(finished, new_file, tmp_path):

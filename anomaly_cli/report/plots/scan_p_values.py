@@ -86,8 +86,8 @@ def _draw_sigmas(axes: Axes) -> None:
 
 PLOT = Plot(
     "scan",
-    "Local p-values of a scan against mass, with significances on the right; with one seed, the global one of the largest"
-    " excess.",
+    "Local p-values of a scan against mass, with significances on the right; with one seed, the global one of the"
+    " largest excess.",
     {"scan": ("points", "tests")},
     draw,
     searches_with_tests,

@@ -62,7 +62,10 @@ CHANGES = {
         },
     },
     "global": {"result": {"test": 1}},
-    "sensitivity": {"costs": {"test": [0, 1, 2], "term": ["closure", "kfold", "scale"]}},
+    "sensitivity": {
+        "costs": {"test": [0, 1, 2], "term": ["closure", "kfold", "scale"]},
+        "tests": {"no_claim": ["", "", "the windows disagree"]},
+    },
     "permutation": {"tests": {"z_observed": [1.0, 2.0, 3.0]}},
     "bump": {"tests": {"p0": [0.2, NAN, 0.01], "workspace": ["{}", "", "{}"], "spurious_signal": [-0.001, 3.0, 40.0]}},
     "closure": {"checks": {"baseline_auc": [0.6, 0.5, 0.7]}, "distances": {"fpd": [NAN, 0.012, 0.5]}},
@@ -84,7 +87,10 @@ CHANGES = {
             "reason": ["", "", "too few events", ""],
             "not_measured": ["", "", "", "no window"],
         },
-        "tests": {"point": [0, 1, 1], "background_efficiency": [0.2, 0.2, 0.01], "z": [1.0, 2.0, 3.0]},
+        "tests": {
+            **{"point": [0, 1, 1], "background_efficiency": [0.2, 0.2, 0.01], "z": [1.0, 2.0, 3.0]},
+            "no_claim": ["", "", "the windows disagree"],
+        },
         "global": {
             "method": ["cathode", "cathode", "all"],
             "variant": ["default", "default", "all"],

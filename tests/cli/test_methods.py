@@ -424,9 +424,7 @@ def test_what_is_next_is_what_the_method_can_do(copied):
     following = mixed.output.split("Next:")[1]
     assert "--measure" in following
     assert "significance bump" not in following
-    combined = ["--method", "combined", "--set", "methods.combined.methods=['rad_ot','cathode']"]
-    combined += ["--set", "methods.cathode.base_epochs=1"]
-    result = invoke("run", "--run", copied, *combined, *quick)
+    result = invoke("run", "--run", copied, "--method", "idealised", *quick)
     assert result.exit_code == 0, result.output
     assert "--measure" not in result.output.split("Next:")[1]
 

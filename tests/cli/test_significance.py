@@ -122,7 +122,7 @@ def test_validation_windows_leave_the_signal_region_out(measured):
 def test_a_window_whose_template_is_too_small_for_a_cut_counts_for_the_looser_ones(fresh, monkeypatch):
     from anomaly_cli.analysis.selection import select
     from anomaly_cli.core.errors import PhysicsError
-    from anomaly_cli.studies import windows
+    from anomaly_cli.search import windows
 
     efficiencies = np.unique(read_any(fresh / "validation.h5").groups["counts"]["background_efficiency"])
     refused = []
@@ -549,6 +549,7 @@ def test_a_calibration_can_measure_anew_in_every_experiment(fresh):
     assert (np.abs(z) < np.abs(bare)).all()
 
 
+@pytest.mark.slow
 def test_a_calibration_of_other_settings_is_not_quoted_and_leaves_the_records_of_these(fresh):
     run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", "--index", "0", "--processes", "1")
     (record,) = (fresh / "calibration").glob("*/*.json")

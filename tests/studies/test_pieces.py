@@ -45,10 +45,10 @@ def counted(monkeypatch):
     monkeypatch.setattr(permutation, "_count", z)
     monkeypatch.setattr(overdispersion, "draw_experiment", lambda *_: SimpleNamespace(observed=[1, 2, 3]))
     monkeypatch.setattr(overdispersion, "search_experiment", z)
-    monkeypatch.setattr(overdispersion, "_significances", lambda ranked, _: ranked)
+    monkeypatch.setattr(overdispersion, "pseudo_significances", lambda ranked, _: ranked)
     monkeypatch.setattr(searching, "run_search", z)
     monkeypatch.setattr(windows, "_window_row", _row)
-    monkeypatch.setattr(windows, "_counts", lambda index, searched, _: _count(index, searched))
+    monkeypatch.setattr(windows, "count_window", lambda index, searched, _: _count(index, searched))
     return SimpleNamespace(asked=asked, broken=broken)
 
 

@@ -30,7 +30,7 @@ KILLS = 5
 """Kills of a sequence."""
 WORKERS_END_SECONDS = 30.0
 """On a busy machine Python takes long to start a worker; before that, it cannot know that its parent is gone."""
-VARYING = ("run_log.json", "driver.json", "driver.lock")
+VARYING = ("run_log.json", "anomaly.log", "driver.json", "driver.lock")
 FAST = (
     *("--background-efficiencies", "0.2,0.05", "--processes", "2", "--quiet"),
     *("--set", "methods.curtains_f4f.base_epochs=1", "--set", "methods.curtains_f4f.transport_epochs=1"),
@@ -222,7 +222,7 @@ def _differing(reference: Path, directory: Path) -> int:
         if path.is_file()
         and not {"logs", "work", ".snakemake"} & set(path.relative_to(folder).parts)
         and path.name not in VARYING
-        and not path.name.endswith(".partial")
+        and not path.name.endswith((".partial", ".done"))  # marks of the engine, which a scan that has all needs not
     }
     return sum(
         not ((reference / name).is_file() and (directory / name).is_file())

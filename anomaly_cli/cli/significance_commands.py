@@ -196,16 +196,12 @@ def calibrate(
     fast: Annotated[
         bool, typer.Option("--fast", help="Short trainings, for trying it out; not a calibration of the analysis.")
     ] = False,
-    measure: Annotated[
-        bool,
-        typer.Option("--measure", help="Measure closure and over-dispersion anew in each, as an analysis does."),
-    ] = False,
 ) -> None:
     """Check Z where there is no signal: fresh events, template and classifier trained anew, many times.
 
-    Each experiment takes about as long as a run, with --measure as a run that measures; without it all use what was
-    measured for the run, whose scatter is then not tested. Those that are done are kept: interrupt and go on at will,
-    or run single ones with --index and the same command without it at the end.
+    Each experiment takes about as long as a run, and all use what was measured for the run, whose scatter is not
+    tested. Those that are done are kept: interrupt and go on at will, or run single ones with --index and the same
+    command without it at the end.
 
     Examples:
       anomaly significance calibrate --run my-run --experiments 40
@@ -213,7 +209,7 @@ def calibrate(
     """
     from anomaly_cli.cli.significance_execution import run_calibration
 
-    run_calibration(asked, experiments, index, fast, measure)
+    run_calibration(asked, experiments, index, fast)
 
 
 @takes(options.RUN, common=options.MANY)

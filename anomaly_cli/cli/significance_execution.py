@@ -156,13 +156,13 @@ def globalise(asked: Asked, directories: Sequence[Path], output: Path | None) ->
     show(report_on(analysis.run.read_file(target, schema.GLOBAL)), analysis.run.digests)
 
 
-def run_calibration(asked: Asked, n_experiments: int, index: int | None, fast: bool, measure: bool) -> None:
+def run_calibration(asked: Asked, n_experiments: int, index: int | None, fast: bool) -> None:
     """Run the calibration, or one job of it."""
     config = _fast(asked.config) if fast else asked.config
     if index is not None:
-        _single(asked, config, "calibration", calibration_jobs(n_experiments), index, measure)
+        _single(asked, config, "calibration", calibration_jobs(n_experiments), index)
         return
-    _study(asked, config, partial(calibration_stage, n_experiments=n_experiments, remeasures=measure))
+    _study(asked, config, partial(calibration_stage, n_experiments=n_experiments))
 
 
 def run_injection_study(asked: Asked, numbers: str, n_experiments: int, index: int | None, fast: bool) -> None:
@@ -186,11 +186,9 @@ def _study(asked: Asked, config: Config, prepare: Callable[[Analysis], Stage[Ana
     show(report_on(analysis.run.read(stage.kind)), analysis.run.digests)
 
 
-def _single(
-    asked: Asked, config: Config, folder: str, jobs: Sequence[Job], index: int, remeasures: bool = False
-) -> None:
+def _single(asked: Asked, config: Config, folder: str, jobs: Sequence[Job], index: int) -> None:
     with show_progress_of(asked) as progress:
-        run_single_job(Analysis.open(asked.directory, config, progress), folder, jobs, index, remeasures)
+        run_single_job(Analysis.open(asked.directory, config, progress), folder, jobs, index)
     say(f"{asked.directory / folder}: job {index} of {len(jobs)} is done")
 
 

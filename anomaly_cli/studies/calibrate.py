@@ -59,7 +59,7 @@ def injection_jobs(injected: Sequence[int], n_experiments: int) -> list[Job]:
     return [Job(index, n) for n in injected for index in range(n_experiments)]
 
 
-def prepare(analysis: Analysis, folder: str, jobs: Sequence[Job], remeasures: bool = False) -> Laboratory:
+def prepare(analysis: Analysis, folder: str, jobs: Sequence[Job]) -> Laboratory:
     """Make the smooth model where it is missing, and return what the jobs share.
 
     Raises:
@@ -69,12 +69,10 @@ def prepare(analysis: Analysis, folder: str, jobs: Sequence[Job], remeasures: bo
     n_signal = len(labelled_signal(analysis.run))
     refuse_too_much_signal(max(job.n_injected for job in jobs), n_signal)  # the smooth model takes a minute
     execute(SMOOTH, analysis)
-    return open_laboratory(analysis, folder, remeasures)
+    return open_laboratory(analysis, folder)
 
 
-def run_single_job(
-    analysis: Analysis, folder: str, jobs: Sequence[Job], index: int, remeasures: bool = False
-) -> list[Record]:
+def run_single_job(analysis: Analysis, folder: str, jobs: Sequence[Job], index: int) -> list[Record]:
     """Run one job of a list and keep its record.
 
     Raises:
@@ -82,7 +80,7 @@ def run_single_job(
     """
     if not 0 <= index < len(jobs):
         raise ConfigError(f"--index {index}: the list has the jobs 0 to {len(jobs) - 1}")
-    laboratory = prepare(analysis, folder, jobs, remeasures)
+    laboratory = prepare(analysis, folder, jobs)
     return run_jobs(laboratory, [jobs[index]], analysis.compute, f"{folder}: job {index}")
 
 
@@ -98,20 +96,14 @@ def _stage(
     return Stage(kind.name, VERSION, kind, settings=described, make=make, inputs=lambda _: laboratory.inputs)
 
 
-def calibration_stage(analysis: Analysis, n_experiments: int, remeasures: bool = False) -> Stage[Analysis]:
+def calibration_stage(analysis: Analysis, n_experiments: int) -> Stage[Analysis]:
     """Return the stage that runs background-only pseudo-experiments that are missing.
-
-    Args:
-        analysis: the analysis.
-        n_experiments: how many.
-        remeasures: whether each measures closure and over-dispersion for itself, as an analysis does; else those of
-            the run are used in all.
 
     Raises:
         AnomalyError: where pseudo-experiments cannot be made.
     """
     jobs = calibration_jobs(n_experiments)
-    laboratory = prepare(analysis, "calibration", jobs, remeasures)
+    laboratory = prepare(analysis, "calibration", jobs)
 
     def make(analysis: Analysis) -> Made:
         made = run_jobs(laboratory, jobs, analysis.compute, "calibration: pseudo-experiments")
@@ -122,8 +114,7 @@ def calibration_stage(analysis: Analysis, n_experiments: int, remeasures: bool =
         ]
         return Made({**groups, "tests": as_columns(rows), "levels": {"level": list(LEVELS)}})
 
-    settings = {"experiments": n_experiments, **({"remeasured": True} if remeasures else {})}
-    return _stage(schema.CALIBRATION, laboratory, settings, make)
+    return _stage(schema.CALIBRATION, laboratory, {"experiments": n_experiments}, make)
 
 
 def _calibration_row(records: Sequence[Record], column: int, efficiency: float) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import contextlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +35,17 @@ from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.progress import Step, silent
-from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions
 from anomaly_cli.core.workers import in_order
 from anomaly_cli.search.count import build_cuts, build_model
 from anomaly_cli.search.provisions import Provisions
-from anomaly_cli.search.remeasure import Effort, search_and_measure
 from anomaly_cli.search.run import run_search
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import split_events
 from anomaly_cli.stages.frame import Analysis
 from anomaly_cli.stages.identity import configured_identity
-from anomaly_cli.stages.measurements import Measurements, closure_by_efficiency, find_measurements
+from anomaly_cli.stages.measurements import find_measurements
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.studies.smooth_model import SmoothModel, outer_range, read_smooth_model, require_truth
 
@@ -97,7 +95,6 @@ class Laboratory:
         key: hash of everything that a record depends on besides its job.
         inputs: the key and the digests of the measurements, as inputs of the artifact.
         correct: how expectations are corrected, one of `CORRECTIONS`.
-        effort: how closure and over-dispersion are measured anew in every job; None for those of the run.
     """
 
     model: SmoothModel
@@ -109,13 +106,10 @@ class Laboratory:
     key: str
     inputs: Mapping[str, str]
     correct: str = NO_CORRECTION
-    effort: Effort | None = None
 
     @property
     def contains(self) -> dict[str, bool]:
         """Whether z contains a measured closure and over-dispersion."""
-        if self.effort is not None:
-            return {"closure": True, "overdispersion": True}
         known = self.measured.values()
         return {
             "closure": all(not math.isnan(item.closure) for item in known),
@@ -123,14 +117,8 @@ class Laboratory:
         }
 
 
-def open_laboratory(analysis: Analysis, folder: str, remeasures: bool = False) -> Laboratory:
-    """Return what the pseudo-experiments of a run share; its smooth model must exist.
-
-    Args:
-        analysis: the analysis.
-        folder: name of the directory of the records.
-        remeasures: whether each measures closure and over-dispersion for itself.
-    """
+def open_laboratory(analysis: Analysis, folder: str) -> Laboratory:
+    """Return what the pseudo-experiments of a run share; its smooth model must exist."""
     run = analysis.run
     model, artifact = read_smooth_model(run)
     digest = configured_identity(analysis).digest
@@ -139,9 +127,6 @@ def open_laboratory(analysis: Analysis, folder: str, remeasures: bool = False) -
     cuts = replace(cuts, background_efficiencies=tuple(cuts.loosest_first))
     described = [RECORD_VERSION, digest, artifact.digest, analysis.config.seed, cuts.background_efficiencies]
     described += [cuts.pass_fail_from, cuts.least_fit_p]  # they say which fits are refused
-    significance = analysis.config.significance
-    effort = Effort(significance.windows, significance.window_width, significance.experiments) if remeasures else None
-    described += [asdict(effort)] if effort else []
     key = hash_json(described)
     return Laboratory(
         model=model,
@@ -151,9 +136,8 @@ def open_laboratory(analysis: Analysis, folder: str, remeasures: bool = False) -
         measured={efficiency: measurements.of(efficiency) for efficiency in cuts.background_efficiencies},
         folder=run.path / folder / key[:KEY_LENGTH],
         key=key,
-        inputs={"experiments": key, **({} if effort else measurements.inputs)},
-        correct=significance.correct,
-        effort=effort,
+        inputs={"experiments": key, **measurements.inputs},
+        correct=analysis.config.significance.correct,
     )
 
 
@@ -225,11 +209,7 @@ def run_job(laboratory: Laboratory, job: Job, compute: Compute) -> Record:
     if job.n_injected:
         events = concatenate([events, _inject(laboratory, job.n_injected, own.streams)])
     split = split_events(events, laboratory.regions)
-    if laboratory.effort is None:
-        searched, measured = run_search(split, laboratory.settings, Provisions(), own), {}
-    else:
-        searched, found = search_and_measure(split, laboratory.settings, laboratory.effort, own)
-        measured = {"measured": found}
+    searched = run_search(split, laboratory.settings, Provisions(), own)
     fit = searched.mass_fit
     cuts = [
         cut.selection
@@ -238,7 +218,6 @@ def run_job(laboratory: Laboratory, job: Job, compute: Compute) -> Record:
         )
     ]
     return {
-        **measured,
         "index": job.index,
         "seed": compute.streams.seed,
         "n_injected": job.n_injected,
@@ -263,7 +242,7 @@ def evaluate(laboratory: Laboratory, record: Record) -> Record:
         ]
 
     streams = Streams(record["seed"]).child(f"evaluate/{record['n_injected']}/{record['index']}")
-    counted = models(_measured_by(record, laboratory) if "measured" in record else laboratory.measured)
+    counted = models(laboratory.measured)
     data = experiments(counted)
     toys = [
         toy_p_value(model.experiment(), TOYS, streams.generator(f"toys/{cut.background_efficiency:g}"))
@@ -280,16 +259,6 @@ def evaluate(laboratory: Laboratory, record: Record) -> Record:
         "z_statistical": signed_root(experiments(models({}))).tolist(),
         "limit": asymptotic_limits(data).observed.tolist(),
     }
-
-
-def _measured_by(record: Record, laboratory: Laboratory) -> dict[float, Measured]:
-    """Return the closure and the over-dispersion that a pseudo-experiment measured for itself."""
-    efficiencies = laboratory.settings.cuts.loosest_first
-    spread = np.std(record["measured"]["z"], axis=0, ddof=1)
-    factors = dict(zip(efficiencies, np.maximum(spread, 1.0).tolist(), strict=True))
-    columns = {name: np.asarray(values) for name, values in as_columns(record["measured"]["windows"]).items()}
-    known = Measurements(closure_by_efficiency(columns, factors), factors, {}, correct=laboratory.correct)
-    return {efficiency: known.of(efficiency) for efficiency in efficiencies}
 
 
 def _inject(laboratory: Laboratory, n: int, streams: Streams) -> Events:

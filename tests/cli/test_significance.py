@@ -531,25 +531,6 @@ def test_what_is_measured_later_is_applied_to_pseudo_experiments_that_are_there(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
-def test_a_calibration_can_measure_anew_in_every_experiment(fresh):
-    few = ("--set", "significance.experiments=5", "--set", "significance.windows=3")
-    few += ("--set", "significance.window_width=0.5")
-    options = ("--run", fresh, "--experiments", "2", "--measure", *few, "--processes", "2")
-    output = " ".join(run_ok("significance", "calibrate", *options).split())
-    assert "measured anew in each" in output
-    assert "WITHOUT" not in output
-    records = [json.loads(path.read_text()) for path in sorted((fresh / "calibration").glob("*/*.json"))]
-    assert len({json.dumps(record["measured"]) for record in records}) == 2
-    for record in records:
-        assert np.shape(record["measured"]["z"]) == (5, 2)
-        assert {row["window"] for row in record["measured"]["windows"]} == {0, 1, 2}
-    z = np.array(read_artifact(fresh / "calibration.h5", schema.CALIBRATION).groups["experiments"]["z"])
-    bare = np.array(read_artifact(fresh / "calibration.h5", schema.CALIBRATION).groups["experiments"]["z_statistical"])
-    assert (np.abs(z) < np.abs(bare)).all()
-
-
-@pytest.mark.slow
 def test_a_calibration_of_other_settings_is_not_quoted_and_leaves_the_records_of_these(fresh):
     run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", "--index", "0", "--processes", "1")
     (record,) = (fresh / "calibration").glob("*/*.json")

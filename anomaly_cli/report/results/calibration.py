@@ -50,7 +50,6 @@ def _spread(calibration: Artifact, rows: Sequence[Row]) -> Table:
     notes = [
         "A calibrated Z has mean 0 and standard deviation 1. Intervals are at 68 % confidence.",
         f"{n_failed} more gave no result." if n_failed else "",
-        "Closure and over-dispersion are measured anew in each." if settings.get("remeasured") else "",
     ]
     title = f"Calibration: {n} background-only pseudo-experiments through the whole chain{contents}"
     return build("calibration", title, fields, rows, notes)

@@ -81,11 +81,14 @@ def build_cuts(
         selection = select(observed, template, efficiency, replicas)
         if efficiency < cuts.pass_fail_from:
             refuse_poor_fit(fit, cuts.least_fit_p)
-        known = measured.get(efficiency, Measured())
-        model = build_model(selection, fit, fit.window, cuts.pass_fail_from, known)
-        model = replace(model, systematics=shifts_of(cuts.systematics, model.name, index))
-        found.append(Cut(selection, model, known))
+        found.append(build_cut(selection, index, fit, cuts, measured.get(efficiency, Measured())))
     return found
+
+
+def build_cut(selection: Selection, index: int, fit: MassFit, cuts: Cuts, measured: Measured) -> Cut:
+    """Return one cut, the `index`-th of the cuts, with its model and the user's systematics."""
+    model = build_model(selection, fit, fit.window, cuts.pass_fail_from, measured)
+    return Cut(selection, replace(model, systematics=shifts_of(cuts.systematics, model.name, index)), measured)
 
 
 def build_model(

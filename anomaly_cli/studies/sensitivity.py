@@ -10,7 +10,7 @@ import numpy as np
 
 from anomaly_cli.analysis.claim import reason_for_no_claim
 from anomaly_cli.analysis.mass_fit import MassFit, refuse_poor_fit
-from anomaly_cli.analysis.modelling import Measured, shifts_of
+from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas, select
 from anomaly_cli.analysis.sensitivity import expected_sensitivity
 from anomaly_cli.artifacts import schema
@@ -18,7 +18,7 @@ from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.records import as_columns
-from anomaly_cli.search.count import Cut, build_model
+from anomaly_cli.search.count import Cut, build_cut
 from anomaly_cli.stages.classify import stored_replicas, stored_scores
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import stored_identity
@@ -124,8 +124,7 @@ def expected_cuts(
         n_all = round(fit.n_expected)
         selection = replace(selection, efficiency=efficiency, n_all=n_all)
         selection = replace(selection, n_passing=round(n_all * known.pass_rate(selection)))
-        model = build_model(selection, fit, fit.window, cuts.pass_fail_from, known)
-        found.append(Cut(selection, replace(model, systematics=shifts_of(cuts.systematics, model.name, index)), known))
+        found.append(build_cut(selection, index, fit, cuts, known))
     return found
 
 

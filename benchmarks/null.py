@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from crossfit import keep, read
 from scipy.special import ndtri
 
 from anomaly_cli.analysis.calibration import clopper_pearson
@@ -177,19 +178,6 @@ def with_error(statistic: Callable[..., Any], values: FloatArray, which: npt.NDA
         for _ in range(BOOTSTRAPS)
     ]
     return f"{float(statistic(values)):.2f} +- {np.std(drawn):.2f}"
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return the results so far."""
-    rows: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-    return rows
-
-
-def keep(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a result."""
-    new = path.with_suffix(".new")
-    new.write_text("[\n" + ",\n".join(json.dumps(one) for one in [*read(path), row]) + "\n]\n")
-    new.replace(path)
 
 
 if __name__ == "__main__":

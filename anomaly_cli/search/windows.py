@@ -19,9 +19,10 @@ from anomaly_cli.analysis.selection import select
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import concatenate
+from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.placement import FEWEST_WINDOW_EVENTS, place_windows
 from anomaly_cli.core.progress import Step
-from anomaly_cli.core.windows import Window
+from anomaly_cli.core.windows import SHORTEST_SIDE_BAND, Window
 from anomaly_cli.core.workers import in_order
 from anomaly_cli.search.provisions import FEWEST_SIDE_BAND_EVENTS, Provisions
 from anomaly_cli.search.run import Searched, run_search
@@ -30,6 +31,10 @@ from anomaly_cli.search.split import Split, split_events
 
 LARGEST_RATIO = 8.0
 """A window with so many times more or fewer events than the signal region does not stand for it."""
+BIN_WIDTH = 50.0
+"""Of the masses among which the fullest stretch is looked for [GeV]."""
+RISE = 5.0
+"""Standard deviations by which it has to exceed the first one, for the spectrum to rise."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,18 @@ def find_windows(split: Split, relative_width: float, least_fit_p: float) -> tup
     events = events.take(~regions.sr.contains(events.mjj))
     width = relative_width * regions.sr.width
     lowest, highest = float(np.floor(events.mjj.min())), float(np.ceil(events.mjj.max()))
+    start = find_fall(events.mjj, lowest)
+    if start > regions.sr.low - SHORTEST_SIDE_BAND:
+        start = lowest  # the search itself is in the rise, as its own side-bands show
     usable, left_out, expected = [], [], split.fit_masses().n_expected
+    falling = place_windows(regions, start, highest, width)
+    known = {placed.regions.sr for placed in falling}
     for placed in place_windows(regions, lowest, highest, width):
+        if placed.regions.sr not in known:
+            left_out.append(
+                LeftOut(placed.regions.sr, f"the spectrum rises up to {start / 1000.0:.3g} TeV, as behind a threshold")
+            )
+    for placed in falling:
         window = split_events(events, placed.regions, placed.stretches)
         reason = _reason_to_leave_out(window, expected, least_fit_p)
         if reason:
@@ -72,6 +87,22 @@ def find_windows(split: Split, relative_width: float, least_fit_p: float) -> tup
             " significance.window_width=0.5"
         )
     return usable, left_out
+
+
+def find_fall(masses: FloatArray, lowest: float) -> float:
+    """Return the mass from which a spectrum falls: the end of its fullest 50 GeV, or `lowest` where it never rises.
+
+    Below, events of some features are lost to a threshold, which no search above it has to bridge.
+
+    Args:
+        masses: of all events `(n,)` [GeV].
+        lowest: where they begin [GeV].
+    """
+    counts = np.bincount(((masses - lowest) // BIN_WIDTH).astype(np.int64))
+    top = int(counts.argmax())
+    if counts[top] - counts[0] <= RISE * np.sqrt(counts[top] + counts[0]):
+        return lowest
+    return lowest + BIN_WIDTH * (top + 1)
 
 
 def _reason_to_leave_out(window: Split, expected: float, least_fit_p: float) -> str:

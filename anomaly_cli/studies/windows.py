@@ -67,7 +67,7 @@ def _make(analysis: Analysis) -> Made:
 
 WINDOWS = Stage(
     name="validation",
-    version=8,
+    version=9,
     kind=schema.VALIDATION,
     settings=_settings,
     inputs=_inputs,

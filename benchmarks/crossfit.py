@@ -171,9 +171,18 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
             text = f"  {efficiency:<6} ratio {by_set(ratio)}  pull {pull.mean():.2f}, std {pull.std():.2f}"
             if scheme != NONE or chosen != "{}":
                 text += f"  minus none {by_set({k: ratio[k] - base[k]['cuts'][index]['ratio'] for k in shared})}"
+            left = {key: unexplained(one["cuts"][index]) for key, one in found.items() if "model" in one["cuts"][index]}
+            if left:
+                text += f"  unexplained, in squared model errors {by_set(left)}"
             print(text)
         for efficiency in found and next(iter(found.values())).get("sic", {}):
             print(f"  SIC at {efficiency}: {by_set({key: one['sic'][efficiency] for key, one in found.items()})}")
+
+
+def unexplained(cut: Mapping[str, float]) -> float:
+    """Return the square of what Poisson statistics and those of the template leave, in squared errors of the models."""
+    off = np.log(max(cut["n"], 0.5) / cut["expected"])
+    return float((off**2 - (1.0 - cut["efficiency"]) / cut["expected"] - cut["template"] ** 2) / cut["model"] ** 2)
 
 
 def by_set(values: Mapping[Any, float]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +39,9 @@ class Measured:
         n_windows: signal-free windows that the closure uncertainty comes from.
         windows_p: probability of larger pulls in these windows.
         correction: factor on the template's pass rate, what the windows exceed their expectation by on average.
+        closure_in_errors: the closure uncertainty in statistical errors of the template's models, where the windows
+            measured it so; that of a cut then follows from the cut's own model error.
+        mean_in_errors: the same of the logarithm of the correction; 0 without one.
     """
 
     closure: float = math.nan
@@ -46,6 +49,17 @@ class Measured:
     n_windows: int = 0
     windows_p: float = math.nan
     correction: float = 1.0
+    closure_in_errors: float = math.nan
+    mean_in_errors: float = 0.0
+
+    def at(self, cut: CutCounts) -> Measured:
+        """Return what this is for a cut, in relative terms."""
+        if math.isnan(self.closure_in_errors) or not cut.model_uncertainty > 0.0:
+            return self
+        closure, correction = (
+            math.exp(size * cut.model_uncertainty) for size in (self.closure_in_errors, self.mean_in_errors)
+        )
+        return replace(self, closure=closure - 1.0, correction=correction, closure_in_errors=math.nan)
 
     def pass_rate(self, cut: CutCounts) -> float:
         """Return the corrected fraction of the background that passes a cut, below 1."""

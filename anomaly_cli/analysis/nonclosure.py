@@ -10,17 +10,23 @@ exp(x_k) that the search may be off by. Two descriptions of it are fitted to all
   earlier releases, is mostly noise of the estimate.
 - x_k ~ Normal(b, a): a correction of the expectation by exp(b) leaves an error of its own. That is the root of the mean
   of a^2 + (b - b')^2 over the posterior of both, b' the correction, with the same prior for a and none for b.
+
+Where the template's models have a statistical error at every cut, all cuts are fitted together in units of it instead
+(`analysis.scaled_nonclosure`): a few windows say little about tight cuts on their own.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, logsumexp
 
+from anomaly_cli.analysis.scaled_nonclosure import NestedCounts, ScaledNonclosure, measure_scaled
 from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.core.folds import FloatArray
 
@@ -47,13 +53,17 @@ class WindowCounts:
         n_passing: events that pass.
         n_all: events in the window.
         efficiency: fraction of the template that passes.
-        efficiency_uncertainty: its relative uncertainty from the statistics of the template and of its models.
+        template_uncertainty: its relative uncertainty from the statistics of the template.
+        model_uncertainty: the same from those of its models, 0 where they have none.
+        window: number of each window.
     """
 
     n_passing: FloatArray
     n_all: FloatArray
     efficiency: FloatArray
-    efficiency_uncertainty: FloatArray
+    template_uncertainty: FloatArray
+    model_uncertainty: FloatArray
+    window: npt.NDArray[np.int64]
 
     @property
     def n_expected(self) -> FloatArray:
@@ -82,6 +92,9 @@ class Nonclosure:
         p_value: probability of larger pulls of the windows, chi2 with `size` among their uncertainties.
         n_windows: windows that it comes from, those that expect enough events.
         is_transferred: whether it comes from looser cuts, this one having too few such windows.
+        size_in_errors: `size` in statistical errors of the template's models, alike for all cuts; NaN without these.
+        mean_in_errors: the same of the logarithm of 1 + `mean`.
+        residual_in_errors: the same of `residual`.
     """
 
     size: float
@@ -96,6 +109,9 @@ class Nonclosure:
     p_value: float
     n_windows: int
     is_transferred: bool
+    size_in_errors: float = math.nan
+    mean_in_errors: float = math.nan
+    residual_in_errors: float = math.nan
 
 
 def measure_nonclosure(counts: WindowCounts, overdispersion: float) -> Nonclosure:
@@ -136,7 +152,7 @@ def measure_nonclosure(counts: WindowCounts, overdispersion: float) -> Nonclosur
 def _known_variance(counts: WindowCounts, overdispersion: float) -> FloatArray:
     """Return the variance of each window's logarithm that is known, its own Poisson variance apart `(k,)`."""
     poisson = (1.0 - counts.efficiency) / np.maximum(counts.n_expected, 1e-9)
-    template = counts.efficiency_uncertainty**2
+    template = counts.template_uncertainty**2 + counts.model_uncertainty**2
     known: FloatArray = template + (overdispersion**2 - 1.0) * (poisson + template)
     return known
 
@@ -222,17 +238,68 @@ def measure_cuts(cuts: Sequence[tuple[WindowCounts, float]]) -> list[Nonclosure]
 
     Only windows that expect 20 events or more after a cut measure it. Where there are fewer than three, the uncertainty
     is that of the tightest looser cut that is measured, and marked as transferred; without one, all windows count.
+    Where the models have errors at all cuts, sizes are in units of those.
 
     Args:
         cuts: counts and over-dispersion, loosest cut first.
     """
     found: list[Nonclosure] = []
+    scaled = _measure_together(cuts)
     for counts, overdispersion in cuts:
         is_enough = counts.n_expected >= FEWEST_EXPECTED
         measured = [item for item in found if not item.is_transferred]
         if is_enough.sum() >= FEWEST_WINDOWS or not measured:
             own = counts.take(is_enough) if is_enough.sum() >= FEWEST_WINDOWS else counts
-            found.append(measure_nonclosure(own, overdispersion))
+            one = measure_nonclosure(own, overdispersion)
+            found.append(one if scaled is None else _in_errors(one, own, overdispersion, scaled))
         else:
             found.append(replace(measured[-1], is_transferred=True))
+            if scaled is not None:
+                found[-1] = replace(found[-1], **_relative(scaled, _typical(counts)))
     return found
+
+
+def _measure_together(cuts: Sequence[tuple[WindowCounts, float]]) -> ScaledNonclosure | None:
+    """Return what all cuts say together; None where a window lacks an error of its models, or there are too few."""
+    windows = []
+    for number in cuts[0][0].window.tolist():
+        rows = [(counts.take(counts.window == number), factor) for counts, factor in cuts]
+        own = [(one, factor) for one, factor in rows if len(one.window) and one.n_expected[0] >= FEWEST_EXPECTED]
+        if not own:
+            continue
+        columns = {name: np.array([vars(one)[name][0] for one, _ in own]) for name in ("n_passing", "efficiency")}
+        errors = np.array([one.model_uncertainty[0] for one, _ in own])
+        if not errors.min() > 0.0:
+            return None
+        dispersion = [
+            factor**2 * (1.0 + one.template_uncertainty[0] ** 2 * one.n_expected[0] / (1.0 - one.efficiency[0]))
+            for one, factor in own
+        ]
+        n_all = float(own[0][0].n_all[0])
+        windows.append(NestedCounts(n_all, **columns, model_uncertainty=errors, dispersion=float(np.mean(dispersion))))
+    return measure_scaled(windows) if len(windows) >= FEWEST_WINDOWS else None
+
+
+def _in_errors(one: Nonclosure, counts: WindowCounts, overdispersion: float, scaled: ScaledNonclosure) -> Nonclosure:
+    """Return the uncertainty of a cut as all cuts together say."""
+    known, errors = _known_variance(counts, overdispersion), counts.model_uncertainty
+    corrected = replace(counts, efficiency=np.minimum(counts.efficiency * np.exp(scaled.mean * errors), 0.999))
+    return replace(
+        one,
+        **_relative(scaled, _typical(counts)),
+        p_value=_compatibility(counts, known + (scaled.size * errors) ** 2),
+        residual_p=_compatibility(corrected, known + (scaled.residual * errors) ** 2, n_fitted=1),
+    )
+
+
+def _typical(counts: WindowCounts) -> float:
+    return float(np.median(counts.model_uncertainty))
+
+
+def _relative(scaled: ScaledNonclosure, error: float) -> dict[str, Any]:
+    """Return what is in units of the models' errors for a cut where that error is typical."""
+    sizes = ("size", "best", "upper", "mean", "spread", "residual")
+    found: dict[str, Any] = {name: float(np.expm1(getattr(scaled, name) * error)) for name in sizes}
+    found |= {f"{name}_in_errors": getattr(scaled, name) for name in ("size", "mean", "residual")}
+    mean_error = float(np.exp(scaled.mean * error) * scaled.mean_error * error)
+    return found | {"mean_error": mean_error, "n_windows": scaled.n_windows}

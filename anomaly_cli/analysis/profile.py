@@ -247,7 +247,7 @@ def _solve(low: FloatArray, high: FloatArray, terms: tuple[FloatArray, ...]) -> 
 
 def poisson_deviance(count: FloatArray, rate: FloatArray) -> FloatArray:
     """Return 2 [rate - count + count ln(count/rate)], 0 at best, for count and rate >= 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(count > 0.0, count / np.where(rate > 0.0, rate, np.finfo(float).tiny), 1.0)
     deviance: FloatArray = 2.0 * (rate - count + xlogy(count, ratio))
     return np.maximum(deviance, 0.0)

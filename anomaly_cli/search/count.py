@@ -87,15 +87,16 @@ def build_cuts(
 
 def build_cut(selection: Selection, index: int, fit: MassFit, cuts: Cuts, measured: Measured) -> Cut:
     """Return one cut, the `index`-th of the cuts, with its model and the user's systematics."""
-    model = build_model(selection, fit, fit.window, cuts.pass_fail_from, measured)
-    return Cut(selection, replace(model, systematics=shifts_of(cuts.systematics, model.name, index)), measured)
+    known = measured.at(selection)
+    model = build_model(selection, fit, fit.window, cuts.pass_fail_from, known)
+    return Cut(selection, replace(model, systematics=shifts_of(cuts.systematics, model.name, index)), known)
 
 
 def build_model(
     cut: CutCounts, fit: Predicted, window: Window, pass_fail_from: float, measured: Measured
 ) -> CountingModel:
     """Return the model of a cut: with the events that fail as control where it is loose, else with the template."""
-    name = channel_name((window.low, window.high), cut.background_efficiency)
+    name, measured = channel_name((window.low, window.high), cut.background_efficiency), measured.at(cut)
     if cut.background_efficiency >= pass_fail_from:
         return model_by_fail(name, cut, measured)
     return model_by_template(name, cut, fit, measured)

@@ -65,8 +65,18 @@ class Measurements:
         if closure is None:
             return Measured(overdispersion=factor)
         if self.correct == BY_MEAN and not closure.is_transferred:
-            return Measured(closure.residual, factor, closure.n_windows, closure.residual_p, 1.0 + closure.mean)
-        return Measured(closure.size, factor, closure.n_windows, closure.p_value)
+            return Measured(
+                closure.residual,
+                factor,
+                closure.n_windows,
+                closure.residual_p,
+                1.0 + closure.mean,
+                closure.residual_in_errors,
+                closure.mean_in_errors,
+            )
+        return Measured(
+            closure.size, factor, closure.n_windows, closure.p_value, closure_in_errors=closure.size_in_errors
+        )
 
 
 def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measurements:
@@ -146,7 +156,7 @@ def window_counts(counts: Arrays, efficiency: float) -> WindowCounts:
         n_passing=counts["n_passing"][rows].astype(np.float64),
         n_all=counts["n_all"][rows].astype(np.float64),
         efficiency=counts["efficiency"][rows],
-        efficiency_uncertainty=np.hypot(
-            counts["efficiency_uncertainty"][rows], np.nan_to_num(counts["model_uncertainty"][rows])
-        ),
+        template_uncertainty=counts["efficiency_uncertainty"][rows],
+        model_uncertainty=np.nan_to_num(counts["model_uncertainty"][rows]),
+        window=counts["window"][rows],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from anomaly_cli.artifacts import schema
@@ -55,7 +56,7 @@ def _text(low: float, high: float) -> str:
 
 
 def _closure(validation: Artifact) -> Table:
-    marks = {"t": "from the next looser cut: fewer than three windows expect 20 events or more"}
+    marks = {"t": "from looser cuts: fewer than three windows expect 20 events or more"}
     fields = [
         cut_of(CLOSURE),
         stored(CLOSURE, "mean_expected", "per window", fixed(1), Priority.LOW),
@@ -79,4 +80,10 @@ def _closure(validation: Artifact) -> Table:
         " non-closure here; the counting takes it out where it is measured."
     ]
     rows = rows_of(validation.groups["closure"])
+    size = float(rows[0]["size_in_errors"]) if rows else math.nan
+    if not math.isnan(size):
+        notes.append(
+            f"All windows and cuts together: {size:.2g} times the statistical error of the template's models, here that"
+            " of a typical window; the count takes it times its own."
+        )
     return build("closure_uncertainty", "Closure uncertainty of the pass rate", fields, rows, notes)

@@ -83,12 +83,19 @@ def search(path: Path, region: str, asked: argparse.Namespace) -> dict[str, Any]
     settings.append(f"significance.background_efficiencies={list(EFFICIENCIES)}")
     options = ["--signal-region", region, "--data", str(path), "--inject", "0", "--seed", str(SEED)]
     options += [word for setting in settings for word in ("--set", setting)]
+    before = children_cpu()
     with tempfile.TemporaryDirectory() as folder:
         for stage in STAGES:  # the first writes the run's configuration, which the others follow
             own = options if stage == ["split"] else []
             command = [sys.executable, "-m", "anomaly_cli", *stage, "--run", folder, "--quiet", *own]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return record(RunDirectory(Path(folder)))
+        return {"cpu": children_cpu() - before} | record(RunDirectory(Path(folder)))
+
+
+def children_cpu() -> float:
+    """Return the CPU time of all processes that have been waited for [s]."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def record(run: RunDirectory) -> dict[str, Any]:
@@ -99,9 +106,7 @@ def record(run: RunDirectory) -> dict[str, Any]:
     found = build_cuts(observed, template, stored_replicas(scores), fit, cuts, {})
     validation, experiments = run.read(schema.VALIDATION), run.read(schema.OVERDISPERSION)
     names = CutCounts.__dataclass_fields__
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
-        "cpu": usage.ru_utime + usage.ru_stime,
         "fit": {"n_expected": fit.n_expected, "uncertainty": fit.uncertainty, "p_value": fit.p_value},
         "cuts": [{name: getattr(cut.selection, name) for name in names} for cut in found],
         "windows": {name: values.tolist() for name, values in validation.groups["counts"].items()},

@@ -94,6 +94,11 @@ class RunDirectory:
         return self.path / "unblinding.json"
 
     @property
+    def declarations(self) -> Path:
+        """What was declared to be looked at, before anybody looked."""
+        return self.path / "declaration.json"
+
+    @property
     def exports(self) -> Path:
         """Tables and likelihoods for others."""
         return self.path / "exports"

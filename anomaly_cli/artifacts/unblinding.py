@@ -8,16 +8,13 @@ together is not found out.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.chained import extend_chain, read_chain
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.provenance import hash_json
-from anomaly_cli.artifacts.store import Artifact, read_artifact, write_files
-from anomaly_cli.core.documents import parse_json
+from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.core.errors import ArtifactError
 
 INPUT = "unblinding"
@@ -34,20 +31,7 @@ def read_records(run: RunDirectory) -> list[dict[str, Any]]:
     Raises:
         ArtifactError: where the record was changed.
     """
-    if not os.path.lexists(run.unblinding):  # a link that leads nowhere may hide records
-        return []
-    try:
-        records: list[dict[str, Any]] = parse_json(run.unblinding.read_text(encoding="utf-8"))
-        before = ["", *(record["hash"] for record in records)]
-        is_whole = all(
-            record["hash"] == _hash(record) and record["previous"] == previous
-            for record, previous in zip(records, before, strict=False)
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        is_whole = False
-    if not is_whole:
-        raise ArtifactError(f"{run.unblinding}: was changed by hand; restore it, it may only grow")
-    return records
+    return read_chain(run.unblinding)
 
 
 def append_record(run: RunDirectory, split: Artifact, content: Mapping[str, Any]) -> None:
@@ -56,7 +40,6 @@ def append_record(run: RunDirectory, split: Artifact, content: Mapping[str, Any]
     Raises:
         ArtifactError: where earlier ones were changed, or one is missing that an artifact was made with.
     """
-    records = read_records(run)
     for kind in LOOKING:
         if run.artifact(kind).exists():
             made = read_artifact(run.artifact(kind), kind, groups=())
@@ -65,9 +48,7 @@ def append_record(run: RunDirectory, split: Artifact, content: Mapping[str, Any]
                 and made.provenance.inputs.get(INPUT, NOT_NEEDED) != NOT_NEEDED
             ):
                 require_record(run, split, made)
-    record = {**content, "previous": records[-1]["hash"] if records else ""}
-    records.append({**record, "hash": _hash(record)})
-    write_files({run.unblinding: json.dumps(records, indent=1).encode()})
+    extend_chain(run.unblinding, content)
 
 
 def find_record(run: RunDirectory, split: Artifact, digest: str) -> str | None:
@@ -90,8 +71,3 @@ def require_record(run: RunDirectory, split: Artifact, made: Artifact) -> None:
             f"{made.path}: was made after an unblinding that {run.unblinding} does not hold; restore that file, it may"
             " only grow"
         )
-
-
-def _hash(record: Mapping[str, Any]) -> str:
-    content = {key: value for key, value in record.items() if key != "hash"}
-    return hash_json(content)

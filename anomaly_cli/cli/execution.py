@@ -84,6 +84,8 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
         unblind = (f"anomaly run --run {quoted} --unblind", "looks at the signal region, and records that")
         is_measured = run.has(schema.VALIDATION) and run.has(schema.OVERDISPERSION)
         first = [measure] if template["has_windows"] and not is_measured else []
+        if not (has_truth or run.declarations.exists()):
+            first.append((f"anomaly significance declare --run {quoted}", "writes down what will be looked at"))
         return [*first, unblind, *evaluate]
     done, _ = find_results(run, run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE))
     steps = []

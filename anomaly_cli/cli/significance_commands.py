@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
     for command in (windows, overdispersion, permute, bump, limits, calibrate, export):
         group.command(command.__name__)((guarded if command is export else telling)(command))
     group.command("expected")(telling(expected))
+    group.command("declare")(telling(declare))
     group.command("global")(telling(global_significance))
     group.command("inject-scan")(telling(inject_scan))
     any_options = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -120,6 +121,23 @@ def expected(asked: Asked) -> None:
     from anomaly_cli.cli.significance_execution import show_sensitivity
 
     show_sensitivity(asked)
+
+
+@takes(options.RUN, options.MEASUREMENTS, common=options.COMMON)
+def declare(
+    asked: Asked,
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, in your words; kept with the record.")] = "",
+) -> None:
+    """Write down, with a hash, what is going to be looked at, before anybody looks.
+
+    From then on only that may be unblinded: the same search, settings of the count and measurements. Whoever changes
+    one of them declares again, and how often that was done stands in the record of the unblinding.
+
+    Example: anomaly significance declare --run my-run --note "as approved on 3 March"
+    """
+    from anomaly_cli.cli.significance_execution import write_declaration
+
+    write_declaration(asked, note)
 
 
 @takes(

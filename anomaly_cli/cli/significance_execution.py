@@ -21,7 +21,9 @@ from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.exchange import export_run
 from anomaly_cli.report.results.registry import report_on
+from anomaly_cli.report.table import Message
 from anomaly_cli.stages.blinding import is_blinded, unblind
+from anomaly_cli.stages.declaration import declare
 from anomaly_cli.stages.frame import Analysis, Stage, append_log, execute
 from anomaly_cli.stages.identity import configured_identity, stored_identity
 from anomaly_cli.stages.measurements import find_measurements
@@ -65,7 +67,7 @@ def _look(asked: Asked, look: bool, find_digest: Callable[[Analysis], str]) -> N
     """
     analysis = Analysis.open(asked.directory, asked.config)
     if look:
-        unblind(analysis.run, find_digest(analysis))
+        unblind(analysis.run, analysis.config, find_digest(analysis))
     if has_truth(analysis.run):
         say("Pseudo-data with truth labels: not blinded.")
 
@@ -135,6 +137,22 @@ def show_sensitivity(asked: Asked) -> None:
     """Say what the search can find."""
     run = run_and_say(asked, [SENSITIVITY])
     show(report_on(run.read(schema.SENSITIVITY)), run.digests)
+
+
+def write_declaration(asked: Asked, note: str) -> None:
+    """Declare what is going to be looked at, and say what was written down."""
+    analysis = Analysis.open(asked.directory, asked.config)
+    record = declare(analysis.run, analysis.config, _counted_digest(analysis), note)
+    measured = [name for name, digest in record["measured"].items() if digest != "none"]
+    details = (
+        f"search {record['settings_digest'][:12]}, count {record['count'][:12]},"
+        f" measured: {' and '.join(measured) or 'nothing yet'}",
+        f"events were ranked {record['n_rankings']} times in this directory before",
+        f"hash of the record: {record['hash']}",
+    )
+    show(Message(f"Declared on {record['time']} by {record['user']}, in {analysis.run.declarations}:", details=details))
+    if has_truth(analysis.run):
+        say("Pseudo-data with truth labels: not blinded, so that the declaration binds nobody.")
 
 
 def set_limits(asked: Asked, efficiencies: str | None) -> None:

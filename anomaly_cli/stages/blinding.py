@@ -7,16 +7,14 @@ windows, which settings.
 
 from __future__ import annotations
 
-import datetime
-import getpass
-import platform
-
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import has_truth, read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, append_record, find_record, read_records
+from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.stages.declaration import require_declared, who_and_when
 from anomaly_cli.stages.identity import stored_identity
 
 SCORED = (schema.SCORES.name, schema.CLASSIFIER.name)
@@ -84,28 +82,21 @@ def require_unblinded(run: RunDirectory, digest: str) -> None:
         )
 
 
-def unblind(run: RunDirectory, digest: str) -> None:
+def unblind(run: RunDirectory, config: Config, digest: str) -> None:
     """Record that the signal region is looked at, unless that is recorded or the data are pseudo-data.
 
     Raises:
         ArtifactError: where earlier records were changed or taken away.
+        ConfigError: where something else was declared to be looked at.
     """
     if not is_blinded(run, digest):
         return
     split = run.read(schema.SPLIT)
     content = {
-        "user": _user(),
-        "host": platform.node(),
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **who_and_when(),
+        **require_declared(run, config, digest),
         "windows_tev": {name: window.text for name, window in read_regions(split).named().items()},
         "split": split.digest,
         "settings_digest": digest,
     }
     append_record(run, split, content)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"

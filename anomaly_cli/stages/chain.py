@@ -115,7 +115,7 @@ def may_look(analysis: Analysis, look: bool) -> bool:
     """Return whether the signal region may be looked at; with `look` it is unblinded, which is recorded."""
     digest = configured_identity(analysis).digest
     if look:
-        unblind(analysis.run, digest)
+        unblind(analysis.run, analysis.config, digest)
     return not is_blinded(analysis.run, digest)
 
 

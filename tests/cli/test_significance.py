@@ -656,6 +656,40 @@ def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):
     assert "may only grow" in refused.output.replace("\n", " ")
 
 
+def test_only_what_was_declared_is_unblinded(observed, tmp_path):
+    run = Path(shutil.copytree(observed, tmp_path / "run"))
+    assert "significance declare" in run_ok("run", "--run", run)
+    said = run_ok("significance", "declare", "--run", run, "--note", "as approved")
+    (first,) = json.loads((run / "declaration.json").read_text())
+    assert (first["note"], first["n_rankings"]) == ("as approved", 1)
+    assert first["hash"] in said
+    run_ok("significance", "declare", "--run", run)  # nothing new, nothing added
+    assert json.loads((run / "declaration.json").read_text()) == [first]
+    other = ("--set", "significance.correct=mean")
+    refused = invoke("significance", "--unblind", "--run", run, *other)
+    assert refused.exit_code == 2
+    assert "the settings of the count" in " ".join(refused.output.split())
+    assert not (run / "unblinding.json").exists()
+    run_ok("significance", "declare", "--run", run, *other)
+    run_ok("significance", "--unblind", "--run", run, *other)
+    (record,) = json.loads((run / "unblinding.json").read_text())
+    assert record["n_declarations"] == 2
+    assert record["declaration"] == json.loads((run / "declaration.json").read_text())[1]["hash"]
+    late = invoke("significance", "declare", "--run", run, *other)
+    assert late.exit_code == 2
+    assert "has been looked at" in " ".join(late.output.split())
+
+
+def test_a_declaration_that_was_changed_is_refused(observed, tmp_path):
+    run = Path(shutil.copytree(observed, tmp_path / "run"))
+    run_ok("significance", "declare", "--run", run)
+    text = (run / "declaration.json").read_text()
+    (run / "declaration.json").write_text(text.replace('"n_rankings": 1', '"n_rankings": 0'))
+    refused = invoke("significance", "--unblind", "--run", run)
+    assert refused.exit_code == 4
+    assert "may only grow" in " ".join(refused.output.split())
+
+
 @pytest.fixture(scope="module")
 def unblinded(observed, tmp_path_factory):
     """A blinded run that was looked at, with permission; not to be changed."""

@@ -29,7 +29,7 @@ TASKS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "significance": {
         "Measure uncertainties": ("windows", "overdispersion"),
-        "Further results": ("expected", "bump", "limits", "global", "export"),
+        "Further results": ("expected", "declare", "bump", "limits", "global", "export"),
         "Test the analysis": ("permute", "calibrate", "inject-scan"),
     },
 }

@@ -16,7 +16,7 @@ import tomli_w
 
 from anomaly_cli.core.compute import CPU, DEVICES
 from anomaly_cli.core.crossfit import check_scheme
-from anomaly_cli.core.cuts import CORRECTIONS, NO_CORRECTION, Cuts, check_oversampling
+from anomaly_cli.core.cuts import BY_MEAN, CORRECTIONS, Cuts, check_oversampling
 from anomaly_cli.core.documents import parse_toml, read_text
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
@@ -191,7 +191,7 @@ class SignificanceSettings:
     least_fit_p: float = Cuts.least_fit_p
     toys: int = 100_000
     measurements: str = ""
-    correct: str = NO_CORRECTION
+    correct: str = BY_MEAN
     windows: int = 8
     window_width: float = 1.0
     experiments: int = 20

@@ -665,7 +665,7 @@ def test_only_what_was_declared_is_unblinded(observed, tmp_path):
     assert first["hash"] in said
     run_ok("significance", "declare", "--run", run)  # nothing new, nothing added
     assert json.loads((run / "declaration.json").read_text()) == [first]
-    other = ("--set", "significance.correct=mean")
+    other = ("--set", "significance.correct=none")
     refused = invoke("significance", "--unblind", "--run", run, *other)
     assert refused.exit_code == 2
     assert "the settings of the count" in " ".join(refused.output.split())

@@ -56,6 +56,13 @@ def test_a_curve_is_what_single_cuts_give():
             assert error == pytest.approx(scatter / efficiency**0.5)
 
 
+def test_signal_that_equals_the_threshold_does_not_pass():
+    background, signal = (scored(np.round(one.score, 1), one.fold) for one in (normal(8011, 1), normal(3001, 2, SHIFT)))
+    for efficiency in (0.003, 0.05, 0.4):
+        found = measure_improvement(background, signal, efficiency).signal_efficiency
+        assert found == kept(background, signal, efficiency)
+
+
 def test_the_largest_improvement_is_that_of_the_best_cut_which_may_be_a_loose_one():
     background, signal = normal(8011, 1), normal(3001, 2, SHIFT)
     best, curve = largest_improvement(background, signal, 100), measure_curve(background, signal)

@@ -101,6 +101,8 @@ def test_a_job_that_fails_for_physics_is_recorded_with_its_sentence(half_done):
     assert "training a template needs at least" in str(outcome["reason"])
     output = words(invoke("scan", "status", half_done))
     assert "1 shared base flow: 1 done" in output
+    shown = json.loads(invoke("scan", "status", half_done, "--json").stdout)
+    assert "training a template needs at least" in json.dumps(shown)
     assert re.search(r"3 points: 1 done, 1 (failed|waiting), 1 (failed|waiting)", output)
     assert "training a template needs at least" in output
 

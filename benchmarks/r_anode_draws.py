@@ -71,7 +71,7 @@ def run(asked: argparse.Namespace) -> None:
     data = an.load(str(first), inject=0, seed=1, inject_from=(f"{asked.signal.absolute()}=0",))
     split = an.split(data, REGION).split
     seen = show_seen(split, Provisions(), {Need.SIDE_BANDS}, "score r_anode", compute.streams)
-    backgrounds = settings.fit_backgrounds(seen, ranking, "r_anode", compute)
+    backgrounds = settings.fit_backgrounds(seen, ranking, compute)
     signal = data.truth.signal(split.regions.sr)
     sets = {path.stem: signal_region(path, split.regions) for path in others}
     for drawn in asked.drawn or [139]:

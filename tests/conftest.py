@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from click.testing import Result
@@ -14,6 +16,7 @@ from hypothesis import settings
 from toys import shipped_rows, write_official
 from typer.testing import CliRunner
 
+from anomaly_cli.analysis import distances, quality
 from anomaly_cli.cli.app import app
 
 settings.register_profile("same", derandomize=True)
@@ -31,9 +34,17 @@ FAST = [
 """Settings that make a run take seconds."""
 
 
+@contextlib.contextmanager
+def brief_closure() -> Iterator[None]:
+    """Measure closure with few trees and small batches: half of a run. What they find is tested on values."""
+    with patch.multiple(quality, ITERATIONS=20), patch.multiple(distances, KERNEL_BATCH=200):
+        yield
+
+
 def invoke(*arguments: str | Path) -> Result:
     """Run the command line in this process."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "100"})
+    with brief_closure():
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "100"})
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ folds = 3
 
 [analysis.classifiers.trees]
 ensemble = {ensemble}
+iterations = 20
 
 [analysis.significance]
 background_efficiencies = [0.2, 0.05]
@@ -27,7 +28,7 @@ toys = 1000
 [analysis.methods.curtains_f4f_efficient]
 base_epochs = 1
 transport_epochs = 1
-scaling_bags = 3
+scaling_bags = 1
 """
 EMPTY = "6.2-6.4"
 """A window whose side-bands hold too few events to train on."""

@@ -184,6 +184,36 @@ def test_modules_share_no_name_without_a_reason():
     assert {own: folders for own, folders in found.items() if len(folders) > 1} == SHARED_NAMES
 
 
+def own_imports(path):
+    """Modules of the package that importing another one loads: what functions import, and what types need, left out."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for name in (f"{node.module}.{alias.name}" for alias in node.names):
+                inner, outer = (one.removeprefix("anomaly_cli.").replace(".", "/") for one in (name, node.module))
+                yield inner if inner in MODULES else outer
+
+
+def test_no_import_leads_back_to_where_it_began():
+    left = {name: {one for one in own_imports(path) if one in MODULES} for name, path in MODULES.items()}
+    while free := {name for name, others in left.items() if not others & left.keys()}:
+        left = {name: others for name, others in left.items() if name not in free}
+    assert not left
+
+
+EQUAL_LINES = 8
+
+
+def test_nothing_of_eight_lines_stands_twice():
+    """Imports, and lines that only close a bracket, are left out."""
+    found = {}
+    for name, path in MODULES.items():
+        stripped = (line.strip() for line in path.read_text().splitlines())
+        lines = [line for line in stripped if line and not line.startswith(("#", "import ", "from ", ")", "]", "}"))]
+        for first in range(len(lines) - EQUAL_LINES + 1):
+            found.setdefault(tuple(lines[first : first + EQUAL_LINES]), []).append(name)
+    assert not {lines: names for lines, names in found.items() if len(names) > 1}
+
+
 def test_help_imports_nothing_heavy():
     heavy = "{'torch', 'numpy', 'sklearn', 'pyhf', 'h5py', 'pandas', 'matplotlib', 'pooch', 'requests'}"
     code = f"import sys, anomaly_cli.cli.app; found = {heavy} & set(sys.modules); sys.exit(str(found) if found else 0)"

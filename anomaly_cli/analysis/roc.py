@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.analysis.selection import ScoredEvents, effective_sources
-from anomaly_cli.core.events import effective_number
+from anomaly_cli.analysis.sic import SortedScores
 from anomaly_cli.core.folds import FloatArray
 
 PER_DECADE = 20
@@ -74,62 +74,19 @@ class Smallest:
     background_efficiency: float
 
 
-class _Ranked:
-    """Scores of background and signal, sorted once for each fold."""
-
-    def __init__(self, background: ScoredEvents, signal: ScoredEvents) -> None:
-        self.total = float(signal.weight.sum())
-        self.folds = []
-        for fold in np.unique(background.fold):
-            scores = np.sort(background.score[background.fold == fold])
-            own = signal.fold == fold
-            order = np.argsort(signal.score[own])
-            above = np.append(np.cumsum(signal.weight[own][order][::-1])[::-1], 0.0)
-            self.folds.append((scores, signal.score[own][order], above))
-
-    def signal_efficiency(self, background_efficiency: FloatArray) -> FloatArray:
-        """Return it at background efficiencies `(k,)`; NaN where a fold has too few events."""
-        passed = np.zeros(len(background_efficiency))
-        for scores, signal_scores, above in self.folds:
-            n_kept = (background_efficiency * len(scores) + 0.5).astype(np.int64)
-            threshold = scores[len(scores) - np.clip(n_kept, 1, len(scores))]
-            passed += np.where(n_kept < 1, np.nan, above[np.searchsorted(signal_scores, threshold, side="right")])
-        return passed / self.total
-
-
 def measure_curve(background: ScoredEvents, signal: ScoredEvents) -> Curve:
     """Measure a curve at evenly spaced logarithms of the background efficiency.
-
-    The error is that of `sic.improvement_error`: the cut is set by k = efficiency x n independent background events, so
-    the efficiency behind it scatters by 1 / sqrt(k), and the signal efficiency follows with its slope there; the
-    binomial error of the signal is added in quadrature.
 
     Args:
         background: scored true background at unit weight.
         signal: scored true signal.
     """
-    ranked = _Ranked(background, signal)
-    fewest = min(len(scores) for scores, _, _ in ranked.folds)
-    n_points = 1 + int(PER_DECADE * np.log10(2.0 * fewest))
+    ranked = SortedScores(background, signal)
+    n_points = 1 + int(PER_DECADE * np.log10(2.0 * ranked.fewest))
     efficiency = 10.0 ** (np.arange(1 - n_points, 1) / PER_DECADE)
     middle = ranked.signal_efficiency(efficiency)
     efficiency, middle = efficiency[np.isfinite(middle)], middle[np.isfinite(middle)]
-    n_kept = efficiency * effective_sources(background.source_id, background.weight)
-    slope = _slope(ranked, efficiency, middle)
-    n_signal = effective_number(signal.weight)
-    binomial = np.sqrt(np.maximum(middle * (1.0 - middle), 1.0 / n_signal) / n_signal)
-    error = np.hypot(slope / np.sqrt(n_kept), binomial) / np.sqrt(efficiency)
-    return Curve(efficiency, middle, error, n_kept)
-
-
-def _slope(ranked: _Ranked, efficiency: FloatArray, middle: FloatArray) -> FloatArray:
-    """Return the slope of the signal efficiency in the logarithm of the background efficiency, of a factor 2 or 4."""
-    low = ranked.signal_efficiency(efficiency / 2.0)
-    high = ranked.signal_efficiency(np.minimum(2.0 * efficiency, 1.0))
-    has_low = np.isfinite(low)
-    span = np.where(has_low, np.log(2.0), 0.0) + np.log(np.minimum(2.0, 1.0 / efficiency))
-    slope = (high - np.where(has_low, low, middle)) / np.where(span > 0.0, span, np.nan)
-    return np.where(np.isfinite(slope), slope, np.nan)
+    return Curve(efficiency, middle, ranked.sic_error(efficiency), efficiency * ranked.n_independent)
 
 
 def area_under_curve(background: ScoredEvents, signal: ScoredEvents) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.asked import Manner
-from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.failures import guarded, telling
 from anomaly_cli.cli.groups import command_group
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set; 'anomaly data list' names them.")]
@@ -26,8 +26,10 @@ def register(app: typer.Typer) -> None:
         help="Fetch, check, describe and cluster event files.\n\nExample: anomaly data list",
         no_args_is_help=True,
     )
-    data.command("list")(guarded(list_sets))
-    for command in (show, fetch, verify, path, describe, manifest, features):
+    data.command("list")(telling(list_sets))
+    for command in (show, verify, describe):
+        data.command(command.__name__)(telling(command))
+    for command in (fetch, path, manifest, features):
         data.command(command.__name__)(guarded(command))
     app.add_typer(data)
     app.command("simulate")(guarded(simulate))

@@ -9,7 +9,7 @@ import typer
 
 from anomaly_cli.cli import options
 from anomaly_cli.cli.asked import Manner
-from anomaly_cli.cli.failures import guarded
+from anomaly_cli.cli.failures import guarded, telling
 from anomaly_cli.cli.groups import command_group
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a planned scan.")]
@@ -31,7 +31,9 @@ def register(app: typer.Typer) -> None:
         "anomaly scan plan workflows/scans/nine_windows.toml --output scan\nanomaly scan run scan",
         no_args_is_help=True,
     )
-    for command in (plan, status, job, collect, export):
+    for command in (plan, status, collect):
+        scan.command(command.__name__)(telling(command))
+    for command in (job, export):
         scan.command(command.__name__)(guarded(command))
     for driving in (run, resume):
         scan.command(driving.__name__, context_settings={"allow_extra_args": True})(guarded(driving))

@@ -61,12 +61,16 @@ def share_of_copies(points: FloatArray, known: FloatArray) -> float:
     wanted, others = _quantiles(_some(points), known), _quantiles(known, known)
     tree = KDTree(others)
     for distance in DISTANCES:
-        near, around = (_count_near(tree, wanted, reach * distance) for reach in (1.0, SHELL))
+        near = _count_near(tree, wanted, distance)
+        share = float((near > 0).mean())
+        if share <= MOST_COPIES or (near > 0).sum() < FEWEST_COPIES:
+            continue
+        around = _count_near(tree, wanted, SHELL * distance)
         in_shell = float((around - near).mean()) / (SHELL ** known.shape[1] - 1.0)
         among_known = float((_count_near(tree, _some(others), distance) > 1).mean())
-        share, by_chance = float((near > 0).mean()), max(in_shell, among_known)
+        by_chance = max(in_shell, among_known)
         allowed = min(BY_CHANCE * by_chance, LARGEST_ALLOWED) if by_chance < COARSE else 1.0
-        if share > MOST_COPIES + allowed and (near > 0).sum() >= FEWEST_COPIES:
+        if share > MOST_COPIES + allowed:
             return share
     return 0.0
 

@@ -45,9 +45,6 @@ class Anode(BackgroundSettings, Score):
 
     flows: int = 1
 
-    def __post_init__(self) -> None:
-        self.check_background(self.name)
-
     def fit(self, seen: Seen, template: Template, ranking: Ranking, compute: Compute) -> FittedRatio:
         """Fit backgrounds to the side-bands, and a density to the observed events of the other folds.
 
@@ -56,7 +53,7 @@ class Anode(BackgroundSettings, Score):
             TrainingError: where a training diverges twice.
         """
         observed = seen.need(Need.SR_FEATURES)
-        backgrounds = self.fit_backgrounds(seen, ranking, self.name, compute)
+        backgrounds = self.fit_backgrounds(seen, ranking, compute)
         folds = range(ranking.kfold.folds)
         work = _Work(self, observed, ranking, backgrounds, compute.alone())
         arrays = backgrounds.to_arrays()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -128,19 +128,16 @@ class BackgroundSettings(densities.DensitySettings):
         flows: flows whose densities are averaged.
     """
 
+    name: ClassVar[str]
+
     flows: int = 2
 
-    def check_background(self, name: str) -> None:
-        """Refuse settings that cannot be used.
-
-        Raises:
-            ConfigError: naming what is out of range.
-        """
-        self.check_density(name, "score")
+    def __post_init__(self) -> None:
+        self.check_density(self.name, "score")
         if self.flows < 1:
-            raise ConfigError(f"score {name}: needs flows of 1 or more")
+            raise ConfigError(f"score {self.name}: needs flows of 1 or more")
 
-    def fit_backgrounds(self, seen: Seen, ranking: Ranking, name: str, compute: Compute) -> Backgrounds:
+    def fit_backgrounds(self, seen: Seen, ranking: Ranking, compute: Compute) -> Backgrounds:
         """Fit the backgrounds of all folds to the side-bands; they are the same for any number of processes.
 
         A fold's background sees the divisions that may train it; where the template is of one part, the side-bands
@@ -149,7 +146,6 @@ class BackgroundSettings(densities.DensitySettings):
         Args:
             seen: the side-bands.
             ranking: the folds, and who may see what.
-            name: of the score, for messages.
             compute: streams, processes, threads, device and where to report.
 
         Raises:
@@ -157,7 +153,7 @@ class BackgroundSettings(densities.DensitySettings):
         """
         divisions = [_seen_by(ranking, fold) for fold in range(ranking.kfold.folds)]
         different = list(dict.fromkeys(divisions))
-        work = _Work(self, seen, ranking, name, compute.alone())
+        work = _Work(self, seen, ranking, compute.alone())
         jobs = [(index, one, flow) for index, one in enumerate(different) for flow in range(self.flows)]
         pieces: list[dict[str, npt.NDArray[Any]]] = []
         with contextlib.closing(in_order(_fit, ((work, job) for job in jobs), compute.processes)) as fitted:
@@ -188,7 +184,6 @@ class _Work:
     settings: BackgroundSettings
     seen: Seen
     ranking: Ranking
-    name: str
     compute: Compute
 
 
@@ -209,7 +204,7 @@ def _fit(work: _Work, job: tuple[int, tuple[Folds, int], int]) -> dict[str, npt.
     with densities.session(own, f"flow/{number}") as generator:
         data = densities.ScaledEvents.make(scaler, seen.side_bands, seen.is_validation, own.device)
         flow = settings.make_base(len(seen.sb1.names)).to(own.device)
-        trainer = densities.Trainer(work.name, own, "classify", "scores")
+        trainer = densities.Trainer(settings.name, own, "classify", "scores")
         settings.train_base(flow, data, trainer, generator)
     arrays = nets.weights.module_arrays(f"background{index}.flow{number}", flow)
     return densities.scaler_arrays(scaler, f"background{index}.scaling") | arrays

@@ -39,9 +39,6 @@ class LaCathode(BackgroundSettings, Score):
 
     flows: int = 1
 
-    def __post_init__(self) -> None:
-        self.check_background(self.name)
-
     def fit(self, seen: Seen, template: Template, ranking: Ranking, compute: Compute) -> FittedLatent:
         """Fit backgrounds to the side-bands, and train observed events against the template in their latent spaces.
 
@@ -49,7 +46,7 @@ class LaCathode(BackgroundSettings, Score):
             PhysicsError: where there are too few events.
             TrainingError: where a training diverges twice.
         """
-        backgrounds = self.fit_backgrounds(seen, ranking, self.name, compute)
+        backgrounds = self.fit_backgrounds(seen, ranking, compute)
         contest = ranking.contest(seen.need(Need.SR_FEATURES), template)
         ensembles = []
         for index, background in enumerate(backgrounds.distinct):

@@ -62,7 +62,7 @@ class RAnode(BackgroundSettings, Score):
     prior_width: float = mixtures.Prior.width
 
     def __post_init__(self) -> None:
-        self.check_background(self.name)
+        super().__post_init__()
         if min(self.starts, self.modes) < 1 or self.splits < 2 or min(self.prior_events, self.prior_width) <= 0.0:
             raise ConfigError(
                 f"score {self.name}: needs starts and modes of 1 or more, 2 splits or more, and prior_events and"
@@ -83,7 +83,7 @@ class RAnode(BackgroundSettings, Score):
             TrainingError: where a training diverges twice.
         """
         observed = seen.need(Need.SR_FEATURES)
-        backgrounds = self.fit_backgrounds(seen, ranking, self.name, compute)
+        backgrounds = self.fit_backgrounds(seen, ranking, compute)
         return FittedResidual(backgrounds, self.find_signals(backgrounds, observed, ranking, compute))
 
     def find_signals(

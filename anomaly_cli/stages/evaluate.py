@@ -9,7 +9,7 @@ import numpy as np
 
 from anomaly_cli.analysis.roc import area_under_curve, measure_curve, purity, smallest_significance
 from anomaly_cli.analysis.selection import ScoredEvents, effective_sources, number_to_keep
-from anomaly_cli.analysis.sic import Improvement, improvement_error, measure_improvement
+from anomaly_cli.analysis.sic import Improvement, measure_improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_truth
 from anomaly_cli.artifacts.provenance import canonical_json
@@ -153,7 +153,7 @@ def _true_numbers(split: Artifact, truth: Truth) -> tuple[int, int]:
 
 EVALUATE = Stage(
     name="evaluate",
-    version=7,
+    version=8,
     kind=schema.EVALUATION,
     settings=ranking_settings,
     inputs=lambda analysis: {"truth": truth_digest(analysis)},
@@ -201,10 +201,7 @@ def measure_gain(background: ScoredEvents, signal: ScoredEvents) -> list[Improve
         effective_sources(source[fold == index], np.ones((fold == index).sum())) for index in np.unique(fold)
     )
     return [
-        replace(
-            measure_improvement(background, signal, efficiency),
-            sic_error=improvement_error(background, signal, efficiency),
-        )
+        measure_improvement(background, signal, efficiency)
         for efficiency in EFFICIENCIES
         if number_to_keep(int(smallest), efficiency) >= 1
     ]

@@ -17,7 +17,7 @@ from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Arrays, Artifact
 from anomaly_cli.config import Config
-from anomaly_cli.core.cuts import BY_MEAN, NO_CORRECTION
+from anomaly_cli.core.cuts import BY_MEAN, NO_CORRECTION, Cuts
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.stages.identity import described_events
 
@@ -77,6 +77,10 @@ class Measurements:
         return Measured(
             closure.size, factor, closure.n_windows, closure.p_value, closure_in_errors=closure.size_in_errors
         )
+
+    def of_each(self, cuts: Cuts) -> dict[float, Measured]:
+        """Return what is known for every cut, by background efficiency."""
+        return {efficiency: self.of(efficiency) for efficiency in cuts.background_efficiencies}
 
 
 def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measurements:

@@ -32,12 +32,19 @@ SELECTIONS = ("selected", "selected_template")
 
 
 def _settings(analysis: Analysis) -> dict[str, Any]:
+    return {
+        **counting_settings(analysis),
+        "least_fit_p": analysis.settings.cuts.least_fit_p,
+        "toys": analysis.config.significance.toys,
+    }
+
+
+def counting_settings(analysis: Analysis) -> dict[str, Any]:
+    """Return what the expectation behind every cut depends on, besides scores and mass fit."""
     cuts = analysis.settings.cuts
     return {
         "background_efficiencies": list(cuts.background_efficiencies),
         "pass_fail_from": cuts.pass_fail_from,
-        "least_fit_p": cuts.least_fit_p,
-        "toys": analysis.config.significance.toys,
         "correct": analysis.config.significance.correct,
         "settings_digest": stored_identity(analysis.run).digest,
         **({"systematics": [asdict(one) for one in cuts.systematics]} if cuts.systematics else {}),
@@ -58,7 +65,7 @@ def _make(analysis: Analysis) -> Made:
     scores, fit = run.read(schema.SCORES), stored_split(run.read(schema.SPLIT)).fit_masses()
     measurements, cuts = _measurements(analysis), analysis.settings.cuts
     observed, template = (stored_scores(scores, group) for group in ("observed", "template"))
-    measured = {efficiency: measurements.of(efficiency) for efficiency in cuts.background_efficiencies}
+    measured = measurements.of_each(cuts)
     built = build_cuts(observed, template, stored_replicas(scores), fit, cuts, measured)
     counted = count(built, observed, analysis.config.significance.toys, analysis.compute)
     groups = _groups(counted, fit, scores, measurements)

@@ -133,7 +133,7 @@ def open_laboratory(analysis: Analysis, folder: str) -> Laboratory:
         signal=labelled_signal(run),
         regions=read_regions(run.read(schema.SPLIT)),
         settings=replace(analysis.settings, cuts=cuts),
-        measured={efficiency: measurements.of(efficiency) for efficiency in cuts.background_efficiencies},
+        measured=measurements.of_each(cuts),
         folder=run.path / folder / key[:KEY_LENGTH],
         key=key,
         inputs={"experiments": key, **measurements.inputs},

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,22 +22,12 @@ from anomaly_cli.stages.classify import stored_replicas, stored_scores
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import stored_identity
 from anomaly_cli.stages.measurements import Factor, find_measurements
+from anomaly_cli.stages.significance import counting_settings
 from anomaly_cli.stages.split import stored_split
 
 KEPT = 0.8
 """Share of the nominal template that is used, so that a deficit in the region leaves enough."""
 THINNING_SALT = 11
-
-
-def _settings(analysis: Analysis) -> dict[str, Any]:
-    cuts = analysis.settings.cuts
-    return {
-        "background_efficiencies": list(cuts.background_efficiencies),
-        "pass_fail_from": cuts.pass_fail_from,
-        "correct": analysis.config.significance.correct,
-        "settings_digest": stored_identity(analysis.run).digest,
-        **({"systematics": [asdict(one) for one in cuts.systematics]} if cuts.systematics else {}),
-    }
 
 
 def _inputs(analysis: Analysis) -> Mapping[str, str]:
@@ -49,7 +38,7 @@ def _make(analysis: Analysis) -> Made:
     run, cuts = analysis.run, analysis.settings.cuts
     scores, fit = run.read(schema.SCORES), stored_split(run.read(schema.SPLIT)).fit_masses()
     measurements = find_measurements(run, analysis.config, stored_identity(run).digest)
-    measured = {efficiency: measurements.of(efficiency) for efficiency in cuts.background_efficiencies}
+    measured = measurements.of_each(cuts)
     template = stored_scores(scores, "template")
     per_event = len(template.score) / max(len(scores.groups["observed"]["event_id"]), 1)
     thinned = thin(template, per_event * fit.n_expected)
@@ -132,7 +121,7 @@ SENSITIVITY = Stage(
     name="sensitivity",
     version=1,
     kind=schema.SENSITIVITY,
-    settings=_settings,
+    settings=counting_settings,
     inputs=_inputs,
     make=_make,
     renewed_by=frozenset({"validation", "overdispersion"}),

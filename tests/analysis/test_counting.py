@@ -177,7 +177,7 @@ def test_an_injected_signal_is_found_as_large_as_it_is(s, b, m, d, is_pass_fail)
 @pytest.mark.parametrize("is_pass_fail", [False, True])
 def test_the_fit_of_pyhf_finds_an_injected_signal_as_large_as_it_is(is_pass_fail):
     """Counts, control counts and the pass rate fluctuate; signal yield and Z are those of minuit's fit."""
-    rng, s, b, d, n_experiments = np.random.default_rng(14), 60.0, 121.0, 0.03, 100
+    rng, s, b, d, n_experiments = np.random.default_rng(14), 60.0, 121.0, 0.03, 60
     m = 4.0 * b
     width = CountingModel("SR", 0, m, m / b, {"d": d}, is_pass_fail).width
     results = [

@@ -19,7 +19,7 @@ def counts(n, n_all, efficiency=0.01, template=0.01):
     return WindowCounts(n, n_all * full, efficiency * full, template * full, 0.0 * full, np.arange(len(n)))
 
 
-def drawn(b, d, mean=0.0, windows=8, times=60, seed=1):
+def drawn(b, d, mean=0.0, windows=8, times=40, seed=1):
     rng = np.random.default_rng(seed)
     return [
         counts(rng.poisson(b * np.exp(mean + d * rng.standard_normal(windows))), b / 0.01, template=0.0)
@@ -156,7 +156,7 @@ def test_no_claim_where_windows_disagree_or_closure_is_all_there_is():
 
 def test_a_correction_by_the_mean_leaves_its_error_and_the_spread():
     """Over many draws, the next window lies about the corrected expectation as `residual` says."""
-    found = [measure_nonclosure(one, 1.0) for one in drawn(5000.0, 0.03, mean=0.10, times=120, seed=4)]
+    found = [measure_nonclosure(one, 1.0) for one in drawn(5000.0, 0.03, mean=0.10, times=80, seed=4)]
     rng = np.random.default_rng(5)
     left = [np.exp(0.10 + 0.03 * rng.standard_normal()) / (1.0 + one.mean) - 1.0 for one in found]
     assert np.mean(left) == pytest.approx(0.0, abs=0.01)

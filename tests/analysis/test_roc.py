@@ -14,7 +14,8 @@ from anomaly_cli.analysis.roc import (
     smallest_significance,
 )
 from anomaly_cli.analysis.selection import ScoredEvents
-from anomaly_cli.analysis.sic import improvement_error, measure_improvement
+from anomaly_cli.analysis.sic import largest_improvement, measure_improvement
+from anomaly_cli.core.errors import PhysicsError
 
 SHIFT = 1.5
 
@@ -28,6 +29,15 @@ def normal(n, seed, shift=0.0, folds=4):
     return scored(np.random.default_rng(seed).normal(shift, 1.0, n), np.arange(n) % folds)
 
 
+def kept(background, signal, efficiency):
+    """Signal above the m-th largest background score of each fold, counted one fold after another."""
+    passed = 0
+    for fold in range(4):
+        scores = sorted(background.score[background.fold == fold])
+        passed += (signal.score[signal.fold == fold] > scores[-int(efficiency * len(scores) + 0.5)]).sum()
+    return passed / len(signal.score)
+
+
 def test_a_curve_is_what_single_cuts_give():
     background, signal = normal(8011, 1), normal(3001, 2, SHIFT)
     curve = measure_curve(background, signal)
@@ -36,9 +46,34 @@ def test_a_curve_is_what_single_cuts_give():
     for efficiency, found, error in zip(
         curve.background_efficiency[::7], curve.sic[::7], curve.sic_error[::7], strict=True
     ):
-        assert found == pytest.approx(measure_improvement(background, signal, efficiency).sic)
+        single = measure_improvement(background, signal, efficiency)
+        assert found == single.sic == pytest.approx(kept(background, signal, efficiency) / efficiency**0.5)
+        assert error == pytest.approx(single.sic_error, nan_ok=True)
         if 4 / 2000 < efficiency < 0.4:  # where half and twice of it can be cut at
-            assert error == pytest.approx(improvement_error(background, signal, efficiency))
+            low, middle, high = (kept(background, signal, factor * efficiency) for factor in (0.5, 1.0, 2.0))
+            slope = (high - low) / np.log(4.0)
+            scatter = np.hypot(slope / (8011 * efficiency) ** 0.5, (middle * (1.0 - middle) / 3001) ** 0.5)
+            assert error == pytest.approx(scatter / efficiency**0.5)
+
+
+def test_signal_that_equals_the_threshold_does_not_pass():
+    background, signal = (scored(np.round(one.score, 1), one.fold) for one in (normal(8011, 1), normal(3001, 2, SHIFT)))
+    for efficiency in (0.003, 0.05, 0.4):
+        found = measure_improvement(background, signal, efficiency).signal_efficiency
+        assert found == kept(background, signal, efficiency)
+
+
+def test_the_largest_improvement_is_that_of_the_best_cut_which_may_be_a_loose_one():
+    background, signal = normal(8011, 1), normal(3001, 2, SHIFT)
+    best, curve = largest_improvement(background, signal, 100), measure_curve(background, signal)
+    assert best.sic == measure_improvement(background, signal, best.background_efficiency).sic
+    assert best.background_efficiency >= 100 / 8011
+    assert best.sic == pytest.approx(curve.sic[curve.background_efficiency >= 100 / 8011].max(), rel=0.03)
+    useless = largest_improvement(background, normal(3001, 2, -SHIFT), 100)
+    assert 0.5 < useless.background_efficiency < 1.0
+    assert np.isfinite(useless.sic_error)
+    with pytest.raises(PhysicsError, match="2002 reference events in a fold are too few"):
+        largest_improvement(background, signal, 0.8)
 
 
 def test_a_curve_of_two_normals_is_the_known_one_within_its_errors():

@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomaly_cli.analysis.selection import ScoredEvents, effective_sources, efficiency_uncertainty, passes, select
+from anomaly_cli.analysis.selection import (
+    ScoredEvents,
+    ScoredReplicas,
+    effective_sources,
+    efficiency_uncertainty,
+    passes,
+    select,
+)
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.search.template import at_unit_weight
@@ -81,6 +88,22 @@ def test_other_events_are_cut_as_the_observed_ones_are():
     template = scored(rng.integers(0, 50, 9000).astype(float), rng.integers(0, 5, 9000), first_id=3000)
     selection = select(observed, template, 0.1)
     assert np.array_equal(passes(selection, observed), selection.is_observed_selected)
+
+
+def test_the_errors_of_independent_models_add_in_quadrature():
+    """Counts 10, 12, 14 of one part and 20, 20, 26 of another, 12 and 20 by the models themselves."""
+    fold, part = np.zeros(60, dtype=np.int64), np.repeat([0, 1], 30)
+    template = scored(np.arange(60.0), fold)
+
+    def scores(*n):
+        return np.concatenate([np.where(np.arange(30) < one, 100.0, -100.0) for one in n])
+
+    replicas = ScoredReplicas(
+        scored(scores(12, 20), fold, first_id=100), part, np.array([scores(10, 20), scores(12, 20), scores(14, 26)])
+    )
+    found = select(template, template, 0.5, replicas).model_uncertainty
+    assert found == pytest.approx(np.sqrt(4.0 + 12.0) / 32)
+    assert np.isnan(select(template, template, 0.5).model_uncertainty)
 
 
 def test_a_template_drawn_by_its_weights_is_cut_without_bias():

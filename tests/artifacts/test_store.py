@@ -152,6 +152,9 @@ def test_differences_are_said_in_words():
     other = dataclasses.replace(PROVENANCE, seed=8, settings={"folds": 4, "nested": {"a": 1}}, inputs={"split": "x"})
     said = PROVENANCE.differences(other)
     assert said == ["seed was 8, now 7", "folds was 4, now 5", "its input 'split' has changed"]
+    older = dataclasses.replace(PROVENANCE, stage_version=PROVENANCE.stage_version - 1)
+    (said,) = PROVENANCE.differences(older)
+    assert said.startswith(f"made by {older.stage} version {older.stage_version}, not ")
 
 
 def test_of_many_differences_those_are_named_that_both_sides_have():

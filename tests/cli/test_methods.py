@@ -59,8 +59,10 @@ def test_every_event_is_in_the_base_flow_or_left_out(efficient):
 
 
 def test_another_signal_region_uses_the_same_base_flow(efficient, data_file, tmp_path):
-    options = ["--signal-region", "3.4-3.8", "--data", data_file, "--base", efficient / "shared_model.h5"]
-    result = invoke("run", "--run", tmp_path / "other", *options, *DATA, *FAST, *EFFICIENT)
+    options = ["--signal-region", "3.4-3.8", "--data", data_file, "--inject", "150", "--reserve", "0.3"]
+    invoke("split", "--run", tmp_path / "other", *options)
+    base = ["--base", efficient / "shared_model.h5"]
+    result = invoke("template", "--run", tmp_path / "other", *base, *FAST[:-2], *EFFICIENT)
     assert result.exit_code == 0, result.output
     assert not (tmp_path / "other" / "shared_model.h5").exists()
     used = provenance(tmp_path / "other" / "model.h5")["inputs"]["shared_model"]
@@ -151,7 +153,7 @@ def test_a_method_from_simulation_asks_for_it_before_anything_is_made(method, da
 def test_simulation_is_weighted_to_the_data(copied, data_file, tmp_path):
     simulation = write_official(tmp_path / "simulation.h5", shipped_rows(8, first=1))
     options = ["--method", "salad", "--simulation", simulation, "--set", "methods.salad.epochs=2", "--overwrite"]
-    result = invoke("run", "--run", copied, *options, "--processes", "1")
+    result = invoke("template", "--run", copied, *options)
     assert result.exit_code == 0, result.output
     with h5py.File(copied / "template.h5") as file:
         assert (file["events/source_id"][()] < 0).all()
@@ -342,24 +344,32 @@ def test_a_simulation_of_signal_only_is_refused_as_such(copied, tmp_path):
     assert "holds signal only" in result.output
 
 
-@pytest.mark.parametrize("stage", ["evaluate", "closure"])
-def test_a_template_made_from_the_reference_measures_nothing_on_it(stage, tmp_path):
-    rows, run = shipped_rows(1), tmp_path / "run"
+@pytest.fixture(scope="module")
+def made_of_reference(tmp_path_factory):
+    """A folder with data, a reference, a simulation that shares half of its events, and a template made of that."""
+    folder = tmp_path_factory.mktemp("reference")
+    rows, run = shipped_rows(1), folder / "run"
     background, signal = rows[rows[:, -1] == 0], rows[rows[:, -1] == 1]
-    data = write_official(tmp_path / "data.h5", np.concatenate([background[::4], signal[:200]]))
-    reference = write_official(tmp_path / "reference.h5", np.concatenate([background[1::4], signal[200:]]))
-    simulation = write_official(tmp_path / "simulation.h5", np.concatenate([background[1::8], background[2::8]]))
+    data = write_official(folder / "data.h5", np.concatenate([background[::4], signal[:200]]))
+    reference = write_official(folder / "reference.h5", np.concatenate([background[1::4], signal[200:]]))
+    simulation = write_official(folder / "simulation.h5", np.concatenate([background[1::8], background[2::8]]))
     files = ["--data", data, "--reference", reference, "--reserve", "0", "--inject", "all"]
     quick = ["--set", "methods.salad.epochs=1", "--simulation", simulation]
     result = invoke("split", "--run", run, "--signal-region", "3.3-3.7", *files)
     assert result.exit_code == 0, result.output
     result = invoke("template", "--run", run, "--method", "salad", *quick)
     assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "closure"])
+def test_a_template_made_from_the_reference_measures_nothing_on_it(stage, made_of_reference):
+    run, data, reference = (made_of_reference / name for name in ("run", "data.h5", "reference.h5"))
     result = invoke(stage, "--run", run)
     assert result.exit_code == 2, result.output
     assert "of its events are among the reference events" in " ".join(result.output.split())
     assert not (run / f"{stage}.h5").exists()
-    for other in (data, tmp_path / "vanished.h5"):
+    for other in (data, run.parent / "vanished.h5"):
         result = invoke(stage, "--run", run, "--set", f"template.simulation={other}")
         assert result.exit_code == 2, result.output
         assert "is not the simulation that" in " ".join(result.output.split())

@@ -296,8 +296,10 @@ def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, 
     assert "one for each cut" in " ".join(wrong.output.split())
 
 
-def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(fresh):
+def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(complete, tmp_path):
+    fresh = Path(shutil.copytree(complete, tmp_path / "run"))
     output = run_ok("significance", "bump", "--run", fresh, "--processes", "1")
+    assert "up to date" in output
     assert "Sculpting" in output
     bump = read_artifact(fresh / "bump.h5", schema.BUMP).groups
     assert bump["bins"]["n_observed"][:, 0].sum() == bump["tests"]["n_events"][0]
@@ -311,7 +313,6 @@ def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(fresh):
     assert (bump["scan"]["z_global"] < bump["scan"]["z"]).all()
     z = max(float(bump["tests"]["z_asymptotic"][0]), 0.0)
     assert np.sqrt(bump["tests"]["q0_pyhf"][0]) == pytest.approx(z, abs=0.1)
-    assert "up to date" in run_ok("significance", "bump", "--run", fresh, "--processes", "1")
     assert list((fresh / "workspaces").glob("bump_*.json"))
 
 
@@ -575,10 +576,16 @@ def observed(tmp_path_factory):
 def test_observed_data_are_blinded_until_said_otherwise(observed, tmp_path):
     run = Path(shutil.copytree(observed, tmp_path / "run"))
     assert not (run / "significance.h5").exists()
+    assert not (run / "truth.h5").exists()
+    unlabelled = invoke("evaluate", "--run", run)
+    assert unlabelled.exit_code == 2
+    assert "these have no labels" in unlabelled.output
+    assert "--reserve" not in unlabelled.output  # there is no background to hold back
     assert "blinded" in run_ok("split", "--run", run)
     split = read_any(run / "split.h5")
     summary = run_ok("summary", "--run", run)
     assert "blinded" in summary
+    assert "truth" not in summary
     assert str(len(split.groups["sr"]["mjj"])) not in summary
     for command in (("significance",), ("significance", "bump")):
         refused = invoke(*command, "--run", run)

@@ -78,7 +78,7 @@ def test_of_a_template_of_one_part_a_background_sees_no_event_of_its_fold(monkey
     settings = SearchSettings(method=METHODS.make("cathode", {}), kfold=KFold(3))
     seen = see(split, settings.method, Provisions(), compute())
     ranking = Ranking(settings.classifier, settings.kfold, crossfit)
-    SCORES.make("lacathode", QUICK).fit_backgrounds(seen, ranking, "lacathode", compute())
+    SCORES.make("lacathode", QUICK).fit_backgrounds(seen, ranking, compute())
     assert len(shown) == 3
     for fold, events in enumerate(shown):
         assert not (crossfit.side_band_fold(events.source_id) == fold).any()

@@ -39,7 +39,7 @@ from anomaly_cli.search.template import choose_crossfit, make_template
 from anomaly_cli.search.windows import find_windows, search_windows
 
 SETTINGS = SearchSettings(
-    method=METHODS.make("rad_ot", {}),
+    method=METHODS.make("rad_ot", {"batch": 500}),
     oversampling=3.0,
     classifier=Trees(ensemble=1, iterations=20),
     kfold=KFold(3),

@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import FAST, invoke
+from conftest import FAST, brief_closure, invoke
 
 from anomaly_cli.artifacts import schema, store
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -27,6 +27,12 @@ from anomaly_cli.stages.identity import configured_identity, stored_identity
 from anomaly_cli.stages.resolve import resolve_settings
 from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.stages.split import SPLIT, stored_split
+
+
+@pytest.fixture(autouse=True)
+def brief():
+    with brief_closure():
+        yield
 
 
 def configured(directory: Path, *overrides: str) -> Config:
@@ -92,24 +98,19 @@ def test_an_up_to_date_run_reads_each_artifact_once(analysis, monkeypatch):
     assert "split.h5" in opened
 
 
-def test_a_fresh_run_reads_each_artifact_at_most_twice(copied, tmp_path, monkeypatch):
-    opened: list[str] = []
-    read = store.read_any
-    monkeypatch.setattr(store, "read_any", lambda path: opened.append(path.name) or read(path))
-    run_chain(Analysis.open(tmp_path / "fresh", configured(copied)))
-    assert max(opened.count(name) for name in set(opened)) <= 2
-
-
-def test_the_event_file_is_hashed_once_in_a_fresh_run_and_not_again_where_nothing_changed(
+def test_a_fresh_run_reads_each_artifact_at_most_twice_and_hashes_the_event_file_once_for_all_runs(
     copied, data_file, tmp_path, monkeypatch
 ):
-    hashed, digest = [], hashlib.file_digest
+    opened, hashed, read, digest = [], [], store.read_any, hashlib.file_digest
+    monkeypatch.setattr(store, "read_any", lambda path: opened.append(path) or read(path))
     monkeypatch.setattr(store.hashlib, "file_digest", lambda *given: hashed.append(given[0].name) or digest(*given))
     monkeypatch.setattr(store, "SETTLED_NS", 0)  # it may have been written just now
     monkeypatch.setattr(store, "_hashed", {})
-    for directory in (tmp_path / "fresh", copied):
+    for directory in (tmp_path / "fresh", copied):  # the second is up to date
         run_chain(Analysis.open(directory, configured(copied)))
         assert [name for name in map(str, hashed) if name == str(data_file)] == [str(data_file)], directory
+    assert max(opened.count(path) for path in set(opened)) <= 2
+    assert {path.name for path in opened if path.parent.name == "fresh"} >= {"split.h5", "template.h5", "scores.h5"}
 
 
 def test_kept_models_give_the_scores_that_are_kept_beside_them(analysis):

@@ -10,7 +10,7 @@ import numpy as np
 from anomaly_cli.artifacts.morph_schema import MORPH
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, ORANGE, below, feature_label, legend_above
+from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, ORANGE, below, feature_label, legend_above, named_aucs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,8 +103,7 @@ def _panels(sources: Sources) -> Sequence[str]:
 
 def _stamp(sources: Sources) -> str:
     rows = sources.group(MORPH, "quality")
-    named = zip(rows["compared"], rows["auc"], rows["auc_error"], strict=True)
-    return "AUC against the target: " + ", ".join(f"{name} {auc:.3f} ± {error:.3f}" for name, auc, error in named)
+    return f"AUC against the target: {named_aucs(rows['compared'], rows)}"
 
 
 PLOT = Plot(

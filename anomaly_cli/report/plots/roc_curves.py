@@ -10,7 +10,7 @@ import numpy as np
 from anomaly_cli.artifacts import schema
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import GREY, legend_above, look, safe
+from anomaly_cli.report.plots.style import GREY, legend_above, look, named_aucs, safe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,8 +59,7 @@ def _panels(_: Sources) -> Sequence[str]:
 
 def _stamp(sources: Sources) -> str:
     rows = sources.group(schema.EVALUATION, "summary")
-    named = zip(rows["method"], rows["auc"], rows["auc_error"], strict=True)
-    return "uses truth; AUC " + ", ".join(f"{name} {auc:.3f} ± {error:.3f}" for name, auc, error in named)
+    return f"uses truth; AUC {named_aucs(rows['method'], rows)}"
 
 
 PLOT = Plot(

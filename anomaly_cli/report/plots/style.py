@@ -6,7 +6,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +152,17 @@ def below(axes: Axes, label: str, height: float = 0.38) -> Axes:
         lower = axes.get_figure().add_subplot(grid[1, 0], sharex=axes)  # type: ignore[union-attr]
     lower.set_ylabel(label)
     return lower
+
+
+def named_aucs(names: Iterable[str], rows: Mapping[str, Any]) -> str:
+    """Return the AUC of several things in one line.
+
+    Args:
+        names: of each.
+        rows: columns `auc` and `auc_error`.
+    """
+    named = zip(names, rows["auc"], rows["auc_error"], strict=True)
+    return ", ".join(f"{name} {auc:.3f} ± {error:.3f}" for name, auc, error in named)
 
 
 def plain_log(axis: Axis) -> None:

@@ -15,6 +15,8 @@ from anomaly_cli.core.systematics import BACKGROUND
 
 LARGEST_RELATIVE = 10.0
 """A relative uncertainty above this is a mistake."""
+ENDLESS = 1e6
+"""As much more of a control sample as takes its statistics away."""
 SAME_SIZE = 1e-9
 """Sides of a factor whose logarithms differ by less are mirrored."""
 
@@ -126,6 +128,10 @@ class CountingModel:
     def without_systematics(self) -> CountingModel:
         """Return the same without the user's systematics."""
         return replace(self, systematics=())
+
+    def with_endless_control(self) -> CountingModel:
+        """Return the same with so large a control sample that its statistics do not matter."""
+        return replace(self, n_control=ENDLESS * self.n_control, transfer=ENDLESS * self.transfer)
 
     def on(self, target: str) -> list[Shift]:
         """Return the systematics of the background or of the signal."""

@@ -130,7 +130,7 @@ def expected_cuts(
 
 SENSITIVITY = Stage(
     name="sensitivity",
-    version=1,
+    version=2,
     kind=schema.SENSITIVITY,
     settings=_settings,
     inputs=_inputs,

@@ -59,13 +59,22 @@ def manifest_skeleton(path: Path, key: str = "") -> str:
         "[features]  # what the template describes and the classifier sees; leave out what is strongly tied to mjj",
     ]
     listed = dict(list(features.items())[:MOST_LISTED])
-    lines = [_column(name, column, listed[column], "1") for name, column in _named(listed)]
+    lines = [
+        f"# {line}, looks like a number of the event" if _is_numbering(listed[column]) else line
+        for name, column in _named(listed)
+        for line in [_column(name, column, listed[column], "1")]
+    ]
     rest = list(features)[MOST_LISTED:]
     return "\n".join([*head, *lines, *([f"# not listed: {', '.join(rest)}"] if rest else []), ""])
 
 
 def _is_binary(column: FloatArray) -> bool:
     return bool(np.isin(column, (0.0, 1.0)).all())
+
+
+def _is_numbering(column: FloatArray) -> bool:
+    """Return whether a column counts events: whole numbers that rise from row to row."""
+    return len(column) > 1 and bool((np.diff(column) > 0.0).all() and (column % 1.0 == 0.0).all())
 
 
 def _named(columns: Mapping[str, FloatArray]) -> list[tuple[str, str]]:

@@ -55,7 +55,7 @@ def _counted(sources: Sources) -> Iterator[str]:
     yield from (f"NO CLAIM at {', '.join(at)}: {reason}." for reason, at in reasons.items())
     alike = [cut for cut, p in zip(cuts, tests["fold_p"], strict=True) if p < UNLIKELY]
     if alike:
-        yield f"At {', '.join(alike)} the folds count more differently than chance explains."
+        yield f"At {', '.join(alike)} the folds differ by more than chance explains."
     fit = sources.group(schema.SIGNIFICANCE, "mass_fit")
     if fit and float(fit["p_value"]) < UNLIKELY:
         yield f"The side-band fit is poor (p = {float(fit['p_value']):.1e})."

@@ -85,7 +85,7 @@ def _count(sources: Sources) -> Iterator[str]:
             yield "The signal region is blinded: nothing in it has been counted."
         return
     tests = significance.groups["tests"]
-    cuts = ", ".join(cut_label(cut) for cut in tests["background_efficiency"])
+    cuts = _listed([cut_label(cut) for cut in tests["background_efficiency"]])
     by_fail = [
         cut_label(cut)
         for cut, test in zip(tests["background_efficiency"], tests["test"], strict=True)
@@ -93,10 +93,15 @@ def _count(sources: Sources) -> Iterator[str]:
     ]
     yield f"Events were counted after cuts that keep {cuts} of the template."
     if by_fail:
-        yield f"At {', '.join(by_fail)} the events that fail the cut normalise the background, else the side-band fit."
+        yield f"At {_listed(by_fail)} the events that fail the cut normalise the background, elsewhere the fit."
     else:
         yield "The side-band fit normalises the background."
     yield f"Significances are local, {describe_tests(tests)}."
+
+
+def _listed(names: list[str]) -> str:
+    """Return names as a sentence lists them."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _checks(sources: Sources) -> Iterator[str]:

@@ -20,6 +20,8 @@ LABEL = re.compile(r"^(label|is_?signal|truth|y|target)$", re.IGNORECASE)
 WEIGHT = re.compile(r"^(w|weights?|event_?weight)$", re.IGNORECASE)
 LEAST_GEV = 20.0
 """Masses and momenta in GeV have a median above this; those in TeV, and numbers without unit, below."""
+LEAST_NUMBERED = 20
+"""Rows from which whole numbers that rise are no accident."""
 MOST_LISTED = 40
 """Columns that become features; further ones are named in a comment."""
 
@@ -74,7 +76,7 @@ def _is_binary(column: FloatArray) -> bool:
 
 def _is_numbering(column: FloatArray) -> bool:
     """Return whether a column counts events: whole numbers that rise from row to row."""
-    return len(column) > 1 and bool((np.diff(column) > 0.0).all() and (column % 1.0 == 0.0).all())
+    return len(column) >= LEAST_NUMBERED and bool((np.diff(column) > 0.0).all() and (column % 1.0 == 0.0).all())
 
 
 def _named(columns: Mapping[str, FloatArray]) -> list[tuple[str, str]]:

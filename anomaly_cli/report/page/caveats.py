@@ -9,6 +9,7 @@ import numpy as np
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.report.contents import describe, missing_uncertainties
+from anomaly_cli.report.page.story import listed
 from anomaly_cli.report.plots.sources import Sources
 from anomaly_cli.report.plots.style import cut_label
 
@@ -36,8 +37,8 @@ def _unfinished(sources: Sources) -> Iterator[str]:
         missing = [kind for kind in missing if kind is not schema.SIGNIFICANCE]
         yield "BLINDED: the signal region has not been looked at; nothing that tells of it is shown here."
     if missing:
-        names = ", ".join(kind.name.replace("_", " ") for kind in missing)
-        yield f"The run is not finished: there is no {names}. 'anomaly run' goes on with it."
+        names = listed([kind.name.replace("_", " ") for kind in missing])
+        yield f"The run is not finished: {names} {'is' if len(missing) == 1 else 'are'} missing. 'anomaly run' continues it."
 
 
 def _counted(sources: Sources) -> Iterator[str]:

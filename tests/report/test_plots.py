@@ -281,7 +281,9 @@ def test_what_a_search_can_find_is_drawn_also_while_it_is_blinded():
         drawn[panel] = Figure().subplots()
         plot.panel(drawn[panel], found, panel)
     yields = {line.get_label(): line.get_ydata() for line in drawn["signal"].get_lines()}
-    assert np.array_equal(yields["for an expected Z of 5"], [530.0, np.nan], equal_nan=True)  # of no claim there is none
+    assert np.array_equal(
+        yields["for an expected Z of 5"], [530.0, np.nan], equal_nan=True
+    )  # of no claim there is none
     bars = [bar.get_height() for bar in drawn["cost"].patches]
     assert bars == [0.9, 0.0, 0.0, 0.1]
     assert "NO CLAIM at 1 %" in plot.header(found)

@@ -26,6 +26,7 @@ def caveats(sources: Sources) -> list[str]:
     return [
         *_unfinished(sources),
         *(f"Not used: {reason}." for reason in dict.fromkeys(sources.reasons.values())),
+        *_expected(sources),
         *_counted(sources),
         *_template(sources),
     ]
@@ -39,6 +40,16 @@ def _unfinished(sources: Sources) -> Iterator[str]:
     if missing:
         names = listed([kind.name.replace("_", " ") for kind in missing])
         yield f"The run is not finished: {names} {'is' if len(missing) == 1 else 'are'} missing. 'anomaly run' continues it."
+
+
+def _expected(sources: Sources) -> Iterator[str]:
+    """Return what is not in the expectations of a run that has not been counted."""
+    tests = sources.group(schema.SENSITIVITY, "tests")
+    if not tests or schema.SIGNIFICANCE.name in sources.artifacts:
+        return
+    missing = missing_uncertainties(tests)
+    if missing:
+        yield f"What the search can find is {describe(missing)}; 'anomaly run --measure' measures both before the look."
 
 
 def _counted(sources: Sources) -> Iterator[str]:

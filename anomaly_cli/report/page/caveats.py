@@ -39,7 +39,8 @@ def _unfinished(sources: Sources) -> Iterator[str]:
         yield "BLINDED: the signal region has not been looked at; nothing that tells of it is shown here."
     if missing:
         names = listed([kind.name.replace("_", " ") for kind in missing])
-        yield f"The run is not finished: {names} {'is' if len(missing) == 1 else 'are'} missing. 'anomaly run' continues it."
+        verb = "is" if len(missing) == 1 else "are"
+        yield f"The run is not finished: {names} {verb} missing. 'anomaly run' continues it."
 
 
 def _expected(sources: Sources) -> Iterator[str]:

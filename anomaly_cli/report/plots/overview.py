@@ -36,10 +36,7 @@ def overview(plots: Mapping[str, Plot], sources: Sources, where: str) -> Table:
     rows.sort(key=lambda row: bool(row[1]))
     fields = [
         made(Column("name", "plot", priority=Priority.KEY, holds=str), lambda row: row[0].name),
-        made(
-            Column("state", "state", priority=Priority.KEY, holds=str),
-            lambda row: row[1].removeprefix(f"{where}/") or READY,
-        ),
+        made(Column("state", "state", priority=Priority.KEY, holds=str), lambda row: row[1] or READY),
         made(Column("summary", "shows", priority=Priority.NORMAL, holds=str), lambda row: row[0].summary),
     ]
     return build("plots", f"Plots of {where}", fields, rows)

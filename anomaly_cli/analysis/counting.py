@@ -15,6 +15,8 @@ from anomaly_cli.core.systematics import BACKGROUND
 
 LARGEST_RELATIVE = 10.0
 """A relative uncertainty above this is a mistake."""
+ENDLESS = 1e9
+"""Events of a control sample whose statistics do not matter, and whose likelihood a float still resolves."""
 SAME_SIZE = 1e-9
 """Sides of a factor whose logarithms differ by less are mirrored."""
 
@@ -126,6 +128,11 @@ class CountingModel:
     def without_systematics(self) -> CountingModel:
         """Return the same without the user's systematics."""
         return replace(self, systematics=())
+
+    def with_endless_control(self) -> CountingModel:
+        """Return the same with so large a control sample that its statistics do not matter."""
+        factor = max(ENDLESS / max(self.n_control, 1.0), 1.0)
+        return replace(self, n_control=factor * self.n_control, transfer=factor * self.transfer)
 
     def on(self, target: str) -> list[Shift]:
         """Return the systematics of the background or of the signal."""

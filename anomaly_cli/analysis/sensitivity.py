@@ -57,9 +57,13 @@ def expected_sensitivity(model: CountingModel, n_windows: int) -> Sensitivity:
     """
     discovery = smallest_signal(lambda s: expected_significance(model, s), DISCOVERY)
     names = [*model.relative, *(shift.name for shift in model.systematics)]
+    lesser = {name: model.without(name) for name in names}
+    if not model.is_pass_fail:  # whose template is a control sample, and no term
+        lesser = {"template": model.with_endless_control(), **lesser}
+    is_finite = bool(np.isfinite(discovery))
+    reached = expected_significance(model, discovery) if is_finite else np.nan
     costs = {
-        name: expected_significance(model.without(name), discovery) - DISCOVERY if np.isfinite(discovery) else np.nan
-        for name in names
+        name: expected_significance(one, discovery) - reached if is_finite else np.nan for name, one in lesser.items()
     }
     data = replace(model.experiment(), n=np.asarray(model.n_expected))
     return Sensitivity(

@@ -175,7 +175,7 @@ class _Pulse(threading.Thread):
 
 def _sign_of_life(step: Step, outlook: Outlook) -> str:
     """Return what is being done, and how long all of it will still take where that is known."""
-    where = f"{step.task}: " if step.task else ""
-    counted = f"{step.done} of {step.total}" if step.total > 1 else "working"
+    where = f"{step.task}: " if step.task and (step.done < step.total or step.total < 2) else ""
+    counted = f"{step.done} of {step.total}" if step.done < step.total and step.total > 1 else "working"
     left = words(outlook.seconds) if outlook.n_left else ""
     return f"{where}{counted}{f'; {left} left in all' if left else ''}"

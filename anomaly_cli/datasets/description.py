@@ -86,13 +86,19 @@ def describe(path: Path, key: str = "") -> Description:
     return _describe_events(path, content, table, key)
 
 
+def _is_same(computed: FloatArray, read: FloatArray | None) -> bool:
+    """Return whether a column is analysed as it was read, of which nothing more has to be shown."""
+    return read is not None and computed.shape == read.shape and bool((computed == read).all())
+
+
 def _describe_events(path: Path, content: Table, table: EventTable, key: str) -> Description:
     features = table.compute(table.feature_names)
     n_bad = table.n_read - len(table)
     shown = _shown(path, content)
     ranges = _ranges(shown)
     computed = {"mjj": features.mjj, **dict(zip(features.names, features.values.T, strict=True))}
-    ranges += _ranges({f"{name} (as analysed)": column for name, column in computed.items()})
+    changed = {name: column for name, column in computed.items() if not _is_same(column, shown.get(name))}
+    ranges += _ranges({f"{name} (as analysed)": column for name, column in changed.items()})
     regions = []
     for window in REGIONS if table.is_labelled else ():
         inside = window.contains(features.mjj)

@@ -20,6 +20,8 @@ LABEL = re.compile(r"^(label|is_?signal|truth|y|target)$", re.IGNORECASE)
 WEIGHT = re.compile(r"^(w|weights?|event_?weight)$", re.IGNORECASE)
 LEAST_GEV = 20.0
 """Masses and momenta in GeV have a median above this; those in TeV, and numbers without unit, below."""
+LEAST_NUMBERED = 20
+"""Rows from which whole numbers that rise are no accident."""
 MOST_LISTED = 40
 """Columns that become features; further ones are named in a comment."""
 
@@ -59,13 +61,22 @@ def manifest_skeleton(path: Path, key: str = "") -> str:
         "[features]  # what the template describes and the classifier sees; leave out what is strongly tied to mjj",
     ]
     listed = dict(list(features.items())[:MOST_LISTED])
-    lines = [_column(name, column, listed[column], "1") for name, column in _named(listed)]
+    lines = [
+        f"# {line}, looks like a number of the event" if _is_numbering(listed[column]) else line
+        for name, column in _named(listed)
+        for line in [_column(name, column, listed[column], "1")]
+    ]
     rest = list(features)[MOST_LISTED:]
     return "\n".join([*head, *lines, *([f"# not listed: {', '.join(rest)}"] if rest else []), ""])
 
 
 def _is_binary(column: FloatArray) -> bool:
     return bool(np.isin(column, (0.0, 1.0)).all())
+
+
+def _is_numbering(column: FloatArray) -> bool:
+    """Return whether a column counts events: whole numbers that rise from row to row."""
+    return len(column) >= LEAST_NUMBERED and bool((np.diff(column) > 0.0).all() and (column % 1.0 == 0.0).all())
 
 
 def _named(columns: Mapping[str, FloatArray]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,14 @@ from anomaly_cli.artifacts.morph_schema import MORPH
 from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.records import nearest
+from anomaly_cli.report.plots.style import BLUE
 
 FloatArray = npt.NDArray[np.float64]
 MOST_POINTS = 20_000
 """Points of a panel, at most."""
 MOST_ARROWS = 400
+LIGHTEST = 0.88
+"""Where the colours of points end, in the map that they are from."""
 FORMATS = (".png", ".pdf", ".svg")
 
 
@@ -61,10 +65,9 @@ def draw_panels(axes: list[Axes], morph: Artifact, features: tuple[int, int]) ->
     before, after, aim = (
         values[:, pair] for values in (moved["before"], moved["after"], morph.groups["target"]["values"])
     )
-    x, y = ((before - before.mean(axis=0)) / before.std(axis=0)).T
-    origin = np.arctan2(y, x)
+    origin = start_of(before)
     for panel, points, colour, title in (
-        (axes[0], before, origin, "source, coloured by direction"),
+        (axes[0], before, origin, f"source, coloured by {morph.features[pair[0]]}"),
         (axes[1], after, origin, "moved, in the same colours"),
         (axes[2], aim, None, "target"),
     ):
@@ -79,17 +82,29 @@ def draw_panels(axes: list[Axes], morph: Artifact, features: tuple[int, int]) ->
     axes[0].set_ylabel(morph.features[pair[1]])
 
 
+def start_of(before: FloatArray) -> FloatArray:
+    """Return where events `(n, 2)` began in the first feature, as the fraction of them that lies below `(n,)`."""
+    return np.argsort(np.argsort(before[:, 0], kind="stable"), kind="stable") / max(1, len(before) - 1)
+
+
 def draw_points(axes: Axes, points: FloatArray, origin: FloatArray | None) -> None:
-    """Draw points `(n, 2)`, coloured by the angle `(n,)` at which they started, or grey."""
-    x, y = points.T
-    colour = "0.35" if origin is None else origin
-    axes.scatter(x, y, s=1.0, c=colour, cmap=None if origin is None else "hsv", linewidths=0.0, rasterized=True)
+    """Draw points `(n, 2)`, from dark to light by where they started `(n,)`, or grey.
+
+    The colours differ in lightness, so that grey print and colour blindness keep them apart, and end before the
+    lightest, which white paper would swallow.
+    """
+    (x, y), size = points.T, min(max(1e4 / max(1, len(points)), 1.0), 4.0)
+    style: dict[str, Any] = {"s": size, "linewidths": 0.0, "rasterized": True}
+    if origin is None:
+        axes.scatter(x, y, color="0.35", **style)
+    else:
+        axes.scatter(x, y, c=LIGHTEST * origin, cmap="plasma", vmin=0.0, vmax=1.0, **style)
 
 
 def draw_movement(axes: Axes, before: FloatArray, after: FloatArray) -> None:
     """Draw an arrow from where each event was to where it is, `(n, 2)` each."""
     (x, y), (u, v) = before.T, (after - before).T
-    axes.quiver(x, y, u, v, angles="xy", scale_units="xy", scale=1.0, width=0.002, color="tab:blue", alpha=0.5)
+    axes.quiver(x, y, u, v, angles="xy", scale_units="xy", scale=1.0, width=0.003, color=BLUE, alpha=0.6)
 
 
 def _choose(morph: Artifact, columns: str) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 
 from anomaly_cli.artifacts import schema
@@ -44,8 +45,8 @@ def summarise_run(run: RunDirectory) -> Report:
     is_blinded = not run.has(schema.SIGNIFICANCE)
     report: list[Part] = [*_title(split, template, scores), region_table(run, is_blinded)]
     if is_blinded:
-        counting = f"'anomaly significance --unblind --run {run.path}' counts, and that is recorded."
-        report.append(Message(f"The signal region is blinded: {counting}", Level.HEADLINE))
+        looking = f"'anomaly run --run {shlex.quote(str(run.path))} --unblind' looks at it, and that is recorded."
+        report.append(Message(f"The signal region is blinded. {looking}", Level.HEADLINE))
         report += _blinded(run)
     else:
         significance = run.read(schema.SIGNIFICANCE)

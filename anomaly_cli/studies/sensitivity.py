@@ -119,7 +119,7 @@ def expected_cuts(
 
 SENSITIVITY = Stage(
     name="sensitivity",
-    version=1,
+    version=2,
     kind=schema.SENSITIVITY,
     settings=counting_settings,
     inputs=_inputs,

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from anomaly_cli.analysis.counting import CountingModel
-from anomaly_cli.analysis.sensitivity import expected_sensitivity, smallest_signal
+from anomaly_cli.analysis.sensitivity import expected_sensitivity, expected_significance, smallest_signal
 
 RELATIVE = {"norm": 0.02, "closure": 0.05}
 
@@ -25,7 +26,15 @@ def test_a_known_background_gives_the_significance_of_the_expected_data():
     assert asimov(found.evidence) == pytest.approx(3.0, abs=0.01)
     assert asimov(found.discovery) == pytest.approx(5.0, abs=0.01)
     assert found.claimable == pytest.approx(found.discovery, rel=0.02)
-    assert found.costs == {}
+    assert found.costs == {"template": pytest.approx(0.0, abs=1e-4)}
+
+
+def test_a_template_that_is_a_control_sample_costs_what_more_of_it_would_gain():
+    small = replace(model(RELATIVE), n_control=200.0, transfer=2.0)
+    found, endless = expected_sensitivity(small, 6), small.with_endless_control()
+    at_discovery = expected_significance(endless, found.discovery) - expected_significance(small, found.discovery)
+    assert found.costs["template"] == pytest.approx(at_discovery)
+    assert found.costs["template"] > 0.1
 
 
 def test_it_does_not_depend_on_what_is_observed():

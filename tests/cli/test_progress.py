@@ -114,6 +114,17 @@ def test_long_silence_is_broken_by_what_is_being_done(told, manner):
     assert told.getvalue().splitlines() == lines
 
 
+def test_what_is_finished_is_not_said_to_be_done_now(told):
+    with show_progress(Manner(), None, Outlook({"classify": 60.0, "closure": 60.0})) as report:
+        report(begin("classify"))
+        report(Step("classify: trees", 120, 120))
+        time.sleep(0.2)
+    finished, *later = told.getvalue().splitlines()
+    assert finished.startswith("classify: trees: done")
+    assert later
+    assert all(line.startswith("working; about") for line in later)
+
+
 def test_quiet_is_silent_between_finished_steps(told):
     with show_progress(Manner(quiet=True)) as report:
         report(Step("classify: trees", 3, 120))

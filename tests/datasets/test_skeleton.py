@@ -47,6 +47,13 @@ def test_columns_of_names_that_come_out_alike_are_told_apart_and_too_many_are_no
     assert list(found.features)[:2] == ["a_b", "a_b_"]
 
 
+def test_a_column_that_numbers_events_is_no_feature(tmp_path):
+    rows = "".join(f"{i},{3000 + 7 * i},{100 + i % 5}\n" for i in range(30))
+    found = load(tmp_path, f"id,mjj,mj1\n{rows}")
+    assert list(found.features) == ["mj1"]
+    assert "# id = " in (tmp_path / "e v.toml").read_text()
+
+
 def test_a_manifest_has_no_manifest(tmp_path):
     with pytest.raises(DataError, match="is a manifest already; name the event file"):
         manifest_skeleton(tmp_path / "x.toml")

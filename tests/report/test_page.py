@@ -149,7 +149,7 @@ def test_nothing_that_is_written_into_names_reaches_the_page_as_markup():
 def test_caveats_name_what_may_not_be_claimed_and_what_is_doubtful():
     said = " ".join(caveats(drawn_samples.sources()))
     assert "NO CLAIM at 1 %: windows disagree." in said
-    assert "At 1 % the folds count more differently" in said
+    assert "At 1 % the folds differ by more than chance" in said
     assert "(signal region, true background): AUC 0.5300 +- 0.0030" in said
     assert "held-out" not in said
     assert "WITHOUT" not in said

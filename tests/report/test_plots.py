@@ -240,6 +240,73 @@ def test_slides_have_larger_text_than_paper():
     assert heights == [8.0, 14.0]
 
 
+@pytest.mark.parametrize("n_panels", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("name", ["paper", "slides"])
+def test_pictures_fit_a_page_and_a_slide_and_leave_no_row_empty(name, n_panels):
+    size = SIZES[name]
+    for shape in ((1.0, 1.25), (1.9, 0.8)):
+        columns, rows, width, height = size.layout(n_panels, shape)
+        assert width <= size.most_width + 1e-9
+        assert height <= size.most_height
+        assert (rows - 1) * columns < n_panels <= rows * columns
+
+
+def test_panels_that_say_the_same_have_one_legend(shown):
+    axes = find_plot("features").figure(shown).axes
+    assert sum(one.get_legend() is not None for one in axes) == 1
+
+
+def test_a_long_stamp_is_broken_where_the_picture_ends(shown):
+    plot = replace(find_plot("mjj"), stamp=lambda _: "k-fold over-dispersion " * 10)
+    lines = plot.header(shown, 40).split("\n")
+    assert len(lines) > 5
+    assert all(len(line) <= 40 for line in lines[1:])
+    assert not any(line.endswith("over-") for line in lines)
+
+
+def test_what_a_search_can_find_is_drawn_also_while_it_is_blinded():
+    tests = {
+        **{"background_efficiency": np.array([0.2, 0.01]), "n_expected": np.array([4000.0, 220.0])},
+        **{"limits": np.array([[100.0, 140.0, 200.0, 280.0, 370.0], [20.0, 27.0, 38.0, 53.0, 72.0]])},
+        **{"evidence": np.array([310.0, 60.0]), "discovery": np.array([530.0, np.inf])},
+        **{"claimable": np.array([600.0, np.inf]), "no_claim": np.array(["", "windows disagree"])},
+        **{"n_windows": np.array([4, 4]), "n_experiments": np.array([20, 20])},
+        **{"closure_uncertainty": np.array([0.01, 0.1]), "overdispersion": np.array([1.1, 1.1])},
+    }
+    costs = {"test": np.array([0, 1]), "term": np.array(["template", "norm"]), "z_gained": np.array([0.9, 0.1])}
+    found = of_artifact(make_artifact(schema.SENSITIVITY, {"tests": tests, "costs": costs}))
+    plot, drawn = find_plot("expected"), {}
+    assert not any(group.tells_region for group in schema.SENSITIVITY.groups.values())
+    for panel in plot.panels(found):
+        drawn[panel] = Figure().subplots()
+        plot.panel(drawn[panel], found, panel)
+    yields = {line.get_label(): line.get_ydata() for line in drawn["signal"].get_lines()}
+    assert np.array_equal(
+        yields["for an expected Z of 5"], [530.0, np.nan], equal_nan=True
+    )  # of no claim there is none
+    bars = [bar.get_height() for bar in drawn["cost"].patches]
+    assert bars == [0.9, 0.0, 0.0, 0.1]
+    assert "NO CLAIM at 1 %" in plot.header(found)
+
+
+def test_a_calibration_is_drawn_beside_what_is_right():
+    levels, z = np.array([0.1, 0.01]), np.array([[-1.0, 0.0], [0.5, np.nan], [2.0, 1.0]])
+    tests = {
+        "background_efficiency": np.array([0.2, 0.01]),
+        "type_one": np.array([[0.33, 0.0], [0.5, 0.0]]),
+        "type_one_low": np.array([[0.1, 0.0], [0.2, 0.0]]),
+        "type_one_high": np.array([[0.6, 0.4], [0.8, 0.5]]),
+    }
+    groups = {"experiments": {"index": np.arange(3), "z": z}, "tests": tests, "levels": {"level": levels}}
+    found = of_artifact(make_artifact(schema.CALIBRATION, groups))
+    plot, axes = find_plot("calibration"), Figure().subplots()
+    plot.panel(axes, found, "distribution")
+    steps = {line.get_label(): line for line in axes.get_lines()}
+    assert list(steps["cut 1 %"].get_ydata()) == [0.0, 0.5, 1.0, 1.0]  # without the one that has no Z
+    assert plot.header(found).endswith("3 pseudo-experiments without signal; all uncertainties included")
+    plot.panel(Figure().subplots(), found, "type-I errors")
+
+
 def test_cuts_are_called_as_in_tables():
     assert [cut_label(value) for value in (0.2, 0.001)] == ["20 %", "0.1 %"]
 

@@ -9,6 +9,7 @@ import numpy as np
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.report.contents import describe, missing_uncertainties
+from anomaly_cli.report.page.story import listed
 from anomaly_cli.report.plots.sources import Sources
 from anomaly_cli.report.plots.style import cut_label
 
@@ -25,6 +26,7 @@ def caveats(sources: Sources) -> list[str]:
     return [
         *_unfinished(sources),
         *(f"Not used: {reason}." for reason in dict.fromkeys(sources.reasons.values())),
+        *_expected(sources),
         *_counted(sources),
         *_template(sources),
     ]
@@ -36,8 +38,19 @@ def _unfinished(sources: Sources) -> Iterator[str]:
         missing = [kind for kind in missing if kind is not schema.SIGNIFICANCE]
         yield "BLINDED: the signal region has not been looked at; nothing that tells of it is shown here."
     if missing:
-        names = ", ".join(kind.name.replace("_", " ") for kind in missing)
-        yield f"The run is not finished: there is no {names}. 'anomaly run' goes on with it."
+        names = listed([kind.name.replace("_", " ") for kind in missing])
+        verb = "is" if len(missing) == 1 else "are"
+        yield f"The run is not finished: {names} {verb} missing. 'anomaly run' continues it."
+
+
+def _expected(sources: Sources) -> Iterator[str]:
+    """Return what is not in the expectations of a run that has not been counted."""
+    tests = sources.group(schema.SENSITIVITY, "tests")
+    if not tests or schema.SIGNIFICANCE.name in sources.artifacts:
+        return
+    missing = missing_uncertainties(tests)
+    if missing:
+        yield f"What the search can find is {describe(missing)}; 'anomaly run --measure' measures both before the look."
 
 
 def _counted(sources: Sources) -> Iterator[str]:
@@ -55,7 +68,7 @@ def _counted(sources: Sources) -> Iterator[str]:
     yield from (f"NO CLAIM at {', '.join(at)}: {reason}." for reason, at in reasons.items())
     alike = [cut for cut, p in zip(cuts, tests["fold_p"], strict=True) if p < UNLIKELY]
     if alike:
-        yield f"At {', '.join(alike)} the folds count more differently than chance explains."
+        yield f"At {', '.join(alike)} the folds differ by more than chance explains."
     fit = sources.group(schema.SIGNIFICANCE, "mass_fit")
     if fit and float(fit["p_value"]) < UNLIKELY:
         yield f"The side-band fit is poor (p = {float(fit['p_value']):.1e})."

@@ -73,7 +73,7 @@ def time_table(run: RunDirectory) -> list[Table]:
                 str(e["output"]),
                 float(e["seconds"]),
                 float(e["cpu_seconds"]),
-                str(e.get("finished", "")),
+                str(e.get("finished", "")).removesuffix("+00:00").replace("T", " "),
             )
             for e in entries
         ]
@@ -117,7 +117,7 @@ def selected_table(sources: Sources) -> list[Table]:
         (float(event), float(region["mjj"][place]), float(value), *map(float, region["features"][place]))
         for event, place, value in zip(kept, places, -np.sort(-score), strict=False)
     ]
-    features = [_number(f"feature_{i}", name, i + 3, Format(".4g")) for i, name in enumerate(split.features)]
+    features = [_number(f"feature_{i}", name, i + 3, Format("#.4g")) for i, name in enumerate(split.features)]
     fields = [_number("event_id", "event", 0, COUNT), _number("mjj", "mjj", 1, COUNT, "GeV")]
     fields += [_number("score", "score", 2, fixed(3)), *features]
     note = f"{len(kept)} of the {len(ids)} observed events that pass the cut at {cut_label(cuts[tightest])}, largest"

@@ -34,7 +34,7 @@ from anomaly_cli.report.table import Message, Part
 LOG_NAME = "anomaly.log"
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ .")
 """How a line of the log begins; those of a traceback do not."""
-RESULTS = (schema.SIGNIFICANCE, schema.LIMITS, schema.GLOBAL, schema.BUMP, schema.EVALUATION)
+RESULTS = (schema.SENSITIVITY, schema.SIGNIFICANCE, schema.LIMITS, schema.GLOBAL, schema.BUMP, schema.EVALUATION)
 CALIBRATION = (schema.VALIDATION, schema.OVERDISPERSION, schema.PERMUTATION, schema.CALIBRATION, schema.INJECTION)
 
 
@@ -59,10 +59,10 @@ def run_document(run: RunDirectory, sources: Sources, datasets: Sequence[str] = 
     sections = [
         section("Morph", _of_kinds(sources, (MORPH,)), "morph"),
         section("Events", _events(run, sources), "mjj"),
-        section("Result", _of_kinds(sources, RESULTS), "counts", "limits", "bump"),
+        section("Result", _of_kinds(sources, RESULTS), "expected", "counts", "limits", "bump"),
         section("Template", _template(sources), "closure", "features", "training"),
         section("Ranking", _of_kinds(sources, (schema.EXPLANATION,)), "scores", "sculpting", "sic"),
-        section("Calibration", _calibration(sources), "windows", "injection"),
+        section("Calibration", _calibration(sources), "windows", "calibration", "injection"),
         section("Selected events", selected_table(sources)),
         section("Provenance", _provenance(run, sources), listings=_configuration(run)),
         section("How to cite", [], listings=[Listing("BibTeX", citations.bibtex(works(sources, datasets), version))]),

@@ -51,7 +51,9 @@ def _template(sources: Sources) -> Iterator[str]:
         model = sources.artifacts.get(schema.TEMPLATE_MODEL.name)
         if model is not None:
             method = method_of(model.provenance.settings)
-            yield f"The template method {method} was trained; no template was made of it yet."
+            is_unusable = schema.TEMPLATE.name in sources.reasons
+            then = "its template cannot be used" if is_unusable else "it has made no template yet"
+            yield f"The template method {method} was trained; {then}."
         return
     parts, text = artifact.groups.get("parts"), "The background template was made by "
     text += method_of(artifact.provenance.settings)
@@ -85,7 +87,7 @@ def _count(sources: Sources) -> Iterator[str]:
             yield "The signal region is blinded: nothing in it has been counted."
         return
     tests = significance.groups["tests"]
-    cuts = ", ".join(cut_label(cut) for cut in tests["background_efficiency"])
+    cuts = listed([cut_label(cut) for cut in tests["background_efficiency"]])
     by_fail = [
         cut_label(cut)
         for cut, test in zip(tests["background_efficiency"], tests["test"], strict=True)
@@ -93,10 +95,15 @@ def _count(sources: Sources) -> Iterator[str]:
     ]
     yield f"Events were counted after cuts that keep {cuts} of the template."
     if by_fail:
-        yield f"At {', '.join(by_fail)} the events that fail the cut normalise the background, else the side-band fit."
+        yield f"At {listed(by_fail)} the events that fail the cut normalise the background, elsewhere the fit."
     else:
         yield "The side-band fit normalises the background."
     yield f"Significances are local, {describe_tests(tests)}."
+
+
+def listed(names: list[str]) -> str:
+    """Return names as a sentence lists them."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _checks(sources: Sources) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +11,17 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.report.contents import contents_of
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, LIGHT, below, cut_label, legend_above, plain_log
+from anomaly_cli.report.plots.style import (
+    BLUE,
+    GREY,
+    LIGHT,
+    below,
+    cut_label,
+    legend_above,
+    plain_log,
+    points,
+    pull_axis,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,24 +49,20 @@ def draw(axes: Axes, sources: Sources, cut: str) -> None:
     middle, width = (low + high) / 2, (high - low) * 1e3 / float(np.median(bins["high"] - bins["low"]))
     edges = np.append(low, high[-1])
     axes.stairs(expected / width, edges, color=BLUE, label="fit without signal")
-    points: dict[str, Any] = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
-    axes.errorbar(middle, n / width, np.sqrt(n) / width, label=f"observed, cut {cut}", **points)
+    axes.errorbar(middle, n / width, np.sqrt(n) / width, label="observed", **points())
     axes.set_yscale("log")
     plain_log(axes.yaxis)
     axes.set_ylabel(f"events / {float(np.median(bins['high'] - bins['low'])):.0f} GeV")
     lower = below(axes, "pull")
     pulls = np.clip((n - expected) / np.sqrt(expected), -LARGEST_PULL, LARGEST_PULL)
     lower.bar(middle, pulls, high - low, color=GREY)
-    lower.axhline(0.0, color=GREY, linewidth=0.8)
-    lower.set_ylim(-LARGEST_PULL - 0.5, LARGEST_PULL + 0.5)
+    pull_axis(lower, LARGEST_PULL)
     lower.set_xlabel("dijet mass [TeV]")
     mass, core = (float(groups["resonance"][name]) / 1e3 for name in ("mass", "width"))
     for panel in (axes, lower):
         panel.axvspan(mass - 2 * core, mass + 2 * core, color=LIGHT, zorder=0, linewidth=0.0)
-    result = (
-        f"Z = {float(tests['z_asymptotic'][index]):.1f} (asymptotic)\nsignal {float(tests['signal_yield'][index]):.0f}"
-        rf" $\pm$ {float(tests['signal_error'][index]):.0f}"
-    )
+    z, signal, error = (float(tests[name][index]) for name in ("z_asymptotic", "signal_yield", "signal_error"))
+    result = f"cut {cut}\nZ = {z:.1f} (asymptotic)\nsignal {signal:.0f}" + rf" $\pm$ {error:.0f}"
     axes.annotate(result, (0.97, 0.95), xycoords="axes fraction", ha="right", va="top")
     axes.set_xlim(edges[0], edges[-1])
     legend_above(axes)

@@ -25,8 +25,9 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
     axes.set_yticks(places, [_wrapped(safe(str(name)), bool(is_true)) for name, is_true in names])
     axes.tick_params(axis="y", which="minor", left=False, right=False)
     axes.set_ylim(-0.6, len(places) - 0.4)
-    axes.set_xlabel("AUC, 0.5: cannot be told apart")
-    legend_above(axes)
+    axes.set_xlabel("AUC (0.5: cannot be told apart)")
+    axes.margins(x=0.08)
+    legend_above(axes, order=("template",))
 
 
 def _wrapped(name: str, uses_truth: bool) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +16,13 @@ from anomaly_cli.artifacts.store import Arrays
 from anomaly_cli.report.contents import describe_tests
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, below, cut_label, legend_above, look, plain_log
+from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, below, cut_label, guide, legend_above, look, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Array = npt.NDArray[np.float64]
 COUNTS, Z, COST = "counts", "significance", "cost"
-ENDLESS = 1e6
-"""As much more template as takes its statistics away."""
 TERMS = {"template": "template", "model": "model", "norm": "side-bands", "closure": "closure", "kfold": "k-fold"}
 """Terms of the counting model, and what they are called here."""
 SYSTEMATICS = "systematics"
@@ -47,11 +44,12 @@ def draw(axes: Axes, sources: Sources, panel: str) -> None:
         (_draw_counts if panel == COUNTS else _draw_significances)(axes, tests, places)
 
 
-def _name_cuts(axes: Axes, tests: Arrays, places: Array) -> None:
-    axes.set_xticks(places, [cut_label(cut) for cut in tests["background_efficiency"]])
+def name_cuts(axes: Axes, efficiencies: Array, places: Array) -> None:
+    """Write background efficiencies `(t,)` below the places `(t,)` of their cuts."""
+    axes.set_xticks(places, [cut_label(cut) for cut in efficiencies])
     axes.tick_params(axis="x", which="minor", bottom=False, top=False)
     axes.set_xlim(-0.5, len(places) - 0.5)
-    axes.set_xlabel("cut (background efficiency)")
+    axes.set_xlabel("background efficiency of the cut")
 
 
 def _draw_counts(axes: Axes, tests: Arrays, places: Array) -> None:
@@ -66,15 +64,15 @@ def _draw_counts(axes: Axes, tests: Arrays, places: Array) -> None:
         0.6 * max(0.5, float(np.minimum(n, expected - spread).min())), 2.0 * float(np.maximum(n, expected).max())
     )
     axes.set_ylabel("events")
-    lower = below(axes, "obs. / exp.")
+    lower = below(axes, "obs. /\nexp.")
     lower.bar(places, 2 * spread / expected, bottom=1 - spread / expected, **boxes)
     lower.errorbar(places, n / expected, np.sqrt(n) / expected, **points)
-    lower.axhline(1.0, color=GREY, linewidth=0.8)
+    guide(lower, 1.0)
     lower.set_yscale("log")
     lower.set_ylim(0.8 * min(1.0, float((n / expected).min())), 1.4 * max(1.2, float((n / expected).max())))
     plain_log(lower.yaxis)
     axes.tick_params(axis="x", which="minor", bottom=False, top=False)
-    _name_cuts(lower, tests, places)
+    name_cuts(lower, tests["background_efficiency"], places)
     legend_above(axes)
 
 
@@ -92,30 +90,36 @@ def _draw_significances(axes: Axes, tests: Arrays, places: Array) -> None:
     for place in places[~may_claim]:
         words: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "center", "color": GREY, "fontsize": "small"}
         axes.annotate("no claim", (place, 0.5), xycoords=("data", "axes fraction"), **words)
-    axes.axhline(0.0, color=GREY, linewidth=0.8)
+    guide(axes, 0.0)
     axes.set_ylim(min(axes.get_ylim()[0], 0.0), max(axes.get_ylim()[1], 1.0))
     axes.set_ylabel("local significance Z")
-    _name_cuts(axes, tests, places)
-    legend_above(axes, 3, fontsize="x-small")
+    name_cuts(axes, tests["background_efficiency"], places)
+    legend_above(axes)
 
 
 def _draw_costs(axes: Axes, tests: Arrays, places: Array, systematics: Arrays) -> None:
     found = {name: cost for name, cost in costs(tests, systematics).items() if np.isfinite(cost).any()}
-    bars = 0.8 / max(1, len(found))
+    draw_bars(axes, places, found)
+    axes.set_ylabel("cost in Z")
+    name_cuts(axes, tests["background_efficiency"], places)
+    legend_above(axes)
+
+
+def draw_bars(axes: Axes, places: Array, found: Mapping[str, Array]) -> None:
+    """Draw a bar of each term `(t,)` at each cut, in colours and hatches of their own; NaN is none.
+
+    Args:
+        axes: where to draw.
+        places: of the cuts `(t,)`.
+        found: by the name of the term.
+    """
+    width = 0.8 / max(1, len(found))
     hatches = ("", "///", "...", "xxx", "\\\\\\", "ooo")
     for number, (name, cost) in enumerate(found.items()):
-        left = places - 0.4 + bars * (number + 0.5)
-        style: dict[str, Any] = {
-            "color": look(number).colour,
-            "alpha": 0.75,
-            "hatch": hatches[number],
-            "edgecolor": "white",
-        }
-        axes.bar(left, np.nan_to_num(cost), bars, label=name, **style)
-    axes.axhline(0.0, color=GREY, linewidth=0.8)
-    axes.set_ylabel("Z lost by the uncertainty")
-    _name_cuts(axes, tests, places)
-    legend_above(axes, 3, fontsize="x-small")
+        left = places - 0.4 + width * (number + 0.5)
+        style: dict[str, Any] = {"color": look(number).colour, "alpha": 0.75, "edgecolor": "white"}
+        axes.bar(left, np.nan_to_num(cost), width, label=name, hatch=hatches[number % len(hatches)], **style)
+    guide(axes, 0.0)
 
 
 def costs(tests: Arrays, systematics: Arrays) -> dict[str, Array]:
@@ -137,8 +141,7 @@ def costs(tests: Arrays, systematics: Arrays) -> dict[str, Array]:
         for term in model.relative:
             found[TERMS[term]][index] = _z(model.without(term)) - z
         if not model.is_pass_fail:
-            endless = replace(model, n_control=ENDLESS * model.n_control, transfer=ENDLESS * model.transfer)
-            found["template"][index] = _z(endless) - z
+            found["template"][index] = _z(model.with_endless_control()) - z
         if model.systematics:
             found[SYSTEMATICS][index] = _z(model.without_systematics()) - z
     return found
@@ -193,4 +196,5 @@ PLOT = Plot(
     _panels,
     stamp=lambda sources: describe_tests(sources.group(schema.SIGNIFICANCE, "tests")),
     lack=_lack,
+    shape=(1.0, 1.15),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anomaly_cli.artifacts import schema
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, ORANGE, below, feature_label, legend_above
+from anomaly_cli.report.plots.style import BLUE, RED, below, feature_label, guide, legend_above, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,23 +41,24 @@ def draw(axes: Axes, sources: Sources, feature: str) -> None:
     scale = len(observed) / weight.sum()
     shape, spread = scale * shape, scale * spread
     side, _ = _histogram(beside, edges)
-    axes.stairs(len(observed) / len(beside) * side, edges, color=ORANGE, linestyle=":", label="side-bands, scaled")
+    axes.stairs(
+        len(observed) / len(beside) * side, edges, color=RED, linestyle="--", label="side-bands, scaled", zorder=2.5
+    )
     axes.stairs(shape, edges, color=BLUE, fill=True, alpha=0.25)
     axes.stairs(shape, edges, color=BLUE, label="template, scaled")
     middle = (edges[1:] + edges[:-1]) / 2
-    points: dict[str, Any] = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
-    axes.errorbar(middle, number, np.sqrt(number), label="observed", **points)
+    axes.errorbar(middle, number, np.sqrt(number), label="observed", **points(), zorder=3)
     axes.set_ylabel("events / bin")
     axes.set_ylim(0.0)
-    lower = below(axes, "obs. / template")
+    lower = below(axes, "obs. /\ntemplate")
     with np.errstate(divide="ignore", invalid="ignore"):
-        lower.errorbar(middle, number / shape, np.sqrt(number) / shape, **points)
+        lower.errorbar(middle, number / shape, np.sqrt(number) / shape, **points())
         share = np.nan_to_num(spread / shape)
     lower.stairs(1 + share, edges, baseline=1 - share, fill=True, color=BLUE, alpha=0.25)
-    lower.axhline(1.0, color=GREY, linewidth=0.8)
+    guide(lower, 1.0)
     lower.set_ylim(0.7, 1.3)
     lower.set_xlabel(feature_label(feature))
-    legend_above(axes, 3, fontsize="x-small")
+    legend_above(axes, 1, order=("observed", "template, scaled"))
 
 
 def _edges(observed: Array) -> Array:

@@ -11,7 +11,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.report.contents import contents_of
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import GREY, cut_label, legend_above, look
+from anomaly_cli.report.plots.style import cut_label, guide, legend_above, look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ def draw(axes: Axes, sources: Sources, panel: str) -> None:
         axes.plot(injected, quantiles[:, 2], label=f"cut {cut_label(cut)}", **style)
         axes.fill_between(injected, quantiles[:, 1], quantiles[:, 3], color=how.colour, alpha=0.15, linewidth=0.0)
     if panel == Z:
-        axes.axhline(0.0, color=GREY, linewidth=0.8)
+        guide(axes, 0.0)
     axes.set_xlabel("injected signal events, before any cut")
     axes.set_ylabel(LABELS[panel])
     legend_above(axes)

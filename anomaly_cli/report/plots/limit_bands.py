@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Arrays
@@ -17,6 +18,7 @@ from anomaly_cli.report.plots.style import BLACK, GREY, cut_label, legend_above,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Array = npt.NDArray[np.float64]
 AFTER, BEFORE = "after the cut", "before any cut"
 INNER, OUTER = "#4d9fcc", "#c6dff0"
 """Of the bands of one and two standard deviations: light and dark, so that grey print keeps them apart."""
@@ -33,10 +35,7 @@ def draw(axes: Axes, sources: Sources, panel: str) -> None:
     rows = _rows(sources, panel)
     places = np.arange(len(rows["observed"]), dtype=float)
     expected = rows["expected"]
-    for low, high, colour, label in ((0, 4, OUTER, "expected, 95 %"), (1, 3, INNER, "expected, 68 %")):
-        heights = expected[:, high] - expected[:, low]
-        axes.bar(places, heights, 0.5, bottom=expected[:, low], color=colour, label=label, linewidth=0.0)
-    axes.hlines(expected[:, 2], places - 0.25, places + 0.25, color=BLACK, linestyle="--", label="median")
+    draw_bands(axes, places, expected)
     known = np.isfinite(rows["observed"])
     axes.plot(places[known], rows["observed"][known], "o", color=BLACK, label="observed")
     for place in places[~known]:
@@ -46,9 +45,23 @@ def draw(axes: Axes, sources: Sources, panel: str) -> None:
     axes.set_xticks(places, [cut_label(cut) for cut in rows["background_efficiency"]])
     axes.tick_params(axis="x", which="minor", bottom=False, top=False)
     axes.set_xlim(-0.5, len(places) - 0.5)
-    axes.set_xlabel("cut (background efficiency)")
+    axes.set_xlabel("background efficiency of the cut")
     axes.set_ylabel(f"limit {panel} [events]")
     legend_above(axes)
+
+
+def draw_bands(axes: Axes, places: Array, expected: Array) -> None:
+    """Draw the quantiles of expected limits at each cut: median, central 68 % and 95 %.
+
+    Args:
+        axes: where to draw.
+        places: of the cuts `(t,)`.
+        expected: limits, the smallest first `(t, 5)`.
+    """
+    for low, high, colour, label in ((0, 4, OUTER, "expected, 95 %"), (1, 3, INNER, "expected, 68 %")):
+        heights = expected[:, high] - expected[:, low]
+        axes.bar(places, heights, 0.5, bottom=expected[:, low], color=colour, label=label, linewidth=0.0)
+    axes.hlines(expected[:, 2], places - 0.25, places + 0.25, color=BLACK, linestyle="--", label="expected, median")
 
 
 def _rows(sources: Sources, panel: str) -> Arrays:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from anomaly_cli.artifacts.store import Arrays
 from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.report.plots.picture import BLINDED, Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, LIGHT, RED, below, legend_above, plain_log
+from anomaly_cli.report.plots.style import BLACK, BLUE, LIGHT, RED, below, legend_above, plain_log, points, pull_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
     plain_log(axes.yaxis)
     axes.set_ylabel(f"events / {BIN_WIDTH:.0f} GeV")
     axes.set_xlim(regions.sb1.low / 1e3, regions.sb2.high / 1e3)
-    legend_above(axes)
+    legend_above(axes, order=("side-bands",))
 
 
 def _fit(sources: Sources) -> Arrays:
@@ -68,7 +68,7 @@ def _bin(masses: Sequence[np.ndarray], windows: Sequence[Window]) -> BinnedSpect
 
 def _points(axes: Axes, bins: BinnedSpectrum, label: str, colour: str, marker: str) -> None:
     scale = BIN_WIDTH / (bins.high - bins.low)
-    style: dict[str, Any] = {"fmt": marker, "color": colour, "markersize": 2.5, "elinewidth": 0.8, "zorder": 3}
+    style = points(colour, marker) | {"zorder": 3}
     axes.errorbar(bins.centers / 1e3, scale * bins.counts, scale * np.sqrt(bins.counts), label=label, **style)
 
 
@@ -86,7 +86,7 @@ def _draw_fit(
     _, rotation = orthogonal_basis(bin_masses(masses, [regions.sb1, regions.sb2], energy), len(parameters))
     x = np.linspace(regions.sb1.low, regions.sb2.high, 400)
     rate = BIN_WIDTH * np.exp(dijet_basis(x, len(parameters), energy) @ rotation @ parameters)
-    goodness = rf"fit, $\chi^2$/ndf = {float(fit['chi2']):.0f}/{int(fit['ndf'])}, p = {float(fit['p_value']):.2g}"
+    goodness = rf"fit, $\chi^2$/ndf = {float(fit['chi2']):.0f}/{int(fit['ndf'])}, p = {float(fit['p_value']):#.2g}"
     axes.plot(x / 1e3, rate, color=BLUE, label=goodness)
     share = float(fit["uncertainty"] / fit["n_expected"])
     here = regions.sr.contains(x)
@@ -99,11 +99,11 @@ def _draw_fit(
         basis = dijet_basis(bins.nodes, len(parameters), energy) @ rotation
         expected, _ = predict(basis, bins.weights, parameters)
         pulls = (bins.counts - expected) / np.sqrt(expected + (spread * expected) ** 2)
+        size = points()["markersize"]
         lower.plot(
-            bins.centers / 1e3, np.clip(pulls, -LARGEST_PULL, LARGEST_PULL), marker, color=colour, markersize=2.5
+            bins.centers / 1e3, np.clip(pulls, -LARGEST_PULL, LARGEST_PULL), marker, color=colour, markersize=size
         )
-    lower.axhline(0.0, color=GREY, linewidth=0.8)
-    lower.set_ylim(-LARGEST_PULL - 0.5, LARGEST_PULL + 0.5)
+    pull_axis(lower, LARGEST_PULL)
     lower.set_xlabel("dijet mass [TeV]")
 
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anomaly_cli.artifacts.morph_schema import MORPH
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, ORANGE, below, feature_label, legend_above, named_aucs
+from anomaly_cli.report.plots.style import (
+    BLUE,
+    RED,
+    below,
+    feature_label,
+    guide,
+    legend_above,
+    named_aucs,
+    points,
+    safe,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +50,7 @@ _PREFIX = "marginal of "
 
 
 def _draw_map(axes: Axes, sources: Sources, panel: str) -> None:
-    from anomaly_cli.report.morph import draw_movement, draw_points
+    from anomaly_cli.report.morph import draw_movement, draw_points, start_of
 
     morph = sources.artifacts[MORPH.name]
     moved, pair = morph.groups["moved"], [0, 1]
@@ -51,20 +61,20 @@ def _draw_map(axes: Axes, sources: Sources, panel: str) -> None:
         step = -(-len(before) // MOST_ARROWS)
         draw_movement(axes, before[::step], after[::step])
     else:
-        x, y = ((before - before.mean(axis=0)) / before.std(axis=0)).T
-        points, colour = {
-            "source": (before, np.arctan2(y, x)),
-            "moved": (after, np.arctan2(y, x)),
+        events, colour = {
+            "source": (before, start_of(before)),
+            "moved": (after, start_of(before)),
             "target": (aim, None),
         }[panel]
-        step = -(-len(points) // MOST_POINTS)
-        draw_points(axes, points[::step], None if colour is None else colour[::step])
+        step = -(-len(events) // MOST_POINTS)
+        draw_points(axes, events[::step], None if colour is None else colour[::step])
     low, high = (edge(np.concatenate([before, after, aim]), axis=0) for edge in (np.min, np.max))
     axes.set_xlim(low[0], high[0])
     axes.set_ylim(low[1], high[1])
     axes.set_xlabel(feature_label(morph.features[0]))
     axes.set_ylabel(feature_label(morph.features[1]))
-    axes.set_title({"source": "source, coloured by direction", "moved": "moved, same colours"}.get(panel, panel))
+    coloured = f"source, coloured by {safe(morph.features[0])}"
+    axes.set_title({"source": coloured, "moved": "moved, same colours"}.get(panel, panel))
 
 
 def _draw_marginal(axes: Axes, sources: Sources, place: int) -> None:
@@ -81,19 +91,18 @@ def _draw_marginal(axes: Axes, sources: Sources, place: int) -> None:
         sums[name] = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] * (len(aim) / max(1, test.sum()))
     number = np.histogram(np.clip(aim, edges[0], edges[-1]), edges)[0].astype(float)
     middle = (edges[1:] + edges[:-1]) / 2
-    points: dict[str, Any] = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
-    axes.stairs(sums["source"], edges, color=ORANGE, linestyle=":", label="source, scaled")
+    axes.stairs(sums["source"], edges, color=RED, linestyle="--", label="source, scaled")
     axes.stairs(sums["moved"], edges, color=BLUE, label="moved, scaled")
-    axes.errorbar(middle, number, np.sqrt(number), label="target", **points)
+    axes.errorbar(middle, number, np.sqrt(number), label="target", **points())
     axes.set_ylabel("test events / bin")
     axes.set_ylim(0.0)
-    lower = below(axes, "target / moved")
+    lower = below(axes, "target /\nmoved")
     with np.errstate(divide="ignore", invalid="ignore"):
-        lower.errorbar(middle, number / sums["moved"], np.sqrt(number) / sums["moved"], **points)
-    lower.axhline(1.0, color=GREY, linewidth=0.8)
+        lower.errorbar(middle, number / sums["moved"], np.sqrt(number) / sums["moved"], **points())
+    guide(lower, 1.0)
     lower.set_ylim(0.4, 1.6)
     lower.set_xlabel(feature_label(morph.features[place]))
-    legend_above(axes, 3, fontsize="x-small")
+    legend_above(axes, 1, order=("target",))
 
 
 def _panels(sources: Sources) -> Sequence[str]:

@@ -32,7 +32,7 @@ def overview(plots: Mapping[str, Plot], sources: Sources, where: str) -> Table:
         sources: what they would be drawn from.
         where: that is, for the title.
     """
-    rows = [(plot, plot.lacks(sources)) for plot in concerning(plots, sources)]
+    rows = [(plot, plot.lacks(sources).removeprefix(f"{where}/")) for plot in concerning(plots, sources)]
     rows.sort(key=lambda row: bool(row[1]))
     fields = [
         made(Column("name", "plot", priority=Priority.KEY, holds=str), lambda row: row[0].name),

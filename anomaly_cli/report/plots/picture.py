@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.records import nearest
 from anomaly_cli.report.plots.sources import Sources, lacking
-from anomaly_cli.report.plots.style import DEFAULT_SIZE, SIZES, Size, safe, settings
+from anomaly_cli.report.plots.style import DEFAULT_SIZE, LOWER, SIZES, Size, safe, settings, share_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 FORMATS = ("pdf", "png", "svg")
 _TIMELESS: Mapping[str, Mapping[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
 """Metadata without the date, so that the same artifacts give the same file."""
+POINTS_PER_INCH = 72.0
+WIDTH_OF_A_LETTER = 0.55
+"""Of the text above a picture, on average, in the size of its font."""
 BLINDED = "BLINDED: the signal region is not shown"
 Draw: TypeAlias = "Callable[[Axes, Sources, str], None]"
 
@@ -45,7 +49,7 @@ class Plot:
         panels: names of its panels; one without a name by default.
         stamp: what has to be said beside the data, such as that an uncertainty is missing; may be empty.
         lack: why it cannot be drawn of artifacts that have the groups; empty where it can.
-        shape: width and height of a panel, in those of the size.
+        shape: width and height of a panel, in those of the size; may follow from what is drawn.
     """
 
     name: str
@@ -55,17 +59,24 @@ class Plot:
     panels: Callable[[Sources], Sequence[str]] = _one_panel
     stamp: Callable[[Sources], str] = _nothing
     lack: Callable[[Sources], str] = _nothing
-    shape: tuple[float, float] = (1.0, 1.0)
+    shape: tuple[float, float] | Callable[[Sources], tuple[float, float]] = (1.0, 1.0)
 
     def lacks(self, sources: Sources) -> str:
         """Return why it cannot be drawn, in a sentence; empty where it can."""
         return lacking(self.needs, sources) or self.lack(sources)
 
-    def header(self, sources: Sources) -> str:
-        """Return what stands above it: the tag, what it is of, and what is missing or blinded."""
+    def header(self, sources: Sources, most_letters: int = 1000) -> str:
+        """Return what stands above it: the tag, what it is of, and what is missing or blinded.
+
+        Args:
+            sources: what it is drawn of.
+            most_letters: of a line, which is broken where it is longer.
+        """
         name = r"$\mathbf{anomaly}$"
-        lines = [" ".join(filter(None, [name, safe(sources.tag)])), safe(sources.about), safe(self.stamp(sources))]
-        return "\n".join(filter(None, lines))
+        lines = [" ".join(filter(None, [name, safe(sources.tag)]))]
+        for said in (sources.about, self.stamp(sources)):
+            lines += [safe(line) for line in textwrap.wrap(said, max(20, most_letters), break_on_hyphens=False)]
+        return "\n".join(lines)
 
     def figure(self, sources: Sources, size: Size = SIZES[DEFAULT_SIZE]) -> Figure:
         """Return the whole picture with all of its panels.
@@ -81,18 +92,18 @@ class Plot:
         if reason:
             raise ConfigError(f"plot {self.name}: {reason}")
         names = self.panels(sources)
-        columns = min(len(names), size.most_columns)
-        rows = -(-len(names) // columns)
-        width, height = self.shape
+        shape = self.shape if isinstance(self.shape, tuple) else self.shape(sources)
+        columns, rows, width, height = size.layout(len(names), shape)
+        places = [divmod(number, columns) for number in range(len(names))]
         with mpl.rc_context(settings(size)):
-            figure = Figure((width * columns * size.width, height * rows * size.height), layout="constrained")
+            figure = Figure((width, height), layout="constrained")
             FigureCanvasAgg(figure)
-            panels = figure.subplots(rows, columns, squeeze=False).ravel()
-            for axes, name in zip(panels, names, strict=False):
+            grid = figure.add_gridspec(2 * rows, columns, height_ratios=(1.0, LOWER) * rows)
+            panels = [figure.add_subplot(grid[2 * row : 2 * row + 2, column]) for row, column in places]
+            for axes, name in zip(panels, names, strict=True):
                 self.draw(axes, sources, name)
-            for axes in panels[len(names) :]:
-                axes.remove()
-            header = self.header(sources)
+            share_legend(panels)
+            header = self.header(sources, int(width * POINTS_PER_INCH / (WIDTH_OF_A_LETTER * size.font)))
             figure.suptitle(header, x=0.01, ha="left", fontsize=0.95 * size.font, linespacing=1.25)
         return figure
 

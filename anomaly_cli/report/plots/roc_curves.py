@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROC, SIC = "ROC", "significance improvement"
+LABELS = {ROC: r"signal efficiency $\epsilon_S$", SIC: r"SIC = $\epsilon_S/\sqrt{\epsilon_B}$"}
 FEWEST = 10.0
 """Independent background events above the tightest cut of a curve."""
 
@@ -49,8 +50,8 @@ def draw(axes: Axes, sources: Sources, panel: str) -> None:
     axes.set_xlim(smallest, 1.0)
     axes.set_ylim(0.0, 1.0 if panel == ROC else None)
     axes.set_xlabel(r"background efficiency $\epsilon_B$")
-    axes.set_ylabel(r"signal efficiency $\epsilon_S$" if panel == ROC else r"$\epsilon_S/\sqrt{\epsilon_B}$")
-    legend_above(axes, 3)
+    axes.set_ylabel(r"signal efficiency $\epsilon_S$" if panel == ROC else r"SIC = $\epsilon_S/\sqrt{\epsilon_B}$")
+    legend_above(axes, 2)
 
 
 def _panels(_: Sources) -> Sequence[str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LARGEST_Z = 6.0
 """Colours end here; the numbers do not."""
+MOST_UPRIGHT = 9
+"""Regions whose names have room beside each other."""
 MOST_NAME = 26
 """Characters of a line of the name of a search."""
 
@@ -47,16 +49,23 @@ def draw(axes: Axes, sources: Sources, cut: str) -> None:
         state = str(points["state"][here][0]) if here.any() else "-"
         text = f"{value:.1f}" if np.isfinite(value) else state.replace("done", "-")
         colour = "black" if value > 0.55 * LARGEST_Z or np.isnan(value) else "white"
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize="x-small")
-    axes.set_xticks(
-        range(len(regions)), [f"{low:g}-{high:g}" for low, high in regions], rotation=90, fontsize="x-small"
-    )
-    axes.set_yticks(range(len(searches)), [_short(safe(name)) for name in searches], fontsize="x-small")
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize="small")
+    axes.set_xticks(range(len(regions)), [f"{low:g}-{high:g}" for low, high in regions])
+    axes.tick_params(axis="x", labelrotation=90 if len(regions) > MOST_UPRIGHT else 0)
+    axes.set_yticks(range(len(searches)), [_short(safe(name)) for name in searches])
     axes.tick_params(which="both", length=0.0)
     axes.minorticks_off()
     axes.set_xlabel("signal region [TeV]")
     bar = axes.get_figure().colorbar(image, ax=axes, pad=0.02)  # type: ignore[union-attr]
-    bar.set_label(f"median local Z, cut {cut}")
+    bar.set_label("local Z")
+    bar.set_ticks([0, 2, 4, 6])
+    axes.set_title(f"cut {cut}", loc="left")
+
+
+def _shape(sources: Sources) -> tuple[float, float]:
+    """Return the shape of a panel: wide, and as high as its searches need."""
+    n_searches = len(set(search_names(sources).tolist()))
+    return 1.9, 0.5 + 0.13 * n_searches
 
 
 def _short(name: str) -> str:
@@ -76,5 +85,5 @@ PLOT = Plot(
     _panels,
     stamp,
     lack,
-    shape=(1.4, 0.75),
+    shape=_shape,
 )

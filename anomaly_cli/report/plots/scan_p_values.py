@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from anomaly_cli.report.plots.picture import Plot
-from anomaly_cli.report.plots.scan_searches import cuts_of, global_of, lack, medians, searches_with_tests, stamp
+from anomaly_cli.report.plots.scan_searches import cuts_of, global_of, lack, medians, placed, searches_with_tests, stamp
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import GREY, cut_label, legend_above, look, safe
+from anomaly_cli.report.plots.style import GREY, cut_label, legend_above, look, points, safe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,10 +41,8 @@ def draw(axes: Axes, sources: Sources, search: str) -> None:
         found = list(medians(sources, search, float(cut), "z"))
         p0 = [max(p_of(region.value), SMALLEST_P) for region in found]
         smallest = min([smallest, *p0])
-        middle, half = ([getattr(region, name) for region in found] for name in ("middle", "high"))
-        bars = np.array(half) - np.array(middle)
-        style: dict[str, Any] = {"color": how.colour, "elinewidth": 0.8, "alpha": 0.9}
-        axes.errorbar(middle, p0, xerr=bars, fmt=how.marker, label=f"cut {cut_label(cut)}", **style)
+        place, bars = placed(found, number)
+        axes.errorbar(place, p0, xerr=bars, label=f"cut {cut_label(cut)}", **points(how.colour, how.marker))
     largest_excesses = global_of(sources, search)
     if len(largest_excesses) == 1:
         (largest,) = largest_excesses
@@ -54,10 +50,10 @@ def draw(axes: Axes, sources: Sources, search: str) -> None:
         axes.axhline(max(largest["p_global"], SMALLEST_P), color=GREY, linestyle="--", linewidth=1.0, label=words)
     axes.set_yscale("log")
     axes.set_ylim(max(smallest / 30.0, SMALLEST_P / 10.0), 1.5)
-    axes.set_xlabel("signal region [TeV]")
+    axes.set_xlabel("signal region (bars) [TeV]")
     axes.set_ylabel(r"local p-value $p_0$")
     _draw_sigmas(axes)
-    legend_above(axes, title=safe(search), alignment="left")
+    legend_above(axes, 2, title=safe(search), alignment="left", title_fontsize="medium")
 
 
 def _draw_sigmas(axes: Axes) -> None:
@@ -93,5 +89,5 @@ PLOT = Plot(
     searches_with_tests,
     stamp,
     lack,
-    shape=(1.25, 1.15),
+    shape=(1.25, 1.35),
 )

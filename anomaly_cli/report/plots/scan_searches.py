@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    Array = npt.NDArray[np.float64]
+
+BESIDE = 0.06
+"""Distance of the markers of two cuts, as a part of the width of their region."""
 MOST_SEARCHES = 8
 """Panels of a picture."""
 
@@ -83,6 +87,18 @@ def medians(sources: Sources, search: str, cut: float, column: str) -> Iterator[
     for low, high in np.unique(edges[mine], axis=0):
         rows = np.flatnonzero(mine & (edges == (low, high)).all(axis=1))
         yield RegionValue(float(low), float(high), float(np.median(tests[column][rows])), rows)
+
+
+def placed(regions: Sequence[RegionValue], number: int) -> tuple[Array, Array]:
+    """Return where the markers of a cut stand [TeV], beside those of other cuts, and how far bars reach from there.
+
+    Args:
+        regions: of the cut.
+        number: of the cut.
+    """
+    low, high = (np.array([getattr(region, name) for region in regions]) for name in ("low", "high"))
+    place = (low + high) / 2 + BESIDE * (high - low) * (number - 1)
+    return place, np.array([place - low, high - place])
 
 
 def global_of(sources: Sources, search: str) -> list[Mapping[str, float]]:

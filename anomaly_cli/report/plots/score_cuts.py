@@ -11,7 +11,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Arrays
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import BLACK, BLUE, GREY, ORANGE, below, cut_label, legend_above, plain_log
+from anomaly_cli.report.plots.style import BLUE, GREY, RED, below, cut_label, guide, legend_above, plain_log, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,18 +39,17 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
     middle = np.sqrt(edges[1:] * edges[:-1])
     axes.stairs(expected, edges, color=BLUE, fill=True, alpha=0.25)
     axes.stairs(expected, edges, color=BLUE, label="template, scaled")
-    points: dict[str, Any] = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
-    axes.errorbar(middle, number, np.sqrt(number), label="observed", **points)
+    axes.errorbar(middle, number, np.sqrt(number), label="observed", **points(), zorder=3)
     signal = _signal(sources, observed)
     if signal is not None:
         true = np.histogram(np.maximum(rank[signal], edges[0]), edges)[0]
-        axes.stairs(true, edges, color=ORANGE, linestyle="--", label="of these signal (truth)")
-    lower = below(axes, "obs. / template")
-    lower.errorbar(middle, number / expected, np.sqrt(number) / expected, **points)
-    lower.axhline(1.0, color=GREY, linewidth=0.8)
+        axes.stairs(true, edges, color=RED, linestyle="--", label="signal among them (truth)")
+    lower = below(axes, "obs. /\ntemplate")
+    lower.errorbar(middle, number / expected, np.sqrt(number) / expected, **points())
+    guide(lower, 1.0)
     for panel in (axes, lower):
         for cut in sources.group(schema.SIGNIFICANCE, "tests").get("background_efficiency", ()):
-            panel.axvline(cut, color=GREY, linestyle=":", linewidth=0.9)
+            panel.axvline(cut, color=GREY, linestyle=":", linewidth=points()["elinewidth"])
     for cut in sources.group(schema.SIGNIFICANCE, "tests").get("background_efficiency", ()):
         words: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "top", "fontsize": "x-small", "color": GREY}
         axes.annotate(f"cut {cut_label(cut)} ", (cut, 0.98), xycoords=("data", "axes fraction"), **words)
@@ -60,10 +59,10 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
     axes.set_xlim(edges[-1], edges[0])
     axes.set_ylabel("events / bin")
     lower.set_yscale("log")
-    lower.set_ylim(0.5, max(2.2, 1.6 * float((number / expected).max())))
+    lower.set_ylim(0.4, max(2.2, 1.6 * float((number / expected).max())))
     plain_log(lower.yaxis)
-    lower.set_xlabel("part of the template with a higher score")
-    legend_above(axes)
+    lower.set_xlabel("fraction of the template that scores higher")
+    legend_above(axes, order=("observed", "signal among them (truth)"))
 
 
 def template_rank(events: Arrays, template: Arrays) -> Array:
@@ -90,7 +89,7 @@ def _signal(sources: Sources, observed: Arrays) -> npt.NDArray[np.bool_] | None:
 
 PLOT = Plot(
     "scores",
-    "Scores of observed events, as the part of the template that scores higher, with the cuts.",
+    "Scores of observed events, as the fraction of the template that scores higher, with the cuts.",
     {"scores": ("observed", "template")},
     draw,
     shape=(1.0, 1.25),

@@ -14,7 +14,7 @@ from anomaly_cli.artifacts.store import Arrays
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.score_cuts import template_rank
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import GREY, LIGHT, cut_label, legend_above, look
+from anomaly_cli.report.plots.style import LIGHT, cut_label, guide, legend_above, look, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,14 +39,14 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
     mjj, rank = scores["side_bands"]["mjj"], template_rank(scores["side_bands"], scores["template"])
     bands = [np.linspace(w.low, w.high, max(2, round(w.width / BIN_WIDTH)) + 1) for w in (regions.sb1, regions.sb2)]
     axes.axvspan(regions.sr.low / 1e3, regions.sr.high / 1e3, color=LIGHT, zorder=0, linewidth=0.0)
-    axes.axhline(1.0, color=GREY, linewidth=0.8)
+    guide(axes, 1.0)
     for number, cut in enumerate(_cuts(sources, rank, bands)):
         middle, rate, error = pass_rate(mjj, rank < cut, bands)
         chi2 = float((((rate - 1.0) / error) ** 2).sum())
         ndf, how = len(rate) - 1, look(number)
         label = rf"{cut_label(cut)}: $\chi^2$/ndf = {chi2:.0f}/{ndf}, p = {float(chi2_tail(chi2, ndf)):.2g}"
         moved = middle + 12.0 * (number - 1)
-        axes.errorbar(moved / 1e3, rate, error, fmt=how.marker, color=how.colour, label=label, elinewidth=0.8)
+        axes.errorbar(moved / 1e3, rate, error, label=label, **points(how.colour, how.marker))
     axes.set_xlim(regions.sb1.low / 1e3, regions.sb2.high / 1e3)
     axes.set_xlabel("dijet mass [TeV]")
     axes.set_ylabel("pass rate / mean")

@@ -33,6 +33,7 @@ OF_RUN = (
         schema.PERMUTATION,
     ),
     *(schema.BUMP, schema.LIMITS, schema.GLOBAL, schema.CALIBRATION, schema.INJECTION),
+    schema.SENSITIVITY,
     *(schema.MORPH_MODEL, schema.MORPH),
 )
 """Kinds that a directory may hold and a picture may need."""

@@ -35,17 +35,18 @@ def draw(axes: Axes, sources: Sources, model: str) -> None:
     for number, name in enumerate(own):
         here, how = named == name, look(number)
         found = PART.search(name)
-        label = f"part {found[1]}" if found else "validation"
+        label = f"part {found[1]}" if found else None
         epoch = rows["epoch"][here]
         axes.plot(epoch, rows["training_loss"][here], linestyle=":", color=how.colour, alpha=0.8)
         axes.plot(epoch, rows["validation_loss"][here], marker=how.marker, color=how.colour, label=label)
-    axes.plot([], [], linestyle=":", color="0.4", label="training")
+    for label, line in (("validation", "-"), ("training", ":")):
+        axes.plot([], [], linestyle=line, color="0.4", label=label)
     axes.set_xlabel(f"epoch of the {safe(model)}")
     axes.set_ylabel("mean loss per event")
     if rows["epoch"].max() < 30:
         axes.locator_params(axis="x", integer=True)
         axes.tick_params(axis="x", which="minor", bottom=False, top=False)
-    legend_above(axes, min(4, len(own) + 1))
+    legend_above(axes, 3, order=("validation", "training"))
 
 
 def _rows(sources: Sources) -> Arrays:

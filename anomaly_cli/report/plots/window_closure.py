@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
-from anomaly_cli.report.plots.style import GREY, cut_label, legend_above, look
+from anomaly_cli.report.plots.style import cut_label, guide, legend_above, look, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+BESIDE = 0.025
+"""Distance of the markers of one window [TeV]."""
 FEWEST = 5.0
 """Expected events of a window that is drawn."""
 
@@ -34,15 +36,9 @@ def draw(axes: Axes, sources: Sources, _: str) -> None:
         )
         ratio = counts["n_passing"][here] / expected[here]
         error = np.sqrt(counts["n_passing"][here] / expected[here] ** 2 + (ratio * share[here]) ** 2)
-        moved = middle[here] + 0.008 * (number - 1)
-        style: dict[str, Any] = {
-            "fmt": how.marker,
-            "color": how.colour,
-            "elinewidth": 0.8,
-            "label": f"cut {cut_label(cut)}",
-        }
-        axes.errorbar(moved, ratio, error, **style)
-    axes.axhline(1.0, color=GREY, linewidth=0.8)
+        moved = middle[here] + BESIDE * (number - 1)
+        axes.errorbar(moved, ratio, error, label=f"cut {cut_label(cut)}", **points(how.colour, how.marker))
+    guide(axes, 1.0)
     axes.set_xlabel("centre of the signal-free window [TeV]")
     axes.set_ylabel("observed / expected")
     legend_above(axes)

@@ -32,14 +32,16 @@ def render_table(table: Table) -> str:
     """Return one table with its notes."""
     columns = [table.columns[index] for index in table.read()]
     lines = [
-        f'<table class="{escape(table.name)}">',
-        *([f"<caption>{escape(table.title)}</caption>"] if table.title else []),
+        '<figure class="table">',
+        *([f"<figcaption>{escape(table.title)}</figcaption>"] if table.title else []),
+        f'<div class="scroll"><table class="{escape(table.name)}">',
         "<thead>",
         "<tr>" + "".join(_heading(column) for column in columns) + "</tr>",
         "</thead>",
         *_bodies(table),
-        "</table>",
+        "</table></div>",
         *(f'<p class="note">{escape(note)}</p>' for note in table.explanations()),
+        "</figure>",
     ]
     return "\n".join(lines)
 

@@ -28,7 +28,7 @@ WEAK = "a check that could hardly have found a difference, as it does not tell u
 MEANINGS = (
     "W: Wasserstein distance of the worst feature, and sliced, in standard deviations; FPD is in their square, errors"
     " of the last digits in brackets. Correlation: the largest difference. FPD and KPD scatter about 0 where there is"
-    " no difference. In the side-bands the AUC sees how features go with mjj as well, the distances do not."
+    " no difference. In the side-bands the AUC also sees how features change with mjj; the distances do not."
 )
 
 

@@ -54,8 +54,8 @@ def _summary(evaluation: Artifact) -> Table:
         f"sigma_min: the smallest S/sqrt(B) that this classifier, trained at {strength:.2f}, lifts to five sigma"
         " by cuts that keep over 25 reference events, the background being known; a weaker signal trains a worse"
         " classifier.",
-        "What learns the background from fewer independent events than the template is no bound of it; --reference FILE"
-        " brings more true background.",
+        "A classifier that learns the background from fewer independent events than the template is no upper"
+        " bound; --reference FILE brings more true background.",
     ]
     return build("evaluation_summary", "One number each (truth)", fields, rows_of(evaluation.groups["summary"]), notes)
 

@@ -64,7 +64,7 @@ def _largest(largest: Row, rows: Sequence[Row]) -> Report:
             lambda row: significance_cell(row["z_global"]),
             LARGEST,
         ),
-        stored(LARGEST, "n_effective", "worth tests", fixed(1), Priority.LOW),
+        stored(LARGEST, "n_effective", "independent tests", fixed(1), Priority.LOW),
     ]
     return [build("largest", f"Probability of so large an excess in any of the {len(rows)} cuts", fields, [largest])]
 
@@ -117,7 +117,7 @@ def _counts(rows: Sequence[Row], contents: str) -> Table:
                 "claimable Z",
                 format=z,
                 priority=Priority.HIGH,
-                note="claimable Z: with the tails that so few windows allow, asymptotic.",
+                note="claimable Z: asymptotic, with the long tails that few signal-free windows imply.",
             ),
             _unless_refused(_claimable),
             TESTS,
@@ -201,9 +201,9 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
         stored(TESTS, "overdispersion", "k-fold factor used", priority=Priority.DATA, missing=NOT_MEASURED),
     ]
     notes = [
-        "template, model: statistics of the template's events, and of the models that made them. side-bands: of the"
-        " side-band fit; 'not used' where the events that fail the cut normalise the background. fold agreement:"
-        " probability that folds with the same pass rate differ as much as these."
+        "template, model: statistics of the template's events, and of the models that made them. side-bands:"
+        " uncertainty of the fit; 'not used' where the events that fail the cut normalise the background."
+        " fold agreement: probability that folds with the same pass rate differ as much as these do."
     ]
     if is_corrected:
         notes.append(

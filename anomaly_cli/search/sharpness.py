@@ -13,8 +13,8 @@ import numpy as np
 
 from anomaly_cli.classifiers.base import Labelled
 from anomaly_cli.classifiers.kfold import Contest, Ensembles, training_of
+from anomaly_cli.classifiers.minima import Sharpness, mean_loss, measure_sharpness
 from anomaly_cli.classifiers.mlp import FittedMLP
-from anomaly_cli.classifiers.sharpness import Sharpness, mean_loss, measure_sharpness
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import concatenate

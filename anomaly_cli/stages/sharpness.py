@@ -7,7 +7,7 @@ from typing import Any
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_template
-from anomaly_cli.classifiers.sharpness import MOST_EVENTS, N_STEPS, RADII
+from anomaly_cli.classifiers.minima import MOST_EVENTS, N_STEPS, RADII
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.scores.base import Ranking
 from anomaly_cli.search.sharpness import FoldSharpness, measure_folds, networks_of

@@ -6,8 +6,8 @@ from toys import compute
 
 from anomaly_cli.classifiers.base import Draws, Labelled
 from anomaly_cli.classifiers.kfold import Contest, train_in_folds
+from anomaly_cli.classifiers.minima import N_CURVATURES, RADII, mean_loss, measure_sharpness
 from anomaly_cli.classifiers.mlp import MLP, Standardisation
-from anomaly_cli.classifiers.sharpness import N_CURVATURES, RADII, mean_loss, measure_sharpness
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import make_events

@@ -23,14 +23,14 @@ def tables(sharpness: Artifact) -> Report:
 def _summary(sharpness: Artifact) -> Table:
     rises, curvatures, models = (sharpness.groups[name] for name in ("rises", "curvatures", "models"))
     rows = [
-        _mean(f"rise of the loss within {radius:.0%} of the weights' length", rises["rise"][rises["radius"] == radius])
+        _mean(f"rise of the loss within {100 * radius:.3g} %", rises["rise"][rises["radius"] == radius])
         for radius in np.unique(rises["radius"])
     ]
     rows += [
-        _mean(f"eigenvalue of the Hessian, number {rank}", curvatures["curvature"][curvatures["rank"] == rank])
+        _mean(f"Hessian eigenvalue {rank}", curvatures["curvature"][curvatures["rank"] == rank])
         for rank in np.unique(curvatures["rank"])
     ]
-    rows += [_mean("loss", models["loss"]), _mean("loss of events that were not seen", models["loss_unseen"])]
+    rows += [_mean("loss", models["loss"]), _mean("loss, unseen events", models["loss_unseen"])]
     fields = [
         made(Column("quantity", "of the minimum", priority=Priority.KEY, holds=str), lambda row: str(row["quantity"])),
         made(
@@ -41,7 +41,7 @@ def _summary(sharpness: Artifact) -> Table:
     n = len(models["fold"])
     notes = [
         f"Of the first model of each of {n} folds, on what trained it, observed against template; +- is the spread over"
-        " folds. Only minima of the same events can be compared."
+        " folds. A distance is relative to the length of all weights. Only minima of the same events can be compared."
     ]
     return build("sharpness", "Sharpness of the networks' minima", fields, rows, notes)
 

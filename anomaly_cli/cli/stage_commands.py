@@ -168,6 +168,6 @@ def evaluate(
     from anomaly_cli.stages.evaluate import EVALUATE
     from anomaly_cli.stages.sharpness import SHARPNESS
 
-    run = run_and_say(asked, [EVALUATE, SHARPNESS] if sharpness else [EVALUATE])
+    run = run_and_say(asked, [SHARPNESS, EVALUATE] if sharpness else [EVALUATE])
     kinds = [schema.EVALUATION, schema.SHARPNESS] if sharpness else [schema.EVALUATION]
     show([table for kind in kinds for table in report_on(run.read(kind))], run.digests)

@@ -2,19 +2,26 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import invoke
 from toys import compute
 
+from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.classifiers.base import Draws, Labelled
 from anomaly_cli.classifiers.kfold import Contest, train_in_folds
 from anomaly_cli.classifiers.minima import N_CURVATURES, RADII, mean_loss, measure_sharpness
 from anomaly_cli.classifiers.mlp import MLP, Standardisation
 from anomaly_cli.classifiers.trees import Trees
+from anomaly_cli.config import load_config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.core.folds import KFold, assign_folds
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.scores.base import FittedEnsembles
 from anomaly_cli.search.sharpness import measure_folds, networks_of
+from anomaly_cli.stages.frame import Analysis, execute
+from anomaly_cli.stages.sharpness import SHARPNESS
 
 NETWORK = MLP(ensemble=2, hidden=(8,), epochs=6, learning_rate=0.02, batch_size=64, best_epochs=2)
 
@@ -65,3 +72,21 @@ def test_what_has_no_weights_to_move_is_refused_with_what_has():
         networks_of(trees, "cwola")
     with pytest.raises(ConfigError, match="the score supervised has none"):
         networks_of(trees, "supervised")
+
+
+def test_a_run_of_networks_is_measured_and_one_of_trees_is_refused_before_anything_is_done(copied):
+    refused = invoke("evaluate", "--run", copied, "--sharpness")
+    assert refused.exit_code == 2, refused.output
+    assert "the classifier trees has none" in refused.output
+    assert not (copied / "evaluation.h5").exists()
+    tiny = [f"classifiers.mlp.{one}" for one in ("ensemble=1", "hidden=[4]", "epochs=1", "best_epochs=1")]
+    options = ["--classifier", "mlp", *(part for one in tiny for part in ("--set", one)), "--processes", "1"]
+    assert invoke("classify", "--run", copied, *options, "--overwrite", "-q").exit_code == 0
+    run = RunDirectory(copied)
+    execute(SHARPNESS, Analysis.open(copied, load_config([run.config], [], {})))
+    found = run.read(schema.SHARPNESS)
+    assert len(found.groups["rises"]["rise"]) == 3 * len(RADII)
+    assert (found.groups["rises"]["rise"] > 0.0).all()
+    assert np.abs(found.groups["models"]["loss"] - np.log(2.0)).max() < 0.1  # hardly trained: near chance
+    texts = [str(cell) for table in report_on(found) for row in table.rows for cell in row]
+    assert any("Hessian eigenvalue 1" in text for text in texts)

@@ -26,7 +26,7 @@ import numpy as np
 
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import measure_improvement
-from anomaly_cli.classifiers.averaged import Averaged
+from anomaly_cli.classifiers.averaged import Averaged, FittedAveraged
 from anomaly_cli.classifiers.base import CLASSIFIERS, Classifier
 from anomaly_cli.classifiers.kfold import Contest, Ensembles, train_in_folds
 from anomaly_cli.core.blocks import Features
@@ -125,7 +125,8 @@ def improvement(background: ScoredEvents, signal: ScoredEvents) -> dict[str, flo
 
 def alone(trained: Ensembles, index: int) -> Ensembles:
     """Return the models of one candidate of an average."""
-    return replace(trained, members=[[one.models[index] for one in members] for members in trained.members])
+    models = [[one.models[index] for one in members if isinstance(one, FittedAveraged)] for members in trained.members]
+    return replace(trained, members=models)
 
 
 def ranked(trained: Ensembles, events: Events, seed: int) -> ScoredEvents:

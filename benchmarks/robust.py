@@ -26,6 +26,7 @@ from sklearn.metrics import roc_auc_score
 from anomaly_cli.classifiers.base import CLASSIFIERS, Draws, Labelled
 from anomaly_cli.classifiers.kfold import balance
 from anomaly_cli.classifiers.minima import measure_sharpness
+from anomaly_cli.classifiers.mlp import FittedMLP
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import FEATURES, Events, concatenate, make_events
 from anomaly_cli.core.streams import Streams
@@ -87,7 +88,10 @@ def measure(pool: Pool, training: str, seed: int) -> dict[str, float]:
     cpu = cpu_time() - start
     scores = [np.mean([model.log_odds(preparation.apply(events)) for model in models], axis=0) for events in tests]
     figures = compare(*scores)
-    sharpness = measure_sharpness(models[0], labelled, Streams(seed))
+    first = models[0]
+    if not isinstance(first, FittedMLP):
+        raise TypeError("no network")
+    sharpness = measure_sharpness(first, labelled, Streams(seed))
     return figures | {
         "cpu": cpu,
         "rise": float(sharpness.rises[1]),

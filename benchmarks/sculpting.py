@@ -78,7 +78,9 @@ def run(asked: argparse.Namespace) -> None:
     data, other = replace(data, observed=shifted(data.observed, shift)), shifted(other, shift)
     split, compute = an.split(data, REGION).split, Compute(Streams(1))
     settings = configure(METHOD, {}, NONE)
-    template = make_template(split, settings, Provisions(), compute).template if keys else None
+    if not keys:
+        return
+    template = make_template(split, settings, Provisions(), compute).template
     for key in keys:
         name, free = SCORED[key["score"]]
         start = time.process_time()

@@ -73,7 +73,7 @@ class FittedAveraged(FittedClassifier):
         telling = [(model, spread) for model, spread in zip(self.models, self.spreads, strict=True) if spread > 0.0]
         for model, spread in telling:
             total += model.log_odds(events) / spread
-        return total * (self.spreads.sum() / max(len(telling), 1) ** 2)
+        return total * float(self.spreads.sum() / max(len(telling), 1) ** 2)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of all models, and their spreads."""

@@ -18,7 +18,7 @@ import os
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ import numpy as np
 
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import measure_improvement
+from anomaly_cli.classifiers.averaged import Averaged, FittedAveraged
 from anomaly_cli.classifiers.base import CLASSIFIERS, Classifier
 from anomaly_cli.classifiers.kfold import Contest, Ensembles, train_in_folds
 from anomaly_cli.core.blocks import Features
@@ -50,6 +51,7 @@ FAMILIES: Mapping[str, tuple[str, dict[str, Any]]] = {
     "mlp curtains": ("mlp", {"preset": "curtains"}),
     "mlp bagged": ("mlp", {"preset": "bagged"}),
     "supervised trees": ("trees", {}),
+    "averaged": ("averaged", {"ensemble": 5}),
 }
 
 
@@ -103,12 +105,28 @@ def measure(pool: Pool, family: str, seed: int, strength: float, n_noise: int, p
     start, cpu = time.monotonic(), cpu_time()
     compute = Compute(Streams(seed), processes=processes).child("classify")
     trained = train_in_folds(Contest(observed, template, (folds[0], folds[1])), classifier, KFold(N_FOLDS), compute)
-    figures = {"wall": time.monotonic() - start, "cpu": cpu_time() - cpu}
+    figures: dict[str, Any] = {"wall": time.monotonic() - start, "cpu": cpu_time() - cpu}
     start = time.monotonic()
     background, signals = (ranked(trained, events, seed) for events in (rest, unused))
     figures["scoring_wall"] = time.monotonic() - start
-    sic = {f"{cut:g}": measure_improvement(background, signals, cut).sic for cut in EFFICIENCIES}
-    return figures | {"sic": sic, "n_reference": len(rest), "n_signal_test": len(unused)}
+    figures["sic"] = improvement(background, signals)
+    if isinstance(classifier, Averaged):
+        figures["sic_alone"] = {
+            candidate: improvement(*(ranked(alone(trained, index), events, seed) for events in (rest, unused)))
+            for index, candidate in enumerate(classifier.candidates)
+        }
+    return figures | {"n_reference": len(rest), "n_signal_test": len(unused)}
+
+
+def improvement(background: ScoredEvents, signal: ScoredEvents) -> dict[str, float]:
+    """Return SIC at each background efficiency."""
+    return {f"{cut:g}": measure_improvement(background, signal, cut).sic for cut in EFFICIENCIES}
+
+
+def alone(trained: Ensembles, index: int) -> Ensembles:
+    """Return the models of one candidate of an average."""
+    models = [[one.models[index] for one in members if isinstance(one, FittedAveraged)] for members in trained.members]
+    return replace(trained, members=models)
 
 
 def ranked(trained: Ensembles, events: Events, seed: int) -> ScoredEvents:
@@ -163,6 +181,10 @@ def show() -> None:
                 if common and other is not by_seed:
                     ratios = [by_seed[seed]["sic"][cut] / other[seed]["sic"][cut] for seed in common]
                     line += f" {name} {spread(ratios)}"
+        alone = [figures["sic_alone"] for figures in by_seed.values() if "sic_alone" in figures]
+        for candidate in alone[0] if alone else ():
+            line += f"  {candidate} alone {spread([one[candidate]['0.01'] for one in alone])}"
+            line += f" {spread([one[candidate]['0.001'] for one in alone])}"
         cpu = statistics.mean(figures["cpu"] for figures in by_seed.values())
         print(f"{line}  CPU {cpu:.0f} s")
 

@@ -27,6 +27,7 @@ from scores import REGION, spread
 import anomaly_cli as an
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import measure_improvement
+from anomaly_cli.classifiers.kfold import Contest, train_in_folds
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import NONE, CrossFit
@@ -42,7 +43,7 @@ from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.provisions import show as show_seen
 
 RESULTS = Path(__file__).parent / "results" / "r_anode_draws.json"
-FOLDS, EFFICIENCIES = 6, (0.01, 0.001)
+FOLDS, EFFICIENCIES, N_TEMPLATE = 6, (0.01, 0.001), 32_000
 
 
 def main() -> None:
@@ -114,7 +115,26 @@ def draw(
     if row["drawn"]:
         other, unused = (scored(fitted, one, ranking) for one in (rest, signal.take(order[row["drawn"] :])))
         found["sic"] = {f"{e:g}": measure_improvement(other, unused, e).sic for e in EFFICIENCIES}
+        compute = Compute(streams).child("trees")
+        found |= with_trees(ranking, observed, rest, signal.take(order[row["drawn"] :]), compute)
     return found
+
+
+def with_trees(
+    ranking: Ranking, observed: Events, rest: Events, unused: Events, compute: Compute
+) -> dict[str, dict[str, float] | float]:
+    """Return the improvement by trees that learn the background from true events, and their CPU time."""
+    start, ids = time.process_time(), len(observed) + np.arange(len(rest))
+    fold = ranking.crossfit.fold(ids)
+    template = replace(rest.take(np.arange(N_TEMPLATE)), event_id=ids[:N_TEMPLATE], source_id=ids[:N_TEMPLATE])
+    contest = Contest(observed, template, (ranking.crossfit.fold(observed.source_id), fold[:N_TEMPLATE]))
+    trained = train_in_folds(contest, ranking.classifier, ranking.kfold, compute)
+    cpu, spare = time.process_time() - start, np.arange(len(unused))
+    signal_fold = ranking.crossfit.fold(spare)
+    other = ScoredEvents(ids, ids, rest.weight, fold, trained.score(rest, fold))
+    signal = ScoredEvents(spare, spare, unused.weight, signal_fold, trained.score(unused, signal_fold))
+    sic = {f"{e:g}": measure_improvement(other, signal, e).sic for e in EFFICIENCIES}
+    return {"sic_trees": sic, "cpu_trees": cpu}
 
 
 def scored(fitted: FittedResidual, events: Events, ranking: Ranking) -> ScoredEvents:
@@ -134,6 +154,13 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
         print(f"{drawn} signal events in {n:.0f} (S/sqrt(B) {drawn / n**0.5:.2f}): {len(found)} draws, CPU {cpu:.0f} s")
         for efficiency in found[0].get("sic", {}):
             print(f"  SIC at {efficiency}: {spread([row['sic'][efficiency] for row in found])}")
+            pairs = [(row["sic"][efficiency], row["sic_trees"][efficiency]) for row in found if "sic_trees" in row]
+            if pairs:
+                print(
+                    f"    of {len(pairs)} with idealised trees: {spread([trees for _, trees in pairs])} by these,"
+                    f" {spread([own for own, _ in pairs])} by it, {spread([a - b for a, b in pairs])} more,"
+                    f" each {[(round(a, 1), round(b, 1)) for a, b in pairs]}"
+                )
         for name in ("w", "gain"):
             values = [row["told"][name][0] for row in found]
             print(

@@ -149,6 +149,7 @@ SHARED_NAMES = {
     "overdispersion": {"studies", "report/results"},
     "permutation": {"studies", "report/results"},
     "sensitivity": {"analysis", "studies", "report/results"},
+    "sharpness": {"nets", "search", "stages", "report/results"},
     "significance": {"stages", "report/results"},
     "split": {"search", "stages"},
     "template": {"core", "search", "stages"},

@@ -207,3 +207,41 @@ EXPLANATION = Kind(
     },
     parents=("split", "template", "scores"),
 )
+
+SHARPNESS = Kind(
+    "sharpness",
+    1,
+    "how sharp the minima are that the training of networks found",
+    "anomaly evaluate --sharpness",
+    {
+        "rises": Group(
+            {
+                "fold": Column("i8", "r", "", "whose first model it is"),
+                "radius": Column("f8", "r", "", "distance in weight space, relative to the length of all weights"),
+                "rise": Column("f8", "r", "", "of the loss at most on the way uphill within that distance"),
+            },
+            "gradient ascent around the minimum",
+            tells_region=True,
+        ),
+        "curvatures": Group(
+            {
+                "fold": Column("i8", "e", "", "whose first model it is"),
+                "rank": Column("i8", "e", "", "1 for the largest"),
+                "curvature": Column("f8", "e", "", "eigenvalue of the second derivatives of the loss"),
+            },
+            "largest eigenvalues of the Hessian",
+            tells_region=True,
+        ),
+        "models": Group(
+            {
+                "fold": Column("i8", "f", "", "whose first model it is"),
+                "n_events": Column("i8", "f", "", "training events that the loss is the mean of"),
+                "loss": Column("f8", "f", "", "mean cross-entropy of these, both classes having the same weight"),
+                "loss_unseen": Column("f8", "f", "", "the same of the events of the fold, which it has not seen"),
+            },
+            "the models that were looked at",
+            tells_region=True,
+        ),
+    },
+    parents=("split", "template", "scores"),
+)

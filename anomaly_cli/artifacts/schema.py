@@ -12,7 +12,15 @@ from anomaly_cli.artifacts.columns import TRAINING, Column, Group, Kind, event_c
 from anomaly_cli.artifacts.decorrelation_kinds import DECORRELATION
 from anomaly_cli.artifacts.measured_kinds import OVERDISPERSION, PERMUTATION, VALIDATION
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
-from anomaly_cli.artifacts.quality_kinds import CLOSURE, DIAGNOSTICS, EVALUATION, EXPLANATION, SCORED, SCORED_EVENTS
+from anomaly_cli.artifacts.quality_kinds import (
+    CLOSURE,
+    DIAGNOSTICS,
+    EVALUATION,
+    EXPLANATION,
+    SCORED,
+    SCORED_EVENTS,
+    SHARPNESS,
+)
 from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.significance_kinds import (
     BUMP,
@@ -45,6 +53,7 @@ __all__ = (
     "SCORES",
     "SENSITIVITY",
     "SHARED_MODEL",
+    "SHARPNESS",
     "SIGNIFICANCE",
     "SMOOTH_MODEL",
     "SPLIT",
@@ -294,7 +303,7 @@ KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         *(SPLIT, TRUTH, SHARED_MODEL, TEMPLATE_MODEL, TEMPLATE, SCORES, CLASSIFIER, SIGNIFICANCE),
-        *(CLOSURE, EVALUATION, SCORED_EVENTS, EXPLANATION),
+        *(CLOSURE, EVALUATION, SCORED_EVENTS, EXPLANATION, SHARPNESS),
         *(MORPH_MODEL, MORPH, DECORRELATION),
         *(VALIDATION, OVERDISPERSION, PERMUTATION, BUMP, LIMITS, GLOBAL, SENSITIVITY),
         *(SMOOTH_MODEL, CALIBRATION, INJECTION),

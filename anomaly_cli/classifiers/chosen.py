@@ -11,50 +11,22 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.classifiers.argos import argos
-from anomaly_cli.classifiers.base import (
-    CLASSIFIERS,
-    Arrays,
-    Classifier,
-    Draws,
-    FittedClassifier,
-    Labelled,
-    Preparation,
-)
+from anomaly_cli.classifiers.base import Arrays, Draws, FittedClassifier
+from anomaly_cli.classifiers.several import OfSeveral, numbered, own_arrays
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
 
-FAMILY = "family"
-"""Names the family of a candidate that is called otherwise."""
-
 
 @dataclass(frozen=True)
-class Several(Preparation):
-    """The preparations of all candidates, one after the other; each adds blocks of its own."""
-
-    parts: Sequence[Preparation]
-
-    def apply(self, events: Events) -> Events:
-        """Return the events as every candidate takes them."""
-        for part in self.parts:
-            events = part.apply(events)
-        return events
-
-    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays of every part under its number."""
-        return {f"{index}:{name}": a for index, part in enumerate(self.parts) for name, a in part.to_arrays().items()}
-
-
-@dataclass(frozen=True)
-class Chosen(Classifier):
+class Chosen(OfSeveral):
     """Settings of the choice.
 
     Attributes:
@@ -65,52 +37,15 @@ class Chosen(Classifier):
     name: ClassVar[str] = "chosen"
     summary: ClassVar[str] = "the family that finds most, chosen without labels in the training of each fold"
     reference: ClassVar[str] = "arXiv:2511.14832"
-    trains_side_by_side: ClassVar[bool] = True
-
-    ensemble: int = 10
-    candidates: tuple[str, ...] = ("trees", "mlp")
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if len(self.candidates) < 2 or len(set(self.candidates)) < len(self.candidates):
-            raise ConfigError("classifier chosen: candidates must name two or more different ones, as trees and mlp")
-        for name in self.settings:
-            if name not in self.candidates:
-                raise ConfigError(f"classifier chosen: settings of '{name}', which is not among the candidates")
-        if any(isinstance(one, Chosen) for one in self._made()):
-            raise ConfigError("classifier chosen: cannot be a candidate of itself")
-
-    def _made(self) -> list[Classifier]:
-        made = []
-        for name in self.candidates:
-            own = dict(self.settings.get(name, {}))
-            made.append(CLASSIFIERS.make(str(own.pop(FAMILY, name)), own))
-        return made
-
-    def prepare(self, events: Events, compute: Compute) -> Several:
-        """Prepare the events for every candidate."""
-        return Several([one.prepare(events, compute) for one in self._made()])
-
-    def load_preparation(self, arrays: Arrays) -> Several:
-        """Rebuild the preparations."""
-        return Several([one.load_preparation(_own(arrays, index)) for index, one in enumerate(self._made())])
-
-    def fit(self, training: Labelled, stopping: Labelled, compute: Compute) -> FittedChosen:
-        """Train one model of each candidate and keep the one that finds most among the stopping events."""
-        return self.fit_members(Draws.of(training, stopping), [compute])[0]
 
     def fit_members(self, draws: Draws, computes: Sequence[Compute]) -> list[FittedChosen]:
-        """Train all models of every candidate and keep those of one."""
-        trained = [
-            one.fit_members(draws, [compute.child(name) for compute in computes])
-            for name, one in zip(self.candidates, self._made(), strict=True)
-        ]
+        """Train all models of every candidate and keep those of the one that finds most among the stopping events."""
+        trained = self._train(draws, computes)
         best = int(np.argmax([found_by(models, draws) for models in trained]))
         empty = {
-            f"{index}:{name}": array[:0]
+            name: array[:0]
             for index, models in enumerate(trained)
-            for name, array in models[0].to_arrays().items()
+            for name, array in numbered(index, models[0].to_arrays()).items()
         }
         return [FittedChosen(best, model, empty) for model in trained[best]]
 
@@ -118,12 +53,7 @@ class Chosen(Classifier):
         """Rebuild a kept model."""
         best = int(arrays["chosen"][0])
         empty = {name: np.asarray(array)[:0] for name, array in arrays.items() if name != "chosen"}
-        return FittedChosen(best, self._made()[best].load(_own(arrays, best)), empty)
-
-
-def _own(arrays: Arrays, index: int) -> dict[str, npt.NDArray[Any]]:
-    start = f"{index}:"
-    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+        return FittedChosen(best, self._made()[best].load(own_arrays(arrays, best)), empty)
 
 
 def found_by(models: Sequence[FittedClassifier], draws: Draws) -> float:
@@ -162,5 +92,5 @@ class FittedChosen(FittedClassifier):
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of the model, and which candidate it is of."""
-        own = {f"{self.chosen}:{name}": array for name, array in self.model.to_arrays().items()}
+        own = numbered(self.chosen, self.model.to_arrays())
         return {**self.empty, **own, "chosen": np.array([self.chosen])}

@@ -170,13 +170,8 @@ def train_in_folds(
 def _train(work: _Work, job: _Job) -> Sequence[FittedClassifier]:
     """Train models of a fold without the events of that fold."""
     streams, contest = work.compute.streams, work.contest
-    used = [
-        (fold != job.fold) & (True if trains is None else trains[:, job.fold])
-        for fold, trains in zip(contest.folds, contest.trains, strict=True)
-    ]
-    parts = [events.take(mask) for events, mask in zip((contest.positive, contest.negative), used, strict=True)]
-    events = concatenate(parts)
-    is_positive = np.repeat([True, False], [len(part) for part in parts])
+    pool = training_of(contest, job.fold)
+    events, is_positive = pool.events, pool.is_positive
     salts = [streams.integer(f"validation/{job.fold}/{member}") for member in job.members]
     held_out = np.array([hash_uniform(events.source_id, salt) < work.kfold.validation_fraction for salt in salts])
     for one in held_out:
@@ -185,12 +180,22 @@ def _train(work: _Work, job: _Job) -> Sequence[FittedClassifier]:
                 f"classify: fold {job.fold} has too few events to train on and to stop on; use fewer folds, or a"
                 " classifier.validation_fraction nearer 0.1"
             )
-    weight = np.array([_balance(events.weight, is_positive, ~one) for one in held_out])
+    weight = np.array([balance(events.weight, is_positive, ~one) for one in held_out])
     computes = [work.compute.child(f"model/{job.fold}/{member}") for member in job.members]
-    return work.classifier.fit_members(Draws(Labelled(events, is_positive), held_out, weight), computes)
+    return work.classifier.fit_members(Draws(pool, held_out, weight), computes)
 
 
-def _balance(weight: FloatArray, is_positive: BoolArray, trained: BoolArray) -> FloatArray:
+def training_of(contest: Contest, fold: int) -> Labelled:
+    """Return the events that the models of a fold train and stop on: none of those of that fold."""
+    used = [
+        (own != fold) & (True if trains is None else trains[:, fold])
+        for own, trains in zip(contest.folds, contest.trains, strict=True)
+    ]
+    parts = [events.take(mask) for events, mask in zip((contest.positive, contest.negative), used, strict=True)]
+    return Labelled(concatenate(parts), np.repeat([True, False], [len(part) for part in parts]))
+
+
+def balance(weight: FloatArray, is_positive: BoolArray, trained: BoolArray) -> FloatArray:
     """Return the weights, those of the negative class scaled to the total of the positive one in the training."""
     scale = weight[trained & is_positive].sum() / weight[trained & ~is_positive].sum()
     return np.where(is_positive, weight, weight * scale)

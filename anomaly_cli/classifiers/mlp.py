@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -51,6 +52,23 @@ DRAPES: Mapping[str, Any] = {
     "patience": 5,
     "best_epochs": 1,
 }
+_ROTHEN = "arXiv:2411.09296"
+ROBUST = {
+    "sam": Preset({"sharpness_radius": 0.05}, "sharpness-aware training", _ROTHEN, ("sharpness_radius",)),
+    "scaled_sam": Preset(
+        {"sharpness_radius": 0.5, "sharpness_scaled": True},
+        "sharpness-aware training, weights moved in proportion to their size",
+        "arXiv:2102.11600",
+    ),
+    "fgsm": Preset({"attack": 0.1}, "features shifted by the sign of the gradient", _ROTHEN, ("attack",)),
+    "pgd": Preset(
+        {"attack": 0.1, "attack_steps": 5},
+        "features shifted by five projected steps uphill",
+        _ROTHEN,
+        ("attack", "attack_steps"),
+    ),
+}
+"""Trainings in the manner of arXiv:2411.09296; how far they move weights and features there is not known."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,8 @@ class Inputs(Block):
         return Inputs(np.asarray(arrays["values"], dtype=np.float64))
 
 
-def _inputs_of(events: Events) -> FloatArray:
+def inputs_of(events: Events) -> FloatArray:
+    """Return the standardised features of prepared events `(n, d)`."""
     block = events.blocks[Inputs.kind]
     if not isinstance(block, Inputs):
         raise TypeError(f"{Inputs.kind} is a block of another kind: {type(block).__name__}")
@@ -128,6 +147,12 @@ class MLP(Classifier):
         patience: epochs without a better loss of the stopping events before a member ends.
         best_epochs: states of a member whose log-odds are averaged, those of the best losses.
         feature_fraction: part of the features that each member sees, drawn for each (attribute bagging).
+        sharpness_radius: distance at which the weights are the worst ones near by, whose loss a step lowers (SAM); 0
+            for a plain training.
+        sharpness_scaled: whether weights move in proportion to their size, the distance being relative to them.
+        attack: most that a standardised feature is shifted against the training; 0 for none.
+        attack_steps: of the search for the worst shift; 1 is the sign of the gradient (FGSM), more start at random
+            (PGD).
     """
 
     name: ClassVar[str] = "mlp"
@@ -156,6 +181,7 @@ class MLP(Classifier):
             "arXiv:2109.00546",
         ),
         "bagged": Preset({"feature_fraction": 0.5}, "half of the features per model, for many features"),
+        **ROBUST,
     }
 
     ensemble: int = 10
@@ -167,6 +193,10 @@ class MLP(Classifier):
     patience: int = 10
     best_epochs: int = 10
     feature_fraction: float = 1.0
+    sharpness_radius: float = 0.0
+    sharpness_scaled: bool = False
+    attack: float = 0.0
+    attack_steps: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -177,6 +207,8 @@ class MLP(Classifier):
                 " and weight_decay >= 0"
             )
         check_fraction(self.name, self.feature_fraction)
+        if not (0.0 <= self.sharpness_radius < math.inf and 0.0 <= self.attack < math.inf and self.attack_steps >= 1):
+            raise ConfigError("classifier mlp: needs sharpness_radius and attack >= 0, and attack_steps >= 1")
 
     def prepare(self, events: Events, compute: Compute) -> Standardisation:
         """Standardise the features."""
@@ -208,7 +240,7 @@ class MLP(Classifier):
         return [FittedMLP.of(layers) for layers in trained]
 
     def _lessons(self, draws: Draws, computes: Sequence[Compute]) -> Lessons:
-        inputs, device = _inputs_of(draws.pool.events), computes[0].device
+        inputs, device = inputs_of(draws.pool.events), computes[0].device
         uses = np.stack([draw_features(inputs.shape[1], self.feature_fraction, one.streams) for one in computes])
         # a weight is on the scale of the mean of its training events
         means = [weight[~stops].mean() for weight, stops in zip(draws.weight, draws.is_stopping, strict=True)]
@@ -223,7 +255,11 @@ class MLP(Classifier):
 
     def _recipe(self) -> Recipe:
         names = ("hidden", "epochs", "batch_size", "learning_rate", "weight_decay", "patience", "best_epochs")
-        return nets.committee.Recipe(**{name: getattr(self, name) for name in names})
+        hard = ("sharpness_radius", "sharpness_scaled", "attack", "attack_steps")
+        return nets.committee.Recipe(
+            **{name: getattr(self, name) for name in names},
+            robustness=nets.robust.Robustness(**{name: getattr(self, name) for name in hard}),
+        )
 
     def load(self, arrays: Arrays) -> FittedMLP:
         """Rebuild a trained model."""
@@ -274,7 +310,7 @@ class FittedMLP(FittedClassifier):
         """Return the mean log-odds of the states `(n,)`."""
         total = np.zeros(len(events))
         with threadpool_limits(limits=1, user_api="blas"):  # small products, not worth a second thread
-            for place, x in _blocks(_inputs_of(events)):
+            for place, x in _blocks(inputs_of(events)):
                 total[place] = self._forward(x)[: len(total[place])]
         return total
 

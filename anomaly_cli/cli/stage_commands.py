@@ -150,8 +150,15 @@ def closure(asked: Asked) -> None:
 
 
 @takes(options.RUN, common=options.MANY)
-def evaluate(asked: Asked) -> None:
+def evaluate(
+    asked: Asked,
+    sharpness: Annotated[
+        bool, typer.Option("--sharpness", help="Also how sharp the minima of the networks are (--classifier mlp).")
+    ] = False,
+) -> None:
     """Measure the significance improvement on reference background and unused signal (uses truth).
+
+    With --sharpness also how fast the loss of networks rises around their minimum, and its curvatures.
 
     Example: anomaly evaluate --run my-run
     """
@@ -159,6 +166,8 @@ def evaluate(asked: Asked) -> None:
     from anomaly_cli.cli.execution import run_and_say, show
     from anomaly_cli.report.results.registry import report_on
     from anomaly_cli.stages.evaluate import EVALUATE
+    from anomaly_cli.stages.sharpness import SHARPNESS
 
-    run = run_and_say(asked, [EVALUATE])
-    show(report_on(run.read(schema.EVALUATION)), run.digests)
+    run = run_and_say(asked, [SHARPNESS, EVALUATE] if sharpness else [EVALUATE])
+    kinds = [schema.EVALUATION, schema.SHARPNESS] if sharpness else [schema.EVALUATION]
+    show([table for kind in kinds for table in report_on(run.read(kind))], run.digests)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         flows,
         flows_for_flows,
         perceptron,
+        robust,
+        sharpness,
         training,
         weights,
     )
@@ -33,6 +35,8 @@ __all__ = [
     "flows",
     "flows_for_flows",
     "perceptron",
+    "robust",
+    "sharpness",
     "torch",
     "training",
     "weights",

@@ -3,7 +3,7 @@
 Each member has its own start, order of events, weights, stopping events, optimiser state and end, so it does not
 depend on the company that it is trained in, but for rounding.
 
-Imports nothing else of the package but the end of a diverged training, and knows no physics.
+Imports nothing else of the package but what hardens a training and the end of a diverged one, and knows no physics.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from anomaly_cli.nets.robust import PLAIN, Losses, Robustness, attacked, moved_uphill
 from anomaly_cli.nets.training import Diverged
 
 BLOCK = 4096
@@ -34,6 +35,7 @@ class Recipe:
         weight_decay: of AdamW.
         patience: epochs without a better loss of the stopping events before a member is done.
         best_epochs: states that are kept of each member, those of the best losses.
+        robustness: what it is hardened against; what says when to stop is the plain loss all the same.
     """
 
     hidden: tuple[int, ...]
@@ -43,6 +45,7 @@ class Recipe:
     weight_decay: float
     patience: int
     best_epochs: int
+    robustness: Robustness = PLAIN
 
 
 @dataclass(frozen=True)
@@ -173,22 +176,43 @@ class _Course:
 
     def train_epoch(self, epoch: int, members: Sequence[_Member]) -> None:
         """Train every active member for an epoch."""
-        lessons, (weight, _, uses) = self.lessons, self.sets
-        size, device = self.recipe.batch_size, lessons.inputs.device
+        size, device = self.recipe.batch_size, self.lessons.inputs.device
         order = torch.stack([members[index].order(self.n_steps * size) for index in self.active]).to(device)
+        generators = [members[index].generator for index in self.active]
         for step in range(self.n_steps):
             done = (epoch * self.n_steps + step) / (self.recipe.epochs * self.n_steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = 0.5 * self.recipe.learning_rate * (1.0 + math.cos(math.pi * done))
-            batch = order[:, step * size : (step + 1) * size]
-            odds = forward(self.parameters, lessons.inputs[batch])
-            losses = torch.nn.functional.binary_cross_entropy_with_logits(
-                odds, lessons.target[batch], weight=torch.gather(weight, 1, batch), reduction="none"
-            )
-            self.optimizer.zero_grad()
-            losses.mean(dim=1).sum().backward()  # type: ignore[no-untyped-call]
-            self.parameters[0].grad *= uses[:, :, None]  # type: ignore[operator]
-            self.optimizer.step()
+            self._learn(order[:, step * size : (step + 1) * size], generators)
+
+    def _learn(self, batch: Tensor, generators: Sequence[torch.Generator]) -> None:
+        """Make one step of every active member, on events `(m, b)` of its own."""
+        losses, inputs, hard = self._losses(batch), self.lessons.inputs[batch], self.recipe.robustness
+        if hard.attack:
+            inputs = attacked(losses, self.parameters, inputs, hard, generators)
+        gradients = self._gradients(losses, self.parameters, inputs)
+        if hard.sharpness_radius:
+            worst = moved_uphill(self.parameters, gradients, hard.sharpness_radius, hard.sharpness_scaled)
+            gradients = self._gradients(losses, worst, inputs)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.optimizer.step()
+
+    def _losses(self, batch: Tensor) -> Losses:
+        """Return the mean loss of every active member on events `(m, b)`, as a function of weights and inputs."""
+        target, weight = self.lessons.target[batch], torch.gather(self.sets[0], 1, batch)
+
+        def losses(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+            odds = forward(parameters, inputs)
+            each = torch.nn.functional.binary_cross_entropy_with_logits(odds, target, weight=weight, reduction="none")
+            return each.mean(dim=1)
+
+        return losses
+
+    def _gradients(self, losses: Losses, parameters: Sequence[Tensor], inputs: Tensor) -> list[Tensor]:
+        """Return the gradients of each member's loss; what a member does not see has none."""
+        first, *others = torch.autograd.grad(losses(parameters, inputs).sum(), list(parameters))
+        return [first * self.sets[2][:, :, None], *others]
 
     def stopping_losses(self) -> list[float]:
         """Return the mean loss of every active member on its stopping events."""

@@ -72,9 +72,11 @@ def find_column(names: Sequence[str], column: str) -> int:
         ConfigError: where it is not there.
     """
     if column not in names:
+        hint = nearest(column, names)
+        hint += "" if hint.endswith("?") else "."
         raise ConfigError(
             f"score external: '{column}' is not among the features, so the template has no such score;"
-            f" {nearest(column, names)} Scores in a file of their own have to become a column of the event file, named"
+            f" {hint} Scores in a file of their own have to become a column of the event file, named"
             " as a feature in its manifest ('anomaly data manifest FILE' writes one to fill in)"
         )
     return list(names).index(column)

@@ -38,26 +38,36 @@ FEWEST_REFERENCE = 500
 IDEALISED, SUPERVISED = "idealised", "supervised"
 
 
-def _refuse(analysis: Analysis) -> None:
-    """Refuse data without truth, or too little of it held back."""
-    found, sr = read_truth(analysis.run), read_regions(analysis.run.read(schema.SPLIT)).sr
+def refuse_without_truth(analysis: Analysis) -> Truth:
+    """Return the truth of labelled data; others are refused.
+
+    Raises:
+        ConfigError: where there are no labels.
+    """
+    found = read_truth(analysis.run)
     if found is None:
         raise ConfigError(
             "evaluate: needs labelled data, and these have no labels; name their master key with 'anomaly split"
             " --labels', or analyse a labelled file"
         )
-    if not len(found[0].background(sr)) or not len(found[0].signal(sr)):
+    return found[0]
+
+
+def _refuse(analysis: Analysis) -> None:
+    """Refuse data without truth, or too little of it held back."""
+    truth, sr = refuse_without_truth(analysis), read_regions(analysis.run.read(schema.SPLIT)).sr
+    if not len(truth.background(sr)) or not len(truth.signal(sr)):
         raise ConfigError(
             "evaluate: needs labelled data with background held back and signal left over in the signal region;"
             " split them with --reserve 0.4 (and fewer signal events with --inject), or --reference FILE"
         )
-    n_reference = effective_number(found[0].background(sr).weight)
+    n_reference = effective_number(truth.background(sr).weight)
     if n_reference < FEWEST_REFERENCE:
         raise PhysicsError(
             f"evaluate: {n_reference:.0f} reference background events in the signal region are too few,"
             f" at least {FEWEST_REFERENCE} are needed; hold back more with --reserve"
         )
-    refuse_simulated_reference(analysis, analysis.run.read(schema.TEMPLATE), found[0].reference)
+    refuse_simulated_reference(analysis, analysis.run.read(schema.TEMPLATE), truth.reference)
     stored = analysis.run.read(schema.SCORES)
     now = (canonical_json(ranking_settings(analysis)), analysis.compute.streams.seed)
     if (canonical_json(stored.provenance.settings), stored.provenance.seed) != now:
@@ -76,7 +86,7 @@ def _make(analysis: Analysis) -> Made:
     scored by a model that saw it.
     """
     run = analysis.run
-    truth, template = _truth(analysis), run.read(schema.TEMPLATE)
+    truth, template = refuse_without_truth(analysis), run.read(schema.TEMPLATE)
     sr, compute = read_regions(run.read(schema.SPLIT)).sr, analysis.compute
     reference, signal = truth.background(sr), truth.signal(sr)
     background = at_unit_weight(reference, len(reference), compute.streams.generator("evaluate/weights"))
@@ -161,13 +171,6 @@ EVALUATE = Stage(
     refuse=_refuse,
 )
 """Measures what the score gains on truth."""
-
-
-def _truth(analysis: Analysis) -> Truth:
-    found = read_truth(analysis.run)
-    if found is None:
-        raise ConfigError("evaluate: needs labelled data")
-    return found[0]
 
 
 def _trained(

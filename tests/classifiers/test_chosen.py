@@ -94,7 +94,7 @@ def test_bad_choices_end_in_a_sentence():
         CLASSIFIERS.make("chosen", {"candidates": ["trees"]})
     with pytest.raises(ConfigError, match="settings of 'forest', which is not among"):
         CLASSIFIERS.make("chosen", {"settings": {"forest": {}}})
-    with pytest.raises(ConfigError, match="cannot be a candidate of itself"):
+    with pytest.raises(ConfigError, match="takes families as candidates"):
         CLASSIFIERS.make("chosen", {"candidates": ["trees", "chosen"]})
     with pytest.raises(ConfigError, match="unknown setting 'leafs'"):
         CLASSIFIERS.make("chosen", {"settings": {"trees": {"leafs": 3}}})

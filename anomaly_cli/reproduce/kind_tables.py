@@ -61,8 +61,7 @@ def run(settings: Settings, compute: Compute) -> dict[str, float]:
     """
     files = settings["config"]["template"]["simulation"], settings["config"]["data"]["file"]
     source, target = (
-        _background(file, side, settings, compute)
-        for side, file in zip(("simulation", "data"), files, strict=True)
+        _background(file, side, settings, compute) for side, file in zip(("simulation", "data"), files, strict=True)
     )
     pooled = np.concatenate([source.features, target.features])
     low, high = pooled.min(axis=0), pooled.max(axis=0)

@@ -72,12 +72,17 @@ def describe(settings: Settings, target: Target, files: EventFiles) -> Settings:
     Injections are those of the paper, scaled to equal S/sqrt(B).
 
     Raises:
-        ConfigError: for a setting that is not known.
+        ConfigError: for a setting that is not known, or a file with too few signal events.
     """
     tree = copy.deepcopy(settings.get("config", {}))
     data = tree.setdefault("data", {})
     data |= {"file": files.data, "reserve": files.reserve, "reference": files.reference}
     data["inject"] = files.injection(int(float(data.get("inject", 0))), target.n_background)
+    if data["inject"] > files.n_signal:
+        raise ConfigError(
+            f"--data {files.data}: holds {files.n_signal} signal events where target {target.name} injects"
+            f" {data['inject']}; give a file that holds both background and signal"
+        )
     if files.simulation:
         tree.setdefault("template", {})["simulation"] = files.simulation
     config = build_record(Config, tree, f"target {target.name}")

@@ -21,6 +21,8 @@ COLOURS = ("#0072b2", "#d55e00", "#000000", "#e69f00", "#009e73", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDEST_RATIO = 30.0
 """Values further apart than this stand on a logarithmic axis."""
+WIDEST_X = 9.0
+"""As `WIDEST_RATIO`, for x that are all above 0: cuts are decades."""
 
 
 def draw_reproduction(found: Reproduction, figure: Path) -> Path | None:
@@ -100,6 +102,9 @@ def draw_lines(axes: Axes, values: Sequence[Compared]) -> None:
                 fillstyle="none",
                 label=f"{series}, published",
             )
+    every = [float(value.x) for value in values]
+    if min(every) > 0.0 and max(every) > WIDEST_X * min(every):
+        axes.set_xscale("log")
     axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
 
 

@@ -149,7 +149,10 @@ def run(settings: Settings, compute: Compute) -> Found:
 
 
 def _read(config: Config, shift: float, compute: Compute) -> _Events:
-    data = read_data(config, compute)
+    try:
+        data = read_data(config, compute)
+    except ConfigError as error:  # a file without these features: other series can be run on it
+        raise PhysicsError(str(error)) from error
     truth = data.truth
     if truth is None:
         raise ConfigError(f"{config.data.file}: has no labels, without which nothing can be measured")

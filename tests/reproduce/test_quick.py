@@ -7,6 +7,7 @@ import math
 import pytest
 from toys import compute
 
+from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.reproduce import kind_search, kinds
 from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.running import plan_target
@@ -43,6 +44,13 @@ def test_one_search_finds_all_that_can_be_measured(data_file):
     assert found["rejection"] > 2.0
     assert 0.4 < found["closure_auc"] < 0.6
     assert found["ten_minutes"] == pytest.approx(10.0 * found["minutes"])
+
+
+def test_a_file_without_the_features_of_a_series_ends_that_series_only(data_file):
+    target = load_target("trees-and-networks")
+    job = next(job for job in plan_target(target, "quick", files(data_file)).jobs if "extended" in str(job.settings))
+    with pytest.raises(PhysicsError, match="anomaly data features RAW OUT --extended"):  # kept as a result
+        kind_search.run(dict(job.settings), compute())
 
 
 @pytest.mark.slow

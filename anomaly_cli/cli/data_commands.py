@@ -27,8 +27,8 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     data.command("list")(telling(list_sets))
-    for command in (show, verify, describe):
-        data.command(command.__name__)(telling(command))
+    for shown in (show, verify, describe):
+        data.command(shown.__name__)(telling(shown))
     for command in (fetch, path, manifest, features):
         data.command(command.__name__)(guarded(command))
     app.add_typer(data)

@@ -95,6 +95,8 @@ def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
     target = load_target(wanted.name)
     target.scale(wanted.scale)
     plan = plan_target(target, wanted.scale, open_files(target, wanted.scale, *wanted.files), wanted.seeds)
+    if not plan.jobs:
+        raise ConfigError(f"target {target.name}: nothing can be run; {plan.places[0].why_not}")
     folder = wanted.output / RECORDS
     missing = missing_jobs(plan, folder)
     hours = expected_hours(plan, missing)

@@ -31,8 +31,8 @@ def register(app: typer.Typer) -> None:
         "anomaly scan plan workflows/scans/nine_windows.toml --output scan\nanomaly scan run scan",
         no_args_is_help=True,
     )
-    for command in (plan, status, collect):
-        scan.command(command.__name__)(telling(command))
+    for shown in (plan, status, collect):
+        scan.command(shown.__name__)(telling(shown))
     for command in (job, export):
         scan.command(command.__name__)(guarded(command))
     for driving in (run, resume):

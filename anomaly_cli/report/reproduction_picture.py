@@ -21,6 +21,8 @@ COLOURS = ("#0072b2", "#d55e00", "#000000", "#e69f00", "#009e73", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDEST_RATIO = 30.0
 """Values further apart than this stand on a logarithmic axis."""
+WIDEST_X = 9.0
+"""As `WIDEST_RATIO`, for x that are all above 0: cuts are decades."""
 
 
 def draw_reproduction(found: Reproduction, figure: Path) -> Path | None:
@@ -100,7 +102,10 @@ def draw_lines(axes: Axes, values: Sequence[Compared]) -> None:
                 fillstyle="none",
                 label=f"{series}, published",
             )
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    every = [float(value.x) for value in values]
+    if min(every) > 0.0 and max(every) > WIDEST_X * min(every):
+        axes.set_xscale("log")
+    _put_legend(axes)
 
 
 def draw_rows(axes: Axes, values: Sequence[Compared]) -> None:
@@ -124,13 +129,18 @@ def draw_rows(axes: Axes, values: Sequence[Compared]) -> None:
         if value.exact is not None:
             axes.plot([value.exact] * 2, [row - 0.4, row + 0.4], "-", color=COLOURS[2], linewidth=1)
     for fmt, number, text in (("o", 0, "ours"), ("s", 1, "published"), ("-", 2, "exact")):
-        if text != "exact" or any(value.exact is not None for value in values):
+        if text == "ours" or any(getattr(value, text) is not None for value in values):
             style = "full" if number == 0 else "none"
             axes.plot([], [], fmt, color=COLOURS[number], fillstyle=style, markersize=4, label=text)
     axes.set_yticks(range(len(values)), names, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(values) - 0.5, -0.5)
     _stretch(axes, [v for value in values for v in (value.mean, value.published, value.exact) if v is not None])
-    axes.legend(fontsize=7)
+    _put_legend(axes)
+
+
+def _put_legend(axes: Axes) -> None:
+    """Put the legend beside the axes, where it hides nothing."""
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
 
 
 def _stretch(axes: Axes, shown: Sequence[float]) -> None:

@@ -48,28 +48,42 @@ def run(settings: Settings, compute: Compute) -> dict[str, float]:
 
 def move(settings: Settings, pair: Sequence[str], compute: Compute) -> dict[str, float]:
     """Train the flows of a pair of toys, move the source, and measure on points that no training has seen."""
-    n, streams = settings["points"], compute.streams
     source, target = (
-        make_toy(name, n, streams.generator(f"{side}/toy"))
+        make_toy(name, settings["points"], compute.streams.generator(f"{side}/toy"))
         for side, name in zip(("source", "target"), pair, strict=True)
     )
-    flows = build_record(MorphSettings, settings["flows"], "flows")
-    start, stop = (round(n * share) for share in (PARTS[0], sum(PARTS)))
-    split = Split(np.arange(start), np.arange(start, stop))
-    morpher = train_morpher((source, target), (split, split), flows, compute)
-    before, wanted = _rows(source, stop), _rows(target, stop)
+    return move_table(source, target, build_record(MorphSettings, settings["flows"], "flows"), compute)
+
+
+def move_table(source: Table, target: Table, flows: MorphSettings, compute: Compute) -> dict[str, float]:
+    """Train flows from one table to another, move it, and measure on rows that no training has seen.
+
+    Args:
+        source: what is moved.
+        target: what it is to look like.
+        flows: how.
+        compute: random streams, threads and device.
+
+    Returns:
+        Mean distance moved, that to random rows of the target, and the AUC of trees that tell the two apart, each with
+        its statistical error.
+    """
+    ends = [[round(len(table) * share) for share in (PARTS[0], sum(PARTS))] for table in (source, target)]
+    splits = [Split(np.arange(start), np.arange(start, stop)) for start, stop in ends]
+    morpher = train_morpher((source, target), (splits[0], splits[1]), flows, compute)
+    before, wanted = _rows(source, ends[0][1]), _rows(target, ends[1][1])
     moved = morpher.move(before, before.condition, compute)
     distance = np.linalg.norm(moved - before.values, axis=1)
-    paired = np.linalg.norm(wanted.values - before.values, axis=1)
-    count = len(before)
+    count = min(len(before), len(wanted))
+    paired = np.linalg.norm(wanted.values[:count] - before.values[:count], axis=1)
     sides = (
-        Sampled(moved, np.arange(count), np.ones(count)),
-        Sampled(wanted.values, count + np.arange(count), np.ones(count)),
+        Sampled(moved, np.arange(len(moved)), np.ones(len(moved))),
+        Sampled(wanted.values, len(moved) + np.arange(len(wanted)), np.ones(len(wanted))),
     )
-    found = measure_separation(*sides, streams.integer("trees"), compute.threads)
+    found = measure_separation(*sides, compute.streams.integer("trees"), compute.threads)
     return {
         "distance": float(distance.mean()),
-        "distance.error": float(distance.std() / np.sqrt(count)),
+        "distance.error": float(distance.std() / np.sqrt(len(distance))),
         "random pairs": float(paired.mean()),
         "random pairs.error": float(paired.std() / np.sqrt(count)),
         "auc": found.auc,

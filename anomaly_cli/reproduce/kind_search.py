@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.records import build_record
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Need, SharedModel, Simulation, TrueEvents
 from anomaly_cli.core.truth import Truth
-from anomaly_cli.core.windows import parse_side_bands, parse_window
+from anomaly_cli.core.windows import Window, parse_side_bands, parse_window
+from anomaly_cli.reproduce.background_measures import measure_bias, measure_shape, measure_tagging
 from anomaly_cli.reproduce.eventfiles import EventFiles, LackingError
 from anomaly_cli.reproduce.targets import Target
 from anomaly_cli.search.closure import TRUE_BACKGROUND, background_check, measure_closure, true_background
@@ -50,8 +52,10 @@ from anomaly_cli.stages.split import SPLIT
 from anomaly_cli.stages.template import MODEL, TEMPLATE
 
 VERSION = (1, *(stage.version for stage in (SPLIT, MODEL, TEMPLATE, CLASSIFY, EVALUATE)))
-MEASURES = ("sic", "closure", "counts")
+MEASURES = ("sic", "closure", "counts", "bias", "shape", "tagging")
 """What a job may measure, besides its cost."""
+RANKING = {"sic", "counts", "bias", "shape", "tagging"}
+"""Those that need a score."""
 FEWEST_KEPT = 25
 """Cuts that keep fewer reference events say nothing about the largest SIC: their relative error is above 20 %."""
 SHIFTED = ("mj1", "delta_mj")
@@ -68,12 +72,17 @@ def describe(settings: Settings, target: Target, files: EventFiles) -> Settings:
     Injections are those of the paper, scaled to equal S/sqrt(B).
 
     Raises:
-        ConfigError: for a setting that is not known.
+        ConfigError: for a setting that is not known, or a file with too few signal events.
     """
     tree = copy.deepcopy(settings.get("config", {}))
     data = tree.setdefault("data", {})
     data |= {"file": files.data, "reserve": files.reserve, "reference": files.reference}
     data["inject"] = files.injection(int(float(data.get("inject", 0))), target.n_background)
+    if data["inject"] > files.n_signal:
+        raise ConfigError(
+            f"--data {files.data}: holds {files.n_signal} signal events where target {target.name} injects"
+            f" {data['inject']}; give a file that holds both background and signal"
+        )
     if files.simulation:
         tree.setdefault("template", {})["simulation"] = files.simulation
     config = build_record(Config, tree, f"target {target.name}")
@@ -92,7 +101,7 @@ def describe(settings: Settings, target: Target, files: EventFiles) -> Settings:
 
 def ranks(settings: Settings) -> str:
     """Return the classifier of a job in words; empty where it ranks nothing."""
-    if not {"sic", "counts"} & set(settings["measure"]):
+    if not RANKING & set(settings["measure"]):
         return ""
     search = resolve_settings(build_record(Config, settings["config"], "reproduce"))
     ensemble = getattr(search.classifier, "ensemble", 1)
@@ -131,15 +140,19 @@ def run(settings: Settings, compute: Compute) -> Found:
     measure = settings["measure"]
     if "closure" in measure:
         found |= _closure(search, events, made, compute)
-    if "sic" in measure or "counts" in measure:
+    if RANKING & set(measure):
         ranked = rank(events.split, made.template, search, provisions, compute)
         found |= _gains(ranked, events, compute) if "sic" in measure else {}
         found |= _counts(ranked, made, config) if "counts" in measure else {}
+        found |= _on_background(measure, ranked, made, config, events)
     return found
 
 
 def _read(config: Config, shift: float, compute: Compute) -> _Events:
-    data = read_data(config, compute)
+    try:
+        data = read_data(config, compute)
+    except ConfigError as error:  # a file without these features: other series can be run on it
+        raise PhysicsError(str(error)) from error
     truth = data.truth
     if truth is None:
         raise ConfigError(f"{config.data.file}: has no labels, without which nothing can be measured")
@@ -218,6 +231,24 @@ def _gains(ranked: Ranked, events: _Events, compute: Compute) -> Found:
         found |= {name: gain.sic, f"{name}.error": gain.sic_error}
     best = largest_improvement(known, true, FEWEST_KEPT)
     return found | {"max_sic": best.sic, "max_sic.error": best.sic_error, "max_sic_at": best.background_efficiency}
+
+
+def _on_background(
+    measure: Sequence[str], ranked: Ranked, made: MadeTemplate, config: Config, events: _Events
+) -> Found:
+    """Return what is measured on reference background of the signal region, or of all windows."""
+    regions, found = events.split.regions, dict[str, float]()
+    if "bias" in measure:
+        background = _scored(ranked, events.truth.background(regions.sr))
+        found |= measure_bias(ranked, background, made.mass_fit, config.significance.cuts)
+    if {"shape", "tagging"} & set(measure):
+        everywhere = events.truth.background(Window(regions.sb1.low, regions.sb2.high))
+        known, masses = _scored(ranked, everywhere), everywhere.mjj
+        if "shape" in measure:
+            found |= measure_shape(masses, known, regions.sr.contains(masses))
+        if "tagging" in measure:
+            found |= measure_tagging(masses, known, _scored(ranked, events.truth.signal(regions.sr)))
+    return found
 
 
 def _scored(ranked: Ranked, events: Events) -> ScoredEvents:

@@ -9,7 +9,7 @@ from typing import Any
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.records import nearest
-from anomaly_cli.reproduce import kind_distances, kind_morph, kind_search
+from anomaly_cli.reproduce import kind_distances, kind_morph, kind_search, kind_tables
 from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.targets import Target
 
@@ -38,6 +38,7 @@ KINDS: Mapping[str, Kind] = {
     "search": Kind(kind_search.VERSION, kind_search.describe, kind_search.run, kind_search.ranks),
     "distances": Kind(kind_distances.VERSION, kind_distances.describe, kind_distances.run, lambda _: ""),
     "morph": Kind(kind_morph.VERSION, kind_morph.describe, kind_morph.run, lambda _: ""),
+    "tables": Kind(kind_tables.VERSION, kind_tables.describe, kind_tables.run, lambda _: ""),
 }
 
 

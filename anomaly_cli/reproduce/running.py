@@ -254,10 +254,17 @@ def _compare(
         for suffix in ("", ".error", ".exact")
     )
     if not ours:
-        is_run = all(records[job.key] is not None for job in place.jobs)
-        return replace(compared, why_not="too few events" if is_run else NOT_RUN)
+        return replace(compared, why_not=_why_not([records[job.key] for job in place.jobs]))
     kept = tuple(abs(error) for error in errors)
     return replace(compared, ours=tuple(ours), errors=kept, exact=exact[0] if exact else None)
+
+
+def _why_not(records: Sequence[Record | None]) -> str:
+    """Return why jobs have no value."""
+    if any(record is None for record in records):
+        return NOT_RUN
+    failures = [str(record["failure"]) for record in records if record is not None and record["failure"]]
+    return failures[0] if failures else "too few events"
 
 
 def _number_text(x: str) -> str:

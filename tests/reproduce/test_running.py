@@ -79,6 +79,7 @@ def test_a_job_that_cannot_be_done_is_a_result_with_its_reason(planned, tmp_path
     assert not missing_jobs(planned, tmp_path)
     found = collect(planned, tmp_path)
     assert found.failed == ("seed 1: too few points", "seed 2: too few points")
+    assert {value.why_not for value in found.values if value.quantity == "kernel distance"} == {"too few points"}
     assert not draw_reproduction(found, tmp_path / "none.png")
 
 

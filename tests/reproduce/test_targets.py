@@ -14,7 +14,11 @@ from anomaly_cli.reproduce.targets import NO_EVENTS, SCALES, find_targets, load_
 NAMES = list(find_targets())
 RUNNABLE = [name for name in NAMES if not load_target(name).waits_for]
 GIVEN = EventFiles(
-    data="shipped", simulation="mc.h5", digests=(("data", "0"), ("simulation", "1")), n_background=200_000, n_signal=9
+    data="shipped",
+    simulation="mc.h5",
+    digests=(("data", "0"), ("simulation", "1")),
+    n_background=200_000,
+    n_signal=20_000,
 )
 MOST_QUICK_JOBS, MOST_QUICK_MINUTES = 40, 25.0
 
@@ -56,7 +60,8 @@ def test_what_is_published_of_a_series_is_found_under_its_name(name):
     quantities = {row.quantity for row in rows}
     for quantity in target.quantities:
         assert not quantity.published or quantity.published in quantities
-    assert any((quantity.published or quantity.name) in quantities for quantity in target.quantities)
+    is_public = any(row.value is not None for row in rows)
+    assert not is_public or any((one.published or one.name) in quantities for one in target.quantities)
 
 
 @pytest.mark.parametrize("name", RUNNABLE)
@@ -96,6 +101,12 @@ def test_a_waiting_target_says_what_it_waits_for():
 def test_files_that_cannot_be_used_are_refused_in_a_sentence(name, scale, files, sentence):
     with pytest.raises(ConfigError, match=sentence):
         open_files(load_target(name), scale, *files)
+
+
+def test_a_file_with_too_little_signal_is_refused_before_anything_is_run():
+    few = EventFiles(**{**vars(GIVEN), "n_signal": 9})
+    with pytest.raises(ConfigError, match=r"holds 9 signal events where target sic-trees injects 346"):
+        plan_target(load_target("sic-trees"), "quick", few)
 
 
 def test_names_are_refused_with_the_nearest():

@@ -1,0 +1,87 @@
+"""What a trained search does to reference background: how much of it passes, and what mass spectrum is left."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from anomaly_cli.analysis.mass_fit import MassFit
+from anomaly_cli.analysis.modelling import Measured
+from anomaly_cli.analysis.profile import signed_root
+from anomaly_cli.analysis.sculpting import BoolArray, Sculpting, measure_sculpting, rejection
+from anomaly_cli.analysis.selection import ScoredEvents, select
+from anomaly_cli.core.cuts import Cuts
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.search.count import build_cuts
+from anomaly_cli.search.rank import Ranked
+
+CUT = 0.1
+"""Part of the background of the signal region that the cut of arXiv:2210.14924 keeps."""
+TAGGED = 0.5
+"""Part of the signal that the cut of arXiv:2211.02486 keeps."""
+Found = dict[str, float]
+
+
+def measure_bias(ranked: Ranked, background: ScoredEvents, fit: MassFit, cuts: Cuts) -> Found:
+    """Return by how much more true background passes each cut than the template says, and Z that allows for it.
+
+    Args:
+        ranked: observed and template events.
+        background: reference background of the signal region.
+        fit: of the side-bands.
+        cuts: the cuts; those that the events are too few for are left out.
+
+    References:
+        M. Hein et al., 2024, arXiv:2411.00085 (delta_sys: relative excess of background after the cut).
+    """
+    found: Found = {}
+    for efficiency in cuts.background_efficiencies:
+        one = dataclasses.replace(cuts, background_efficiencies=(efficiency,))
+        try:
+            kept = select(background, ranked.template, efficiency)
+            bias = kept.n_passing / (kept.n_all * kept.efficiency) - 1.0
+            measured = {efficiency: Measured(closure=abs(bias))}
+            built = build_cuts(ranked.observed, ranked.template, ranked.replicas, fit, one, measured)
+        except PhysicsError:
+            continue
+        statistical = np.sqrt(max(kept.n_passing, 1)) / (kept.n_all * kept.efficiency)
+        found[f"bias@{efficiency:g}"] = float(bias)
+        found[f"bias@{efficiency:g}.error"] = float(np.hypot(statistical, kept.efficiency_uncertainty))
+        found[f"z_bias@{efficiency:g}"] = float(signed_root(built[0].model.experiment()))
+    return found
+
+
+def measure_shape(mjj: FloatArray, background: ScoredEvents, in_region: BoolArray) -> Found:
+    """Return what a cut that keeps a tenth of the signal region does to the mass spectrum of background.
+
+    Args:
+        mjj: masses of reference background, side-bands included `(n,)` [GeV].
+        background: the same events, scored.
+        in_region: which of them lie in the signal region `(n,)`.
+    """
+    is_passing = np.zeros(len(mjj), dtype=np.bool_)
+    for fold in np.unique(background.fold):
+        inside = background.fold == fold
+        cut = np.quantile(background.score[inside & in_region], 1.0 - CUT)
+        is_passing |= inside & (background.score > cut)
+    shape = measure_sculpting(mjj, is_passing)
+    return _found(shape) | {"passing": float(is_passing.sum())}
+
+
+def measure_tagging(mjj: FloatArray, background: ScoredEvents, signal: ScoredEvents) -> Found:
+    """Return rejection of background at half of the signal, and how unlike the masses are that pass and fail.
+
+    Args:
+        mjj: masses of reference background, side-bands included `(n,)` [GeV].
+        background: the same events, scored.
+        signal: scored signal.
+    """
+    found, is_passing = rejection(background.score, signal.score, TAGGED)
+    shape = measure_sculpting(mjj, is_passing)
+    return {"rejection": found, "inverse_divergence": 1.0 / max(shape.divergence, 1e-12), **_found(shape)}
+
+
+def _found(shape: Sculpting) -> Found:
+    return {"chi2_per_ndf": shape.chi2_per_ndf, "chi2_per_ndf.error": shape.error, "ndf": float(shape.ndf)}

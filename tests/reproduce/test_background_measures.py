@@ -1,0 +1,73 @@
+"""What is measured on reference background is what was put into it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toys import REGIONS
+
+from anomaly_cli.analysis.mass_fit import fit_mass_spectrum
+from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.core.cuts import Cuts
+from anomaly_cli.reproduce.background_measures import measure_bias, measure_shape, measure_tagging
+from anomaly_cli.search.rank import Ranked
+
+FOLDS = 3
+SR = REGIONS.sr
+
+
+def scored(score, first_id=0):
+    ids = first_id + np.arange(len(score))
+    return ScoredEvents(ids, ids, np.ones(len(score)), ids % FOLDS, np.asarray(score))
+
+
+@pytest.fixture(scope="module")
+def fit():
+    masses = 2_500.0 + np.random.default_rng(1).exponential(500.0, 40_000)
+    return fit_mass_spectrum([masses[w.contains(masses)] for w in REGIONS.side_bands], REGIONS.side_bands, SR)
+
+
+@pytest.mark.parametrize("excess", [0.0, 0.5])
+def test_the_bias_is_the_excess_of_background_over_the_template(fit, excess):
+    rng = np.random.default_rng(2)
+    scores = [rng.exponential(size=n) for n in (6_000, 24_000, 60_000)]
+    observed, template = scored(scores[0]), scored(scores[1], 6_000)
+    background = scored(scores[2] + np.log1p(excess), 30_000)  # raises an exponential's pass rate by the same factor
+    cuts = Cuts(background_efficiencies=(0.05, 1e-5))
+    found = measure_bias(Ranked(None, None, observed, template, None), background, fit, cuts)
+    assert found["bias@0.05"] == pytest.approx(excess, abs=4.0 * found["bias@0.05.error"])
+    assert 0.01 < found["bias@0.05.error"] < 0.06
+    assert "bias@1e-05" not in found, "too tight for the template, yet measured"
+
+
+def test_a_bias_in_the_error_lowers_a_significance(fit):
+    rng = np.random.default_rng(3)
+    observed = scored(np.concatenate([rng.exponential(size=6_000), np.full(150, 9.0)]))
+    template = scored(rng.exponential(size=24_000), 7_000)
+    z = []
+    for excess in (0.0, 0.5):
+        background = scored(rng.exponential(size=60_000) + np.log1p(excess), 40_000)
+        cuts = Cuts(background_efficiencies=(0.05,))
+        z.append(measure_bias(Ranked(None, None, observed, template, None), background, fit, cuts)["z_bias@0.05"])
+    assert z[0] > 5.0
+    assert 0.0 < z[1] < 2.0
+
+
+def test_a_score_that_follows_the_mass_sculpts_and_one_that_does_not_does_not():
+    rng = np.random.default_rng(4)
+    mjj = rng.uniform(REGIONS.sb1.low, REGIONS.sb2.high, 30_000)
+    inside = SR.contains(mjj)
+    flat = measure_shape(mjj, scored(rng.normal(size=len(mjj))), inside)
+    follows = measure_shape(mjj, scored(rng.normal(size=len(mjj)) + mjj / 500.0), inside)
+    assert abs(flat["chi2_per_ndf"] - 1.0) < 4.0 * flat["chi2_per_ndf.error"]
+    assert follows["chi2_per_ndf"] > 50.0
+    assert flat["passing"] == pytest.approx(0.1 * len(mjj), rel=0.1)
+
+
+def test_rejection_and_divergence_are_of_the_cut_that_keeps_half_of_the_signal():
+    rng = np.random.default_rng(5)
+    mjj, signal = rng.uniform(3000.0, 4600.0, 20_000), scored(rng.normal(2.0, 1.0, 5_000), 50_000)
+    plain = measure_tagging(mjj, scored(rng.normal(size=len(mjj))), signal)
+    assert plain["rejection"] == pytest.approx(1.0 / 0.02275, rel=0.2)  # of a normal above 2
+    bent = measure_tagging(mjj, scored(rng.normal(size=len(mjj)) + (mjj - 3800.0) / 400.0), signal)
+    assert bent["inverse_divergence"] < 0.1 * plain["inverse_divergence"]

@@ -1,0 +1,65 @@
+"""A search of a target on few events finds what is asked for, and every target does at its quick scale."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from toys import compute
+
+from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.reproduce import kind_search, kinds
+from anomaly_cli.reproduce.eventfiles import EventFiles
+from anomaly_cli.reproduce.running import plan_target
+from anomaly_cli.reproduce.targets import NO_EVENTS, find_targets, load_target
+
+RUNNABLE = [name for name in find_targets() if not load_target(name).waits_for]
+N_BACKGROUND = 27_310
+"""Of an eighth of the shipped events."""
+
+
+def files(path):
+    digests = (("data", "0"), ("simulation", "1"))
+    return EventFiles(str(path), "", str(path), digests, n_background=N_BACKGROUND, n_signal=2_500)
+
+
+def test_one_search_finds_all_that_can_be_measured(data_file):
+    target = load_target("sic-trees")
+    settings = {
+        "measure": list(kind_search.MEASURES),
+        "config": {
+            "data": {"inject": 3000},
+            "regions": {"signal_region": "3.3-3.7", "side_bands": "3.0-3.3,3.7-4.6"},
+            "template": {"method": "mass_scaling", "crossfit": "none"},
+            "methods": {"mass_scaling": {"scaling_bags": 0}},
+            "classifier": {"folds": 2},
+            "classifiers": {"trees": {"ensemble": 1}},
+            "significance": {"background_efficiencies": [0.05]},
+        },
+    }
+    given = EventFiles(str(data_file), digests=(("data", "0"),), n_background=N_BACKGROUND, n_signal=2_500)
+    found = kind_search.run(kind_search.describe(settings, target, given), compute())
+    for name in ("sic@0.01", "max_sic", "closure_auc", "z@0.05", "bias@0.05", "z_bias@0.05", "chi2_per_ndf"):
+        assert math.isfinite(found[name]), name
+    assert found["rejection"] > 2.0
+    assert 0.4 < found["closure_auc"] < 0.6
+    assert found["ten_minutes"] == pytest.approx(10.0 * found["minutes"])
+
+
+def test_a_file_without_the_features_of_a_series_ends_that_series_only(data_file):
+    target = load_target("trees-and-networks")
+    job = next(job for job in plan_target(target, "quick", files(data_file)).jobs if "extended" in str(job.settings))
+    with pytest.raises(PhysicsError, match="anomaly data features RAW OUT --extended"):  # kept as a result
+        kind_search.run(dict(job.settings), compute())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_every_target_runs_at_quick(name, data_file):
+    target = load_target(name)
+    plan = plan_target(target, "quick", EventFiles() if target.data == NO_EVENTS else files(data_file), seeds=1)
+    kind = kinds.KINDS[target.kind]
+    place = next(place for place in plan.places if place.jobs)
+    found = kind.run(dict(place.jobs[0].settings), compute())
+    asked = place.series.found.get(place.quantity.name, place.quantity.found)
+    assert "{x}" in asked or math.isfinite(found[asked])

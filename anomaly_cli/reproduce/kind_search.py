@@ -28,6 +28,7 @@ from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Window, parse_side_bands, parse_window
 from anomaly_cli.reproduce.background_measures import measure_bias, measure_shape, measure_tagging
 from anomaly_cli.reproduce.eventfiles import EventFiles, LackingError
+from anomaly_cli.reproduce.sharpness_measure import measure_minima
 from anomaly_cli.reproduce.targets import Target
 from anomaly_cli.search.closure import TRUE_BACKGROUND, background_check, measure_closure, true_background
 from anomaly_cli.search.count import build_cuts
@@ -52,9 +53,9 @@ from anomaly_cli.stages.split import SPLIT
 from anomaly_cli.stages.template import MODEL, TEMPLATE
 
 VERSION = (1, *(stage.version for stage in (SPLIT, MODEL, TEMPLATE, CLASSIFY, EVALUATE)))
-MEASURES = ("sic", "closure", "counts", "bias", "shape", "tagging")
+MEASURES = ("sic", "closure", "counts", "bias", "shape", "tagging", "sharpness")
 """What a job may measure, besides its cost."""
-RANKING = {"sic", "counts", "bias", "shape", "tagging"}
+RANKING = {"sic", "counts", "bias", "shape", "tagging", "sharpness"}
 """Those that need a score."""
 FEWEST_KEPT = 25
 """Cuts that keep fewer reference events say nothing about the largest SIC: their relative error is above 20 %."""
@@ -145,6 +146,8 @@ def run(settings: Settings, compute: Compute) -> Found:
         found |= _gains(ranked, events, compute) if "sic" in measure else {}
         found |= _counts(ranked, made, config) if "counts" in measure else {}
         found |= _on_background(measure, ranked, made, config, events)
+        if "sharpness" in measure:
+            found |= measure_minima(ranked, events.split, made.template, search, compute)
     return found
 
 

@@ -18,7 +18,7 @@ def test_the_list_says_what_every_target_waits_for():
     result = invoke("reproduce", "list", "--json")
     assert result.exit_code == 0, result.output
     rows = {row["target"]: row for row in json.loads(result.stdout)["tables"][0]["rows"]}
-    assert rows["sharpness"]["waits_for"] == "trainings that are sharpness-aware and adversarial"
+    assert rows["curtains-f4f-own"]["waits_for"].startswith("its values, which are in no public text")
     assert rows["fpd-kpd-toys"]["waits_for"] == ""
 
 
@@ -46,7 +46,7 @@ def test_a_run_writes_what_people_and_programs_read_and_is_not_done_twice(tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("sharpness",), 2, "waits for trainings that are sharpness-aware"),
+        (("curtains-f4f-own",), 2, "waits for its values, which are in no public text"),
         (("sic-tree",), 2, "did you mean 'sic-trees'?"),
         (("sic-trees", "--scale", "paper"), 2, "anomaly data fetch lhco_rnd_features"),
         (("fpd-kpd-toys", "--part", "9/8"), 2, "write it as K/N"),

@@ -26,7 +26,7 @@ def files(path):
 def test_one_search_finds_all_that_can_be_measured(data_file):
     target = load_target("sic-trees")
     settings = {
-        "measure": list(kind_search.MEASURES),
+        "measure": sorted(set(kind_search.MEASURES) - {"sharpness"}),  # which asks for networks
         "config": {
             "data": {"inject": 3000},
             "regions": {"signal_region": "3.3-3.7", "side_bands": "3.0-3.3,3.7-4.6"},

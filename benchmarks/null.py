@@ -5,7 +5,11 @@ study goes on anywhere with whatever sets there are:
 
 anomaly simulate qcd --events 131000 --seed 2001 --out qcd-2001.h5
 python benchmarks/null.py run qcd-2001.h5
-python benchmarks/null.py show --correct mean
+python benchmarks/null.py show
+
+With `--inject` and `--seed` it says what the search finds where there is a signal:
+
+python benchmarks/null.py run anomaly_cli/data/lhco_like_sim.h5 --region 3.3-3.7 --ensemble 20 --inject 420 --seed 2
 
 Results keep counts, those of the windows and the Z of the pseudo-experiments, not significances: whatever is changed in
 how they are evaluated can be seen at once. Errors come from a bootstrap over sets, whose regions share side-bands.
@@ -35,7 +39,7 @@ from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.core.cuts import CORRECTIONS, NO_CORRECTION, Cuts
+from anomaly_cli.core.cuts import BY_MEAN, CORRECTIONS, Cuts
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.search.count import build_cuts, build_model
@@ -62,8 +66,10 @@ def main() -> None:
     runs.add_argument("--method", default="curtains_f4f")
     runs.add_argument("--ensemble", type=int, default=4, help="classifiers per fold; fewer than the default save time")
     runs.add_argument("--region", action="append", choices=REGIONS)
+    runs.add_argument("--inject", type=int, default=0, help="signal events of the file over the whole spectrum")
+    runs.add_argument("--seed", type=int, default=SEED)
     shown = actions.add_parser("show")
-    shown.add_argument("--correct", choices=CORRECTIONS, default=NO_CORRECTION)
+    shown.add_argument("--correct", choices=CORRECTIONS, default=BY_MEAN)
     for one in (runs, shown):
         one.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
@@ -73,6 +79,7 @@ def main() -> None:
     for path in asked.sets:
         for region in asked.region or REGIONS:
             row = {"set": path.stem, "region": region, "method": asked.method, "ensemble": asked.ensemble}
+            row |= {"injected": asked.inject, "seed": asked.seed}
             if not any(row.items() <= known.items() for known in read(asked.results)):
                 keep(asked.results, row | search(path.absolute(), region, asked))
 
@@ -81,7 +88,8 @@ def search(path: Path, region: str, asked: argparse.Namespace) -> dict[str, Any]
     """Search one region of a set, and measure over-dispersion and closure for it."""
     settings = [f"classifiers.trees.ensemble={asked.ensemble}", f"template.method={json.dumps(asked.method)}"]
     settings.append(f"significance.background_efficiencies={list(EFFICIENCIES)}")
-    options = ["--signal-region", region, "--data", str(path), "--inject", "0", "--seed", str(SEED)]
+    options = ["--signal-region", region, "--data", str(path), "--inject", str(asked.inject)]
+    options += ["--seed", str(asked.seed)]
     options += [word for setting in settings for word in ("--set", setting)]
     before = children_cpu()
     with tempfile.TemporaryDirectory() as folder:
@@ -141,19 +149,26 @@ def evaluate(row: Mapping[str, Any], correct: str) -> list[dict[str, float]]:
 
 def show(rows: Sequence[Mapping[str, Any]], correct: str) -> None:
     """Print mean and standard deviation of Z and how often it is large, errors from a bootstrap over sets."""
-    methods = sorted({(row["method"], row["ensemble"]) for row in rows})
-    for method, ensemble in methods:
-        own = [row for row in rows if (row["method"], row["ensemble"]) == (method, ensemble)]
-        sets = sorted({row["set"] for row in own})
-        cpu = np.mean([row["cpu"] for row in own])
-        print(
-            f"{method}, ensembles of {ensemble}, correct = {correct}: {len(own)} searches of {len(sets)} sets", end=""
-        )
-        print(f", {cpu:.0f} s of CPU each")
+    kinds = sorted({(row["method"], row["ensemble"], row["injected"]) for row in rows})
+    for method, ensemble, injected in kinds:
+        own = [row for row in rows if (row["method"], row["ensemble"], row["injected"]) == (method, ensemble, injected)]
+        sets = sorted({(row["set"], row["seed"]) for row in own})
+        print(f"{method}, ensembles of {ensemble}, {injected} injected, correct = {correct}: ", end="")
+        print(f"{len(own)} searches of {len(sets)} sets, {np.mean([row['cpu'] for row in own]):.0f} s of CPU each")
         found = [evaluate(row, correct) for row in own]
-        which = np.array([sets.index(row["set"]) for row in own])
+        which = np.array([sets.index((row["set"], row["seed"])) for row in own])
         for index, efficiency in enumerate(EFFICIENCIES):
-            print(f"  {100 * efficiency:g} %: {summary([one[index] for one in found], which)}")
+            cuts = [one[index] for one in found]
+            print(f"  {100 * efficiency:g} %: {found_signal(cuts) if injected else summary(cuts, which)}")
+
+
+def found_signal(cuts: Sequence[Mapping[str, float]]) -> str:
+    """Return what the searches of one cut say where there is a signal: the median, the smallest and the largest."""
+    text = []
+    for name in ("z", "claimable", "statistical"):
+        values = np.array([cut[name] for cut in cuts])
+        text.append(f"{name} {np.median(values):.2f} ({values.min():.2f} to {values.max():.2f})")
+    return "; ".join(text) + f"; refused {sum(cut['is_refused'] for cut in cuts)}"
 
 
 def summary(cuts: Sequence[Mapping[str, float]], which: npt.NDArray[np.int64]) -> str:

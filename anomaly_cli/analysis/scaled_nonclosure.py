@@ -62,6 +62,7 @@ class ScaledNonclosure:
     """By how many statistical errors of its models a template is off.
 
     Attributes:
+        n_windows: windows that say so.
         size: s about 0.
         best: its most likely value.
         upper: upper edge of its 68 % interval.
@@ -69,9 +70,9 @@ class ScaledNonclosure:
         mean_error: standard deviation of b over its posterior.
         spread: the most likely spread about b.
         residual: what a correction by b leaves, from the spread about it and its error.
-        n_windows: windows that say so.
     """
 
+    n_windows: int
     size: float
     best: float
     upper: float
@@ -79,7 +80,6 @@ class ScaledNonclosure:
     mean_error: float
     spread: float
     residual: float
-    n_windows: int
 
 
 def measure_scaled(windows: Sequence[NestedCounts]) -> ScaledNonclosure:

@@ -68,7 +68,8 @@ def test_every_result_has_a_short_text_and_a_table(data, regions, template, coun
     for result in (data, regions, template, counts, an.closure(template, data.truth)):
         assert len(repr(result)) < 200
         assert repr(result).startswith("<")
-        assert result._repr_html_().startswith("<table")
+        assert result._repr_html_().startswith("<figure")
+        assert "<table" in result._repr_html_()
         assert len(result.to_pandas())
     assert "WITHOUT closure uncertainty" in repr(counts)
 

@@ -76,7 +76,7 @@ def test_the_story_has_the_numbers_of_the_artifacts(finished):
     assert f"holds {len(template.groups['events']['mjj']):,} events" in story
     assert "3.3-3.7 TeV" in story
     assert "in 3 folds" in story
-    assert "cuts that keep 20 %, 5 % of the template" in story
+    assert "cuts that keep 20 % and 5 % of the template" in story
 
 
 def test_a_blinded_page_says_so_and_tells_no_count_of_the_region(finished, tmp_path, without_pictures):

@@ -14,6 +14,7 @@ from anomaly_cli.artifacts.decorrelation_kinds import DECORRELATION
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_artifact, write_artifact
+from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.nets import conditional_cdf, training
 from anomaly_cli.stages.blinding import hides_region, unblind
@@ -112,7 +113,7 @@ def test_scores_of_a_blinded_run_are_refused_and_what_was_made_of_them_is_hidden
     )
     of_table = of_origin(copied / "jets.h5", {"table": "t"}, {})
     assert [hides_region(run, one) for one in (of_run, of_other, of_table)] == [True, True, False]
-    unblind(run, digest)
+    unblind(run, Config(), digest)
     assert [hides_region(run, one) for one in (of_run, of_other, of_table)] == [False, True, False]
     belongs = scored_run(run).belongs
     assert belongs == {"split": inputs["split"], "settings_digest": digest}

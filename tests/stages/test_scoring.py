@@ -11,6 +11,7 @@ from toys import blind, shipped_rows, write_official
 
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import read_any
+from anomaly_cli.config import Config
 from anomaly_cli.core.events import concatenate, make_events
 from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.datasets.noise import noise_features
@@ -113,7 +114,7 @@ def test_a_blinded_run_scores_nothing_before_it_is_unblinded(copied, new_file, t
     assert refused.exit_code != 0
     assert "is blinded for these settings" in words(refused)
     assert not out.exists()
-    unblind(RunDirectory(run), stored_identity(RunDirectory(run)).digest)
+    unblind(RunDirectory(run), Config(), stored_identity(RunDirectory(run)).digest)
     assert invoke("score", new_file, "--run", run, "--out", out).exit_code == 0
 
 

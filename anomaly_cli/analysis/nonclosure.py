@@ -32,6 +32,8 @@ from anomaly_cli.core.folds import FloatArray
 
 FEWEST_EXPECTED = 20.0
 """A window that expects fewer background events after a cut does not measure the closure of that cut."""
+FEWEST_FOR_PULLS = 5.0
+"""With fewer, its pull follows no normal distribution."""
 FEWEST_WINDOWS = 3
 """Fewer windows measure no scatter."""
 LARGEST = 3.0
@@ -255,7 +257,8 @@ def measure_cuts(cuts: Sequence[tuple[WindowCounts, float]]) -> list[Nonclosure]
         else:
             found.append(replace(measured[-1], is_transferred=True))
             if scaled is not None:
-                found[-1] = replace(found[-1], **_relative(scaled, _typical(counts)))
+                own = counts.take(counts.n_expected >= FEWEST_FOR_PULLS)
+                found[-1] = _in_errors(found[-1], own if len(own.window) else counts, overdispersion, scaled)
     return found
 
 

@@ -53,6 +53,11 @@ def read_hdf5(path: Path, key: str = "") -> Table | RawPlace:
                 f"{path}: was not closed by the program that writes it; wait for it to end, or, where it was cut off,"
                 f" mend the file with 'h5clear --status {path}' (of the HDF5 tools) and count its events"
             ) from error
+        if "locking flag values" in str(error):
+            raise DataError(
+                f"{path}: is open in this program already, in another way; close it there first, for instance by"
+                " 'with h5py.File(...) as file:'"
+            ) from error
         raise damaged(path, "HDF5", error) from error
 
 

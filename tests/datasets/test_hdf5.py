@@ -277,3 +277,11 @@ def test_an_unused_column_of_text_in_a_frame_or_group_is_let_be(tmp_path, rows):
         pickled = frame.create_dataset("block1_values", (1,), h5py.vlen_dtype(np.uint8))
         pickled[0] = np.frombuffer(b"pickle", dtype=np.uint8)
     assert len(read_events(path)) == len(rows)
+
+
+def test_a_file_that_is_open_in_the_same_program_is_not_called_damaged(tmp_path):
+    path = tmp_path / "open.h5"
+    with h5py.File(path, "w") as file:
+        file["mjj"] = np.arange(5.0)
+    with h5py.File(path, "r"), pytest.raises(DataError, match="is open in this program already"):
+        read_events(path)

@@ -91,3 +91,13 @@ def test_too_few_folds_for_a_scheme_are_refused():
 def test_an_unknown_scheme_is_refused_with_those_there_are():
     with pytest.raises(ConfigError, match=r"'fifths' is not known.*default, parts"):
         check_scheme("fifths", "default")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_another_seed_divides_events_otherwise(scheme):
+    ids = np.arange(2000)
+    first, second = (CrossFit(scheme, 6, salt) for salt in (1, 20))
+    assert np.mean(first.fold(ids) != second.fold(ids)) > 0.5
+    assert np.mean(first.fold(ids, (1, 4)) != second.fold(ids, (1, 4))) > 0.3
+    if scheme != NONE:
+        assert np.mean(first.division(ids) != second.division(ids)) > 0.3

@@ -132,7 +132,6 @@ def measure_nonclosure(counts: WindowCounts, overdispersion: float) -> Nonclosur
     statistical = float(np.sqrt(np.median(1.0 / np.maximum(expected, 1.0) + known)))
     weight = np.exp(log_likelihood - log_likelihood[best]) * _prior(grid, statistical)
     size = float(np.sqrt((weight * np.expm1(grid) ** 2).sum() / weight.sum()))
-    ratio = float(counts.n_passing.sum() / expected.sum()) if expected.sum() > 0.0 else 1.0
     mean, mean_error, spread, residual = _fit_mean(counts, known, statistical)
     corrected = replace(counts, efficiency=np.minimum(counts.efficiency * (1.0 + mean), 1.0))
     return Nonclosure(
@@ -144,7 +143,7 @@ def measure_nonclosure(counts: WindowCounts, overdispersion: float) -> Nonclosur
         spread=spread,
         residual=residual,
         residual_p=_compatibility(corrected, known + np.log1p(residual) ** 2, n_fitted=1),
-        mean_ratio=ratio,
+        mean_ratio=_mean_ratio(counts),
         p_value=_compatibility(counts, known + np.log1p(size) ** 2),
         n_windows=len(expected),
         is_transferred=False,
@@ -248,18 +247,26 @@ def measure_cuts(cuts: Sequence[tuple[WindowCounts, float]]) -> list[Nonclosure]
     found: list[Nonclosure] = []
     scaled = _measure_together(cuts)
     for counts, overdispersion in cuts:
-        is_enough = counts.n_expected >= FEWEST_EXPECTED
+        enough = counts.take(counts.n_expected >= FEWEST_EXPECTED)
         measured = [item for item in found if not item.is_transferred]
-        if is_enough.sum() >= FEWEST_WINDOWS or not measured:
-            own = counts.take(is_enough) if is_enough.sum() >= FEWEST_WINDOWS else counts
-            one = measure_nonclosure(own, overdispersion)
-            found.append(one if scaled is None else _in_errors(one, own, overdispersion, scaled))
-        else:
+        if len(enough.window) >= FEWEST_WINDOWS or not measured:
+            own = enough if len(enough.window) >= FEWEST_WINDOWS else counts
+            if scaled is None:
+                found.append(measure_nonclosure(own, overdispersion))
+            else:
+                found.append(_in_errors(own, overdispersion, scaled, _mean_ratio(own)))
+        elif scaled is None:
             found.append(replace(measured[-1], is_transferred=True))
-            if scaled is not None:
-                own = counts.take(counts.n_expected >= FEWEST_FOR_PULLS)
-                found[-1] = _in_errors(found[-1], own if len(own.window) else counts, overdispersion, scaled)
+        else:
+            own = counts.take(counts.n_expected >= FEWEST_FOR_PULLS)
+            own = own if len(own.window) else counts
+            found.append(_in_errors(own, overdispersion, scaled, measured[-1].mean_ratio, is_transferred=True))
     return found
+
+
+def _mean_ratio(counts: WindowCounts) -> float:
+    expected = counts.n_expected.sum()
+    return float(counts.n_passing.sum() / expected) if expected > 0.0 else 1.0
 
 
 def _measure_together(cuts: Sequence[tuple[WindowCounts, float]]) -> ScaledNonclosure | None:
@@ -283,20 +290,23 @@ def _measure_together(cuts: Sequence[tuple[WindowCounts, float]]) -> ScaledNoncl
     return measure_scaled(windows) if len(windows) >= FEWEST_WINDOWS else None
 
 
-def _in_errors(one: Nonclosure, counts: WindowCounts, overdispersion: float, scaled: ScaledNonclosure) -> Nonclosure:
+def _in_errors(
+    counts: WindowCounts,
+    overdispersion: float,
+    scaled: ScaledNonclosure,
+    mean_ratio: float,
+    is_transferred: bool = False,
+) -> Nonclosure:
     """Return the uncertainty of a cut as all cuts together say."""
     known, errors = _known_variance(counts, overdispersion), counts.model_uncertainty
     corrected = replace(counts, efficiency=np.minimum(counts.efficiency * np.exp(scaled.mean * errors), 0.999))
-    return replace(
-        one,
-        **_relative(scaled, _typical(counts)),
+    return Nonclosure(
+        **_relative(scaled, float(np.median(errors))),
+        mean_ratio=mean_ratio,
+        is_transferred=is_transferred,
         p_value=_compatibility(counts, known + (scaled.size * errors) ** 2),
         residual_p=_compatibility(corrected, known + (scaled.residual * errors) ** 2, n_fitted=1),
     )
-
-
-def _typical(counts: WindowCounts) -> float:
-    return float(np.median(counts.model_uncertainty))
 
 
 def _relative(scaled: ScaledNonclosure, error: float) -> dict[str, Any]:

@@ -6,12 +6,13 @@ References:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, chi2, kstest
+from scipy.stats import beta, chi2, kstest, kstwo
 
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.folds import FloatArray, IntArray
 
 LEVELS = (0.159, 0.05, 0.01)
 """Nominal p-values at which the type-I error is quoted."""
@@ -28,13 +29,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Summary of signed Z over background-only pseudo-experiments.
+    """Summary of signed Z over searches without signal.
 
     Attributes:
-        n: pseudo-experiments.
+        n: searches.
         mean: mean of Z; 0 is right.
-        mean_error: its statistical error.
-        std: standard deviation with its interval (normal theory); 1 is right.
+        mean_error: its statistical error; NaN for one set.
+        std: standard deviation with its interval (normal theory); 1 is right. No interval for one set.
         type_one: fraction of p-values at or below each of `LEVELS`, with its Clopper-Pearson interval.
         ks_p: Kolmogorov-Smirnov p-value of uniform p-values.
     """
@@ -47,37 +48,71 @@ class Calibration:
     ks_p: float
 
 
-def summarise(z: FloatArray, p0: FloatArray, randomised: FloatArray, confidence: float = 0.68) -> Calibration:
-    """Return the calibration of pseudo-experiments without signal, n >= 2.
+def summarise(
+    z: FloatArray, p0: FloatArray, randomised: FloatArray, which: IntArray, confidence: float = 0.68
+) -> Calibration:
+    """Return the calibration of searches without signal, n >= 2.
+
+    Only sets are independent: searches in several regions of one share events. Errors follow from the scatter of sets,
+    and intervals are those of as many independent searches as give these errors.
 
     Args:
         z: signed Z `(n,)`.
         p0: p-values `(n,)`, those that an analysis quotes.
         randomised: uniform between P(more significant) and P(as significant) `(n,)`: p-values of counts are
             discrete and could not be uniform themselves.
+        which: the set of each search, counted from 0 `(n,)`.
         confidence: of the intervals.
     """
-    n = len(z)
+    n = independent_searches(z, which)
+    spread = independent_searches((z - z.mean()) ** 2, which)
+    distance = kstest(randomised, "uniform").statistic
     return Calibration(
-        n=n,
+        n=len(z),
         mean=float(z.mean()),
-        mean_error=float(z.std(ddof=1) / np.sqrt(n)),
-        std=spread_interval(z, confidence),
-        type_one=tuple(clopper_pearson(int((p0 <= level).sum()), n, confidence) for level in LEVELS),
-        ks_p=float(kstest(randomised, "uniform").pvalue),
+        mean_error=float(z.std(ddof=1) / np.sqrt(n)) if len(set(which.tolist())) > 1 else math.nan,
+        std=spread_interval(z, confidence, spread),
+        type_one=tuple(clopper_pearson(n * float((p0 <= level).mean()), n, confidence) for level in LEVELS),
+        ks_p=float(kstwo.sf(distance, max(1, round(n)))),
     )
 
 
-def spread_interval(z: FloatArray, confidence: float) -> Interval:
-    """Return the standard deviation of `z` with its interval for normal data."""
-    n, std = len(z), float(z.std(ddof=1))
+def independent_searches(values: FloatArray, which: IntArray) -> float:
+    """Return as how many independent ones the mean of `values` scatters, from the scatter of its sets.
+
+    At least the number of sets, at most that of values; for one set 1.
+
+    Args:
+        values: of every search `(n,)`.
+        which: the set of each `(n,)`.
+    """
+    n, n_sets = len(values), len(np.unique(which))
+    if n_sets < 2:
+        return 1.0
+    sums = np.bincount(which, values - values.mean())
+    between = n_sets / (n_sets - 1) * float((sums**2).sum()) / n**2
+    alone = float(values.var(ddof=1)) / n
+    return float(np.clip(n * alone / between, n_sets, n)) if between > 0.0 else float(n)
+
+
+def spread_interval(z: FloatArray, confidence: float, n_independent: float | None = None) -> Interval:
+    """Return the standard deviation of `z` with its interval for normal data.
+
+    Args:
+        z: values `(n,)`.
+        confidence: of the interval.
+        n_independent: so many of them are independent; by default all.
+    """
+    n, std = n_independent or float(len(z)), float(z.std(ddof=1))
+    if n <= 1.0:
+        return Interval(std, math.nan, math.nan)
     tail = (1.0 - confidence) / 2
     low, high = (std * float(np.sqrt((n - 1) / chi2.ppf(q, n - 1))) for q in (1.0 - tail, tail))
     return Interval(std, low, high)
 
 
-def clopper_pearson(k: int, n: int, confidence: float) -> Interval:
-    """Return k/n with its Clopper-Pearson interval."""
+def clopper_pearson(k: float, n: float, confidence: float) -> Interval:
+    """Return k/n with its Clopper-Pearson interval; numbers of independent trials need not be whole."""
     tail = (1.0 - confidence) / 2
     low = float(beta.ppf(tail, k, n - k + 1)) if k > 0 else 0.0
     high = float(beta.isf(tail, k + 1, n - k)) if k < n else 1.0

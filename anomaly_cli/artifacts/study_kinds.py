@@ -9,7 +9,7 @@ SMOOTH_MODEL = Kind(
     "smooth_model",
     2,
     "smooth model of the background, from which pseudo-experiments are drawn",
-    "anomaly significance calibrate",
+    "anomaly significance inject-scan",
     {
         "weights": Group({}, "conditional density of the features and its scaling"),
         "spectrum": Group(
@@ -31,14 +31,17 @@ _EXPERIMENTS = {
     "index": Column("i8", "n", "", "number of the job"),
     "seed": Column("i8", "n", "", "seed of its random streams"),
     "n_injected": Column("i8", "n", "", "signal events put in"),
+    "low": Column("f8", "n", "GeV", "lower end of the region that was searched"),
+    "high": Column("f8", "n", "GeV", "upper end"),
     "n_observed": Column("i8", "n,t", "", "observed events after the cut"),
     "n_expected": Column("f8", "n,t", "", "expected background"),
-    "n_signal": Column("i8", "n,t", "", "of the observed events, injected ones (truth)"),
+    "n_signal": Column("f8", "n,t", "", "of the observed events, injected ones (truth), for the signal put in"),
     "z": Column("f8", "n,t", "", "signed z in closed form, with what is measured for this configuration"),
     "p0": Column("f8", "n,t", "", "p-value by toys, as an analysis quotes it"),
     "p0_randomised": Column("f8", "n,t", "", "uniform between P(more significant) and p0: counts are discrete"),
     "z_statistical": Column("f8", "n,t", "", "signed z without closure and over-dispersion"),
     "limit": Column("f8", "n,t", "", "95 % CLs limit on signal events after the cut, asymptotic"),
+    "is_refused": Column("b1", "n,t", "", "whether the cut allows no claim"),
 }
 
 _FAILED = Group(
@@ -51,25 +54,37 @@ _FAILED = Group(
 
 CALIBRATION = Kind(
     "calibration",
-    2,
-    "background-only pseudo-experiments through the whole chain",
+    3,
+    "searches of background in disjoint sets, everything measured anew in each",
     "anomaly significance calibrate",
     {
-        "experiments": Group(_EXPERIMENTS, "one row per pseudo-experiment, one column per cut"),
+        "experiments": Group(
+            {**_EXPERIMENTS, "set": Column("i8", "n", "", "row in sets")},
+            "one row per search, one column per cut",
+        ),
+        "sets": Group(
+            {
+                "file": Column("str", "s", "", "file of background"),
+                "digest": Column("str", "s", "", "SHA-256 of the file"),
+                "part": Column("i8", "s", "", "number of the set among those of the file"),
+            },
+            "sets of events that share none",
+        ),
         "failed": _FAILED,
         "tests": Group(
             per_test(
                 mean=Column("f8", "t", "", "mean of signed z"),
-                mean_error=Column("f8", "t", "", "its statistical error"),
+                mean_error=Column("f8", "t", "", "its error from the scatter of sets; NaN for one set"),
                 std=Column("f8", "t", "", "standard deviation of signed z"),
                 std_low=Column("f8", "t", "", "lower edge of its 68 % interval"),
                 std_high=Column("f8", "t", "", "upper edge"),
                 mean_statistical=Column("f8", "t", "", "mean of signed z without closure and over-dispersion"),
                 std_statistical=Column("f8", "t", "", "standard deviation of that"),
                 type_one=Column("f8", "t,l", "", "fraction of p-values below each level"),
-                type_one_low=Column("f8", "t,l", "", "lower edge of the 68 % Clopper-Pearson interval"),
+                type_one_low=Column("f8", "t,l", "", "lower edge of its 68 % interval"),
                 type_one_high=Column("f8", "t,l", "", "upper edge"),
                 ks_p=Column("f8", "t", "", "Kolmogorov-Smirnov probability of uniform p-values"),
+                n_refused=Column("i8", "t", "", "searches in which the cut allowed no claim"),
             ),
             "per cut",
         ),
@@ -79,7 +94,7 @@ CALIBRATION = Kind(
 
 INJECTION = Kind(
     "injection",
-    2,
+    3,
     "pseudo-experiments with injected signal through the whole chain",
     "anomaly significance inject-scan",
     {

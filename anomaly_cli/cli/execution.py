@@ -81,12 +81,7 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     template = run.read(schema.CLOSURE).groups["counts"]
     measure = (f"anomaly run --run {quoted} --measure", "closure uncertainty and over-dispersion: minutes")
     if not path.exists():
-        unblind = (f"anomaly run --run {quoted} --unblind", "looks at the signal region, and records that")
-        is_measured = run.has(schema.VALIDATION) and run.has(schema.OVERDISPERSION)
-        first = [measure] if template["has_windows"] and not is_measured else []
-        if not (has_truth or run.declarations.exists()):
-            first.append((f"anomaly significance declare --run {quoted}", "writes down what will be looked at"))
-        return [*first, unblind, *evaluate]
+        return [*before_the_look(run, measure, bool(template["has_windows"])), *evaluate]
     done, _ = find_results(run, run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE))
     steps = []
     if template["has_windows"] and not {schema.OVERDISPERSION.name, schema.VALIDATION.name} <= set(done):
@@ -102,6 +97,20 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     if not steps and not run.exports.exists():
         steps = [(f"anomaly significance export --run {quoted}", "tables and likelihoods for others")]
     return [*steps, *evaluate, (f"anomaly inspect {shlex.quote(str(path))}", "what the file holds")]
+
+
+def before_the_look(run: RunDirectory, measure: tuple[str, str], can_measure: bool) -> list[tuple[str, str]]:
+    """Return what comes before the signal region is looked at, and the look once everything else is known."""
+    quoted = shlex.quote(str(run.path))
+    if can_measure and not (run.has(schema.VALIDATION) and run.has(schema.OVERDISPERSION)):
+        return [measure]
+    steps = []
+    if can_measure and not run.has(schema.INJECTION):
+        study = f"anomaly significance inject-scan --run {quoted} --in-windows --signal signal.h5"
+        steps.append((study, "what simulated signal would give, in signal-free windows"))
+    if not (run.has(schema.TRUTH) or run.declarations.exists()):
+        steps.append((f"anomaly significance declare --run {quoted}", "writes down what will be looked at"))
+    return [*steps, (f"anomaly run --run {quoted} --unblind", "looks at the signal region, and records that")]
 
 
 def run_and_say(asked: Asked, stages: Sequence[Stage[Analysis]]) -> RunDirectory:

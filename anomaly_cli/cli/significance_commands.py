@@ -209,25 +209,40 @@ def global_significance(
 @takes(options.RUN, common=options.MANY)
 def calibrate(
     asked: Asked,
-    experiments: Annotated[int, typer.Option("--experiments", help="Background-only pseudo-experiments.")] = 40,
+    background: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--background",
+            metavar="FILE",
+            help="Simulated background as large as the data; repeat it: only different files are independent."
+            " [default: the data's own, where they are labelled]",
+        ),
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--region", metavar="WINDOW", help="Signal region to search in every set; repeat it. [default: the run's]"
+        ),
+    ] = None,
     index: Index = None,
     fast: Annotated[
         bool, typer.Option("--fast", help="Short trainings, for trying it out; not a calibration of the analysis.")
     ] = False,
 ) -> None:
-    """Check Z where there is no signal: fresh events, template and classifier trained anew, many times.
+    """Check Z where there is no signal: the run's search in sets of background, all of it measured anew in each.
 
-    Each experiment takes about as long as a run, and all use what was measured for the run, whose scatter is not
-    tested. Those that are done are kept: interrupt and go on at will, or run single ones with --index and the same
-    command without it at the end.
+    Every search trains template and classifier and measures its over-dispersion and its closure, so it takes as long as
+    'anomaly run --measure'. 'anomaly simulate qcd' makes sets; a file that holds several times as many events as the
+    data becomes as many. Searches that are done are kept: interrupt and go on at will, add files later (with
+    --overwrite), or run single searches with --index and the same command without it at the end.
 
     Examples:
-      anomaly significance calibrate --run my-run --experiments 40
-      anomaly significance calibrate --run my-run --experiments 40 --index 7
+      anomaly significance calibrate --run my-run --background qcd-2001.h5 --background qcd-2002.h5
+      anomaly significance calibrate --run my-run --background qcd-2001.h5 --region 3.3-3.7 --region 3.7-4.1
     """
     from anomaly_cli.cli.significance_execution import run_calibration
 
-    run_calibration(asked, experiments, index, fast)
+    run_calibration(asked, background or [], region or [], index, fast)
 
 
 @takes(options.RUN, common=options.MANY)
@@ -237,16 +252,36 @@ def inject_scan(
         str, typer.Option("--injected", metavar="N,...", help="Signal events over the whole spectrum, as 0,100,300.")
     ] = "0,100,200,300,400",
     experiments: Annotated[int, typer.Option("--experiments", help="Pseudo-experiments per number.")] = 5,
+    in_windows: Annotated[
+        bool,
+        typer.Option(
+            "--in-windows",
+            help="Put it into signal-free windows of the data, at the same S/sqrt(B); the region stays blinded.",
+        ),
+    ] = False,
+    signal: Annotated[
+        Path | None,
+        typer.Option(
+            "--signal",
+            metavar="FILE",
+            help="Simulated signal of the region, for --in-windows; its masses are shifted to each window."
+            " [default: the data's own, where they are labelled]",
+        ),
+    ] = None,
     index: Index = None,
     fast: Annotated[bool, typer.Option("--fast", help="Short trainings, for trying it out.")] = False,
 ) -> None:
     """Find significance, limit and signal efficiency as functions of the injected signal.
 
-    Example: anomaly significance inject-scan --run my-run --injected 0,200,400 --experiments 5
+    In pseudo-data of a smooth model of labelled background, or, before unblinding, in signal-free windows of the data.
+
+    Examples:
+      anomaly significance inject-scan --run my-run --injected 0,200,400 --experiments 5
+      anomaly significance inject-scan --run my-run --in-windows --signal signal.h5 --injected 0,200,400
     """
     from anomaly_cli.cli.significance_execution import run_injection_study
 
-    run_injection_study(asked, injected, experiments, index, fast)
+    run_injection_study(asked, injected, experiments, index, fast, in_windows, signal)
 
 
 @takes(options.RUN, common=(options.OVERWRITE,))

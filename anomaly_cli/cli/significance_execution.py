@@ -17,6 +17,7 @@ from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.windows import parse_window
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.exchange import export_run
@@ -29,15 +30,11 @@ from anomaly_cli.stages.identity import configured_identity, stored_identity
 from anomaly_cli.stages.measurements import find_measurements
 from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.studies.bump import BUMP
-from anomaly_cli.studies.calibrate import (
-    calibration_jobs,
-    calibration_stage,
-    injection_jobs,
-    injection_stage,
-    run_single_job,
-)
-from anomaly_cli.studies.experiments import Job
+from anomaly_cli.studies.calibrate import calibration_stage, open_calibration
+from anomaly_cli.studies.experiment_jobs import injection_jobs
+from anomaly_cli.studies.experiments import run_single_job
 from anomaly_cli.studies.global_significance import global_stage
+from anomaly_cli.studies.inject import injection_stage, open_injection
 from anomaly_cli.studies.limits import limits_stage
 from anomaly_cli.studies.overdispersion import OVERDISPERSION
 from anomaly_cli.studies.permutation import PERMUTATION
@@ -174,23 +171,39 @@ def globalise(asked: Asked, directories: Sequence[Path], output: Path | None) ->
     show(report_on(analysis.run.read_file(target, schema.GLOBAL)), analysis.run.digests)
 
 
-def run_calibration(asked: Asked, n_experiments: int, index: int | None, fast: bool) -> None:
-    """Run the calibration, or one job of it."""
-    config = _fast(asked.config) if fast else asked.config
-    if index is not None:
-        _single(asked, config, "calibration", calibration_jobs(n_experiments), index)
+def run_calibration(asked: Asked, files: Sequence[Path], regions: Sequence[str], index: int | None, fast: bool) -> None:
+    """Run the calibration, or one search of it."""
+    config, windows = _fast(asked.config) if fast else asked.config, [parse_window(text) for text in regions]
+    if index is None:
+        _study(asked, config, partial(calibration_stage, files=files, regions=windows))
         return
-    _study(asked, config, partial(calibration_stage, n_experiments=n_experiments))
+
+    def run_one(analysis: Analysis) -> int:
+        laboratory, source = open_calibration(analysis, files, windows)
+        jobs = source.jobs()
+        run_single_job(analysis, laboratory, jobs, index)
+        return len(jobs)
+
+    _single(asked, config, "calibration", index, run_one)
 
 
-def run_injection_study(asked: Asked, numbers: str, n_experiments: int, index: int | None, fast: bool) -> None:
+def run_injection_study(
+    asked: Asked, numbers: str, n_experiments: int, index: int | None, fast: bool, in_windows: bool, signal: Path | None
+) -> None:
     """Run the injection study, or one job of it."""
     config = _fast(asked.config) if fast else asked.config
     injected = _numbers("--injected", numbers, int)
-    if index is not None:
-        _single(asked, config, "injection", injection_jobs(injected, n_experiments), index)
+    if index is None:
+        study = partial(injection_stage, injected=injected, n_experiments=n_experiments)
+        _study(asked, config, partial(study, in_windows=in_windows, signal=signal))
         return
-    _study(asked, config, partial(injection_stage, injected=injected, n_experiments=n_experiments))
+
+    def run_one(analysis: Analysis) -> int:
+        jobs = injection_jobs(injected, n_experiments)
+        run_single_job(analysis, open_injection(analysis, jobs, in_windows, signal), jobs, index)
+        return len(jobs)
+
+    _single(asked, config, "injection", index, run_one)
 
 
 def _study(asked: Asked, config: Config, prepare: Callable[[Analysis], Stage[Analysis]]) -> None:
@@ -204,10 +217,11 @@ def _study(asked: Asked, config: Config, prepare: Callable[[Analysis], Stage[Ana
     show(report_on(analysis.run.read(stage.kind)), analysis.run.digests)
 
 
-def _single(asked: Asked, config: Config, folder: str, jobs: Sequence[Job], index: int) -> None:
+def _single(asked: Asked, config: Config, folder: str, index: int, run_one: Callable[[Analysis], int]) -> None:
+    """Run one job of a list, and say of how many."""
     with show_progress_of(asked) as progress:
-        run_single_job(Analysis.open(asked.directory, config, progress), folder, jobs, index)
-    say(f"{asked.directory / folder}: job {index} of {len(jobs)} is done")
+        n = run_one(Analysis.open(asked.directory, config, progress))
+    say(f"{asked.directory / folder}: job {index} of {n} is done")
 
 
 def _fast(config: Config) -> Config:

@@ -65,9 +65,9 @@ class Interval(Cell):
     high: float
 
     def shown(self, digits: Format, write: Notation) -> str:
-        """Return it as `1.02 [0.90, 1.30]`."""
+        """Return it as `1.02 [0.90, 1.30]`, or the value alone where nothing says how far it may be off."""
         value, low, high = (digits.number(number, write) for number in (self.value, self.low, self.high))
-        return f"{value} [{low}, {high}]"
+        return value if math.isnan(self.low) and math.isnan(self.high) else f"{value} [{low}, {high}]"
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ WORDS = {
     "n_experiments": "pseudo-experiments for the over-dispersion",
     "n_permutations": "label permutations",
     "n_toys": "pseudo-experiments per p-value",
-    "n_calibrations": "background-only pseudo-experiments",
+    "n_calibrations": "searches without signal",
 }
 """Numbers that every table states, and what they count."""
 DESCRIPTIONS = {

@@ -128,6 +128,26 @@ def search_experiment(
     return rank(own, experiment.template, settings, provisions, compute)
 
 
+def experiment_significances(
+    template: Template, fitted: FittedParts, split: Split, settings: SearchSettings, compute: Compute
+) -> tuple[FloatArray, int]:
+    """Return signed Z of every cut, the loosest first, in one pseudo-experiment, and its number of observed events.
+
+    Args:
+        template: the template of the search.
+        fitted: the models that it was made by.
+        split: the events of the search; of those in its signal region only the number is used.
+        settings: how it is done.
+        compute: streams of this pseudo-experiment.
+
+    Raises:
+        PhysicsError: where the template has too few sources, or a cut too few events.
+    """
+    experiment = draw_experiment(template, fitted, len(split.sr), compute)
+    ranked = search_experiment(experiment, split, settings, Provisions(), compute)
+    return pseudo_significances(ranked, settings.cuts.loosest_first), len(experiment.observed)
+
+
 def pseudo_significances(ranked: Ranked, efficiencies: list[float]) -> FloatArray:
     """Return signed Z of every cut with the statistics of the events, the template and its models."""
     cuts = (select(ranked.observed, ranked.template, efficiency, ranked.replicas) for efficiency in efficiencies)

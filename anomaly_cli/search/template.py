@@ -37,11 +37,13 @@ class MadeTemplate:
         template: the events, in parts.
         mass_fit: the side-band fit that their masses were drawn from.
         n_clipped: events held at the edge of a feature's range `(d,)`.
+        fitted: the models that made it.
     """
 
     template: Template
     mass_fit: MassFit
     n_clipped: IntArray
+    fitted: FittedParts
 
 
 def see(split: Split, method: TemplateMethod, provisions: Provisions, compute: Compute) -> Seen:
@@ -165,7 +167,7 @@ def sample_template(
         parts.append(TemplatePart(events, plan.trains, plan.counts, component, replicas))
         n_clipped += sample.n_clipped
     compute.progress(Step("template: sampling", 1, 1))
-    return MadeTemplate(Template.of(parts, fitted.crossfit), mass_fit, n_clipped)
+    return MadeTemplate(Template.of(parts, fitted.crossfit), mass_fit, n_clipped, fitted)
 
 
 def _replicate(model: FittedTemplate, request: Request, oversampling: float, compute: Compute) -> Replicas | None:

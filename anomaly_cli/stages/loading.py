@@ -107,6 +107,15 @@ def source_digests(config: Config, sources: Sequence[Source]) -> dict[str, str]:
     return digests
 
 
+def event_digest(path: Path, option: str) -> str:
+    """Return the digest of a file of events, or of the one that a manifest names.
+
+    Raises:
+        DataError: where it cannot be read; the sentence names the option.
+    """
+    return file_digest(event_file(path), option)
+
+
 def data_energy(config: Config) -> float:
     """Return the centre-of-mass energy of the data [GeV]; reads no events.
 

@@ -11,66 +11,48 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from anomaly_cli.analysis.claim import reason_for_no_claim
 from anomaly_cli.analysis.counting import CountingModel, experiments
 from anomaly_cli.analysis.limits import asymptotic_limits
 from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.analysis.toys import toy_p_value
-from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.contents import read_regions
-from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.cuts import NO_CORRECTION
 from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ConfigError, PhysicsError, TrainingError
-from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.streams import Streams
-from anomaly_cli.core.windows import Regions
+from anomaly_cli.core.windows import Window
 from anomaly_cli.core.workers import in_order
 from anomaly_cli.search.count import build_cuts, build_model
 from anomaly_cli.search.provisions import Provisions
-from anomaly_cli.search.run import run_search
+from anomaly_cli.search.rank import rank
 from anomaly_cli.search.settings import SearchSettings
-from anomaly_cli.search.split import split_events
-from anomaly_cli.stages.frame import Analysis
+from anomaly_cli.search.template import make_template
+from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import configured_identity
-from anomaly_cli.stages.measurements import find_measurements
-from anomaly_cli.stages.split import stored_split
-from anomaly_cli.studies.smooth_model import SmoothModel, outer_range, read_smooth_model, require_truth
+from anomaly_cli.stages.measurements import Measurements, find_measurements
+from anomaly_cli.studies.experiment_jobs import FIRST_SIGNAL_ID, Job, Record, Source
+from anomaly_cli.studies.remeasured import Remeasure, measured_in
 
-FIRST_SIGNAL_ID = 1_000_000_000
-"""Ids of injected events start here."""
-RECORD_VERSION = 2
+VERSION = 4
+"""Of the artifacts."""
+RECORD_VERSION = 3
 """Raised when a record holds something else."""
 KEY_LENGTH = 12
 """Hexadecimal digits of the key in a directory name."""
 TOYS = 20_000
 """Pseudo-experiments on a count for its p0: enough for one of many."""
-Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One pseudo-experiment: its number among those of the same signal, and the signal events put in."""
-
-    index: int
-    n_injected: int
-
-    @property
-    def name(self) -> str:
-        """The job in a file name."""
-        return f"{self.n_injected:06d}-{self.index:05d}"
 
 
 @dataclass(frozen=True)
@@ -86,76 +68,66 @@ class Laboratory:
     """All that the jobs of a list share.
 
     Attributes:
-        model: where background comes from.
-        signal: labelled signal events, all masses.
-        regions: the mass windows.
+        source: where their events come from.
         settings: how they are searched.
-        measured: closure and over-dispersion by efficiency.
+        measured: closure and over-dispersion by efficiency; not used where they are measured anew.
         folder: where records lie; its name holds the key.
         key: hash of everything that a record depends on besides its job.
         inputs: the key and the digests of the measurements, as inputs of the artifact.
         correct: how expectations are corrected, one of `CORRECTIONS`.
+        remeasure: what is measured anew in every job; None for nothing.
     """
 
-    model: SmoothModel
-    signal: Events
-    regions: Regions
+    source: Source
     settings: SearchSettings
     measured: Mapping[float, Measured]
     folder: Path
     key: str
     inputs: Mapping[str, str]
     correct: str = NO_CORRECTION
+    remeasure: Remeasure | None = None
 
     @property
     def contains(self) -> dict[str, bool]:
         """Whether z contains a measured closure and over-dispersion."""
         known = self.measured.values()
         return {
-            "closure": all(not math.isnan(item.closure) for item in known),
-            "overdispersion": all(not math.isnan(item.overdispersion) for item in known),
+            name: self.remeasure is not None or all(not math.isnan(getattr(item, name)) for item in known)
+            for name in ("closure", "overdispersion")
         }
 
 
-def open_laboratory(analysis: Analysis, folder: str) -> Laboratory:
-    """Return what the pseudo-experiments of a run share; its smooth model must exist."""
-    run = analysis.run
-    model, artifact = read_smooth_model(run)
+def open_laboratory(
+    analysis: Analysis, folder: str, source: Source, named: Any, remeasure: Remeasure | None = None
+) -> Laboratory:
+    """Return what the pseudo-experiments of a run share.
+
+    Args:
+        analysis: the run.
+        folder: name of the directory in it that keeps the records.
+        source: where events come from.
+        named: what a record depends on of the source, for the key; JSON.
+        remeasure: what is measured anew in every job.
+    """
+    run, significance = analysis.run, analysis.config.significance
     digest = configured_identity(analysis).digest
-    measurements = find_measurements(run, analysis.config, digest)
+    measurements = find_measurements(run, analysis.config, digest) if remeasure is None else Measurements({}, {}, {})
     cuts = analysis.settings.cuts
     cuts = replace(cuts, background_efficiencies=tuple(cuts.loosest_first))
-    described = [RECORD_VERSION, digest, artifact.digest, analysis.config.seed, cuts.background_efficiencies]
+    described = [RECORD_VERSION, digest, named, analysis.config.seed, cuts.background_efficiencies]
     described += [cuts.pass_fail_from, cuts.least_fit_p]  # they say which fits are refused
+    described += [remeasure and remeasure.described()]
     key = hash_json(described)
     return Laboratory(
-        model=model,
-        signal=labelled_signal(run),
-        regions=read_regions(run.read(schema.SPLIT)),
+        source=source,
         settings=replace(analysis.settings, cuts=cuts),
         measured=measurements.of_each(cuts),
         folder=run.path / folder / key[:KEY_LENGTH],
         key=key,
         inputs={"experiments": key, **measurements.inputs},
-        correct=analysis.config.significance.correct,
+        correct=significance.correct,
+        remeasure=remeasure,
     )
-
-
-def labelled_signal(run: RunDirectory) -> Events:
-    """Return all signal events with labels, used in the pseudo-data or not."""
-    truth, observed = require_truth(run), stored_split(run.read(schema.SPLIT)).everything
-    reference = truth.reference.take(truth.reference_is_signal)
-    return concatenate([observed.take(truth.of(observed)), reference])
-
-
-def refuse_too_much_signal(n_injected: int, n_signal: int) -> None:
-    """Refuse to inject more signal than there is.
-
-    Raises:
-        ConfigError: where there is less.
-    """
-    if n_injected > n_signal:
-        raise ConfigError(f"--injected {n_injected}: the file has only {n_signal} signal events; ask for fewer")
 
 
 def run_jobs(laboratory: Laboratory, jobs: Sequence[Job], compute: Compute, task: str) -> list[Record]:
@@ -203,46 +175,48 @@ def _path(laboratory: Laboratory, job: Job) -> Path:
 
 
 def run_job(laboratory: Laboratory, job: Job, compute: Compute) -> Record:
-    """Run one pseudo-experiment: fresh events, everything trained anew; `compute` has the streams of the run."""
-    own = replace(compute.child(f"experiment/{job.name}"), progress=silent)
-    events = laboratory.model.draw(own.child("events"))
-    if job.n_injected:
-        events = concatenate([events, _inject(laboratory, job.n_injected, own.streams)])
-    split = split_events(events, laboratory.regions)
-    searched = run_search(split, laboratory.settings, Provisions(), own)
-    fit = searched.mass_fit
-    cuts = [
-        cut.selection
-        for cut in build_cuts(
-            searched.observed, searched.template, searched.replicas, fit, laboratory.settings.cuts, {}
-        )
-    ]
-    return {
+    """Run one pseudo-experiment: everything trained anew; `compute` has the streams of the run."""
+    own, settings = replace(compute.child(f"experiment/{job.name}"), progress=silent), laboratory.settings
+    drawn = laboratory.source.draw(job, own)
+    split = drawn.split
+    made = make_template(split, settings, Provisions(), own)
+    ranked, fit = rank(split, made.template, settings, Provisions(), own), made.mass_fit
+    found = build_cuts(ranked.observed, ranked.template, ranked.replicas, fit, settings.cuts, {})
+    record = {
         "index": job.index,
         "seed": compute.streams.seed,
         "n_injected": job.n_injected,
+        "signal_scale": drawn.signal_scale,
+        "region": [split.regions.sr.low, split.regions.sr.high],
         "fit": {"n_expected": fit.n_expected, "uncertainty": fit.uncertainty},
-        "cuts": [{name: getattr(cut, name) for name in CutCounts.__dataclass_fields__} for cut in cuts],
+        "cuts": [{name: getattr(cut.selection, name) for name in CutCounts.__dataclass_fields__} for cut in found],
         "n_signal": [
-            int((searched.observed.event_id[cut.is_observed_selected] >= FIRST_SIGNAL_ID).sum()) for cut in cuts
+            int((ranked.observed.event_id[cut.selection.is_observed_selected] >= FIRST_SIGNAL_ID).sum())
+            for cut in found
         ],
     }
+    if laboratory.remeasure is not None:
+        record |= laboratory.remeasure.measure(split, made, settings, own)
+    return record
 
 
 def evaluate(laboratory: Laboratory, record: Record) -> Record:
-    """Return what the counts of a record say: expectation, significance, limit, with what has been measured."""
-    settings = laboratory.settings.cuts
+    """Return what the counts of a record say: expectation, significance, limit, with what has been measured.
+
+    Signal events and limits are those of the job's number of signal events, where other backgrounds had others.
+    """
+    settings, region, scale = laboratory.settings.cuts, Window(*record["region"]), record["signal_scale"]
     fit, cuts = Normalisation(**record["fit"]), [CutCounts(**cut) for cut in record["cuts"]]
+    measured = laboratory.measured if laboratory.remeasure is None else measured_in(record, laboratory.correct)
 
     def models(measured: Mapping[float, Measured]) -> list[CountingModel]:
         known = [measured.get(cut.background_efficiency, Measured()) for cut in cuts]
         return [
-            build_model(cut, fit, laboratory.regions.sr, settings.pass_fail_from, item)
-            for cut, item in zip(cuts, known, strict=True)
+            build_model(cut, fit, region, settings.pass_fail_from, item) for cut, item in zip(cuts, known, strict=True)
         ]
 
     streams = Streams(record["seed"]).child(f"evaluate/{record['n_injected']}/{record['index']}")
-    counted = models(laboratory.measured)
+    counted = models(measured)
     data = experiments(counted)
     toys = [
         toy_p_value(model.experiment(), TOYS, streams.generator(f"toys/{cut.background_efficiency:g}"))
@@ -250,29 +224,22 @@ def evaluate(laboratory: Laboratory, record: Record) -> Record:
     ]
     between = streams.generator("between").random(len(toys))
     return {
-        **{name: record[name] for name in ("index", "seed", "n_injected", "n_signal")},
+        **{name: record[name] for name in ("index", "seed", "n_injected")},
+        "low": region.low,
+        "high": region.high,
+        "n_signal": [n / scale for n in record["n_signal"]],
         "n_observed": [model.n_observed for model in counted],
         "n_expected": [model.n_expected for model in counted],
         "z": signed_root(data).tolist(),
         "p0": [toy.p0 for toy in toys],
         "p0_randomised": [toy.p_above + u * (toy.p0 - toy.p_above) for u, toy in zip(between, toys, strict=True)],
         "z_statistical": signed_root(experiments(models({}))).tolist(),
-        "limit": asymptotic_limits(data).observed.tolist(),
+        "limit": (asymptotic_limits(data).observed / scale).tolist(),
+        "is_refused": [
+            bool(reason_for_no_claim(model, measured.get(cut.background_efficiency, Measured()).windows_p))
+            for model, cut in zip(counted, cuts, strict=True)
+        ],
     }
-
-
-def _inject(laboratory: Laboratory, n: int, streams: Streams) -> Events:
-    """Return those of `n` signal events, drawn without replacement over the whole spectrum, that lie in range.
-
-    Raises:
-        ConfigError: where the file has fewer.
-    """
-    signal = laboratory.signal
-    refuse_too_much_signal(n, len(signal))
-    drawn = signal.take(streams.generator("injection").permutation(len(signal))[:n])
-    inside = drawn.take(outer_range(laboratory.regions).contains(drawn.mjj))
-    ids = FIRST_SIGNAL_ID + np.arange(len(inside))
-    return replace(inside, event_id=ids, source_id=ids)
 
 
 def divide_records(
@@ -294,3 +261,26 @@ def divide_records(
         "experiments": {name: [record[name] for record in found] for name in found[0]},
         "failed": {"index": [r["index"] for r in failed], "reason": [r["error"] for r in failed]},
     }
+
+
+def study_stage(
+    kind: Kind, laboratory: Laboratory, settings: Mapping[str, Any], make: Callable[[Analysis], Made]
+) -> Stage[Analysis]:
+    """Return the stage that makes an artifact of a list of pseudo-experiments."""
+
+    def described(analysis: Analysis) -> dict[str, Any]:
+        digest = configured_identity(analysis).digest
+        return {**settings, **laboratory.contains, "correct": laboratory.correct, "settings_digest": digest}
+
+    return Stage(kind.name, VERSION, kind, settings=described, make=make, inputs=lambda _: laboratory.inputs)
+
+
+def run_single_job(analysis: Analysis, laboratory: Laboratory, jobs: Sequence[Job], index: int) -> list[Record]:
+    """Run one job of a list and keep its record.
+
+    Raises:
+        ConfigError: where there is no such job.
+    """
+    if not 0 <= index < len(jobs):
+        raise ConfigError(f"--index {index}: the list has the jobs 0 to {len(jobs) - 1}")
+    return run_jobs(laboratory, [jobs[index]], analysis.compute, f"{laboratory.folder.parent.name}: job {index}")

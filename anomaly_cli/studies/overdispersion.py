@@ -22,22 +22,31 @@ from anomaly_cli.artifacts.pieces import Pieces
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.seen import Need
-from anomaly_cli.search.provisions import Provisions
-from anomaly_cli.search.pseudo import draw_experiment, pseudo_significances, search_experiment
+from anomaly_cli.search.pseudo import experiment_significances
+from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import configured_identity, described_events
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.stages.template import load_parts, refuse_other_template
 
 
-def _refuse(analysis: Analysis) -> None:
-    """Refuse a score that needs what pseudo-experiments do not have, and a template that is not the configuration's."""
-    score = analysis.settings.score
+def refuse_unreachable(settings: SearchSettings) -> None:
+    """Refuse a score that needs what pseudo-experiments do not have.
+
+    Raises:
+        ConfigError: where it does.
+    """
+    score = settings.score
     if not score.needs <= {Need.SIDE_BANDS, Need.SR_FEATURES}:
         raise ConfigError(
             f"over-dispersion: score {score.name} needs more than side-bands and observed events, which a"
             " pseudo-experiment does not have; use another score"
         )
+
+
+def _refuse(analysis: Analysis) -> None:
+    """Refuse a score without pseudo-experiments, and a template that is not the configuration's."""
+    refuse_unreachable(analysis.settings)
     refuse_other_template(analysis, "its over-dispersion")
 
 
@@ -64,10 +73,8 @@ def _make(analysis: Analysis) -> Made:
     for index in (index for index in range(n) if index not in done):
         analysis.compute.progress(Step("over-dispersion", len(done), n))
         own = replace(analysis.compute.child(f"overdispersion/{index}"), progress=silent)
-        experiment = draw_experiment(template, fitted, len(split.sr), own)
-        ranked = search_experiment(experiment, split, settings, Provisions(), own)
-        z = pseudo_significances(ranked, settings.cuts.loosest_first)
-        done[index] = pieces.keep(index, {"z": z.tolist(), "n_observed": len(experiment.observed)})
+        z, n_observed = experiment_significances(template, fitted, split, settings, own)
+        done[index] = pieces.keep(index, {"z": z.tolist(), "n_observed": n_observed})
     analysis.compute.progress(Step("over-dispersion", n, n))
     found = np.array([done[index]["z"] for index in range(n)])
     spread = found.std(axis=0, ddof=1)

@@ -27,9 +27,10 @@ from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.methods.base import FittedTemplate, Request
 from anomaly_cli.methods.cathode import Cathode
-from anomaly_cli.search.split import Split
+from anomaly_cli.search.split import Split, split_events
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.split import stored_split
+from anomaly_cli.studies.experiment_jobs import Drawn, Job, draw_signal
 
 VALIDATION_SALT = 7
 """Salt of the hash that chooses validation events."""
@@ -59,6 +60,36 @@ class SmoothModel:
         mjj = self.spectrum.sample(n, compute.streams.generator("masses"))
         drawn = self.density.sample(Request(mjj), compute.child("features")).events
         return make_events(mjj, drawn.features, self.names, np.arange(n))
+
+
+@dataclass(frozen=True)
+class SmoothSource:
+    """Pseudo-experiments of the smooth model in the windows of a run.
+
+    Attributes:
+        model: where background comes from.
+        signal: labelled signal events, all masses.
+        regions: the mass windows.
+    """
+
+    model: SmoothModel
+    signal: Events
+    regions: Regions
+
+    def draw(self, job: Job, compute: Compute) -> Drawn:
+        """Draw the events of a job; signal in all of the spectrum, of which what lies in range is seen."""
+        events = self.model.draw(compute.child("events"))
+        if job.n_injected:
+            signal = draw_signal(self.signal, job.n_injected, compute.streams)
+            events = concatenate([events, signal.take(outer_range(self.regions).contains(signal.mjj))])
+        return Drawn(split_events(events, self.regions))
+
+
+def labelled_signal(run: RunDirectory) -> Events:
+    """Return all signal events with labels, used in the pseudo-data or not."""
+    truth, observed = require_truth(run), stored_split(run.read(schema.SPLIT)).everything
+    reference = truth.reference.take(truth.reference_is_signal)
+    return concatenate([observed.take(truth.of(observed)), reference])
 
 
 def outer_range(regions: Regions) -> Window:

@@ -281,7 +281,7 @@ def test_a_reference_keeps_its_weights_and_the_bound_made_of_it_is_drawn_by_them
     copies = np.unique(template.source_id, return_counts=True)[1]
     assert copies.std() > 0.3 * copies.mean()
     method = ["--set", "template.method=curtains_f4f"]
-    result = invoke("significance", "calibrate", "--run", tmp_path / "run", *method)
+    result = invoke("significance", "inject-scan", "--run", tmp_path / "run", *method)
     assert result.exit_code == 2
     assert "events of equal weight" in " ".join(result.output.split())
 

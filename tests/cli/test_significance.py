@@ -27,6 +27,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.artifacts.unblinding import append_record
+from anomaly_cli.cli.execution import before_the_look
 from anomaly_cli.core.errors import AnomalyWarning
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.report import hepdata
@@ -194,9 +195,11 @@ def write_injection(run, digest, injected=(0, 150, 300, 600), efficiency=lambda 
     jobs = [n for n in injected for _ in range(each)]
     selected = np.array([[rng.poisson(2 * n * efficiency(n)), rng.poisson(n * efficiency(n))] for n in jobs])
     zeros = np.zeros((len(jobs), 2))
+    ends = {"low": [3300.0] * len(jobs), "high": [3700.0] * len(jobs)}
     experiments = {"index": range(len(jobs)), "seed": [1] * len(jobs), "n_injected": jobs, "n_signal": selected}
     experiments |= {
-        "n_observed": zeros.astype(int),
+        **ends,
+        **{"n_observed": zeros.astype(int), "is_refused": zeros.astype(bool)},
         **dict.fromkeys(("n_expected", "z", "p0", "p0_randomised", "z_statistical", "limit"), zeros),
     }
     columns = schema.INJECTION.groups["tests"].columns
@@ -494,51 +497,14 @@ def test_cabinetry_finds_our_significance_in_every_exported_count(complete):
 
 
 @pytest.mark.slow
-def test_calibration_is_a_list_of_jobs_that_continues(fresh):
-    single = run_ok(
-        "significance", "calibrate", "--run", fresh, "--experiments", "2", "--index", "1", "--processes", "1"
-    )
-    assert "job 1 of 2 is done" in single
-    (record,) = (fresh / "calibration").glob("*/000000-00001.json")
-    before = record.stat().st_mtime_ns
-    output = run_ok("significance", "calibrate", "--run", fresh, "--experiments", "3", "--processes", "2")
-    assert "3 background-only pseudo-experiments" in output
-    assert record.stat().st_mtime_ns == before
-    calibration = read_artifact(fresh / "calibration.h5", schema.CALIBRATION).groups
-    assert calibration["experiments"]["n_signal"].sum() == 0
-    assert len({tuple(row) for row in calibration["experiments"]["n_observed"].tolist()}) == 3
-    assert "Calibration: 3 background-only" in run_ok("summary", "--run", fresh)
-    first = record.with_name("000000-00000.json")
-    side_by_side = first.read_bytes()
-    first.unlink()
-    options = ("--experiments", "3", "--index", "0", "--processes", "1")
-    run_ok("significance", "calibrate", "--run", fresh, *options)
-    assert first.read_bytes() == side_by_side
-
-
-@pytest.mark.slow
-def test_what_is_measured_later_is_applied_to_pseudo_experiments_that_are_there(copied, measured):
-    """Only counts are kept of a training; closure and over-dispersion enter when they are known."""
-    options = ("--run", copied, "--experiments", "2", "--processes", "2", "--set", "significance.correct=none")
-    assert "WITHOUT closure and k-fold" in " ".join(run_ok("significance", "calibrate", *options).split())
-    before = read_artifact(copied / "calibration.h5", schema.CALIBRATION).groups["experiments"]
-    records = {path: path.stat().st_mtime_ns for path in (copied / "calibration").glob("*/*.json")}
-    again = ("--overwrite", "--set", f"significance.measurements={measured}")
-    assert "WITHOUT" not in run_ok("significance", "calibrate", *options, *again)
-    after = read_artifact(copied / "calibration.h5", schema.CALIBRATION).groups["experiments"]
-    assert (np.abs(after["z"]) <= np.abs(before["z"])).all()
-    assert np.array_equal(after["z_statistical"], before["z_statistical"])
-    assert {path: path.stat().st_mtime_ns for path in records} == records
-
-
-@pytest.mark.slow
 def test_a_calibration_of_other_settings_is_not_quoted_and_leaves_the_records_of_these(fresh):
-    run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", "--index", "0", "--processes", "1")
+    short = ("--run", fresh, "--set", "significance.experiments=5", "--set", "significance.windows=3")
+    run_ok("significance", "calibrate", *short, "--index", "0", "--processes", "1")
     (record,) = (fresh / "calibration").glob("*/*.json")
     before = record.read_bytes()
     fast = ("--fast", "--set", "classifiers.trees.leaves=7", "--processes", "1")
-    run_ok("significance", "calibrate", "--run", fresh, "--experiments", "2", *fast)
-    assert "background-only" not in run_ok("summary", "--run", fresh)
+    run_ok("significance", "calibrate", *short, "--region", "3.3-3.7", "--region", "3.7-4.1", *fast)
+    assert "searches without signal" not in run_ok("summary", "--run", fresh)
     assert record.read_bytes() == before
 
 
@@ -665,7 +631,6 @@ def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):
 
 def test_only_what_was_declared_is_unblinded(observed, tmp_path):
     run = Path(shutil.copytree(observed, tmp_path / "run"))
-    assert "significance declare" in run_ok("run", "--run", run)
     said = run_ok("significance", "declare", "--run", run, "--note", "as approved")
     (first,) = json.loads((run / "declaration.json").read_text())
     assert (first["note"], first["n_rankings"]) == ("as approved", 1)
@@ -774,8 +739,7 @@ BAD = [
     (("significance", "global", "--run", "nowhere"), 4, "no such file"),
     (("significance", "export", "--run", "nowhere"), 4, "no such file"),
     (("significance", "--run", "RUN", "--measurements", "nowhere"), 2, "measure there with"),
-    (("significance", "calibrate", "--run", "RUN", "--experiments", "1"), 2, "at least 2"),
-    (("significance", "calibrate", "--run", "RUN", "--experiments", "3", "--index", "3"), 2, "jobs 0 to 2"),
+    (("significance", "calibrate", "--run", "RUN", "--index", "3"), 2, "jobs 0 to 0"),
     (("significance", "inject-scan", "--run", "RUN", "--injected", "many"), 2, "not a list of whole numbers"),
     (("significance", "inject-scan", "--run", "RUN", "--injected", "-5"), 2, "0 or more"),
     (("significance", "inject-scan", "--run", "RUN", "--injected", "0,0"), 2, "each number of signal events once"),
@@ -861,12 +825,27 @@ def test_the_largest_of_all_cuts_is_as_global_significance_says(fresh):
     assert tests["p0"].min() * 0.9 < largest["p_global"] < 2.2 * tests["p0"].min()
 
 
+def test_the_look_comes_after_measurement_injection_and_declaration(tmp_path):
+    run, measure = RunDirectory(tmp_path), ("measure", "")
+
+    def commands():
+        return [command.split(" --run")[0] for command, _ in before_the_look(run, measure, can_measure=True)]
+
+    assert commands() == ["measure"]
+    for name in ("validation", "overdispersion"):
+        (tmp_path / f"{name}.h5").touch()
+    assert commands() == ["anomaly significance inject-scan", "anomaly significance declare", "anomaly run"]
+    (tmp_path / "injection.h5").touch()
+    (tmp_path / "declaration.json").touch()
+    assert commands() == ["anomaly run"]
+    assert len(before_the_look(RunDirectory(tmp_path / "other"), measure, can_measure=False)) == 2
+
+
 def test_a_blinded_run_says_what_it_could_find_and_asks_for_the_measurement_first(observed):
     summary = run_ok("summary", "--run", observed)
     assert "What this search can find, WITHOUT closure" in summary
     steps = [line.split("  #")[0].split(" --")[-1] for line in summary.split("Next:")[1].splitlines() if line.strip()]
-    assert (steps[0], steps[-1], len(steps)) == ("measure", "unblind", 3)
-    assert "anomaly significance declare" in summary
+    assert steps == ["measure"]
     found = read_any(observed / "sensitivity.h5")
     fit = read_any(observed / "template.h5").groups["mass_fit"]["n_expected"]
     tests = found.groups["tests"]

@@ -297,13 +297,14 @@ def test_a_calibration_is_drawn_beside_what_is_right():
         "type_one_low": np.array([[0.1, 0.0], [0.2, 0.0]]),
         "type_one_high": np.array([[0.6, 0.4], [0.8, 0.5]]),
     }
-    groups = {"experiments": {"index": np.arange(3), "z": z}, "tests": tests, "levels": {"level": levels}}
+    experiments, sets = {"index": np.arange(3), "z": z}, {"file": ["a.h5", "b.h5"]}
+    groups = {"experiments": experiments, "sets": sets, "tests": tests, "levels": {"level": levels}}
     found = of_artifact(make_artifact(schema.CALIBRATION, groups))
     plot, axes = find_plot("calibration"), Figure().subplots()
     plot.panel(axes, found, "distribution")
     steps = {line.get_label(): line for line in axes.get_lines()}
     assert list(steps["cut 1 %"].get_ydata()) == [0.0, 0.5, 1.0, 1.0]  # without the one that has no Z
-    assert plot.header(found).endswith("3 pseudo-experiments without signal; all uncertainties included")
+    assert plot.header(found).endswith("3 searches of 2 sets without signal; all uncertainties included")
     plot.panel(Figure().subplots(), found, "type-I errors")
 
 

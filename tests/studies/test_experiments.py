@@ -12,15 +12,16 @@ from anomaly_cli.core.events import make_events
 from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.studies.experiments import Laboratory, divide_records, evaluate
-from anomaly_cli.studies.smooth_model import SmoothModel
+from anomaly_cli.studies.remeasured import Remeasure
+from anomaly_cli.studies.smooth_model import SmoothModel, SmoothSource
 
 NO_EVENTS = make_events(np.zeros(0), np.zeros((0, 1)), ("mj1",), np.zeros(0, dtype=np.int64))
 
 
-def laboratory(tmp_path, measured=None):
-    model = SmoothModel.__new__(SmoothModel)  # nothing is drawn here
+def laboratory(tmp_path, measured=None, remeasure=None):
     regions = Regions(Window(3300.0, 3700.0), Window(3000.0, 3300.0), Window(3700.0, 4600.0))
-    return Laboratory(model, NO_EVENTS, regions, SearchSettings(), measured or {}, tmp_path, "key", {})
+    source = SmoothSource(SmoothModel.__new__(SmoothModel), NO_EVENTS, regions)  # nothing is drawn here
+    return Laboratory(source, SearchSettings(), measured or {}, tmp_path, "key", {}, remeasure=remeasure)
 
 
 def record(index, loose=2200, tight=25):
@@ -30,6 +31,8 @@ def record(index, loose=2200, tight=25):
         "index": index,
         "seed": 1,
         "n_injected": 0,
+        "signal_scale": 1.0,
+        "region": [3300.0, 3700.0],
         "fit": {"n_expected": 10_000.0, "uncertainty": 100.0},
         "cuts": [dict(zip(names, cut, strict=True)) for cut in cuts],
         "n_signal": [0, 0],
@@ -62,3 +65,41 @@ def test_pseudo_experiments_without_a_result_are_counted(tmp_path):
     assert groups["failed"] == {"index": [1], "reason": ["a poor fit"]}
     with pytest.raises(PhysicsError, match="1 of 1 pseudo-experiments gave no result, the first because: a poor fit"):
         divide_records(laboratory(tmp_path), [failed], 1)
+
+
+def test_what_an_experiment_has_measured_itself_is_counted_with(tmp_path):
+    """Windows that exceed their expectation weaken its excess; windows that scatter much forbid a claim."""
+    efficiencies = [0.2, 0.001]
+    found = {}
+    for name, excess in (("none", 0.0), ("ten per cent", 0.1)):
+        rows = [
+            (window, e, round(20_000 * e * (1.0 + excess)), 20_000, e, 0.01, np.nan)
+            for window in range(5)
+            for e in efficiencies
+        ]
+        names = (
+            "window",
+            "background_efficiency",
+            "n_passing",
+            "n_all",
+            "efficiency",
+            "efficiency_uncertainty",
+            "model_uncertainty",
+        )
+        own = record(0) | {
+            "experiments": [[sign * 1.0, sign * 2.0] for sign in (-1.0, 1.0)] * 3,
+            "windows": {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)},
+        }
+        found[name] = evaluate(laboratory(tmp_path, remeasure=Remeasure(6, 5, 1.0)), own)
+    assert found["none"]["z_statistical"] == found["ten per cent"]["z_statistical"]
+    assert found["ten per cent"]["z"][0] < 0.6 * found["none"]["z"][0] < found["none"]["z_statistical"][0]
+    assert laboratory(tmp_path, remeasure=Remeasure(6, 5, 1.0)).contains == {"closure": True, "overdispersion": True}
+
+
+def test_signal_and_limit_are_those_of_the_signal_that_was_asked_for(tmp_path):
+    once, doubled = record(0), record(0) | {"signal_scale": 2.0}
+    once["n_signal"] = doubled["n_signal"] = [100, 4]
+    one, other = (evaluate(laboratory(tmp_path), own) for own in (once, doubled))
+    assert other["n_signal"] == [50.0, 2.0]
+    assert np.array(other["limit"]) == pytest.approx(np.array(one["limit"]) / 2.0)
+    assert other["z"] == one["z"]

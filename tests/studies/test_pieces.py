@@ -43,9 +43,7 @@ def counted(monkeypatch):
         return np.array([compute.streams.generator("z").normal(), 0.1])
 
     monkeypatch.setattr(permutation, "_count", z)
-    monkeypatch.setattr(overdispersion, "draw_experiment", lambda *_: SimpleNamespace(observed=[1, 2, 3]))
-    monkeypatch.setattr(overdispersion, "search_experiment", z)
-    monkeypatch.setattr(overdispersion, "pseudo_significances", lambda ranked, _: ranked)
+    monkeypatch.setattr(overdispersion, "experiment_significances", lambda *arguments: (z(*arguments), 3))
     monkeypatch.setattr(searching, "run_search", z)
     monkeypatch.setattr(windows, "_window_row", _row)
     monkeypatch.setattr(windows, "count_window", lambda index, searched, _: _count(index, searched))

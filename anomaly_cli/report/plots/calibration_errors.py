@@ -86,18 +86,21 @@ def _panels(_: Sources) -> Sequence[str]:
 
 
 def _stamp(sources: Sources) -> str:
-    n = len(sources.group(schema.CALIBRATION, "experiments")["index"])
-    return f"{n} pseudo-experiments without signal; {contents_of(sources.artifacts[schema.CALIBRATION.name])}"
+    n, n_sets = (
+        len(sources.group(schema.CALIBRATION, name)["z" if name == "experiments" else "file"])
+        for name in ("experiments", "sets")
+    )
+    return f"{n} searches of {n_sets} sets without signal; {contents_of(sources.artifacts[schema.CALIBRATION.name])}"
 
 
 PLOT = Plot(
     "calibration",
     "Whether Z is calibrated: its distribution without signal, and how often p-values are small.",
-    {"calibration": ("experiments", "tests", "levels")},
+    {"calibration": ("experiments", "sets", "tests", "levels")},
     draw,
     _panels,
     stamp=_stamp,
     lack=lambda sources: (
-        "" if len(sources.group(schema.CALIBRATION, "experiments")["index"]) else "no pseudo-experiment gave a result"
+        "" if len(sources.group(schema.CALIBRATION, "experiments")["index"]) else "no search gave a result"
     ),
 )

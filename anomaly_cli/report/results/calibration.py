@@ -8,7 +8,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import AnyCell, Interval, Measured
 from anomaly_cli.report.contents import contents_of
-from anomaly_cli.report.notation import PROBABILITY, fixed
+from anomaly_cli.report.notation import COUNT, PROBABILITY, fixed
 from anomaly_cli.report.table import Column, Field, Priority, Report, Row, Table, build, made, stored
 from anomaly_cli.report.tables import contents_field, cut_of, measured_of, rows_of
 
@@ -26,7 +26,6 @@ STATISTICS_ONLY = "statistics only: without closure and over-dispersion."
 
 
 def _spread(calibration: Artifact, rows: Sequence[Row]) -> Table:
-    n, n_failed = (len(calibration.groups[group]["index"]) for group in ("experiments", "failed"))
     fields = [
         cut_of(TESTS),
         made(
@@ -40,18 +39,21 @@ def _spread(calibration: Artifact, rows: Sequence[Row]) -> Table:
             TESTS,
         ),
         stored(TESTS, "ks_p", "KS p", PROBABILITY),
+        stored(TESTS, "n_refused", "no claim", COUNT, Priority.LOW, note="No claim: searches that the windows forbid."),
         stored(TESTS, "mean_statistical", "statistics only: mean", fixed(2), Priority.LOW, note=STATISTICS_ONLY),
         stored(TESTS, "std_statistical", "statistics only: std", fixed(2), Priority.LOW, note=STATISTICS_ONLY),
         contents_field(contents_of(calibration)),
     ]
-    settings = calibration.provenance.settings
-    missing = [name for key, name in (("closure", "closure"), ("overdispersion", "k-fold")) if not settings[key]]
-    contents = f", WITHOUT {' and '.join(missing)}" if missing else ""
+    n, n_failed = (len(calibration.groups[group]["index"]) for group in ("experiments", "failed"))
+    n_sets = len(calibration.groups["sets"]["file"])
     notes = [
-        "A calibrated Z has mean 0 and standard deviation 1. Intervals are at 68 % confidence.",
+        "A calibrated Z has mean 0 and standard deviation 1. Closure and over-dispersion are measured anew in every"
+        " search. Errors are from the scatter of sets, intervals at 68 % confidence.",
+        "One set says nothing of its own scatter: name further files with --background." if n_sets == 1 else "",
         f"{n_failed} more gave no result." if n_failed else "",
     ]
-    title = f"Calibration: {n} background-only pseudo-experiments through the whole chain{contents}"
+    sets = f"{n_sets} disjoint sets" if n_sets > 1 else "one set"
+    title = f"Calibration: {n} searches without signal in {sets} of background"
     return build("calibration", title, fields, rows, notes)
 
 
@@ -63,7 +65,7 @@ def _rates(calibration: Artifact, rows: Sequence[Row]) -> Table:
         column = Column(
             name,
             f"{level:g}",
-            meaning=f"share of pseudo-experiments with p0 below {level:g}",
+            meaning=f"share of searches with p0 below {level:g}",
             format=fixed(3),
             holds=Interval,
         )
@@ -73,7 +75,7 @@ def _rates(calibration: Artifact, rows: Sequence[Row]) -> Table:
         "Calibration: how often p0 is smaller than",
         fields,
         rows,
-        ["68 % Clopper-Pearson intervals."],
+        ["68 % Clopper-Pearson intervals of as many independent searches as the sets amount to."],
     )
 
 

@@ -8,7 +8,8 @@ python benchmarks/controls.py show
 
 To be seen: cross-fitting off; copies of side-band events that cross parts; a feature shifted by 6 % of its standard
 deviation in the signal region only; a bump in the mean of a feature, which all parts share and no scaling follows.
-Harmless: a template of true background of the other sets; signal in a side-band only.
+Harmless: a template of true background of the other sets; signal in a side-band only. Signal in one of the windows in
+which closure is measured changes no count; what it does to the closure, the gate and Z is shown.
 """
 
 from __future__ import annotations
@@ -28,13 +29,19 @@ from anomaly_cli.analysis.selection import CutCounts, select
 from anomaly_cli.core.blocks import FEATURES_BLOCK, Features
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import NONE, THIRDS
+from anomaly_cli.core.cuts import CORRECTIONS, Cuts
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.seen import TrueEvents
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.windows import Window
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.rank import rank
+from anomaly_cli.search.run import run_search
 from anomaly_cli.search.split import Split
 from anomaly_cli.search.template import make_template
+from anomaly_cli.search.windows import count_window, find_windows
+from anomaly_cli.studies.experiment_jobs import Job
+from anomaly_cli.studies.free_windows import WindowSource
 
 RESULTS = Path(__file__).parent / "results" / "controls.json"
 REGION = "3.3-3.7"
@@ -45,6 +52,11 @@ FEATURE = 1
 BUMP_WIDTH = 200.0
 """Of the bump in a feature's mean [GeV]; the scaling's orders follow what is some times wider."""
 N_SIGNAL = 420
+WINDOW = "signal in a window"
+"""Changes the windows, not the search."""
+ALL = Window(1.0, 13_000.0)
+WINDOW_INDEX = 1
+"""Which one: the nearer ones come first."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ def main() -> None:
     runs = actions.add_parser("run")
     runs.add_argument("sets", nargs="+", type=Path, help="simulated files of background")
     runs.add_argument("--signal", type=Path, required=True, help="file of simulated signal")
-    runs.add_argument("--control", action="append", choices=list(CONTROLS))
+    runs.add_argument("--control", action="append", choices=[*CONTROLS, WINDOW])
     shown = actions.add_parser("show")
     shown.add_argument("--null", type=Path, default=null.RESULTS, help="results of the null study")
     for one in (runs, shown):
@@ -139,8 +151,11 @@ def run(asked: argparse.Namespace) -> None:
         data = an.load(str(path), inject=0, inject_from=(f"{asked.signal.absolute()}=0",), seed=SEED)
         split, signal = an.split(data, REGION).split, data.truth
         others = [an.load(str(one), inject=0, seed=SEED).observed for one in asked.sets if one != path]
-        for name in asked.control or CONTROLS:
+        for name in asked.control or [*CONTROLS, WINDOW]:
             if (path.stem, name) in known:
+                continue
+            if name == WINDOW:
+                keep(asked.results, {"set": path.stem, "control": name} | search_window(split, signal.signal(ALL)))
                 continue
             found = search(CONTROLS[name], split, others, signal)
             keep(asked.results, {"set": path.stem, "control": name} | found)
@@ -167,6 +182,47 @@ def search(control: Control, split: Split, others: Sequence[Events], signal: Any
     }
 
 
+def search_window(split: Split, signal: Events) -> dict[str, Any]:
+    """Return what one of the windows counts with signal in it, as much for its background as in the signal region."""
+    windows, _ = find_windows(split, 1.0, Cuts.least_fit_p)
+    region = split.regions.sr
+    source = WindowSource(tuple(windows), signal, 0.5 * (region.low + region.high), split.fit_masses().n_expected)
+    drawn = source.draw(Job(WINDOW_INDEX, N_SIGNAL), Compute(Streams(SEED)))
+    settings = configure("curtains_f4f", {}, THIRDS)
+    searched = run_search(drawn.split, settings, Provisions(), Compute(Streams(SEED)).child("window"))
+    edges = [drawn.split.regions.sr.low, drawn.split.regions.sr.high]
+    return {"window": edges, "counts": count_window(WINDOW_INDEX, searched, EFFICIENCIES)}
+
+
+def with_window(row: Mapping[str, Any], planted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a search of the null study in which one of the windows counted something else."""
+    edges, columns = row["window_edges"], row["windows"]
+    if [edges["low"][WINDOW_INDEX], edges["high"][WINDOW_INDEX]] != planted["window"]:
+        raise ValueError(f"{row['set']}: the windows of the null study are others")
+    kept = [index for index, window in enumerate(columns["window"]) if window != WINDOW_INDEX]
+    changed = {
+        name: [values[index] for index in kept] + [one[name] for one in planted["counts"]]
+        for name, values in columns.items()
+    }
+    return {**row, "windows": changed}
+
+
+def show_window(rows: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print what signal in a window does to the closure, the gate and Z of searches without signal."""
+    pairs = [(known[row["set"]], with_window(known[row["set"]], row)) for row in rows if row["set"] in known]
+    if not pairs:
+        return
+    print(f"{WINDOW}: {len(pairs)} searches")
+    for correct in CORRECTIONS:
+        before, after = ([null.evaluate(pair[which], correct) for pair in pairs] for which in (0, 1))
+        for index, efficiency in enumerate(EFFICIENCIES):
+            text = f"  correct = {correct}, {100 * efficiency:g} %:"
+            for name, found in (("without", before), ("with", after)):
+                values = {key: np.array([one[index][key] for one in found]) for key in ("closure", "z")}
+                text += f" {name}: closure {values['closure'].mean():.3f}, Z {values['z'].mean():.2f};"
+            print(f"{text} refused {sum(one[index]['is_refused'] for one in after)}")
+
+
 def ratio_of(cut: Mapping[str, float]) -> float:
     """Return observed over expected."""
     return cut["n_passing"] / (cut["n_all"] * cut["efficiency"])
@@ -190,6 +246,7 @@ def show(rows: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]
                 values = np.array([one[index][key] for one in z])
                 text += f"; {key} {values.mean():.2f} (std {values.std():.2f})"
             print(text + f"; refused {sum(one[index]['is_refused'] for one in z)}")
+    show_window([row for row in rows if row["control"] == WINDOW], known)
 
 
 if __name__ == "__main__":

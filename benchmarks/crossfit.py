@@ -57,7 +57,7 @@ def main() -> None:
     runs.add_argument("--scheme", action="append", choices=SCHEMES, help="schemes; all by default")
     runs.add_argument("--method", default="curtains_f4f")
     runs.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
-    runs.add_argument("--region", action="append", choices=REGIONS)
+    runs.add_argument("--region", action="append", help="signal region; five by default")
     runs.add_argument("--processes", type=int, default=1)
     runs.add_argument("--signal", type=Path, help="file of simulated signal, to inject")
     runs.add_argument("--inject", type=int, default=0, help="signal events over the whole spectrum")

@@ -23,6 +23,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,9 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.search.count import build_cuts, build_model
 from anomaly_cli.stages.classify import stored_replicas, stored_scores
-from anomaly_cli.stages.measurements import Measurements, closure_by_efficiency
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.studies.experiments import Normalisation
+from anomaly_cli.studies.remeasured import measured_in
 
 RESULTS = Path(__file__).parent / "results" / "null.json"
 REGIONS = ("3.1-3.5", "3.3-3.7", "3.5-3.9", "3.7-4.1", "3.9-4.3")
@@ -65,8 +66,9 @@ def main() -> None:
     runs.add_argument("sets", nargs="+", type=Path, help="simulated files of background")
     runs.add_argument("--method", default="curtains_f4f")
     runs.add_argument("--ensemble", type=int, default=4, help="classifiers per fold; fewer than the default save time")
-    runs.add_argument("--region", action="append", choices=REGIONS)
+    runs.add_argument("--region", action="append", help="signal region; five by default")
     runs.add_argument("--inject", type=int, default=0, help="signal events of the file over the whole spectrum")
+    runs.add_argument("--signal", type=Path, help="file of the signal; by default that of the sets")
     runs.add_argument("--seed", type=int, default=SEED)
     shown = actions.add_parser("show")
     shown.add_argument("--correct", choices=CORRECTIONS, default=BY_MEAN)
@@ -80,6 +82,7 @@ def main() -> None:
         for region in asked.region or REGIONS:
             row = {"set": path.stem, "region": region, "method": asked.method, "ensemble": asked.ensemble}
             row |= {"injected": asked.inject, "seed": asked.seed}
+            row |= {"signal": asked.signal.stem} if asked.signal else {}
             if not any(row.items() <= known.items() for known in read(asked.results)):
                 keep(asked.results, row | search(path.absolute(), region, asked))
 
@@ -88,7 +91,11 @@ def search(path: Path, region: str, asked: argparse.Namespace) -> dict[str, Any]
     """Search one region of a set, and measure over-dispersion and closure for it."""
     settings = [f"classifiers.trees.ensemble={asked.ensemble}", f"template.method={json.dumps(asked.method)}"]
     settings.append(f"significance.background_efficiencies={list(EFFICIENCIES)}")
-    options = ["--signal-region", region, "--data", str(path), "--inject", str(asked.inject)]
+    options = ["--signal-region", region, "--data", str(path)]
+    if asked.signal:
+        options += ["--inject-from", f"{asked.signal.absolute()}={asked.inject}"]
+    else:
+        options += ["--inject", str(asked.inject)]
     options += ["--seed", str(asked.seed)]
     options += [word for setting in settings for word in ("--set", setting)]
     before = children_cpu()
@@ -126,14 +133,11 @@ def record(run: RunDirectory) -> dict[str, Any]:
 
 def evaluate(row: Mapping[str, Any], correct: str) -> list[dict[str, float]]:
     """Return for every cut of a search its signed Z, the claimable one, and whether a claim is allowed."""
-    spread = np.std(row["experiments"], axis=0, ddof=1)
-    factors = dict(zip(EFFICIENCIES, np.maximum(spread, 1.0).tolist(), strict=True))
-    columns = {name: np.asarray(values) for name, values in row["windows"].items()}
-    known = Measurements(closure_by_efficiency(columns, factors), factors, {}, correct=correct)
+    known = measured_in(dict(row), correct)
     fit, window = Normalisation(row["fit"]["n_expected"], row["fit"]["uncertainty"]), parse_window(row["region"])
     found = []
     for cut in (CutCounts(**one) for one in row["cuts"]):
-        measured = known.of(cut.background_efficiency)
+        measured = known[cut.background_efficiency]
         model = build_model(cut, fit, window, Cuts.pass_fail_from, measured)
         found.append(
             {
@@ -149,11 +153,15 @@ def evaluate(row: Mapping[str, Any], correct: str) -> list[dict[str, float]]:
 
 def show(rows: Sequence[Mapping[str, Any]], correct: str) -> None:
     """Print mean and standard deviation of Z and how often it is large, errors from a bootstrap over sets."""
-    kinds = sorted({(row["method"], row["ensemble"], row["injected"]) for row in rows})
-    for method, ensemble, injected in kinds:
-        own = [row for row in rows if (row["method"], row["ensemble"], row["injected"]) == (method, ensemble, injected)]
+    kinds = defaultdict(list)
+    for row in rows:
+        kinds[row["method"], row["ensemble"], row["injected"], row.get("signal", "")].append(row)
+    for (method, ensemble, injected, signal), own in sorted(kinds.items()):
         sets = sorted({(row["set"], row["seed"]) for row in own})
-        print(f"{method}, ensembles of {ensemble}, {injected} injected, correct = {correct}: ", end="")
+        print(
+            f"{method}, ensembles of {ensemble}, {injected} injected{f' of {signal}' if signal else ''}, correct = {correct}: ",
+            end="",
+        )
         print(f"{len(own)} searches of {len(sets)} sets, {np.mean([row['cpu'] for row in own]):.0f} s of CPU each")
         found = [evaluate(row, correct) for row in own]
         which = np.array([sets.index((row["set"], row["seed"])) for row in own])

@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 
 import anomaly_cli as an
-from anomaly_cli.analysis.selection import select
+from anomaly_cli.analysis.selection import CutCounts, select
 from anomaly_cli.analysis.sic import measure_improvement
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.crossfit import GROUPS, NONE, SCHEMES
+from anomaly_cli.core.crossfit import GROUPS, NONE, SCHEMES, THIRDS
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.streams import Streams
@@ -42,6 +42,7 @@ from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.template import make_template
 
 RESULTS = Path(__file__).parent / "results" / "crossfit.json"
+NULL = RESULTS.with_name("null.json")
 REGIONS = ("3.1-3.5", "3.3-3.7", "3.5-3.9", "3.7-4.1", "3.9-4.3")
 EFFICIENCIES = (0.2, 0.05, 0.01, 0.001)
 ENSEMBLE = 4
@@ -62,12 +63,31 @@ def main() -> None:
     runs.add_argument("--signal", type=Path, help="file of simulated signal, to inject")
     runs.add_argument("--inject", type=int, default=0, help="signal events over the whole spectrum")
     runs.add_argument("--reference", nargs="+", type=Path, default=[], help="sets to measure the improvement on")
-    for one in (runs, actions.add_parser("show")):
+    shown = actions.add_parser("show")
+    shown.add_argument("--null", type=Path, default=NULL, help="results of null.py, which are searches with thirds")
+    for one in (runs, shown):
         one.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
     if asked.action == "run":
         run(asked)
-    show(read(asked.results))
+        return
+    rows = read(asked.results)
+    known = {name_of(row) for row in rows}
+    show([*rows, *(row for row in map(of_null, read(asked.null)) if name_of(row) not in known)])
+
+
+def name_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what tells a search from others."""
+    names = ("set", "region", "scheme", "method")
+    return (*(row[name] for name in names), json.dumps(row["settings"]), row.get("injected", 0))
+
+
+def of_null(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a search of the null study as a row of this one: its cuts are the same, ensembles of 4 and seed 1."""
+    is_like = (row["ensemble"], row["seed"], row["injected"]) == (ENSEMBLE, SEED, 0)
+    cuts = [described(CutCounts(**cut)) for cut in row["cuts"]] if is_like else []
+    named = {name: row[name] for name in ("set", "region", "method")}
+    return named | {"scheme": THIRDS, "settings": {}, "injected": 0 if is_like else -1, "cpu": np.nan, "cuts": cuts}
 
 
 def run(asked: argparse.Namespace) -> None:
@@ -120,23 +140,23 @@ def improvement(ranked: Ranked, others: Events, truth: Truth, regions: Regions) 
 
 def counts(searched: Ranked) -> list[dict[str, float]]:
     """Return what passes each cut, what the template expects, and the statistical pull."""
-    found = []
-    for efficiency in EFFICIENCIES:
-        selection = select(searched.observed, searched.template, efficiency, searched.replicas)
-        expected = selection.n_all * selection.efficiency
-        spread = np.sqrt(expected * (1 - selection.efficiency) + (expected * selection.efficiency_uncertainty) ** 2)
-        found.append(
-            {
-                "efficiency": efficiency,
-                "n": selection.n_passing,
-                "expected": expected,
-                "ratio": selection.n_passing / expected,
-                "template": selection.efficiency_uncertainty,
-                "model": selection.model_uncertainty,
-                "pull": (selection.n_passing - expected) / spread,
-            }
-        )
-    return found
+    cuts = (select(searched.observed, searched.template, efficiency, searched.replicas) for efficiency in EFFICIENCIES)
+    return [described(cut) for cut in cuts]
+
+
+def described(cut: CutCounts) -> dict[str, float]:
+    """Return a cut as a row keeps it."""
+    expected = cut.n_all * cut.efficiency
+    spread = np.sqrt(expected * (1 - cut.efficiency) + (expected * cut.efficiency_uncertainty) ** 2)
+    return {
+        "efficiency": cut.background_efficiency,
+        "n": cut.n_passing,
+        "expected": expected,
+        "ratio": cut.n_passing / expected,
+        "template": cut.efficiency_uncertainty,
+        "model": cut.model_uncertainty,
+        "pull": (cut.n_passing - expected) / spread,
+    }
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -155,14 +175,14 @@ def keep(path: Path, row: Mapping[str, Any]) -> None:
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print ratios and pulls, and differences to no cross-fitting, paired; errors from the scatter between sets."""
     grouped: dict[Any, dict[Any, Any]] = defaultdict(dict)
-    for row in rows:
+    for row in (row for row in rows if row["cuts"]):
         key = (row["method"], json.dumps(row["settings"]), row["scheme"], row.get("injected", 0))
         grouped[key][row["set"], row["region"]] = row
     for (method, chosen, scheme, injected), found in grouped.items():
         base = grouped.get((method, "{}", NONE, injected), {})
         shared = [key for key in found if key in base]
         what = f"{method} {chosen} {scheme}, {injected} injected"
-        cpu = np.mean([one["cpu"] for one in found.values()])
+        cpu = np.nanmean([one["cpu"] for one in found.values()])
         n_sets = len({name for name, _ in found})
         print(f"{what}: {len(found)} searches of {n_sets} sets, {len(shared)} paired, CPU {cpu:.0f} s")
         for index, efficiency in enumerate(EFFICIENCIES):

@@ -158,10 +158,8 @@ def show(rows: Sequence[Mapping[str, Any]], correct: str) -> None:
         kinds[row["method"], row["ensemble"], row["injected"], row.get("signal", "")].append(row)
     for (method, ensemble, injected, signal), own in sorted(kinds.items()):
         sets = sorted({(row["set"], row["seed"]) for row in own})
-        print(
-            f"{method}, ensembles of {ensemble}, {injected} injected{f' of {signal}' if signal else ''}, correct = {correct}: ",
-            end="",
-        )
+        named = f"{injected} injected{f' of {signal}' if signal else ''}"
+        print(f"{method}, ensembles of {ensemble}, {named}, correct = {correct}: ", end="")
         print(f"{len(own)} searches of {len(sets)} sets, {np.mean([row['cpu'] for row in own]):.0f} s of CPU each")
         found = [evaluate(row, correct) for row in own]
         which = np.array([sets.index((row["set"], row["seed"])) for row in own])

@@ -21,7 +21,7 @@ from anomaly_cli.stages.loading import Source, event_digest, load_source
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.studies.background_sets import set_config
 from anomaly_cli.studies.experiment_jobs import Drawn, Job, draw_signal, refuse_too_much_signal
-from anomaly_cli.studies.smooth_model import labelled_signal
+from anomaly_cli.studies.smooth_model import require_truth
 
 OPTION = "--signal"
 
@@ -72,7 +72,7 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
 
     Args:
         analysis: the run; its signal region is not read.
-        signal: a file of simulated signal; None for the labelled signal of the data.
+        signal: a file of simulated signal; None for the labelled signal that the data leave out.
         jobs: what is to be injected.
 
     Raises:
@@ -86,7 +86,7 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
             "inject-scan --in-windows: the data have no labels, so they hold no signal to inject; name simulated signal"
             f" of the signal region with {OPTION} FILE, as 'anomaly simulate signal' makes it"
         )
-    events = labelled_signal(analysis.run) if signal is None else _load_signal(signal, analysis)
+    events = _held_back(analysis) if signal is None else _load_signal(signal, analysis)
     if events.names != split.sr.names:
         raise ConfigError(
             f"{OPTION} {signal}: has the features {', '.join(events.names)}, the data {', '.join(split.sr.names)}; use"
@@ -102,6 +102,12 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
     digest = "labels" if signal is None else event_digest(signal, OPTION)
     windows = " ".join(one.regions.sr.text for one in source.windows)
     return source, ["windows", windows, artifact.digest, digest]
+
+
+def _held_back(analysis: Analysis) -> Events:
+    """Return the labelled signal that is not in the data: what is in them may lie in a side-band of a window."""
+    truth = require_truth(analysis.run)
+    return truth.reference.take(truth.reference_is_signal)
 
 
 def _load_signal(path: Path, analysis: Analysis) -> Events:

@@ -539,6 +539,24 @@ def observed(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow
+def test_signal_is_found_in_windows_of_blinded_data_and_nobody_looks(observed, tmp_path):
+    run, rows = Path(shutil.copytree(observed, tmp_path / "run")), shipped_rows(1)
+    signal = write_official(tmp_path / "signal.h5", rows[rows[:, 14] == 1])
+    study = ("significance", "inject-scan", "--run", run, "--in-windows", "--injected", "0,400", "--processes", "2")
+    refused = invoke(*study)
+    assert refused.exit_code == 2
+    assert "name simulated signal of the signal region with --signal FILE" in " ".join(refused.output.split())
+    run_ok(*study, "--signal", signal, "--experiments", "2")
+    tests = read_artifact(run / "injection.h5", schema.INJECTION).groups["tests"]
+    z = dict(zip(zip(tests["n_injected"], tests["background_efficiency"], strict=True), tests["z_mean"], strict=True))
+    assert z[400, 0.05] > z[0, 0.05] + 1.0
+    assert not (run / "significance.h5").exists()
+    assert not (run / "unblinding.json").exists()
+    steps = run_ok("summary", "--run", run)
+    assert "inject-scan" not in steps.split("Next:")[1]
+
+
 def test_observed_data_are_blinded_until_said_otherwise(observed, tmp_path):
     run = Path(shutil.copytree(observed, tmp_path / "run"))
     assert not (run / "significance.h5").exists()

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from crossfit import keep, read
 from null import children_cpu, with_error
-from scipy.optimize import brentq
 
+from anomaly_cli.analysis.conformal import conformal_p_values, tilted_weights
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
@@ -75,50 +75,16 @@ def search(path: Path, region: str) -> dict[str, Any]:
         masses = scores.groups["side_bands"]["mjj"]
         expected = split.fit_masses()
         target = float(expected.sample(100_000, np.random.default_rng(SEED)).mean())
-        weights = {"equal": np.ones(len(masses)), "of the mass": tilted(masses, target)}
+        weights = {"equal": None, "of the mass": tilted_weights(masses, target)}
         cuts = {name: count(observed, side_bands, weight) for name, weight in weights.items()}
         cuts["template"] = count(observed, stored_scores(scores, "template"), None)
         return {"cpu": children_cpu() - before, "n_observed": len(observed.score), "cuts": cuts}
 
 
-def tilted(masses: FloatArray, target: float) -> FloatArray:
-    """Return weights exp(a m) of mean 1 with which the mean of `masses` is `target` [GeV]."""
-    scaled = (masses - target) / 1000.0
-
-    def mean(a: float) -> float:
-        weight = np.exp(a * scaled)
-        return float((weight * scaled).sum() / weight.sum())
-
-    weight: FloatArray = np.exp(float(brentq(mean, -50.0, 50.0)) * scaled)
-    return np.asarray(weight / weight.mean())
-
-
 def count(observed: ScoredEvents, calibration: ScoredEvents, weight: FloatArray | None) -> list[dict[str, float]]:
-    """Return for every cut the observed events whose p-value is below it, and how many of uniform ones would be.
-
-    Args:
-        observed: events of the signal region.
-        calibration: events that they are compared with, in their fold.
-        weight: of these; None for equal ones, each source once.
-    """
-    weight = np.ones(len(calibration.score)) if weight is None else weight
-    p = np.empty(len(observed.score))
-    n_effective = 0.0
-    for fold in np.unique(observed.fold):
-        own, other = observed.fold == fold, calibration.fold == fold
-        order = np.argsort(-calibration.score[other])
-        scores, summed = -calibration.score[other][order], np.cumsum(weight[other][order])
-        above = np.searchsorted(scores, -observed.score[own], side="right")
-        p[own] = (np.concatenate([[0.0], summed])[above] + 1.0) / (summed[-1] + 1.0)
-        n_effective += float(weight[other].sum() ** 2 / (weight[other] ** 2).sum())
-    n = len(p)
-    found = []
-    for efficiency in EFFICIENCIES:
-        expected = n * efficiency
-        variance = expected * (1.0 - efficiency) * (1.0 + n / n_effective)
-        n_small = int((p <= efficiency).sum())
-        found.append({"n": n_small, "expected": expected, "z": (n_small - expected) / float(np.sqrt(variance))})
-    return found
+    """Return for every cut the observed events whose p-value is below it, and how many of uniform ones would be."""
+    found = conformal_p_values(observed, calibration, weight)
+    return [{"n": found.count(e), "expected": found.expected(e), "z": found.significance(e)} for e in EFFICIENCIES]
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:

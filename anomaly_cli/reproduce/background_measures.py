@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
+from anomaly_cli.analysis.conformal import conformal_p_values
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.analysis.profile import signed_root
@@ -15,7 +17,8 @@ from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.search.count import build_cuts
-from anomaly_cli.search.rank import Ranked
+from anomaly_cli.search.rank import Ranked, scored
+from anomaly_cli.search.split import Split
 
 CUT = 0.1
 """Part of the background of the signal region that the cut of arXiv:2210.14924 keeps."""
@@ -51,6 +54,20 @@ def measure_bias(ranked: Ranked, background: ScoredEvents, fit: MassFit, cuts: C
         found[f"bias@{efficiency:g}.error"] = float(np.hypot(statistical, kept.efficiency_uncertainty))
         found[f"z_bias@{efficiency:g}"] = float(signed_root(built[0].model.experiment()))
     return found
+
+
+def count_by_side_bands(ranked: Ranked, split: Split, efficiencies: Sequence[float]) -> Found:
+    """Return the Z of unweighted conformal p-values, side-band events being taken for background of the region.
+
+    Each is scored by models that have not seen it.
+
+    References:
+        J. Araz, M. Spannowsky, 2026, arXiv:2606.13780.
+    """
+    bands = split.side_bands
+    known = scored(ranked.score, bands, ranked.crossfit.side_band_fold(bands.source_id))
+    values = conformal_p_values(ranked.observed, known)
+    return {f"z@{efficiency:g}": values.significance(efficiency) for efficiency in efficiencies}
 
 
 def measure_shape(mjj: FloatArray, background: ScoredEvents, in_region: BoolArray) -> Found:

@@ -26,7 +26,7 @@ from anomaly_cli.core.records import build_record
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Need, SharedModel, Simulation, TrueEvents
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Window, parse_side_bands, parse_window
-from anomaly_cli.reproduce.background_measures import measure_bias, measure_shape, measure_tagging
+from anomaly_cli.reproduce.background_measures import count_by_side_bands, measure_bias, measure_shape, measure_tagging
 from anomaly_cli.reproduce.eventfiles import EventFiles, LackingError
 from anomaly_cli.reproduce.sharpness_measure import measure_minima
 from anomaly_cli.reproduce.targets import Target
@@ -53,9 +53,9 @@ from anomaly_cli.stages.split import SPLIT
 from anomaly_cli.stages.template import MODEL, TEMPLATE
 
 VERSION = (1, *(stage.version for stage in (SPLIT, MODEL, TEMPLATE, CLASSIFY, EVALUATE)))
-MEASURES = ("sic", "closure", "counts", "bias", "shape", "tagging", "sharpness")
+MEASURES = ("sic", "closure", "counts", "conformal", "bias", "shape", "tagging", "sharpness")
 """What a job may measure, besides its cost."""
-RANKING = {"sic", "counts", "bias", "shape", "tagging", "sharpness"}
+RANKING = {"sic", "counts", "conformal", "bias", "shape", "tagging", "sharpness"}
 """Those that need a score."""
 FEWEST_KEPT = 25
 """Cuts that keep fewer reference events say nothing about the largest SIC: their relative error is above 20 %."""
@@ -145,6 +145,8 @@ def run(settings: Settings, compute: Compute) -> Found:
         ranked = rank(events.split, made.template, search, provisions, compute)
         found |= _gains(ranked, events, compute) if "sic" in measure else {}
         found |= _counts(ranked, made, config) if "counts" in measure else {}
+        if "conformal" in measure:
+            found |= count_by_side_bands(ranked, events.split, config.significance.background_efficiencies)
         found |= _on_background(measure, ranked, made, config, events)
         if "sharpness" in measure:
             found |= measure_minima(ranked, events.split, made.template, search, compute)

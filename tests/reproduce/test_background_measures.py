@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from toys import REGIONS
+from toys import REGIONS, toy_events
 
 from anomaly_cli.analysis.mass_fit import fit_mass_spectrum
 from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.cuts import Cuts
-from anomaly_cli.reproduce.background_measures import measure_bias, measure_shape, measure_tagging
+from anomaly_cli.reproduce.background_measures import count_by_side_bands, measure_bias, measure_shape, measure_tagging
 from anomaly_cli.search.rank import Ranked
+from anomaly_cli.search.rank import scored as search_scored
+from anomaly_cli.search.split import split_events
 
 FOLDS = 3
 SR = REGIONS.sr
@@ -71,3 +76,21 @@ def test_rejection_and_divergence_are_of_the_cut_that_keeps_half_of_the_signal()
     assert plain["rejection"] == pytest.approx(1.0 / 0.02275, rel=0.2)  # of a normal above 2
     bent = measure_tagging(mjj, scored(rng.normal(size=len(mjj)) + (mjj - 3800.0) / 400.0), signal)
     assert bent["inverse_divergence"] < 0.1 * plain["inverse_divergence"]
+
+
+class _Follows:
+    """A score that follows the mass, steeply below the signal region: side-bands are scored lower than it."""
+
+    def score(self, events, fold):
+        noise = np.random.default_rng(5).normal(scale=0.3, size=len(events))
+        return np.minimum(events.mjj, SR.low) / 1000.0 + noise
+
+
+def test_side_bands_taken_for_background_of_the_region_fabricate_an_excess():
+    split, crossfit = split_events(toy_events(40_000, 4), REGIONS), CrossFit("halves", 4, 1)
+    observed = search_scored(_Follows(), split.sr, crossfit.fold(split.sr.source_id))
+    found = count_by_side_bands(Ranked(_Follows(), crossfit, observed, None, None), split, (0.2, 0.05))
+    assert found["z@0.2"] > 3.0
+    like = search_scored(_Follows(), split.sb2, crossfit.fold(split.sb2.source_id))
+    above = replace(split, sb1=split.sb2)
+    assert abs(count_by_side_bands(Ranked(_Follows(), crossfit, like, None, None), above, (0.2,))["z@0.2"]) < 3.0

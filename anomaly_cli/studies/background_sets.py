@@ -166,8 +166,9 @@ def _round_up(number: float) -> int:
 
 
 def set_config(config: Config, path: Path, own: Path) -> Config:
-    """Return how a file is read: as the data, but the master key of their labels is not that of another file."""
-    return config if path.absolute() == own.absolute() else replace(config, data=replace(config.data, labels=""))
+    """Return how a file is read: as the data, but their master key and the name of their table are not another file's."""
+    is_own = path.absolute() == own.absolute()
+    return config if is_own else replace(config, data=replace(config.data, labels="", key=""))
 
 
 def open_sets(analysis: Analysis, files: Sequence[Path], regions: Sequence[Window]) -> SetSource:

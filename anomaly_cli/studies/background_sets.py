@@ -166,7 +166,7 @@ def _round_up(number: float) -> int:
 
 
 def set_config(config: Config, path: Path, own: Path) -> Config:
-    """Return how a file is read: as the data, but their master key and the name of their table are not another file's."""
+    """Return how a file is read: as the data, but without the master key and the table name of theirs."""
     is_own = path.absolute() == own.absolute()
     return config if is_own else replace(config, data=replace(config.data, labels="", key=""))
 

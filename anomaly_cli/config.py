@@ -16,7 +16,7 @@ import tomli_w
 
 from anomaly_cli.core.compute import CPU, DEVICES
 from anomaly_cli.core.crossfit import check_scheme
-from anomaly_cli.core.cuts import BY_MEAN, CORRECTIONS, Cuts, check_oversampling
+from anomaly_cli.core.cuts import CORRECTIONS, Cuts, check_oversampling
 from anomaly_cli.core.documents import parse_toml, read_text
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
@@ -173,7 +173,8 @@ class SignificanceSettings:
         measurements: another run directory of the same settings, whose validation windows and pseudo-experiments
             are used; empty for the run's own.
         correct: `mean` corrects expectations by the mean excess of the validation windows, and counts with what that
-            leaves uncertain; `none` takes the excess itself as the uncertainty.
+            leaves uncertain; `none` takes the excess itself as the uncertainty; `default` is what the method was found
+            to need.
         windows: signal-free windows in which closure is validated, at least 3. Sensible: 5 to 12.
         window_width: their width in units of the signal region's. Sensible: 0.5 to 1.
         experiments: pseudo-experiments that measure the k-fold over-dispersion, at least 5; fewer than 10 are marked.
@@ -191,7 +192,7 @@ class SignificanceSettings:
     least_fit_p: float = Cuts.least_fit_p
     toys: int = 100_000
     measurements: str = ""
-    correct: str = BY_MEAN
+    correct: str = DEFAULT
     windows: int = 8
     window_width: float = 1.0
     experiments: int = 20
@@ -202,8 +203,9 @@ class SignificanceSettings:
 
     def __post_init__(self) -> None:
         _ = self.cuts  # which checks them
-        if self.correct not in CORRECTIONS:
-            raise ConfigError(f"significance: correct = '{self.correct}' must be one of {', '.join(CORRECTIONS)}")
+        if self.correct not in (DEFAULT, *CORRECTIONS):
+            known = ", ".join((DEFAULT, *CORRECTIONS))
+            raise ConfigError(f"significance: correct = '{self.correct}' must be one of {known}")
         if self.toys < FEWEST_TOYS or self.windows < 3 or min(self.experiments, self.permutations) < 5:
             raise ConfigError(
                 f"significance: needs toys >= {FEWEST_TOYS}, windows >= 3, experiments >= 5 and permutations >= 5"

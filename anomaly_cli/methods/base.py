@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import THIRDS
+from anomaly_cli.core.cuts import NO_CORRECTION
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
@@ -110,6 +111,8 @@ class TemplateMethod(ABC):
         claims_closure: whether its template should agree with background.
         score: what ranks events where no other score is asked for.
         crossfit: how the side-bands are divided between models of its template where nothing else is asked for.
+        correction: how expectations are corrected where nothing else is asked for, one of `CORRECTIONS`: by the mean
+            excess of windows only where searches without signal have shown that the signal region shares it.
     """
 
     name: ClassVar[str]
@@ -121,6 +124,7 @@ class TemplateMethod(ABC):
     claims_closure: ClassVar[bool] = True
     score: ClassVar[str] = CWOLA
     crossfit: ClassVar[str] = THIRDS
+    correction: ClassVar[str] = NO_CORRECTION
 
     @property
     def members(self) -> Sequence[TemplateMethod]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from anomaly_cli import nets
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.cuts import BY_MEAN
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
@@ -79,6 +80,7 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
     name: ClassVar[str] = "curtains_f4f"
     summary: ClassVar[str] = "side-band events moved to signal-region masses by a flow between densities"
     reference: ClassVar[str] = "arXiv:2305.04646"
+    correction: ClassVar[str] = BY_MEAN
     presets: ClassVar[Mapping[str, Preset]] = {
         "published": Preset(
             PUBLISHED,

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy.typing as npt
 
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.cuts import BY_MEAN
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.seen import Arrays, Seen
@@ -27,6 +28,7 @@ class MassScaling(densities.MassScaledFeatures, TemplateMethod):
     name: ClassVar[str] = "mass_scaling"
     summary: ClassVar[str] = "side-band events moved to signal-region masses feature by feature, without a network"
     reference: ClassVar[str] = "this project"
+    correction: ClassVar[str] = BY_MEAN
 
     def __post_init__(self) -> None:
         densities.check_scaling(self.name, self.mass_scaling)

@@ -20,6 +20,7 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.cuts import BY_MEAN, NO_CORRECTION, Cuts
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.stages.identity import described_events
+from anomaly_cli.stages.resolve import resolve_correction
 
 LARGEST_DIFFERENCE = math.log(1.25)
 """A measurement with a quarter more side-band events, or a fifth fewer, is another measurement."""
@@ -110,7 +111,7 @@ def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measure
     closure = closure_by_efficiency(validation.groups["counts"], overdispersion) if validation else {}
     found = {"validation": validation, "overdispersion": experiments}
     inputs = {name: item.digest if item else "none" for name, item in found.items()}
-    return Measurements(closure, overdispersion, inputs, factors, config.significance.correct)
+    return Measurements(closure, overdispersion, inputs, factors, resolve_correction(config))
 
 
 def _factors(experiments: Artifact) -> dict[float, Factor]:

@@ -38,6 +38,18 @@ def resolve_settings(config: Config) -> SearchSettings:
     )
 
 
+def resolve_correction(config: Config) -> str:
+    """Return how expectations are corrected, one of `CORRECTIONS`.
+
+    Raises:
+        ConfigError: for an unknown method or setting.
+    """
+    correct = config.significance.correct
+    if correct != DEFAULT:
+        return correct
+    return str(choose(METHODS, config.template.method, config.methods).correction)
+
+
 def choose(family: Family[Any], name: str, settings: Mapping[str, Mapping[str, Any]]) -> Any:
     """Return one member with its settings; those of the others are checked as well.
 

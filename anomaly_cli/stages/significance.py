@@ -24,6 +24,7 @@ from anomaly_cli.stages.classify import stored_replicas, stored_scores
 from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
 from anomaly_cli.stages.identity import stored_identity
 from anomaly_cli.stages.measurements import Factor, Measurements, find_measurements
+from anomaly_cli.stages.resolve import resolve_correction
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.stages.template import mass_fit_columns
 
@@ -45,7 +46,7 @@ def counting_settings(analysis: Analysis) -> dict[str, Any]:
     return {
         "background_efficiencies": list(cuts.background_efficiencies),
         "pass_fail_from": cuts.pass_fail_from,
-        "correct": analysis.config.significance.correct,
+        "correct": resolve_correction(analysis.config),
         "settings_digest": stored_identity(analysis.run).digest,
         **({"systematics": [asdict(one) for one in cuts.systematics]} if cuts.systematics else {}),
     }

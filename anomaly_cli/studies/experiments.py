@@ -42,6 +42,7 @@ from anomaly_cli.search.template import make_template
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import configured_identity
 from anomaly_cli.stages.measurements import Measurements, find_measurements
+from anomaly_cli.stages.resolve import resolve_correction
 from anomaly_cli.studies.experiment_jobs import FIRST_SIGNAL_ID, Job, Record, Source
 from anomaly_cli.studies.remeasured import Remeasure, measured_in
 
@@ -109,7 +110,7 @@ def open_laboratory(
         named: what a record depends on of the source, for the key; JSON.
         remeasure: what is measured anew in every job.
     """
-    run, significance = analysis.run, analysis.config.significance
+    run = analysis.run
     digest = configured_identity(analysis).digest
     measurements = find_measurements(run, analysis.config, digest) if remeasure is None else Measurements({}, {}, {})
     cuts = analysis.settings.cuts
@@ -125,7 +126,7 @@ def open_laboratory(
         folder=run.path / folder / key[:KEY_LENGTH],
         key=key,
         inputs={"experiments": key, **measurements.inputs},
-        correct=significance.correct,
+        correct=resolve_correction(analysis.config),
         remeasure=remeasure,
     )
 

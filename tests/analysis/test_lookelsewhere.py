@@ -67,6 +67,7 @@ def test_a_probability_below_any_float_has_a_significance():
     assert 44.9 < found.z_global < 45.0
 
 
+@pytest.mark.slow
 def test_the_copula_agrees_with_pseudo_experiments():
     """Sliding windows and nested cuts: Poisson counts in cells of mass and score, summed to tests."""
     rng = np.random.default_rng(1)

@@ -27,7 +27,7 @@ def drawn(b, d, mean=0.0, windows=8, times=40, seed=1):
     ]
 
 
-@pytest.mark.parametrize("d", [0.05, 0.15])
+@pytest.mark.parametrize("d", [0.05, pytest.param(0.15, marks=pytest.mark.slow)])
 def test_the_size_is_that_of_the_truth(d):
     size = np.array([measure_nonclosure(one, 1.0).size for one in drawn(1200.0, d)])
     assert np.sqrt((size**2).mean()) == pytest.approx(d, rel=0.35)
@@ -154,6 +154,7 @@ def test_no_claim_where_windows_disagree_or_closure_is_all_there_is():
     assert "times the statistical one" in reason_for_no_claim(model(1000, closure=0.5), 0.5)
 
 
+@pytest.mark.slow
 def test_a_correction_by_the_mean_leaves_its_error_and_the_spread():
     """Over many draws, the next window lies about the corrected expectation as `residual` says."""
     found = [measure_nonclosure(one, 1.0) for one in drawn(5000.0, 0.03, mean=0.10, times=80, seed=4)]

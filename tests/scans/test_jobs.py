@@ -389,6 +389,7 @@ def test_uncertainties_are_measured_once_for_all_seeds(measured):
     assert "is there already, not made again" in words(again)
 
 
+@pytest.mark.slow
 def test_a_measurement_that_was_lost_is_made_again_for_the_next_point(measured, tmp_path):
     scan = tmp_path / "scan"
     shutil.copytree(measured, scan)

@@ -94,7 +94,7 @@ def test_a_template_of_few_sources_is_refused(split):
         draw_experiment(few, fitted, len(split.sr), compute())
 
 
-@pytest.mark.parametrize("n", [12, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [6, pytest.param(40, marks=pytest.mark.slow)])
 def test_z_of_a_right_template_is_centred(split, n):
     template, fitted = made(split, THIRDS)
     settings, z = replace(SETTINGS, crossfit=THIRDS), []

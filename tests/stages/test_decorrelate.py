@@ -83,6 +83,7 @@ def test_signal_trains_nothing():
     assert np.array_equal(moved[~is_signal], decorrelate_scores(scored, 1)[~is_signal])
 
 
+@pytest.mark.slow
 def test_a_run_is_decorrelated_over_all_masses(copied):
     done = invoke("decorrelate", "--run", copied, "-q")
     assert done.exit_code == 0, done.output

@@ -50,6 +50,8 @@ class DataSettings:
         reserve: fraction of the background held back as reference, or `default` (the data set's own
             default, else 0). Sensible: 0 to 0.5.
         reference: a second labelled file used as reference, or empty.
+        score_file: scores of the events of `file` by another model, a table of row (or event_id) and score, which
+            become a feature of the name of the score; empty for none.
         inject_from: further signals, as `FILE` or `FILE=N` with the number of events to inject.
         features: features to use, `standard` (five), `extended` (56), `noise` (ten that say nothing, a stress
             test), or `default` (the standard five, or all of an own file).
@@ -63,6 +65,7 @@ class DataSettings:
     inject: int | str = "default"
     reserve: float | str = "default"
     reference: str = ""
+    score_file: str = ""
     inject_from: tuple[str, ...] = ()
     features: tuple[str, ...] = ("default",)
     drop_nan: bool = False
@@ -275,6 +278,11 @@ class Config:
         if self.processes:
             return self.processes
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    @property
+    def score_feature(self) -> str:
+        """The feature that the scores of `data.score_file` become, called as their column; empty without a file."""
+        return self.scores.get("external", {}).get("column") or "score" if self.data.score_file else ""
 
     def to_toml(self) -> str:
         """Return the whole configuration, defaults included, as TOML that `--config` reads."""

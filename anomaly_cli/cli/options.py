@@ -181,6 +181,15 @@ DATA = under(
         metavar="NAME,...",
         read=names,
     ),
+    Option(
+        "score_file",
+        str,
+        "--score-file",
+        "Rank by scores of your own, a table of each event's row and score (--score external).",
+        "data.score_file",
+        metavar="FILE",
+        read=absolute,
+    ),
 )
 TEMPLATE = under(
     "Template",
@@ -219,6 +228,15 @@ TEMPLATE = under(
         "template.oversampling",
     ),
 )
+SCORE_COLUMN = Option(
+    "score_column",
+    str,
+    "--score-column",
+    "Rank by this column of the data, a feature that your own model has filled (--score external).",
+    "scores.external.column",
+    metavar="NAME",
+    listed=RANKING_AND_COUNTING,
+)
 RANKING = under(
     RANKING_AND_COUNTING,
     Option(
@@ -237,14 +255,7 @@ RANKING = under(
         "score.name",
         complete=plugins("scores"),
     ),
-    Option(
-        "score_column",
-        str,
-        "--score-column",
-        "Rank by this column of the data, a feature that your own model has filled (--score external).",
-        "scores.external.column",
-        metavar="NAME",
-    ),
+    SCORE_COLUMN,
 )
 EFFICIENCIES = Option(
     "background_efficiencies",

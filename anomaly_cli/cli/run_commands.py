@@ -47,6 +47,7 @@ def run(
       anomaly run --signal-region 3.3-3.7
       anomaly run --signal-region 3.3-3.7 --measure
       anomaly run --signal-region 3.3-3.7 --data events_anomalydetection_v2.features.h5
+      anomaly run --signal-region 3.3-3.7 --data events.h5 --score-file scores.csv
       anomaly run --signal-region 3300-3700GeV --inject 0 --seed 7 --run null-seed7
     """
     if asked.named is None:

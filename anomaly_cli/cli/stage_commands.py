@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
         app.command(command.__name__)(telling(command))
 
 
-@takes(options.RUN, *options.WINDOWS, *options.DATA, common=options.COMMON)
+@takes(options.RUN, *options.WINDOWS, *options.DATA, options.SCORE_COLUMN, common=options.COMMON)
 def split(asked: Asked) -> None:
     """Divide an event file into side-bands, signal region and rest.
 

@@ -28,7 +28,7 @@ GRID_KEYS = {
 }
 """Settings of an analysis that a scan sets for every point, and where they are given instead."""
 PATHS = (
-    *(("data", name) for name in ("file", "labels", "reference", "inject_from")),
+    *(("data", name) for name in ("file", "labels", "reference", "score_file", "inject_from")),
     ("template", "simulation"),
 )
 """Settings of an analysis that name files."""

@@ -1,8 +1,8 @@
-"""An external score: a column of the data that anyone's model has filled, counted and calibrated as any other score.
+"""An external score: what anyone's model has said of the events, counted and calibrated as any other score.
 
-The column is one of the features, so the template method predicts its distribution in the signal region from the
-side-bands as it does for every feature, and every template event has a score. Nothing is trained here; whether the
-model has seen the events that it scores is for its author to know.
+The column, or that of a file of scores joined to the events, is one of the features, so the template method predicts
+its distribution in the signal region from the side-bands as it does for every feature, and every template event has a
+score. Nothing is trained here; whether the model has seen the events that it scores is for its author to know.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class External(Score):
     """
 
     name: ClassVar[str] = "external"
-    summary: ClassVar[str] = "a column of the data, filled by a model of your own (--score-column)"
+    summary: ClassVar[str] = "scores of your own: a column of the data (--score-column) or a file (--score-file)"
     reference: ClassVar[str] = "none"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SIDE_BANDS})
 
@@ -54,7 +54,10 @@ class External(Score):
         """
         names = template.events.names
         if not self.column:
-            raise ConfigError("score external: name the column of the data that ranks, with --score-column NAME")
+            raise ConfigError(
+                "score external: name the column of the data that ranks, with --score-column NAME, or give a file of"
+                " scores with --score-file FILE"
+            )
         place = find_column(names, self.column)
         if np.ptp(template.events.features[:, place]) == 0.0:
             raise PhysicsError(f"score external: '{self.column}' has the same value in every template event")
@@ -76,8 +79,8 @@ def find_column(names: Sequence[str], column: str) -> int:
         hint += "" if hint.endswith("?") else "."
         raise ConfigError(
             f"score external: '{column}' is not among the features, so the template has no such score;"
-            f" {hint} Scores in a file of their own have to become a column of the event file, named"
-            " as a feature in its manifest ('anomaly data manifest FILE' writes one to fill in)"
+            f" {hint} Name a column of the event file as a feature in its manifest ('anomaly data manifest FILE' writes"
+            " one to fill in), or give scores in a file of their own to 'anomaly split' or 'run' by --score-file FILE"
         )
     return list(names).index(column)
 

@@ -23,8 +23,11 @@ from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manif
 from anomaly_cli.datasets.own import collision_energy, event_file, is_own_manifest, own_features
 from anomaly_cli.datasets.pseudodata import relative_weights, unweight
 from anomaly_cli.datasets.readers import read_events
+from anomaly_cli.stages.scorefile import read_scores
 
 DEFAULT = ("default",)
+SCORES_ROLE = "scores"
+"""The role of a file of scores among the inputs of a split."""
 OPTIONS = {"data": "--data", "inject_from": "--inject-from", "reference": "--reference"}
 """Where a user names the files of each role."""
 POSSIBLE = "no NaN and no unphysical value in a column in use"
@@ -63,13 +66,18 @@ def plan_sources(config: Config, inject: int | str) -> list[Source]:
     """Return the files of a split: data first, then injected signals, then the reference.
 
     Raises:
-        ConfigError: where a file is named twice.
+        ConfigError: for an injection that is none, and for files beside the data where the scores are in a file.
     """
     data = config.data
     sources = [Source("data", shipped_file() if data.file == SHIPPED else Path(data.file), inject)]
     sources += [Source("inject_from", *_parse_injection(text)) for text in data.inject_from]
     if data.reference:
         sources.append(Source("reference", Path(data.reference), 0))
+    if data.score_file and len(sources) > 1:
+        raise ConfigError(
+            f"{OPTIONS[sources[1].role]} {sources[1].path}: its events have no score in --score-file {data.score_file},"
+            " which is for those of --data; make the score a column of every file, and name it by --score-column"
+        )
     return sources
 
 
@@ -104,6 +112,8 @@ def source_digests(config: Config, sources: Sequence[Source]) -> dict[str, str]:
         raise DataError(f"{shipped_file()}: does not match the checksum in its manifest; install the package again")
     if config.data.labels:
         digests["labels"] = file_digest(Path(config.data.labels), "--labels")
+    if config.data.score_file:
+        digests[SCORES_ROLE] = file_digest(Path(config.data.score_file), "--score-file")
     return digests
 
 
@@ -147,11 +157,23 @@ def refuse_other_energy(path: Path, table: EventTable, energy: float, option: st
 
 
 def choose_features(config: Config) -> tuple[str, ...]:
-    """Return the features to use; reads no events.
+    """Return the features to use, that of a file of scores last; reads no events.
 
     Raises:
         ConfigError: for a name that is unknown or repeated.
     """
+    names, score = _event_features(config), config.score_feature
+    if not score:
+        return names
+    if score in (*names, "mjj") or not score.isidentifier():
+        raise ConfigError(
+            f"--score-file {config.data.score_file}: its score becomes a feature, which cannot be called '{score}';"
+            " give the column a name of letters, digits and _ that no feature has, and say it by --score-column NAME"
+        )
+    return (*names, score)
+
+
+def _event_features(config: Config) -> tuple[str, ...]:
     known, names = own_features(Path(config.data.file)), tuple(config.data.features)
     if known is not None:
         return known if names == DEFAULT else check_features(expand_features(names, known), known)
@@ -170,7 +192,7 @@ def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, st
     data: DataSettings = config.data
     labels = Path(data.labels) if data.labels and source.role == "data" else None
     key = data.key if source.role == "data" else ""
-    table = read_events(source.path, labels, data.drop_nan, choose_features(config), key)
+    table = read_events(source.path, labels, data.drop_nan, _event_features(config), key)
     refuse_other_energy(source.path, table, data_energy(config), OPTIONS[source.role])
     cutflow.add("read", table.n_read)
     if len(table) < table.n_read:
@@ -192,7 +214,11 @@ def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, st
             cutflow.add("drawn to unit weight", len(usable))
             _tell_lost(source.path, table.weight[all_usable], len(usable))
         weight = np.ones(len(usable))
-    events = make_events(features.mjj[usable], features.values[usable], names, usable, weight=weight)
+    mjj, values = features.mjj[usable], features.values[usable]
+    if config.score_feature:
+        score = read_scores(config).of(table.row[usable], table.n_read, mjj)
+        names, values = (*names, config.score_feature), np.column_stack([values, score])
+    events = make_events(mjj, values, names, usable, weight=weight)
     is_signal = table.is_signal[usable] if table.is_labelled else table.is_signal
     return Loaded(events, is_signal, table.is_labelled, np.full(len(usable), index), table.row[usable])
 
@@ -212,7 +238,7 @@ def _at_unit_weight(table: EventTable, usable: IntArray, streams: Streams) -> In
 
 def _available(table: EventTable, config: Config) -> tuple[str, ...]:
     """Return the chosen features; by default those of the standard five that the layout has."""
-    names = choose_features(config)
+    names = _event_features(config)
     if tuple(config.data.features) == DEFAULT and own_features(Path(config.data.file)) is None:
         return tuple(name for name in names if name in table.feature_names)
     return names

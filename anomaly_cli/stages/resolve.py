@@ -13,7 +13,7 @@ from anomaly_cli.scores.base import SCORES
 from anomaly_cli.search.settings import SearchSettings
 
 EXTERNAL = "external"
-"""The score that is meant where a column is named and no score."""
+"""The score that is meant where a column or a file of scores is named and no score."""
 
 
 def resolve_settings(config: Config) -> SearchSettings:
@@ -23,14 +23,16 @@ def resolve_settings(config: Config) -> SearchSettings:
         ConfigError: for an unknown method, score, classifier or setting.
     """
     method = choose(METHODS, config.template.method, config.methods).configure(config.methods)
-    score = config.score.name
+    score, scores = config.score.name, dict(config.scores)
+    if config.score_feature:
+        scores[EXTERNAL] = {**scores.get(EXTERNAL, {}), "column": config.score_feature}
     if score == DEFAULT:
-        score = EXTERNAL if config.scores.get(EXTERNAL, {}).get("column") else method.score
+        score = EXTERNAL if scores.get(EXTERNAL, {}).get("column") else method.score
     return SearchSettings(
         method=method,
         oversampling=config.template.oversampling,
         crossfit=config.template.crossfit,
-        score=choose(SCORES, score, config.scores),
+        score=choose(SCORES, score, scores),
         classifier=choose(CLASSIFIERS, config.classifier.name, config.classifiers),
         kfold=config.classifier.kfold,
         cuts=config.significance.cuts,

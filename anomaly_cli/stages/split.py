@@ -17,7 +17,7 @@ from anomaly_cli.core.windows import COLLISION_ENERGY, Regions, Window, parse_si
 from anomaly_cli.search.split import Split, choose_regions, refuse_empty, split_events
 from anomaly_cli.stages.data import ReadData, read_data, resolve_asked
 from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
-from anomaly_cli.stages.loading import choose_features, data_energy, plan_sources, source_digests
+from anomaly_cli.stages.loading import SCORES_ROLE, choose_features, data_energy, plan_sources, source_digests
 
 WINDOW_SETTINGS = ("signal_region_gev", "side_bands")
 """Settings that divide events and do not choose them."""
@@ -117,7 +117,9 @@ def _truth_groups(data: ReadData, digests: Mapping[str, str]) -> dict[str, Mappi
         "sources": {
             "role": [source.role for source in data.sources],
             "file": [source.path.name for source in data.sources],
-            "digest": [digest for key, digest in digests.items() if not key.endswith(("/manifest", "labels"))],
+            "digest": [
+                digest for key, digest in digests.items() if not key.endswith(("/manifest", "labels", SCORES_ROLE))
+            ],
             "n_injected": [int((injected == index).sum()) for index in range(len(data.sources))],
         },
         "cutflow": {

@@ -237,6 +237,7 @@ EVERYTHING = {
     "--oversampling": ("3", "template.oversampling", 3.0),
     "--classifier": ("trees", "classifier.name", "trees"),
     "--score": ("cwola", "score.name", "cwola"),
+    "--score-file": ("scores.csv", "data.score_file", str(Path("scores.csv").absolute())),
     "--score-column": ("mine", "scores.external.column", "mine"),
     "--background-efficiencies": ("0.2,0.1", "significance.background_efficiencies", [0.2, 0.1]),
     "--seed": ("7", "seed", 7),

@@ -43,6 +43,8 @@ class EventTable:
         weight: event weight `(n,)`, positive; 1 where the file has none.
         row: row of each event in the file `(n,)`.
         n_read: rows in the file; those with values that cannot be may have been dropped.
+        row_id: whole number by which scores in a file of their own name the event of each row `(n_read,)`, as the file
+            gives it; None for the number of the row.
         n_duplicates: events equal to an earlier one in every column.
         faults: why events were dropped: column, what is wrong, in how many.
         spellings: how the file writes the columns, where it writes them otherwise than as themselves in GeV.
@@ -60,6 +62,7 @@ class EventTable:
     faults: tuple[str, ...] = ()
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
     collision_energy: float = COLLISION_ENERGY
+    row_id: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.row)

@@ -43,6 +43,8 @@ class OwnManifest:
         features: the features by the name that they get; none where the layout is known.
         label: column with 0 for background and 1 for signal, empty where there is none.
         weight: column with event weights, empty where there is none.
+        event_id: column with a whole number that names each event, for scores in a file of their own; empty where
+            their rows do.
         key: which table of an HDF5 file that has several, empty where it has one.
         collision_energy: centre-of-mass energy of the collisions, with its unit.
         title: one line, for people.
@@ -53,6 +55,7 @@ class OwnManifest:
     features: Mapping[str, OwnColumn] = field(default_factory=dict)
     label: str = ""
     weight: str = ""
+    event_id: str = ""
     key: str = ""
     collision_energy: str = f"{COLLISION_ENERGY:g} GeV"
     title: str = ""
@@ -76,11 +79,12 @@ def _subject(column: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class OwnEvents:
-    """What a manifest takes from its file: `mjj` and features [GeV], label and weight as they are."""
+    """What a manifest takes from its file: `mjj` and features [GeV], label, weight and ids as they are."""
 
     columns: Mapping[str, FloatArray]
     label: FloatArray | None
     weight: FloatArray | None
+    event_id: FloatArray | None
 
 
 def is_own_manifest(path: Path) -> bool:
@@ -124,7 +128,7 @@ def load_own_manifest(path: Path) -> OwnManifest:
             f"{path}: a manifest needs 'file', 'mjj' and a table 'features', or, for a file in a layout that is known"
             " by its columns, 'file' alone; 'anomaly data manifest FILE' writes one"
         )
-    for name in ("label", "weight"):
+    for name in ("label", "weight", "event_id"):
         if name in tree and not features:
             raise ConfigError(f"{path}: '{name}' is for files whose columns are named by 'mjj' and 'features' as well")
     for name in features:
@@ -190,7 +194,7 @@ def read_own(path: Path, manifest: OwnManifest, features: Sequence[str] | None =
     if manifest.mjj is None:
         raise ConfigError(f"{path}: names no columns, since the layout of its file is known by its own")
     wanted = {DIRECT: manifest.mjj, **manifest.features}
-    extra = {key: name for key, name in (("label", manifest.label), ("weight", manifest.weight)) if name}
+    extra = {name: getattr(manifest, name) for name in ("label", "weight", "event_id") if getattr(manifest, name)}
     names = (*(own.column for own in wanted.values()), *extra.values())
     for name in names:
         if name not in table.names:
@@ -203,5 +207,4 @@ def read_own(path: Path, manifest: OwnManifest, features: Sequence[str] | None =
     except DataError as error:
         raise DataError(f"{file}: {error}; mend the file, or what {path} names") from error
     columns = {name: taken[own.column] * UNITS[own.unit] for name, own in wanted.items() if own.column in taken}
-    label, weight = (taken[extra[key]] if key in extra else None for key in ("label", "weight"))
-    return OwnEvents(columns, label, weight)
+    return OwnEvents(columns, *(taken[extra[key]] if key in extra else None for key in ("label", "weight", "event_id")))

@@ -83,9 +83,10 @@ def _read_own(path: Path, manifest: OwnManifest, features: Sequence[str] | None,
     found = read_own(path, manifest, features, key)
     spellings = {**manifest.spellings, "label": Spelling(f"column '{manifest.label}'", "1")}
     try:
-        return make_table(OWN, found.columns, found.label, found.weight, spellings)
+        table = make_table(OWN, found.columns, found.label, found.weight, spellings)
     except DataError as error:
         raise DataError(f"{manifest.file}: {error}") from error
+    return replace(table, row_id=found.event_id)
 
 
 def _with_labels(path: Path, table: EventTable, labels: Path) -> EventTable:

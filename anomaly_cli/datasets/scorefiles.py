@@ -12,8 +12,8 @@ from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.columns import Table
 
-IDS = ("event_id", "row")
-"""Columns that say which event a score is of: its row in the event file, counted from 0."""
+ROW, ID = "row", "event_id"
+"""Columns that say which event a score is of: its row in the event file, counted from 0, or its id where it has one."""
 MASSES = ("mjj", "mjj_gev")
 """Columns with the dijet mass [GeV], by which events are recognised where there is one."""
 BESIDE = ("region", "fold")
@@ -21,6 +21,8 @@ BESIDE = ("region", "fold")
 PASSES = "passes_"
 SCORE = "score"
 """The column that is taken where none is named."""
+LARGEST = 2.0**53
+"""Whole numbers from here on are not all told apart by columns of numbers as they are read."""
 SAME_MASS = 1e-4
 """Masses that differ by a smaller part are those of one event."""
 
@@ -32,66 +34,74 @@ class GivenScores:
     Attributes:
         where: the file, to begin a sentence with.
         column: the score's name there.
-        row: row of each event in the event file.
+        named_by: how its events are named, by `row` or `event_id`.
+        event: number of each event.
         score: its score.
         mjj: its dijet mass [GeV]; None where the file does not say.
     """
 
     where: str
     column: str
-    row: IntArray
+    named_by: str
+    event: IntArray
     score: FloatArray
     mjj: FloatArray | None
 
-    def of(self, row: IntArray, n_rows: int, mjj: FloatArray) -> FloatArray:
+    def of(self, row: IntArray, known: IntArray, mjj: FloatArray) -> FloatArray:
         """Return the scores of events `(k,)`.
 
         Args:
             row: rows of the events that are analysed, in the event file.
-            n_rows: rows of that file.
+            known: the number by which scores name the event of every row of that file.
             mjj: dijet mass of the events [GeV].
 
         Raises:
             DataError: where scores are of other events, missing, not finite or all the same.
         """
-        outside = self.row[(self.row < 0) | (self.row >= n_rows)]
+        outside = self.event[~np.isin(self.event, known)]
         if len(outside):
             raise DataError(
-                f"{self.where}: {len(outside)} of {len(self.row)} scores are of events that the data do not have, first"
-                f" {outside[0]}, where rows 0 to {n_rows - 1} are; give the scores of this very event file"
+                f"{self.where}: {len(outside)} of {len(self.event)} scores are of events that the data do not have,"
+                f" first {self.named_by} {outside[0]}, where {known.min()} to {known.max()} are; give the"
+                " scores of this very event file"
             )
-        place = np.full(n_rows, -1, dtype=np.int64)
-        place[self.row] = np.arange(len(self.row))
-        found = place[row]
+        found, event = self._places(known[row]), known[row]
         if (found < 0).any():
-            missing = row[found < 0]
+            missing = event[found < 0]
             raise DataError(
-                f"{self.where}: has no score for {len(missing)} of {len(row)} events of the analysis, first row"
-                f" {missing.min()}; score every event of the file, in the side-bands too"
+                f"{self.where}: has no score for {len(missing)} of {len(row)} events of the analysis, first"
+                f" {self.named_by} {missing.min()}; score every event of the file, in the side-bands too"
             )
-        self._refuse_other_masses(found, row, mjj)
+        self._refuse_other_masses(found, event, mjj)
         score = self.score[found]
         if not np.isfinite(score).all():
-            bad = row[~np.isfinite(score)]
+            bad = event[~np.isfinite(score)]
             raise DataError(
                 f"{self.where}: '{self.column}' is NaN or infinite for {len(bad)} of {len(row)} events of the analysis,"
-                f" first row {bad.min()}; give every event a number"
+                f" first {self.named_by} {bad.min()}; give every event a number"
             )
         if np.ptp(score) == 0.0:
             raise DataError(f"{self.where}: '{self.column}' is {score[0]:g} for every event, which ranks none of them")
         return score
 
-    def _refuse_other_masses(self, found: IntArray, row: IntArray, mjj: FloatArray) -> None:
+    def _places(self, event: IntArray) -> IntArray:
+        """Return where the scores of events are in the file; -1 for those that have none."""
+        order = np.argsort(self.event)
+        place = order[np.searchsorted(self.event[order], event).clip(max=len(order) - 1)]
+        found: IntArray = np.where(self.event[place] == event, place, -1)
+        return found
+
+    def _refuse_other_masses(self, found: IntArray, event: IntArray, mjj: FloatArray) -> None:
         if self.mjj is None:
             return
         theirs = self.mjj[found]
         differs = np.flatnonzero(~(np.abs(theirs - mjj) <= SAME_MASS * mjj))
         if len(differs):
-            first = differs[row[differs].argmin()]
+            first = differs[event[differs].argmin()]
             raise DataError(
-                f"{self.where}: is of other events: the masses of {len(differs)} of {len(row)} differ, first in row"
-                f" {row[first]} with {theirs[first]:.6g} GeV there and {mjj[first]:.6g} GeV in the data; give the"
-                " scores of this very event file"
+                f"{self.where}: is of other events: the masses of {len(differs)} of {len(event)} differ, first for"
+                f" {self.named_by} {event[first]} with {theirs[first]:.6g} GeV there and {mjj[first]:.6g} GeV in the"
+                " data; give the scores of this very event file"
             )
 
 
@@ -106,12 +116,12 @@ def given_scores(where: str, table: Table, column: str = "") -> GivenScores:
     Raises:
         DataError: where it is not known what is which, or events are there twice.
     """
-    ids = [name for name in IDS if name in table.names]
+    ids = [name for name in (ID, ROW) if name in table.names]
     if len(ids) != 1:
-        what = f"has both {' and '.join(ids)}, so" if ids else f"has no column '{IDS[0]}' or '{IDS[1]}', so"
+        what = f"has both '{ID}' and '{ROW}', so" if ids else f"has no column '{ID}' or '{ROW}', so"
         raise DataError(
-            f"{where}: {what} it is not known which event a score is of; give one of them, the row of the event in the"
-            " event file, counted from 0"
+            f"{where}: {what} it is not known which event a score is of; give one of them: the row of the event in the"
+            " event file, counted from 0, or the event_id that the manifest of the data names"
         )
     chosen = choose_column(where, [name for name in table.names if name != ids[0]], column)
     masses = [name for name in MASSES if name in table.columns and name != chosen][:1]
@@ -119,13 +129,8 @@ def given_scores(where: str, table: Table, column: str = "") -> GivenScores:
         taken = table.take((ids[0], chosen, *masses))
     except DataError as error:
         raise DataError(f"{where}: {error}; mend the file") from error
-    return GivenScores(
-        where,
-        chosen,
-        _rows(where, ids[0], taken[ids[0]]),
-        taken[chosen],
-        taken[masses[0]] if masses else None,
-    )
+    event = whole_numbers(where, ids[0], taken[ids[0]])
+    return GivenScores(where, chosen, ids[0], event, taken[chosen], taken[masses[0]] if masses else None)
 
 
 def choose_column(where: str, names: Sequence[str], column: str) -> str:
@@ -154,15 +159,28 @@ def choose_column(where: str, names: Sequence[str], column: str) -> str:
     return possible[0]
 
 
-def _rows(where: str, name: str, values: FloatArray) -> IntArray:
-    if not np.isfinite(values).all() or not (values == np.round(values)).all():
-        odd = values[~np.isfinite(values) | (values != np.round(values))][0]
-        raise DataError(f"{where}: column '{name}' holds {odd:g}, where the row of an event is needed, a whole number")
-    rows = values.astype(np.int64)
-    known, number = np.unique(rows, return_counts=True)
-    if len(known) < len(rows):
+def whole_numbers(where: str, name: str, values: FloatArray) -> IntArray:
+    """Return the numbers that name events, of which none is there twice `(n,)`.
+
+    Args:
+        where: begins sentences.
+        name: of the column.
+        values: the column.
+
+    Raises:
+        DataError: where they are no such numbers.
+    """
+    is_whole = np.isfinite(values) & (np.abs(values) < LARGEST) & (values == np.round(values))
+    if not is_whole.all():
         raise DataError(
-            f"{where}: {int((number > 1).sum())} events have more than one score, first {known[number > 1][0]} in"
-            f" column '{name}'; give each event one"
+            f"{where}: column '{name}' holds {values[~is_whole][0]:g}, where a whole number below 2^53 has to name the"
+            " event"
         )
-    return rows
+    numbers = values.astype(np.int64)
+    known, often = np.unique(numbers, return_counts=True)
+    if len(known) < len(numbers):
+        raise DataError(
+            f"{where}: {int((often > 1).sum())} events are there more than once, first {known[often > 1][0]} in column"
+            f" '{name}'; give each event one line, and a number of its own"
+        )
+    return numbers

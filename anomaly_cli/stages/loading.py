@@ -23,7 +23,7 @@ from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manif
 from anomaly_cli.datasets.own import collision_energy, event_file, is_own_manifest, own_features
 from anomaly_cli.datasets.pseudodata import relative_weights, unweight
 from anomaly_cli.datasets.readers import read_events
-from anomaly_cli.stages.scorefile import read_scores
+from anomaly_cli.stages.scorefile import join_scores
 
 DEFAULT = ("default",)
 SCORES_ROLE = "scores"
@@ -216,7 +216,7 @@ def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, st
         weight = np.ones(len(usable))
     mjj, values = features.mjj[usable], features.values[usable]
     if config.score_feature:
-        score = read_scores(config).of(table.row[usable], table.n_read, mjj)
+        score = join_scores(config, table, usable, mjj)
         names, values = (*names, config.score_feature), np.column_stack([values, score])
     events = make_events(mjj, values, names, usable, weight=weight)
     is_signal = table.is_signal[usable] if table.is_labelled else table.is_signal

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import file_digest, read_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ArtifactError, DataError
+from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.datasets.columns import RawPlace, Table, sort_columns
 from anomaly_cli.datasets.containers import read_table
-from anomaly_cli.datasets.scorefiles import GivenScores, given_scores
+from anomaly_cli.datasets.layouts import EventTable
+from anomaly_cli.datasets.scorefiles import ID, given_scores, whole_numbers
 
 OPTION = "--score-file"
 
 
-def read_scores(config: Config) -> GivenScores:
-    """Return the scores of `data.score_file`.
+def join_scores(config: Config, table: EventTable, used: IntArray, mjj: FloatArray) -> FloatArray:
+    """Return the scores that `data.score_file` gives events `(n,)`.
+
+    Args:
+        config: names the file, and its column where several may be the score.
+        table: the events of the data.
+        used: which of them are analysed `(n,)`.
+        mjj: their dijet mass `(n,)` [GeV].
 
     Raises:
-        DataError: where it cannot be read, or it is not known what is which in it.
+        DataError: where it cannot be read, it is not known what is which in it, or its events are others.
     """
     path = Path(config.data.score_file)
-    column = config.scores.get("external", {}).get("column", "")
-    return given_scores(f"{OPTION} {path}", _table(path), column)
+    found = given_scores(f"{OPTION} {path}", _table(path), config.scores.get("external", {}).get("column", ""))
+    known = np.arange(table.n_read)
+    if found.named_by == ID and table.row_id is not None:
+        known = whole_numbers(config.data.file, "event_id", table.row_id)
+    return found.of(table.row[used], known, mjj)
 
 
 def _table(path: Path) -> Table:

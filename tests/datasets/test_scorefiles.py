@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -18,8 +20,10 @@ def table(**columns):
     return Table({name: np.asarray(values) for name, values in given.items() if values is not None}, "CSV")
 
 
-def joined(found, rows=(1, 4, 6), n_rows=N):
-    return given_scores("--score-file s.csv", found).of(np.array(rows), n_rows, MJJ[list(rows)])
+def joined(found, rows=(1, 4, 6), known=None):
+    return given_scores("--score-file s.csv", found).of(
+        np.array(rows), np.arange(N) if known is None else known, MJJ[list(rows)]
+    )
 
 
 def test_events_get_the_score_of_their_row_whatever_the_order_of_the_file():
@@ -27,6 +31,13 @@ def test_events_get_the_score_of_their_row_whatever_the_order_of_the_file():
     shuffled = table(row=order, score=10.0 * order, mjj=MJJ[order])
     assert joined(shuffled, (6, 0, 5)).tolist() == [60.0, 0.0, 50.0]
     assert joined(table(row=None, event_id=order, score=10.0 * order), (6, 0)).tolist() == [60.0, 0.0]
+
+
+def test_events_may_have_numbers_of_their_own():
+    numbers = 1000 - 3 * np.arange(N)
+    assert joined(table(row=None, event_id=numbers), (1, 4, 6), numbers).tolist() == [1 / 6, 4 / 6, 1.0]
+    with pytest.raises(DataError, match="first event_id 5, where 982 to 1000 are"):
+        joined(table(row=None, event_id=np.append(numbers[1:], 5)), (1, 4), numbers)
 
 
 def test_the_only_column_that_may_be_a_score_is_the_score():
@@ -40,20 +51,20 @@ def test_the_only_column_that_may_be_a_score_is_the_score():
     ("columns", "sentence"),
     [
         ({"row": None}, "has no column 'event_id' or 'row', so it is not known which event a score is of"),
-        ({"event_id": np.arange(N)}, "has both event_id and row, so it is not known"),
+        ({"event_id": np.arange(N)}, "has both 'event_id' and 'row', so it is not known"),
         ({"score": None}, "has no column beside that of the events which could be a score; add one"),
         (
             {"score": None, "a": MJJ, "b": MJJ},
             "any of the columns 'a', 'b' may be the score; say which by --score-column NAME",
         ),
-        ({"row": np.arange(N) + 0.5}, "column 'row' holds 0.5, where the row of an event is needed, a whole number"),
-        ({"row": np.array([0, 1, 2, 3, 4, 5, np.nan])}, "column 'row' holds nan, where the row"),
-        ({"row": np.array([0, 1, 1, 3, 3, 5, 6])}, "2 events have more than one score, first 1 in column 'row'"),
-        ({"score": np.arange(N - 1)}, r"columns have different lengths \('score' has 6 and 'row' has 7 values\)"),
+        ({"row": np.arange(N) + 0.5}, "column 'row' holds 0.5, where a whole number below 2^53 has to name the event"),
+        ({"row": np.array([0, 1, 2, 3, 4, 5, np.nan])}, "column 'row' holds nan, where"),
+        ({"row": np.array([0, 1, 1, 3, 3, 5, 6])}, "2 events are there more than once, first 1 in column 'row'"),
+        ({"score": np.arange(N - 1)}, "columns have different lengths ('score' has 6 and 'row' has 7 values)"),
     ],
 )
 def test_it_has_to_be_known_which_event_has_which_score(columns, sentence):
-    with pytest.raises(DataError, match=f"^--score-file s.csv: {sentence}"):
+    with pytest.raises(DataError, match=re.escape(f"--score-file s.csv: {sentence}")):
         given_scores("--score-file s.csv", table(**columns))
 
 
@@ -76,20 +87,20 @@ def at(row, value):
     [
         (
             {"row": np.arange(1, N + 1)},
-            "1 of 7 scores are of events that the data do not have, first 7, where rows 0 to",
+            "1 of 7 scores are of events that the data do not have, first row 7, where 0 to 6",
         ),
-        ({"row": np.arange(-1, N - 1)}, "1 of 7 scores are of events that the data do not have, first -1,"),
+        ({"row": np.arange(-1, N - 1)}, "1 of 7 scores are of events that the data do not have, first row -1,"),
         ({"row": np.arange(4), "score": np.arange(4)}, "has no score for 2 of 3 events of the analysis, first row 4;"),
         ({"score": at(4, np.nan)}, "'score' is NaN or infinite for 1 of 3 events of the analysis, first row 4;"),
         ({"score": at(6, np.inf)}, "'score' is NaN or infinite for 1 of 3 events of the analysis, first row 6;"),
         ({"score": np.ones(N)}, "'score' is 1 for every event, which ranks none of them"),
         (
             {"mjj": MJJ[::-1]},
-            "is of other events: the masses of 3 of 3 differ, first in row 1 with 3050 GeV there and 3010 GeV in",
+            "is of other events: the masses of 3 of 3 differ, first for row 1 with 3050 GeV there and 3010 GeV in",
         ),
         (
             {"mjj": np.where(MJJ > 3050.0, np.nan, MJJ)},
-            "is of other events: the masses of 1 of 3 differ, first in row 6",
+            "is of other events: the masses of 1 of 3 differ, first for row 6",
         ),
     ],
 )

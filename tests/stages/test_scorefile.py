@@ -9,7 +9,7 @@ from conftest import invoke
 from anomaly_cli.api import verbs
 from anomaly_cli.artifacts.store import read_any
 from anomaly_cli.config import Config, DataSettings
-from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.stages.loading import choose_features
 from anomaly_cli.stages.resolve import resolve_settings
 
@@ -85,6 +85,36 @@ def test_a_template_has_the_scores_of_a_file_and_they_rank(table, data_file, tmp
     order = np.argsort(scores.groups["observed"]["event_id"])
     own = split.groups["sr"]["features"][np.argsort(split.groups["sr"]["event_id"]), -1]
     assert scores.groups["observed"]["score"][order].tolist() == own.tolist()
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Events whose manifest names their numbers, and a file of scores."""
+    rng = np.random.default_rng(1)
+    mjj, number = rng.uniform(3000.0, 4600.0, 60), rng.permutation(60) + 10**9
+    np.savez(tmp_path / "events.npz", m=mjj, x=rng.normal(size=60), evt=number)
+    (tmp_path / "events.toml").write_text(
+        'file = "events.npz"\nevent_id = "evt"\nmjj = { column = "m", unit = "GeV" }\n[features]\n'
+        'x = { column = "x", unit = "1" }\n'
+    )
+    np.savez(tmp_path / "scores.npz", event_id=number[::-1], score=mjj[::-1])
+    return tmp_path
+
+
+def test_scores_are_joined_by_the_numbers_that_a_manifest_names(own):
+    events = verbs.load(own / "events.toml", score_file=str(own / "scores.npz")).observed
+    assert events.names == ("x", "score")
+    assert np.array_equal(events.features[:, 1], events.mjj)
+    np.savez(own / "scores.npz", row=np.arange(60)[::-1], score=np.load(own / "events.npz")["m"][::-1])
+    events = verbs.load(own / "events.toml", score_file=str(own / "scores.npz")).observed
+    assert np.array_equal(events.features[:, 1], events.mjj)
+
+
+def test_numbers_of_events_that_are_there_twice_name_none(own):
+    events = dict(np.load(own / "events.npz"))
+    np.savez(own / "events.npz", **events | {"evt": events["evt"] // 2})
+    with pytest.raises(DataError, match=r"events.toml: .* events are there more than once, .* in column 'event_id'"):
+        verbs.load(own / "events.toml", score_file=str(own / "scores.npz"))
 
 
 def test_scores_of_a_file_rank_unless_another_score_is_named():

@@ -35,7 +35,7 @@ from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import NONE, CrossFit
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import FloatArray, KFold
-from anomaly_cli.core.seen import Need
+from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions
 from anomaly_cli.scores.backgrounds import Backgrounds
@@ -58,6 +58,7 @@ def main() -> None:
     runs.add_argument("--drawn", action="append", type=int, help="signal events in the signal region; 139 by default")
     runs.add_argument("--seed", action="append", type=int)
     runs.add_argument("--reference", nargs="+", type=Path, default=[], help="sets that only measure")
+    runs.add_argument("--density", type=Path, help="npz file that the densities of the first set are kept in")
     for one in (runs, actions.add_parser("show")):
         one.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
@@ -75,7 +76,7 @@ def run(asked: argparse.Namespace) -> None:
     data = an.load(str(first), inject=0, seed=1, inject_from=(f"{asked.signal.absolute()}=0",))
     split = an.split(data, REGION).split
     seen = show_seen(split, Provisions(), {Need.SIDE_BANDS}, "score r_anode", compute.streams)
-    backgrounds = settings.fit_backgrounds(seen, ranking, compute)
+    backgrounds = fit_once(asked.density, settings, seen, ranking, compute)
     signal = data.truth.signal(split.regions.sr)
     sets = {path.stem: signal_region(path, split.regions) for path in others}
     measuring = {path.stem: signal_region(path, split.regions) for path in asked.reference}
@@ -89,6 +90,17 @@ def run(asked: argparse.Namespace) -> None:
                 found = draw(settings, backgrounds, ranking, (background, rest, signal), row)
                 keep(asked.results, found)
                 print(found, flush=True)
+
+
+def fit_once(path: Path | None, settings: RAnode, seen: Seen, ranking: Ranking, compute: Compute) -> Backgrounds:
+    """Return the densities of all folds, from a file where they are in it already."""
+    if path is not None and path.exists():
+        with np.load(path) as kept:
+            return settings.load_backgrounds(dict(kept))
+    found = settings.fit_backgrounds(seen, ranking, compute)
+    if path is not None:
+        np.savez(path, **found.to_arrays())
+    return found
 
 
 def signal_region(path: Path, regions: Regions) -> Events:

@@ -2,8 +2,9 @@
 
 Background of one set, its jet masses shifted by a tenth of mjj, is searched in 3.3-3.7 TeV with nothing injected; the
 scores then rank background of another set in 3.0-4.6 TeV, and a tenth of each fold is kept. (chi2 - ndf)/N of the
-passing fraction in 20 bins of mjj stands beside the 95 % band of cuts at random. With --signal, the same without a
-shift and with signal: the significance improvement on background of the other set.
+passing fraction in 20 bins of mjj, in that spectrum and in the signal region alone, stands beside the 95 % band of cuts
+at random. With --signal, the same without a shift and with signal: the significance improvement on background of the
+other set.
 
     python benchmarks/sculpting.py run qcd-2002.h5 qcd-2003.h5
     python benchmarks/sculpting.py run qcd-2002.h5 qcd-2003.h5 --signal signal.h5 --inject 354
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from anomaly_cli.analysis.sculpting import N_BINS, cut_at, measure_sculpting
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import NONE
+from anomaly_cli.core.errors import AnomalyError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.scores.base import SCORES
@@ -37,7 +38,7 @@ from anomaly_cli.search.template import make_template
 
 RESULTS = Path(__file__).parent / "results" / "sculpting.json"
 REGION, SPECTRUM, METHOD = "3.3-3.7", (3000.0, 4600.0), "cathode"
-SHIFT, SHIFTED, EFFICIENCY, TOYS = 0.1, ("mj1", "delta_mj"), 0.1, 2000
+SHIFT, SHIFTED, EFFICIENCY, TOYS = 0.1, ("mj1", "delta_mj"), 0.1, 400
 SCORED: Mapping[str, tuple[str, str]] = {
     "cwola": ("cwola", "none"),
     "cwola, decorrelated on the template": ("cwola", "template"),
@@ -72,25 +73,30 @@ def run(asked: argparse.Namespace) -> None:
         for name in asked.score or SCORED
     ]
     keys = [key for key in keys if not any(key.items() <= row.items() for row in read(RESULTS))]
+    if not keys:
+        return
     signal = {"inject_from": (f"{asked.signal.absolute()}={asked.inject}",)} if asked.inject else {}
     data = an.load(str(asked.set), inject=0, seed=1, **signal)
     other = an.load(str(asked.other), inject=0, seed=1).observed
     data, other = replace(data, observed=shifted(data.observed, shift)), shifted(other, shift)
     split, compute = an.split(data, REGION).split, Compute(Streams(1))
     settings = configure(METHOD, {}, NONE)
-    if not keys:
-        return
     template = make_template(split, settings, Provisions(), compute).template
     for key in keys:
         name, free = SCORED[key["score"]]
         start = time.process_time()
         own = replace(settings, score=SCORES.make(name, {}), decorrelate=free)
-        ranked = rank(split, template, own, Provisions(), compute)
+        try:
+            ranked = rank(split, template, own, Provisions(), compute)
+        except AnomalyError as error:
+            keep(RESULTS, {**key, "failed": str(error)})
+            continue
         row = {**key, "cpu": time.process_time() - start}
         if asked.inject:
             row["sic"] = improvement(ranked, other, data.truth, split.regions)
         else:
-            row |= sculpted(ranked, other)
+            row["spectrum"] = sculpted(ranked, other, SPECTRUM)
+            row["signal_region"] = sculpted(ranked, other, (split.regions.sr.low, split.regions.sr.high))
         keep(RESULTS, row)
         print(row, flush=True)
 
@@ -103,9 +109,9 @@ def shifted(events: Events, shift: float) -> Events:
     )
 
 
-def sculpted(ranked: Ranked, other: Events) -> dict[str, Any]:
-    """Return what a cut on each fold does to the spectrum, and what one at random does."""
-    low, high = SPECTRUM
+def sculpted(ranked: Ranked, other: Events, window: tuple[float, float]) -> dict[str, Any]:
+    """Return what a cut on each fold does to the spectrum in a window, and what one at random does."""
+    low, high = window
     events = other.take((other.mjj >= low) & (other.mjj < high))
     fold = ranked.crossfit.fold(np.arange(len(events)))
     score = ranked.score.score(events, fold)
@@ -127,16 +133,18 @@ def of_cut(mjj: Any, score: Any, fold: Any) -> float:
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print sculpting and improvement of every score."""
-    grouped: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        grouped[row["score"]].append(row)
-    for name, found in grouped.items():
-        for row in found:
-            if "sic" in row:
-                told = f"SIC { ({key: round(value, 2) for key, value in row['sic'].items()}) }"
-            else:
-                told = f"(chi2 - ndf)/N {row['excess']:.2f}, band {row['band'][0]:.2f} to {row['band'][1]:.2f}"
-            print(f"{name}: {row['set']}, {row['injected']} injected: {told}, CPU {row['cpu']:.0f} s")
+    for row in sorted(rows, key=lambda row: (row["injected"], row["set"], list(SCORED).index(row["score"]))):
+        if "failed" in row:
+            told = row["failed"]
+        elif "sic" in row:
+            told = ", ".join(f"SIC at {key} {value:.2f}" for key, value in row["sic"].items())
+        else:
+            told = ", ".join(
+                f"{name} (chi2 - ndf)/N {one['excess']:.2f}, band {one['band'][0]:.2f} to {one['band'][1]:.2f}"
+                for name, one in ((name, row[name]) for name in ("spectrum", "signal_region"))
+            )
+        cpu = f", CPU {row['cpu']:.0f} s" if "cpu" in row else ""
+        print(f"{row['score']}: {row['set']}, {row['injected']} injected: {told}{cpu}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +81,14 @@ def run(asked: argparse.Namespace) -> None:
     signal = data.truth.signal(split.regions.sr)
     sets = {path.stem: signal_region(path, split.regions) for path in others}
     measuring = {path.stem: signal_region(path, split.regions) for path in asked.reference}
-    for drawn in asked.drawn or [139]:
-        for seed in asked.seed or [1]:
-            for name, background in sets.items():
-                row = {"density": first.stem, "set": name, "seed": seed, "drawn": drawn}
-                if any(row.items() <= known.items() for known in read(asked.results)):
-                    continue
-                rest = concatenate([events for other, events in (sets | measuring).items() if other != name])
-                found = draw(settings, backgrounds, ranking, (background, rest, signal), row)
-                keep(asked.results, found)
-                print(found, flush=True)
+    for seed, (name, background), drawn in product(asked.seed or [1], sets.items(), asked.drawn or [139]):
+        row = {"density": first.stem, "set": name, "seed": seed, "drawn": drawn}
+        if any(row.items() <= known.items() for known in read(asked.results)):
+            continue
+        rest = concatenate([events for other, events in (sets | measuring).items() if other != name])
+        found = draw(settings, backgrounds, ranking, (background, rest, signal), row)
+        keep(asked.results, found)
+        print(found, flush=True)
 
 
 def fit_once(path: Path | None, settings: RAnode, seen: Seen, ranking: Ranking, compute: Compute) -> Backgrounds:

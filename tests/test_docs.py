@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -130,3 +131,11 @@ def test_the_page_of_python_has_what_is_public_and_nothing_that_is_not_there():
     for module, names in docs_pages.PUBLIC.items():
         assert all(hasattr(importlib.import_module(module), name) for name in names), module
     assert "an.plot.mjj" in docs_pages.python()
+
+
+def test_the_table_of_scores_is_that_of_the_stored_measurements(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    table = importlib.import_module("score_table")
+    page = (ROOT / "docs" / "scores.md").read_text().splitlines()
+    place = page.index(table.lines()[0])
+    assert page[place : place + len(table.lines())] == table.lines()

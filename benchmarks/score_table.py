@@ -1,0 +1,93 @@
+"""The table of scores and families over signal strengths in docs/scores.md, made of what the benchmarks have kept.
+
+A row says from how many draws its mean and the error of the mean come, and what it was measured by; what was not
+measured is left empty. tests/test_docs.py compares the page with this.
+
+    python benchmarks/score_table.py
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+DRAWN = {63: "0.5", 139: "1.1", 278: "2.2"}
+"""Strengths by signal events in the signal region of `r_anode_draws.py`."""
+SCORES = {
+    "sic": "`r_anode`",
+    "sic_trees": "`trees` on true background",
+    "sic_averaged": "both, averaged",
+}
+FAMILIES = {
+    "trees": "`trees` on true background",
+    "mlp": "`mlp` on true background",
+    "averaged": "`averaged` on true background",
+    "supervised trees": "`trees`, supervised",
+}
+EFFICIENCIES = ("0.01", "0.001")
+Values = Mapping[tuple[str, str], Sequence[float]]
+"""SIC of every draw by strength and background efficiency."""
+
+
+def main() -> None:
+    """Print the table."""
+    print("\n".join(lines()))
+
+
+def lines() -> list[str]:
+    """Return the table in Markdown, line by line."""
+    columns = [(strength, efficiency) for strength in DRAWN.values() for efficiency in EFFICIENCIES]
+    head = ["score", "by", *(f"S/sqrt(B) {strength}, {float(cut) * 100:g} %" for strength, cut in columns), "CPU s"]
+    made = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for name, source, values, cpu in (*drawn_rows(), *family_rows()):
+        cells = [name, f"`{source}`", *(cell(values.get(column, ())) for column in columns), f"{cpu:.0f}"]
+        made.append(f"| {' | '.join(cells)} |")
+    return made
+
+
+def cell(values: Sequence[float]) -> str:
+    """Return mean, error of the mean and number of draws."""
+    if not values:
+        return ""
+    if len(values) == 1:
+        return f"{values[0]:.1f} (1)"
+    return f"{statistics.mean(values):.2f} +- {statistics.stdev(values) / len(values) ** 0.5:.2f} ({len(values)})"
+
+
+def drawn_rows() -> Iterator[tuple[str, str, Values, float]]:
+    """Yield the rows of `r_anode_draws.py`, which are of the same draws."""
+    rows = [row for row in read("r_anode_draws.json") if row["drawn"] in DRAWN]
+    for key, name in SCORES.items():
+        values: dict[tuple[str, str], list[float]] = {}
+        for row in rows:
+            for efficiency in EFFICIENCIES:
+                values.setdefault((DRAWN[row["drawn"]], efficiency), []).append(row[key][efficiency])
+        cpus = {"sic": "cpu", "sic_trees": "cpu_trees"}
+        used = [cpus[key]] if key in cpus else list(cpus.values())
+        yield name, "r_anode_draws", values, statistics.mean(sum(row[cpu] for cpu in used) for row in rows)
+
+
+def family_rows() -> Iterator[tuple[str, str, Values, float]]:
+    """Yield the rows of `classifiers.py` without noise."""
+    found = {tuple(key.split(" | ")): figures for key, figures in read("classifiers.json").items()}
+    for family, name in FAMILIES.items():
+        values: dict[tuple[str, str], list[float]] = {}
+        own = {key: figures for key, figures in found.items() if key[0] == family and key[2] == "noise 0"}
+        for (_, strength, *_), figures in own.items():
+            for efficiency in EFFICIENCIES:
+                values.setdefault((strength, efficiency), []).append(figures["sic"][efficiency])
+        if own:
+            yield name, "classifiers", values, statistics.mean(figures["cpu"] for figures in own.values())
+
+
+def read(name: str) -> Any:
+    """Return what a benchmark has kept."""
+    return json.loads((RESULTS / name).read_text())
+
+
+if __name__ == "__main__":
+    main()

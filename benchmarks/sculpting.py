@@ -17,6 +17,7 @@ import argparse
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,19 @@ def sculpted(ranked: Ranked, other: Events, window: tuple[float, float]) -> dict
     events = other.take((other.mjj >= low) & (other.mjj < high))
     fold = ranked.crossfit.fold(np.arange(len(events)))
     score = ranked.score.score(events, fold)
-    rng = np.random.default_rng(1)
-    found = of_cut(events.mjj, score, fold)
-    toys = [of_cut(events.mjj, rng.random(len(events)), fold) for _ in range(TOYS)]
-    return {"n": len(events), "excess": found, "band": [float(x) for x in np.quantile(toys, (0.025, 0.975))]}
+    return {
+        "n": len(events),
+        "excess": of_cut(events.mjj, score, fold),
+        "band": band(events.mjj.tobytes(), fold.tobytes()),
+    }
+
+
+@cache
+def band(mjj: bytes, fold: bytes) -> list[float]:
+    """Return between which values 95 % of cuts at random lie; the same for all scores."""
+    masses, folds, rng = np.frombuffer(mjj), np.frombuffer(fold, dtype=np.int64), np.random.default_rng(1)
+    toys = [of_cut(masses, rng.random(len(masses)), folds) for _ in range(TOYS)]
+    return [float(edge) for edge in np.quantile(toys, (0.025, 0.975))]
 
 
 def of_cut(mjj: Any, score: Any, fold: Any) -> float:

@@ -73,12 +73,23 @@ def plan_sources(config: Config, inject: int | str) -> list[Source]:
     sources += [Source("inject_from", *_parse_injection(text)) for text in data.inject_from]
     if data.reference:
         sources.append(Source("reference", Path(data.reference), 0))
-    if data.score_file and len(sources) > 1:
-        raise ConfigError(
-            f"{OPTIONS[sources[1].role]} {sources[1].path}: its events have no score in --score-file {data.score_file},"
-            " which is for those of --data; make the score a column of every file, and name it by --score-column"
-        )
+    for source in sources:
+        refuse_unscored(source.path, config)
     return sources
+
+
+def refuse_unscored(path: Path, config: Config) -> None:
+    """Refuse events of another file than the data where the scores of the data come from a file of their own.
+
+    Raises:
+        ConfigError: where their rows would be taken for rows of the data.
+    """
+    own = shipped_file() if config.data.file == SHIPPED else Path(config.data.file)
+    if config.data.score_file and path.absolute() != own.absolute():
+        raise ConfigError(
+            f"{path}: its events have no score in --score-file {config.data.score_file}, which is for those of --data;"
+            " make the score a column of every file, and name it by --score-column"
+        )
 
 
 def _parse_injection(text: str) -> tuple[Path, int | str]:
@@ -216,6 +227,7 @@ def load_source(source: Source, index: int, config: Config, cutflow: Cutflow, st
         weight = np.ones(len(usable))
     mjj, values = features.mjj[usable], features.values[usable]
     if config.score_feature:
+        refuse_unscored(source.path, config)
         score = join_scores(config, table, usable, mjj)
         names, values = (*names, config.score_feature), np.column_stack([values, score])
     events = make_events(mjj, values, names, usable, weight=weight)

@@ -9,8 +9,10 @@ from conftest import invoke
 from anomaly_cli.api import verbs
 from anomaly_cli.artifacts.store import read_any
 from anomaly_cli.config import Config, DataSettings
+from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, DataError
-from anomaly_cli.stages.loading import choose_features
+from anomaly_cli.core.streams import Streams
+from anomaly_cli.stages.loading import Source, choose_features, load_source
 from anomaly_cli.stages.resolve import resolve_settings
 
 SPLIT = ("--signal-region", "3.3-3.7", "--inject", "150", "--reserve", "0.3")
@@ -137,10 +139,19 @@ def test_a_score_cannot_be_called_as_a_feature_is(column):
 
 def test_events_of_further_files_have_no_score(table, data_file, tmp_path):
     given = ("split", "--run", tmp_path / "run", "--signal-region", "3.3-3.7", "--data", data_file)
-    for option, value in (("--inject-from", f"{data_file}=3"), ("--reference", data_file)):
+    other = tmp_path / "other.h5"
+    for option, value in (("--inject-from", f"{other}=3"), ("--reference", other)):
         refused = invoke(*given, "--score-file", table(), option, value)
         assert refused.exit_code != 0
-        assert f"{option} {data_file}: its events have no score in --score-file" in words(refused)
+        assert "other.h5: its events have no score in --score-file" in words(refused)
+
+
+def test_scores_are_never_joined_to_the_rows_of_another_file(own):
+    np.savez(own / "other.npz", **dict(np.load(own / "events.npz")))
+    data = DataSettings(file=str(own / "events.toml"), score_file=str(own / "scores.npz"))
+    (own / "other.toml").write_text((own / "events.toml").read_text().replace("events.npz", "other.npz"))
+    with pytest.raises(ConfigError, match=r"other.toml: its events have no score in --score-file .*scores.npz"):
+        load_source(Source("data", own / "other.toml", 0), 0, Config(data=data), Cutflow(), Streams(1))
 
 
 def test_a_file_that_holds_no_scores_is_refused(data_file, finished, tmp_path):

@@ -98,7 +98,8 @@ def fit_once(path: Path | None, settings: RAnode, seen: Seen, ranking: Ranking, 
             return settings.load_backgrounds(dict(kept))
     found = settings.fit_backgrounds(seen, ranking, compute)
     if path is not None:
-        np.savez(path, **found.to_arrays())
+        arrays: dict[str, Any] = found.to_arrays()
+        np.savez(path, **arrays)
     return found
 
 
@@ -245,11 +246,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
 def show_null(found: Sequence[Mapping[str, Any]]) -> None:
     """Print pulls of every cut over the draws."""
     for index, efficiency in enumerate(COUNTED):
-        pulls = np.array([row["cuts"][index]["pull"] for row in found])
-        print(
-            f"  cut {efficiency:g}: pull {pulls.mean():.2f} +- {pulls.std(ddof=1) / len(pulls) ** 0.5:.2f}, std"
-            f" {pulls.std(ddof=1):.2f}, {pulls.min():.2f} to {pulls.max():.2f}"
-        )
+        print(f"  cut {efficiency:g}: pull {spread([row['cuts'][index]['pull'] for row in found])}")
 
 
 def show_improvement(found: Sequence[Mapping[str, Any]]) -> None:

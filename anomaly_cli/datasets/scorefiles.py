@@ -180,7 +180,7 @@ def whole_numbers(where: str, name: str, values: FloatArray) -> IntArray:
     known, often = np.unique(numbers, return_counts=True)
     if len(known) < len(numbers):
         raise DataError(
-            f"{where}: {int((often > 1).sum())} events are there more than once, first {known[often > 1][0]} in column"
-            f" '{name}'; give each event one line, and a number of its own"
+            f"{where}: column '{name}' names {known[often > 1][0]} more than once ({int((often > 1).sum())} such); give"
+            " each event one line, and a number of its own"
         )
     return numbers

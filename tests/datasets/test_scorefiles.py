@@ -59,7 +59,10 @@ def test_the_only_column_that_may_be_a_score_is_the_score():
         ),
         ({"row": np.arange(N) + 0.5}, "column 'row' holds 0.5, where a whole number below 2^53 has to name the event"),
         ({"row": np.array([0, 1, 2, 3, 4, 5, np.nan])}, "column 'row' holds nan, where"),
-        ({"row": np.array([0, 1, 1, 3, 3, 5, 6])}, "2 events are there more than once, first 1 in column 'row'"),
+        (
+            {"row": np.array([0, 1, 1, 3, 3, 5, 6])},
+            "column 'row' names 1 more than once (2 such); give each event one line",
+        ),
         ({"score": np.arange(N - 1)}, "columns have different lengths ('score' has 6 and 'row' has 7 values)"),
     ],
 )

@@ -115,7 +115,7 @@ def test_scores_are_joined_by_the_numbers_that_a_manifest_names(own):
 def test_numbers_of_events_that_are_there_twice_name_none(own):
     events = dict(np.load(own / "events.npz"))
     np.savez(own / "events.npz", **events | {"evt": events["evt"] // 2})
-    with pytest.raises(DataError, match=r"events.toml: .* events are there more than once, .* in column 'event_id'"):
+    with pytest.raises(DataError, match=r"events.toml: column 'event_id' names 5\d+ more than once"):
         verbs.load(own / "events.toml", score_file=str(own / "scores.npz"))
 
 

@@ -63,6 +63,7 @@ HOMES = {
     "typer": ("cli",),
     "h5py": ("artifacts/store", "datasets/hdf5", "datasets/rawfeatures", "datasets/frames"),
     "pooch": ("datasets/fetching",),
+    "uproot": ("datasets/rootfiles",),
     "requests": ("datasets/fetching",),
     "fastjet": ("datasets/jets",),
     "awkward": ("datasets/jets", "datasets/generator"),

@@ -24,7 +24,9 @@ def score(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Event file, or a manifest of your own.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="CSV, or HDF5 where it ends in .h5. [default: FILE-scores.csv]"),
+        typer.Option(
+            "--out", metavar="FILE", help="CSV; .h5: HDF5; .root: trees (extra 'root'). [default: FILE-scores.csv]"
+        ),
     ] = None,
 ) -> None:
     """Score the events of a file with the models that a run has kept.

@@ -8,8 +8,11 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.output import say, show
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.datasets.rootfiles import SUFFIX as ROOT_SUFFIX
+from anomaly_cli.datasets.rootfiles import require_uproot
 from anomaly_cli.report.results.scored_events import summarise_scores
 from anomaly_cli.stages.frame import Analysis
+from anomaly_cli.stages.roottrees import write_score_trees
 from anomaly_cli.stages.scoring import score_file, write_scores
 
 
@@ -22,9 +25,14 @@ def score_and_print(asked: Asked, file: Path, out: Path | None) -> None:
     target = out or file.with_name(f"{file.stem}-scores.csv")
     if target.resolve() == file.resolve():
         raise ConfigError(f"--out {target}: is the file of the events; name another one")
+    if target.suffix == ROOT_SUFFIX:
+        require_uproot(target)
     analysis = Analysis.open(asked.directory, asked.config)
     found = score_file(analysis, file, asked.config.data.key if "data.key" in asked.settings else "")
-    write_scores(found, target, analysis)
+    if target.suffix == ROOT_SUFFIX:
+        write_score_trees(found, target)
+    else:
+        write_scores(found, target, analysis)
     digests = {schema.CLASSIFIER.name: found.inputs["classifier"]}
     show(summarise_scores(vars(found), found.background_efficiencies), digests)
     say(f"{target}: written")

@@ -290,6 +290,9 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", metavar="DIR", help="Directory to write. [default: RUN/exports]")
     ] = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="Also events, template, scores and cuts as trees: events.root.")
+    ] = False,
 ) -> None:
     """Write tables and likelihoods for others: CSV, LaTeX, HEPData, HistFactory, HS3 (experimental).
 
@@ -297,4 +300,4 @@ def export(
     """
     from anomaly_cli.cli.significance_execution import export_results
 
-    export_results(asked, output)
+    export_results(asked, output, events)

@@ -18,11 +18,13 @@ from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.windows import parse_window
+from anomaly_cli.datasets.rootfiles import require_uproot
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.exchange import export_run
 from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.report.table import Message
+from anomaly_cli.stages import roottrees
 from anomaly_cli.stages.blinding import is_blinded, unblind
 from anomaly_cli.stages.declaration import declare
 from anomaly_cli.stages.frame import Analysis, Stage, append_log, execute
@@ -242,7 +244,15 @@ def _numbers(option: str, text: str, kind: type[Number]) -> list[Number]:
         raise ConfigError(f"{option} {text}: is not a list of {example}") from None
 
 
-def export_results(asked: Asked, output: Path | None) -> None:
-    """Write the exports and say what they are."""
-    for path in export_run(RunDirectory(asked.directory), output, asked.overwrite):
+def export_results(asked: Asked, output: Path | None, with_events: bool) -> None:
+    """Write the exports, the events where they are wanted, and say what they are."""
+    run = RunDirectory(asked.directory)
+    target = (output or run.exports) / roottrees.FILE
+    if with_events:
+        require_uproot(target)
+    written = export_run(run, output, asked.overwrite)
+    if with_events:
+        roottrees.write_event_trees(run, target)
+        written.append(target)
+    for path in written:
         say(str(path))

@@ -6,9 +6,11 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, DataError
@@ -16,6 +18,8 @@ from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.columns import Table, damaged, require_single, sort_columns
 
 SUFFIX = ".root"
+EVENTS = "events"
+"""Tree of a file of events."""
 NUMBERS = {
     *("bool", "float", "double", "char", "unsigned char", "short", "unsigned short", "int", "unsigned int"),
     *(
@@ -72,6 +76,30 @@ def read_root(path: Path, key: str = "") -> Table:
         if type(error).__module__.partition(".")[0] not in ("uproot", "struct", "zlib", "lzma", "cramjam"):
             raise
         raise damaged(path, "ROOT", error) from error
+
+
+def write_trees(path: Path, trees: Mapping[str, Mapping[str, npt.NDArray[Any]]], title: str = "") -> None:
+    """Write trees with one number an event in each branch.
+
+    Args:
+        path: a file of any name, which is written anew.
+        trees: by name, the branches by name; all of a tree have one length.
+        title: of the trees.
+
+    Raises:
+        ConfigError: where uproot is not installed.
+        OSError: where the file cannot be written.
+    """
+    uproot = require_uproot(path)
+    with path.open("w+b") as opened, uproot.recreate(opened) as file:  # uproot would split a name at a colon
+        for name, columns in trees.items():
+            file.mktree(name, {branch: column.dtype for branch, column in columns.items()}, title=title)
+            file[name].extend(dict(columns))
+
+
+def write_event_tree(path: Path, names: Sequence[str], rows: npt.NDArray[np.float32], title: str = "") -> None:
+    """Write rows `(n, c)` as the tree `events` with the c branches named."""
+    write_trees(path, {EVENTS: dict(zip(names, np.ascontiguousarray(rows.T), strict=True))}, title)
 
 
 def _is_tree(kind: str) -> bool:

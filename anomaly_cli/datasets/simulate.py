@@ -37,6 +37,8 @@ from anomaly_cli.datasets.generator import (
     require_pythia,
 )
 from anomaly_cli.datasets.jets import Constituents, find_dijets, quiet_stdout, require_fastjet
+from anomaly_cli.datasets.rootfiles import SUFFIX as ROOT_SUFFIX
+from anomaly_cli.datasets.rootfiles import require_uproot, write_event_tree
 
 VERSION = 2
 """Raised when the same settings would give other events."""
@@ -105,6 +107,8 @@ def simulate(simulation: Simulation, target: Path, processes: int, progress: Pro
     """
     require_pythia()
     require_fastjet()
+    if target.suffix == ROOT_SUFFIX:
+        require_uproot(target)
     if target.exists():
         raise DataError(f"{target}: exists already; choose another name with --out or delete it")
     folder = target.with_name(f"{target.name}.{hashlib.sha256(simulation.settings.encode()).hexdigest()[:8]}.chunks")
@@ -121,13 +125,12 @@ def simulate(simulation: Simulation, target: Path, processes: int, progress: Pro
                 break
     content = np.concatenate(rows)[: simulation.n_events]
     label = np.full((len(content), 1), float(simulation.process.name == SIGNAL), dtype=np.float32)
+    names, content = (*OFFICIAL_COLUMNS, "label"), np.column_stack([content, label])
     with written_in_one_step(target) as scratch:
-        write_frame(
-            scratch,
-            (*OFFICIAL_COLUMNS, "label"),
-            np.column_stack([content, label]),
-            {"simulation": simulation.settings},
-        )
+        if target.suffix == ROOT_SUFFIX:
+            write_event_tree(scratch, names, content, simulation.settings)
+        else:
+            write_frame(scratch, names, content, {"simulation": simulation.settings})
     shutil.rmtree(folder, ignore_errors=True)
     return Simulated(target, len(content), n_used * CHUNK_EVENTS, n_passed, cpu, n_now)
 

@@ -78,6 +78,19 @@ def test_an_event_with_one_jet_is_left_out_and_counted(tmp_path):
     assert read_events(tmp_path / "f.h5").is_signal.tolist() == [False, True]
 
 
+def test_features_are_the_same_as_a_root_tree_which_holds_no_constituents(tmp_path):
+    pytest.importorskip("uproot")
+    generator = np.random.default_rng(4)
+    raw = write_raw(tmp_path / "raw.h5", [toy_event(generator) for _ in range(3)], [0, 1, 1])
+    for name in ("f.h5", "f.root"):
+        make_features(raw, tmp_path / name, RawOptions(), 1, silent)
+    tree, frame = (read_events(tmp_path / name) for name in ("f.root", "f.h5"))
+    assert tree.is_signal.tolist() == frame.is_signal.tolist()
+    assert all(np.array_equal(tree.columns[name], frame.columns[name]) for name in frame.columns)
+    with pytest.raises(ConfigError, match="constituents are kept in HDF5 only"):
+        make_features(raw, tmp_path / "kept.root", RawOptions(keeps_constituents=True), 1, silent)
+
+
 def test_the_result_is_the_same_for_any_number_of_processes(tmp_path):
     generator = np.random.default_rng(2)
     raw = write_raw(tmp_path / "raw.h5", [toy_event(generator) for _ in range(2 * CHUNK_EVENTS + 13)])

@@ -9,9 +9,10 @@ import pytest
 from toys import shipped_rows
 
 from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.datasets import simulate
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.readers import read_events
-from anomaly_cli.datasets.rootfiles import read_root
+from anomaly_cli.datasets.rootfiles import read_root, write_event_tree
 
 uproot = pytest.importorskip("uproot")
 NAMES = (*OFFICIAL_COLUMNS, "label")
@@ -98,3 +99,30 @@ def test_without_uproot_the_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / "a.root").write_bytes(b"root and more")
     with pytest.raises(ConfigError, match=r"pip install 'anomaly-cli\[root\]'"):
         read_root(tmp_path / "a.root")
+
+
+def test_events_that_are_written_as_a_tree_are_read_again(columns, tmp_path):
+    path = tmp_path / "a:b.root"
+    write_event_tree(path, NAMES, np.stack(list(columns.values()), axis=1).astype(np.float32), "how")
+    np.savez(tmp_path / "a.npz", **{name: column.astype(np.float32) for name, column in columns.items()})
+    tree, npz = (read_events(tmp_path / name) for name in (path.name, "a.npz"))
+    assert np.array_equal(tree.is_signal, npz.is_signal)
+    assert all(np.array_equal(tree.columns[name], npz.columns[name]) for name in npz.columns)
+    with uproot.open(path) as file:
+        assert file["events"].title == "how"
+
+
+def test_events_are_simulated_into_a_tree_or_refused_before_they_are(tmp_path, monkeypatch):
+    rows = np.arange(3.0 * len(OFFICIAL_COLUMNS), dtype=np.float32).reshape(3, -1)
+    monkeypatch.setattr(simulate, "_chunks", lambda *_: (pair for pair in [(rows, 0.0)]))
+    monkeypatch.setattr(simulate, "require_pythia", lambda: None)
+    wanted = simulate.Simulation(simulate.Process("signal", 3500.0, 500.0, 100.0), 3, 1)
+    simulate.simulate(wanted, tmp_path / "a.root", 1, lambda _: None)
+    with uproot.open(tmp_path / "a.root") as file:
+        found = file["events"].arrays(library="np")
+    assert np.array_equal(np.stack([found[name] for name in OFFICIAL_COLUMNS], axis=1), rows)
+    assert (found["label"] == 1.0).all()
+    monkeypatch.setitem(sys.modules, "uproot", None)
+    with pytest.raises(ConfigError, match=r"need the extra 'root'"):
+        simulate.simulate(wanted, tmp_path / "b.root", 1, lambda _: None)
+    assert not (tmp_path / "b.root").exists()

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from anomaly_cli.artifacts.columns import Column, Group, Kind
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.schema import KINDS
+from anomaly_cli.artifacts.seal import check_seal, sealed
 from anomaly_cli.core.blocks import FEATURES_BLOCK, Block, Features
 from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ArtifactError, DataError, first_line
@@ -141,7 +142,7 @@ def encode_artifact(
             group.attrs["meaning"] = schema.meaning
             for name in sorted(checked[group_name]):
                 _write_column(group, name, checked[group_name][name], schema.columns.get(name))
-    return buffer.getvalue(), digest
+    return sealed(buffer.getvalue()), digest
 
 
 def _write_column(group: h5py.Group, name: str, array: npt.NDArray[Any], column: Column | None) -> None:
@@ -215,6 +216,7 @@ def read_any(path: Path) -> Artifact:
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ArtifactError(f"{path}: is no regular file but a device, pipe or socket; name the artifact itself")
     try:
+        check_seal(path)
         with h5py.File(path, "r", locking=False) as file:
             return _read_open(path, file)
     except FileNotFoundError:

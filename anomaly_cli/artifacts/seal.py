@@ -1,8 +1,8 @@
 """The seal at the end of an artifact's file: a checksum of its bytes, looked at before the HDF5 library sees them.
 
-The digest of an artifact covers its content, which the library has to read first, and a damaged file can end the process
-inside of it. HDF5 ignores what stands behind its end, so that sealed files are read by everything that reads HDF5, and
-files without a seal, of earlier releases, are read as before.
+The digest of an artifact covers its content, which the library has to read first, and a damaged file can end the
+process inside of it. HDF5 ignores what stands behind its end, so that everything that reads HDF5 reads
+sealed files, and files without a seal, of earlier releases, are read as before.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def sealed(content: bytes) -> bytes:
 def check_seal(path: Path) -> None:
     """Check the seal of a file, where it has one.
 
-    A CRC finds every change of one bit, and misses one in four thousand millions of others. What is changed on purpose is
-    the business of the digest.
+    A CRC finds every change of one bit, and misses one in four thousand millions of others. What is changed on purpose
+    is the business of the digest.
 
     Raises:
         ArtifactError: where the bytes are not those that were sealed.

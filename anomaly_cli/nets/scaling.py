@@ -106,9 +106,16 @@ class FeatureScaling:
 
     def transform(self, x: FloatArray, t: FloatArray) -> FloatArray:
         """Return z `(n,)`, not clipped."""
-        r, curve = self.reduce(x, t), self._curve(t)
+        return self.at(self.place(self.reduce(x, t)), t)
+
+    def place(self, r: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Return the point below each r, and how far r is on the way to the next one `(n,)` each."""
         index = np.clip(np.searchsorted(self.points, r, side="right") - 1, 0, len(self.points) - 2)
-        fraction = (r - self.points[index]) / (self.points[index + 1] - self.points[index])
+        return index, (r - self.points[index]) / (self.points[index + 1] - self.points[index])
+
+    def at(self, place: tuple[IntArray, FloatArray], t: FloatArray) -> FloatArray:
+        """Return z of what `place` has returned `(n,)`, not clipped."""
+        (index, fraction), curve = place, self._curve(t)
         left = curve(index)
         z: FloatArray = left + fraction * (curve(index + 1) - left)
         return z

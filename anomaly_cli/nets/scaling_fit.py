@@ -145,22 +145,22 @@ def _fit_feature(
     else:
         reductions = [_reduce_to_width(x, order, bins) for order in range(REDUCTION_ORDER + 1)]
     best, best_criterion, orders = reductions[0], np.inf, min(settings.max_order, len(bins.members) - 2)
+    best_levels, members = None, np.concatenate(bins.members)
     for reduction in reductions:
         r = reduction.reduce(x, bins.t)
         points = _choose_points(r, shared)
+        reduced = replace(reduction, points=points, atoms=shared.values, stretch=shared.stretch)
+        levels, place = _levels(r, points, bins), reduced.place(r[members])  # the same at every order
         for order in range(min(settings.min_order, orders), orders + 1):
-            coefficients = _fit_curve(r, points, bins, order)
-            fit = replace(
-                reduction, points=points, coefficients=coefficients, atoms=shared.values, stretch=shared.stretch
-            )
+            fit = replace(reduced, coefficients=_fit_curve(levels, bins, order))
             n_parameters = order * (N_INTERVALS - 1) + len(fit.location) + len(fit.log_width)
-            criterion = _misfit(fit, x, bins) + 2 * n_parameters
+            criterion = _misfit(fit.at(place, bins.t[members]), bins) + 2 * n_parameters
             if criterion < best_criterion:
-                best, best_criterion = fit, criterion
+                best, best_criterion, best_levels = fit, criterion, levels
     order = min(len(best.coefficients) - 1 + settings.extra_order, orders)
-    if order == len(best.coefficients) - 1:
+    if best_levels is None or order == len(best.coefficients) - 1:
         return best
-    return replace(best, coefficients=_fit_curve(best.reduce(x, bins.t), best.points, bins, order))
+    return replace(best, coefficients=_fit_curve(best_levels, bins, order))
 
 
 def _choose_points(r: FloatArray, shared: Atoms) -> FloatArray:
@@ -197,22 +197,27 @@ def _reduce_to_edge(x: FloatArray, anchor: float, bins: _MassBins) -> FeatureSca
     )
 
 
-def _fit_curve(r: FloatArray, points: FloatArray, bins: _MassBins, order: int) -> FloatArray:
-    """Return the polynomials of z in t at every point `(order + 1, k)`, weighted by their precision."""
+def _levels(r: FloatArray, points: FloatArray, bins: _MassBins) -> tuple[FloatArray, FloatArray]:
+    """Return z of every point in every mass bin, and the precision of it `(b, k)` each."""
     z, weight = np.empty((2, len(bins.members), len(points)))
     for row, part in enumerate(bins.members):
         below = (np.searchsorted(np.sort(r[part]), points, side="right") + 0.5) / (len(part) + 1.0)
         z[row] = ndtri(below)
         weight[row] = np.exp(-(z[row] ** 2)) * len(part) / (below * (1.0 - below))
+    return z, weight
+
+
+def _fit_curve(levels: tuple[FloatArray, FloatArray], bins: _MassBins, order: int) -> FloatArray:
+    """Return the polynomials of z in t at every point `(order + 1, k)`, weighted by their precision."""
+    z, weight = levels
     powers = np.polynomial.polynomial.polyvander(bins.mean_t, order)
     normal = np.einsum("bi,bk,bj->kij", powers, weight, powers)
     return np.linalg.solve(normal, np.einsum("bi,bk,bk->ki", powers, weight, z)[..., None])[..., 0].T
 
 
-def _misfit(fit: FeatureScaling, x: FloatArray, bins: _MassBins) -> float:
-    """Return the chi2 of the counts in predicted quantile intervals, summed over mass bins."""
-    members = np.concatenate(bins.members)
-    level = ndtr(fit.transform(x[members], bins.t[members]))
+def _misfit(z: FloatArray, bins: _MassBins) -> float:
+    """Return the chi2 of the counts in predicted quantile intervals, summed over mass bins; z bin after bin `(n,)`."""
+    level = ndtr(z)
     sizes = np.array([len(part) for part in bins.members])
     cell = np.minimum((level * N_INTERVALS).astype(np.int64), N_INTERVALS - 1)
     row = np.repeat(np.arange(len(sizes)), sizes)

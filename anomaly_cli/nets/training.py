@@ -10,6 +10,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ Begin = Callable[[float], None]
 """Called before each step with the fraction of the training that is done, and with 1 before validation."""
 Report = Callable[[int, int, str], None]
 """Called after each epoch with the epochs done, the epochs in all, and a note."""
+
+LEFT_ALONE = "__dynamo_disable"
+"""Attribute by which torch remembers a function that its compiler leaves alone."""
 
 
 class Diverged(Exception):
@@ -147,13 +151,31 @@ def _train_once(task: Task, schedule: Schedule, generator: torch.Generator, repo
     return curve
 
 
+@contextlib.contextmanager
+def _no_compiler() -> Iterator[None]:
+    """Let an optimiser be made without the compiler of torch, which it imports, a second, to be left alone by it.
+
+    Where torch is made otherwise than expected here, it is imported.
+    """
+    made_with: Any = getattr(torch.optim.Optimizer.add_param_group, "__wrapped__", None)
+    if made_with is None or hasattr(made_with, LEFT_ALONE):
+        yield
+        return
+    setattr(made_with, LEFT_ALONE, made_with)
+    try:
+        yield
+    finally:
+        delattr(made_with, LEFT_ALONE)
+
+
 class _Optimisation:
     """The state of one training besides the module: optimiser, learning rate, moving average of the weights."""
 
     def __init__(self, task: Task, schedule: Schedule) -> None:
         self.task = task
         self.schedule = schedule
-        self.optimizer = torch.optim.Adam(task.module.parameters(), lr=schedule.learning_rate)
+        with _no_compiler():
+            self.optimizer = torch.optim.Adam(task.module.parameters(), lr=schedule.learning_rate)
         self.n_steps = schedule.epochs * math.ceil(len(task.training) / schedule.batch_size)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _rate(step, self.n_steps))
         self.average = [weight.detach().clone() for weight in task.module.parameters()]
@@ -173,7 +195,8 @@ class _Optimisation:
         for batch in torch.split(order, self.schedule.batch_size):
             self.task.begin(self.n_done / self.n_steps)
             losses = self.task.loss(batch, generator)
-            self.optimizer.zero_grad()
+            for weight in self.task.module.parameters():
+                weight.grad = None
             losses.mean().backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.task.module.parameters(), self.schedule.gradient_clip)
             self.optimizer.step()

@@ -13,12 +13,15 @@ from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray
-from anomaly_cli.core.template import Template
+from anomaly_cli.core.template import Replicas, Template
 from anomaly_cli.scores.base import FittedScore, Ranking
 from anomaly_cli.scores.decorrelated import decorrelate
 from anomaly_cli.search.provisions import Provisions, show
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import Split
+
+SCORED_AT_ONCE = 200_000
+"""Events: each call of a score has a cost of its own, and memory is limited."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,24 @@ def _score_replicas(fitted: FittedScore, template: Template, crossfit: CrossFit)
         events = replicas.events
         fold = crossfit.fold(events.source_id, part.counts)
         nominal.append(scored(fitted, events, fold))
-        moved = (events.with_block(Features.kind, Features(x, events.names)) for x in replicas.features)
-        scores.append(np.array([scored(fitted, one, fold).score for one in moved]))
+        scores.append(_score_moved(fitted, replicas, fold))
         index.append(np.full(len(events), number))
     joined = ScoredEvents(
         *(np.concatenate(columns) for columns in zip(*(vars(one).values() for one in nominal), strict=True))
     )
     return ScoredReplicas(joined, np.concatenate(index), np.concatenate(scores, axis=1))
+
+
+def _score_moved(fitted: FittedScore, replicas: Replicas, fold: IntArray) -> FloatArray:
+    """Return the scores of the events as each replica makes them `(r, n)`, of many replicas at once."""
+    events, n_replicas = replicas.events, len(replicas.features)
+    found, at_once = [], max(1, SCORED_AT_ONCE // max(1, len(events)))
+    for first in range(0, n_replicas, at_once):
+        moved = replicas.features[first : first + at_once]
+        copies = events.take(np.tile(np.arange(len(events)), len(moved)))
+        joined = copies.with_block(Features.kind, Features(moved.reshape(len(copies), -1), events.names))
+        found.append(scored(fitted, joined, np.tile(fold, len(moved))).score.reshape(len(moved), len(events)))
+    return np.concatenate(found)
 
 
 def scored(fitted: FittedScore, events: Events, fold: IntArray) -> ScoredEvents:

@@ -10,10 +10,10 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
 """From event indices `(b,)` and a generator to the loss of each event `(b,)`."""
@@ -21,9 +21,6 @@ Begin = Callable[[float], None]
 """Called before each step with the fraction of the training that is done, and with 1 before validation."""
 Report = Callable[[int, int, str], None]
 """Called after each epoch with the epochs done, the epochs in all, and a note."""
-
-LEFT_ALONE = "__dynamo_disable"
-"""Attribute by which torch remembers a function that its compiler leaves alone."""
 
 
 class Diverged(Exception):
@@ -151,21 +148,30 @@ def _train_once(task: Task, schedule: Schedule, generator: torch.Generator, repo
     return curve
 
 
-@contextlib.contextmanager
-def _no_compiler() -> Iterator[None]:
-    """Let an optimiser be made without the compiler of torch, which it imports, a second, to be left alone by it.
+class _Adam:
+    """What torch's Adam keeps, for its function: the class loads the compiler of torch, a second for every process.
 
-    Where torch is made otherwise than expected here, it is imported.
+    References:
+        D. P. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", 2014, arXiv:1412.6980.
     """
-    made_with: Any = getattr(torch.optim.Optimizer.add_param_group, "__wrapped__", None)
-    if made_with is None or hasattr(made_with, LEFT_ALONE):
-        yield
-        return
-    setattr(made_with, LEFT_ALONE, made_with)
-    try:
-        yield
-    finally:
-        delattr(made_with, LEFT_ALONE)
+
+    def __init__(self, weights: list[nn.Parameter]) -> None:
+        self.weights = weights
+        self.moments = [[torch.zeros_like(weight) for weight in weights] for _ in range(2)]
+        self.n_done = [torch.tensor(0.0) for _ in weights]
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """Change the weights that have a gradient."""
+        used = [index for index, weight in enumerate(self.weights) if weight.grad is not None]
+        columns = (self.weights, [weight.grad for weight in self.weights], *self.moments)
+        weights, gradients, first, second = ([column[index] for index in used] for column in columns)
+        steps = [self.n_done[index] for index in used]
+        settings = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
+        adam(
+            *(weights, gradients, first, second, [], steps),
+            **{"amsgrad": False, "maximize": False, "lr": learning_rate, **settings},
+        )
 
 
 class _Optimisation:
@@ -174,17 +180,15 @@ class _Optimisation:
     def __init__(self, task: Task, schedule: Schedule) -> None:
         self.task = task
         self.schedule = schedule
-        with _no_compiler():
-            self.optimizer = torch.optim.Adam(task.module.parameters(), lr=schedule.learning_rate)
+        self.adam = _Adam(list(task.module.parameters()))
         self.n_steps = schedule.epochs * math.ceil(len(task.training) / schedule.batch_size)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _rate(step, self.n_steps))
         self.average = [weight.detach().clone() for weight in task.module.parameters()]
         self.n_done = 0
 
     @property
     def learning_rate(self) -> float:
         """Learning rate of the next step."""
-        return float(self.scheduler.get_last_lr()[0])
+        return self.schedule.learning_rate * _rate(self.n_done, self.n_steps)
 
     def train_epoch(self, generator: torch.Generator) -> float:
         """Train for one epoch and return the mean loss per event, non-finite where it stopped early."""
@@ -195,12 +199,11 @@ class _Optimisation:
         for batch in torch.split(order, self.schedule.batch_size):
             self.task.begin(self.n_done / self.n_steps)
             losses = self.task.loss(batch, generator)
-            for weight in self.task.module.parameters():
+            for weight in self.adam.weights:
                 weight.grad = None
             losses.mean().backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.task.module.parameters(), self.schedule.gradient_clip)
-            self.optimizer.step()
-            self.scheduler.step()
+            self.adam.step(self.learning_rate)
             self.n_done += 1
             self._update_average()
             total += float(losses.detach().sum())

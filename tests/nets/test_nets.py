@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -177,3 +179,33 @@ def test_seeding_is_undone_and_repeatable():
             draws.append(torch.rand(3))
     assert torch.equal(draws[0], draws[1])
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_training_does_not_load_the_compiler_of_torch():
+    """A second for every process that trains, which torch spends only to leave its optimisers uncompiled."""
+    code = (
+        "import sys, torch; from anomaly_cli.nets.training import Schedule, Task, train;"
+        "module = torch.nn.Linear(1, 1); loss = lambda batch, _: module(batch[:, None].float())[:, 0] ** 2;"
+        "task = Task(module, loss, torch.arange(9), torch.arange(3));"
+        "train(task, Schedule(1, 3, 0.1, 1), torch.Generator(), lambda *_: None);"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_steps_are_those_of_adam():
+    own, other = (torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 1)) for _ in range(2))
+    other.load_state_dict(own.state_dict())
+    for module in (own, other):
+        module[0].bias.requires_grad_(False)
+    mine, theirs = training._Adam(list(own.parameters())), torch.optim.Adam(other.parameters(), lr=1.0)
+    x = torch.randn(20, 3, generator=torch.Generator().manual_seed(1))
+    for step in range(30):
+        rate = 0.1 / (1 + step)
+        for module in (own, other):
+            module.zero_grad()
+            (module(x) - x.sum(dim=1, keepdim=True)).pow(2).mean().backward()
+        mine.step(rate)
+        theirs.param_groups[0]["lr"] = rate
+        theirs.step()
+    assert all(torch.equal(one, two) for one, two in zip(own.parameters(), other.parameters(), strict=True))

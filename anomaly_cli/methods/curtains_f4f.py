@@ -200,7 +200,7 @@ class FittedCurtainsF4F(FittedTemplate):
             for part in densities.in_batches(len(scaled)):
                 columns = (scaled[part], source[part, None], target[part, None])
                 x, old, new = (nets.weights.to_tensor(column, compute.device) for column in columns)
-                moved[part] = nets.weights.to_array(transport.move(x, old, new)[0])
+                moved[part] = nets.weights.to_array(transport.moved(x, old, new))
         return moved
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:

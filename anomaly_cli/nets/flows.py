@@ -6,7 +6,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -80,15 +80,26 @@ class PairTransport(nn.Module):
         Returns:
             The moved events `(n, d)` and log|det J| `(n,)`.
         """
+        moved, log_det = torch.empty_like(x), torch.empty_like(x[:, 0])
+        for mask, transform in self._directions(source, target):
+            moved[mask], log_det[mask] = transform.call_and_ladj(x[mask])
+        return moved, log_det
+
+    def moved(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Return the moved events `(n, d)` only; against the direction of the flow that is cheaper by a third."""
+        moved = torch.empty_like(x)
+        for mask, transform in self._directions(source, target):
+            moved[mask] = transform(x[mask])
+        return moved
+
+    def _directions(self, source: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Any]]:
+        """Yield which events go up or down `(n,)`, where any do, and the transform that moves them."""
         context = torch.cat([(target - source).abs(), (target + source) / 2], dim=1)
         upward = (target >= source).squeeze(1)
-        moved, log_det = torch.empty_like(x), torch.empty_like(x[:, 0])
         for mask, is_up in ((upward, True), (~upward, False)):
             if mask.any():
                 transform = self.flow(context[mask]).transform
-                direction = transform if is_up else transform.inv
-                moved[mask], log_det[mask] = direction.call_and_ladj(x[mask])
-        return moved, log_det
+                yield mask, transform if is_up else transform.inv
 
 
 def draw(flow: zuko.flows.NSF, context: Tensor, generator: torch.Generator) -> Tensor:

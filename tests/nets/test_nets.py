@@ -209,3 +209,16 @@ def test_steps_are_those_of_adam():
         theirs.param_groups[0]["lr"] = rate
         theirs.step()
     assert all(torch.equal(one, two) for one, two in zip(own.parameters(), other.parameters(), strict=True))
+
+
+def test_what_is_moved_without_its_volume_is_the_same_to_the_bit():
+    torch.manual_seed(1)
+    transport = PairTransport(make_spline_flow(3, 2, 2, [8], 6, 2))
+    for parameter in transport.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    x, source, target = (torch.randn(401, columns) for columns in (3, 1, 1))
+    with torch.no_grad():
+        moved = transport.moved(x, source, target)
+        assert torch.equal(moved, transport.move(x, source, target)[0])
+        assert not torch.equal(moved, x)
+        assert transport.moved(x[:0], source[:0], target[:0]).shape == (0, 3)

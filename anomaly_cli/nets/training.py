@@ -163,14 +163,22 @@ class _Adam:
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """Change the weights that have a gradient."""
-        used = [index for index, weight in enumerate(self.weights) if weight.grad is not None]
-        columns = (self.weights, [weight.grad for weight in self.weights], *self.moments)
-        weights, gradients, first, second = ([column[index] for index in used] for column in columns)
-        steps = [self.n_done[index] for index in used]
-        settings = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
+        used = [(at, weight, weight.grad) for at, weight in enumerate(self.weights) if weight.grad is not None]
+        first, second = ([column[at] for at, _, _ in used] for column in self.moments)
         adam(
-            *(weights, gradients, first, second, [], steps),
-            **{"amsgrad": False, "maximize": False, "lr": learning_rate, **settings},
+            [weight for _, weight, _ in used],
+            [gradient for _, _, gradient in used],
+            first,
+            second,
+            [],
+            [self.n_done[at] for at, _, _ in used],
+            amsgrad=False,
+            maximize=False,
+            beta1=0.9,
+            beta2=0.999,
+            eps=1e-8,
+            weight_decay=0.0,
+            lr=learning_rate,
         )
 
 

@@ -167,7 +167,7 @@ def measure_regions(place: Place, n_regions: int, cores: int) -> Figures:
         total["wall"] += entry["seconds"]
         total["cpu"] += entry["cpu_seconds"]
     with h5py.File(scan / "scan_result.h5") as file:
-        closure = {"held-out side-bands": [float(np.mean(file["points/closure_auc"][()])), 0.0]}
+        closure = {"side-bands, held-out events": [float(np.mean(file["points/closure_auc"][()])), 0.0]}
     all_of_it = {"wall": round(watched.wall, 2), "cpu": round(watched.cpu, 2), "memory": round(watched.peak)}
     return {"all": all_of_it, "stages": stages, "n_regions": n_regions, "quality": {"closure": closure}}
 

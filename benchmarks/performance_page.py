@@ -11,7 +11,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 """Lines between which the section stands; what is between them is written by `python -m benchmarks --page`."""
 WITHOUT, IMPROVEMENT = "without signal", "improvement"
-TRUE, HELD_OUT = "signal region, true background", "held-out side-bands"
+TRUE, HELD_OUT = "signal region, true background", "side-bands, held-out events"
 Cases = Mapping[str, Mapping[str, Any]]
 
 

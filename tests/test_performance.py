@@ -20,7 +20,7 @@ CASE = {
     "all": {"wall": 10.0, "cpu": 8.0, "memory": 500},
     "stages": {"split": {"wall": 1.0, "cpu": 0.5, "memory": 400}, "gone": {"wall": 1.0, "cpu": 0.5, "memory": 400}},
     "n_events": 1000,
-    "quality": {"closure": {"held-out side-bands": [0.51, 0.01]}},
+    "quality": {"closure": {"side-bands, held-out events": [0.51, 0.01]}},
     "load": [0.1, 0.2],
 }
 
@@ -48,7 +48,7 @@ def test_a_page_is_written_between_its_marks_and_nowhere_else(tmp_path):
 def test_what_both_have_is_compared_and_changed_quality_is_told():
     other = json.loads(json.dumps(CASE))
     del other["stages"]["gone"]
-    other["all"]["cpu"], other["quality"]["closure"]["held-out side-bands"][0] = 16.0, 0.5
+    other["all"]["cpu"], other["quality"]["closure"]["side-bands, held-out events"][0] = 16.0, 0.5
     results = ({"cases": {"a": CASE, "b": CASE}}, {"cases": {"a": other}})
     lines = list(performance_page.compare(*results))
     assert "| a | all | 1.00 | 0.50 | 1.00 |" in lines

@@ -5,7 +5,8 @@
     python -m benchmarks --regions 1 3 9 --processes 1 2          so many signal regions as one scan; so many processes
     python -m benchmarks --code ../before --output before.json    the same of another checkout
     python -m benchmarks --compare before.json                    ratios of what both have
-    python -m benchmarks --page                                   write the section of docs/performance.md
+    python -m benchmarks --page                                   write the section of docs/performance.md,
+                                                                  with ratios to results/performance-NAME.json
 
 What is in the file of results already is not measured again, so that a series can be run in pieces; each piece keeps
 the load of the machine beside it. Times of the CPU are of the process and all that it starts; memory is proportional
@@ -62,7 +63,7 @@ def main() -> None:
     if asked.compare:
         print("\n".join(compare(read(asked.output), read(asked.compare))))
     elif asked.page:
-        write_page(read(asked.output))
+        write_page(read(asked.output), others(asked.output))
     else:
         measure_missing(asked)
 
@@ -196,6 +197,12 @@ def closure_of(run: Path) -> Figures:
     with h5py.File(run / "closure.h5") as file:
         rows = [file[f"checks/{name}"][()] for name in ("check", "auc", "auc_error")]
     return {name.decode(): [float(auc), float(error)] for name, auc, error in zip(*rows, strict=True)}
+
+
+def others(path: Path) -> dict[str, dict[str, Any]]:
+    """Return results beside a file that are named after it, as `performance-before-x.json`, by that word."""
+    found = sorted(path.parent.glob(f"{path.stem}-*.json"))
+    return {one.stem.removeprefix(f"{path.stem}-").replace("-", " "): read(one) for one in found}
 
 
 def read(path: Path) -> dict[str, Any]:

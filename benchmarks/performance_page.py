@@ -15,8 +15,8 @@ TRUE, HELD_OUT = "signal region, true background", "side-bands, held-out events"
 Cases = Mapping[str, Mapping[str, Any]]
 
 
-def write_page(results: Mapping[str, Any], page: Path = PAGE) -> None:
-    """Replace the section of the page.
+def write_page(results: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], page: Path = PAGE) -> None:
+    """Replace the section of the page; `others` are results to compare with, by what they are of.
 
     Raises:
         SystemExit: where the page has no such section.
@@ -25,11 +25,11 @@ def write_page(results: Mapping[str, Any], page: Path = PAGE) -> None:
     if BEGIN not in text or END not in text:
         raise SystemExit(f"{page}: has no lines {BEGIN} and {END}")
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{section(results)}\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n{section(results, others)}\n{END}{after}", encoding="utf-8")
 
 
-def section(results: Mapping[str, Any]) -> str:
-    """Return the section: machine, stages of the default run, quality, and what it scales with."""
+def section(results: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the section: machine, stages of the default run, quality, what it scales with, and ratios to others."""
     cases: Cases = results["cases"]
     machine = ", ".join(f"{name} {value}" for name, value in results["machine"].items())
     default = {name: case for name, case in cases.items() if name.startswith("default")}
@@ -38,6 +38,8 @@ def section(results: Mapping[str, Any]) -> str:
     for kind, what in (("events", "n_events"), ("regions", "n_regions")):
         found = {name: case for name, case in cases.items() if name.startswith(kind)}
         parts.append(list(scaling_lines(kind, what, found)))
+    for name, other in others.items():
+        parts.append([f"Ratios to {name}:", "", *compare(results, other)])
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 

@@ -27,14 +27,15 @@ CASE = {
 
 def test_the_page_holds_what_the_stored_results_give():
     results = performance.read(performance.RESULTS)
-    assert performance_page.section(results) in performance_page.PAGE.read_text(encoding="utf-8")
+    others = performance.others(performance.RESULTS)
+    assert performance_page.section(results, others) in performance_page.PAGE.read_text(encoding="utf-8")
     assert not {"host", "node", "path"} & {key.lower() for key in results["machine"]}
 
 
 def test_a_page_is_written_between_its_marks_and_nowhere_else(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{performance_page.BEGIN}\nold\n{performance_page.END}\nafter\n")
-    performance_page.write_page({"machine": {"cores": 2}, "cases": {"default, processes 1": CASE}}, page)
+    performance_page.write_page({"machine": {"cores": 2}, "cases": {"default, processes 1": CASE}}, {}, page)
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
@@ -42,7 +43,7 @@ def test_a_page_is_written_between_its_marks_and_nowhere_else(tmp_path):
     assert "old" not in text
     page.write_text("nothing")
     with pytest.raises(SystemExit, match="has no lines"):
-        performance_page.write_page({"machine": {}, "cases": {}}, page)
+        performance_page.write_page({"machine": {}, "cases": {}}, {}, page)
 
 
 def test_what_both_have_is_compared_and_changed_quality_is_told():

@@ -158,12 +158,13 @@ def measure_regions(place: Place, n_regions: int, cores: int) -> Figures:
     scan, grid = place.work / f"scan-{n_regions}-{cores}", place.work / f"scan-{n_regions}.toml"
     centres = ", ".join(f"{3.1 + 0.05 * step:.2f}" for step in range(20)[:n_regions])
     text = f'[grid]\ncentres = [{centres}]\nmethods = ["curtains_f4f_efficient"]\ninject = [420]\n'
-    grid.write_text(text + '\n[analysis.data]\nfile = "shipped"\nreserve = 0.4\n')
+    settings = ('data.file="shipped"', "data.reserve=0.4", *place.settings[1::2])
+    grid.write_text("\n".join([text, "[analysis]", *settings, ""]))
     watch(place.code, ["scan", "plan", str(grid), "--output", str(scan)])
     watched = watch(place.code, ["scan", "resume", str(scan), "--cores", str(cores)])
-    records = [json.loads(path.read_text()) for path in scan.rglob("*.json") if "stages" in path.read_text()]
+    records = [json.loads(path.read_text()) for path in (scan / "logs").rglob("*.json")]
     stages: dict[str, Figures] = {}
-    for entry in (entry for record in records if isinstance(record, dict) for entry in record.get("stages", [])):
+    for entry in (entry for record in records for entry in record.get("stages", [])):
         total = stages.setdefault(entry["stage"], {"wall": 0.0, "cpu": 0.0, "memory": 0})
         total["wall"] += entry["seconds"]
         total["cpu"] += entry["cpu_seconds"]

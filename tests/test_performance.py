@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import h5py
@@ -100,6 +101,31 @@ def test_what_has_a_result_is_not_measured_again(tmp_path, monkeypatch):
         performance.measure_missing(argparse.Namespace(**options, work=tmp_path / "work", output=output))
     assert asked == [10, 20]
     assert set(performance.read(output)["cases"]) == {"events 10, processes 1", "events 20, processes 1"}
+
+
+def test_the_stages_of_all_jobs_of_a_scan_are_added_up(tmp_path, monkeypatch):
+    def scanned(_, arguments):
+        scan = tmp_path / "scan-2-1"
+        if arguments[1] == "resume":
+            for folder, seconds in (("bases", 3.0), ("3.3-3.7", 1.0)):
+                (scan / "logs" / folder).mkdir(parents=True)
+                stages = [{"stage": "split", "seconds": seconds, "cpu_seconds": seconds / 2}]
+                (scan / "logs" / folder / "job.json").write_text(json.dumps({"stages": stages}))
+            with h5py.File(scan / "scan_result.h5", "w") as file:
+                file["points/closure_auc"] = [0.5, 0.52]
+        return Watched(7.0, 4.0, [(0.0, 100.0)], "")
+
+    monkeypatch.setattr(performance, "watch", scanned)
+    found = performance.measure_regions(performance.Place(tmp_path, ROOT, ("--set", "classifier.folds=3")), 2, 1)
+    assert found["stages"] == {"split": {"wall": 4.0, "cpu": 2.0, "memory": 0}}
+    assert found["quality"]["closure"] == {"side-bands, held-out events": [0.51, 0.0]}
+    grid = tomllib.loads((tmp_path / "scan-2.toml").read_text())
+    assert grid["grid"]["centres"] == [3.1, 3.15]
+    assert grid["analysis"] == {"data": {"file": "shipped", "reserve": 0.4}, "classifier": {"folds": 3}}
+    lines = list(
+        performance_page.scaling_lines("regions", "n_regions", {"regions 2, processes 1": {**found, "load": [0, 1]}})
+    )
+    assert lines[-1] == "| 2 | 1 | 7 | 4 | 2.0 | 100 | 0.5100 | 0 to 1 |"
 
 
 def test_the_package_can_be_called():

@@ -33,7 +33,14 @@ def section(results: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]])
     cases: Cases = results["cases"]
     machine = ", ".join(f"{name} {value}" for name, value in results["machine"].items())
     default = {name: case for name, case in cases.items() if name.startswith("default")}
-    parts = [[f"Machine: {machine}; one thread per process."], *(list(stage_lines(n, c)) for n, c in default.items())]
+    busy = max((load for case in cases.values() for load in case["load"]), default=0.0) > results["machine"].get(
+        "cores", 0
+    )
+    note = " Others used the machine: wall times say nothing." if busy else ""
+    parts = [
+        [f"Machine: {machine}; one thread per process.{note}"],
+        *(list(stage_lines(n, c)) for n, c in default.items()),
+    ]
     parts.append(list(quality_lines(cases)))
     for kind, what in (("events", "n_events"), ("regions", "n_regions")):
         found = {name: case for name, case in cases.items() if name.startswith(kind)}

@@ -109,8 +109,9 @@ def compare(mine: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     for name in both:
         differences = dict(differing(*(one["cases"][name]["quality"] for one in (mine, other))))
-        changed = {key: f"{value:+.4g}" for key, value in differences.items() if value}
-        yield f"{name}: {len(differences)} measures of quality, {len(changed)} differ. {changed or ''}"
+        changed = [f"{key} by {value:+.4f}" for key, value in differences.items() if value]
+        said = f": {'; '.join(changed)}" if changed else ""
+        yield f"{name}: {len(differences)} measures of quality, {len(changed)} differ{said}."
 
 
 def differing(mine: Any, other: Any, name: str = "") -> Iterator[tuple[str, float]]:

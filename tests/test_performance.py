@@ -55,7 +55,7 @@ def test_what_both_have_is_compared_and_changed_quality_is_told():
     lines = list(performance_page.compare(*results))
     assert "| a | all | 1.00 | 0.50 | 1.00 |" in lines
     assert not [line for line in lines if "gone" in line or line.startswith("| b")]
-    assert lines[-1].startswith("a: 1 measures of quality, 1 differ.")
+    assert lines[-1].startswith("a: 1 measures of quality, 1 differ: ")
     assert "+0.01" in lines[-1]
 
 

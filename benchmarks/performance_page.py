@@ -117,7 +117,7 @@ def compare(mine: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
 def differing(mine: Any, other: Any, name: str = "") -> Iterator[tuple[str, float]]:
     """Yield the differences of the numbers that both have, by their names."""
     if isinstance(mine, dict) and isinstance(other, dict):
-        for key in mine.keys() & other.keys():
+        for key in (key for key in mine if key in other):  # in order
             yield from differing(mine[key], other[key], f"{name} {key}".strip())
     elif isinstance(mine, list) and isinstance(other, list):
         yield name, mine[0] - other[0]

@@ -15,6 +15,7 @@ from anomaly_cli.report.contents import contents_of
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
 from anomaly_cli.report.plots.style import GREY, cut_label, legend_above, look, points
+from anomaly_cli.report.tables import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,10 +88,10 @@ def _panels(_: Sources) -> Sequence[str]:
 
 def _stamp(sources: Sources) -> str:
     n, n_sets = (
-        len(sources.group(schema.CALIBRATION, name)["z" if name == "experiments" else "file"])
-        for name in ("experiments", "sets")
+        len(sources.group(schema.CALIBRATION, name)[of]) for name, of in (("experiments", "z"), ("sets", "file"))
     )
-    return f"{n} searches of {n_sets} sets without signal; {contents_of(sources.artifacts[schema.CALIBRATION.name])}"
+    contents = contents_of(sources.artifacts[schema.CALIBRATION.name])
+    return f"{n} searches of {plural(n_sets, 'set')} without signal; {contents}"
 
 
 PLOT = Plot(

@@ -52,8 +52,11 @@ def _stamp(sources: Sources) -> str:
     rows = sources.group(schema.INJECTION, "tests")
     low, high = int(rows["n_experiments"].min()), int(rows["n_experiments"].max())
     number = str(low) if low == high else f"{low} to {high}"
-    contents = contents_of(sources.artifacts[schema.INJECTION.name])
-    return f"median and central 68 % of {number} pseudo-experiments; {contents}"
+    artifact = sources.artifacts[schema.INJECTION.name]
+    where = (
+        "searches of signal-free windows" if artifact.provenance.settings.get("in_windows") else "pseudo-experiments"
+    )
+    return f"median and central 68 % of {number} {where}; {contents_of(artifact)}"
 
 
 PLOT = Plot(

@@ -45,7 +45,9 @@ def tables(injection: Artifact) -> Report:
         ),
         contents_field(contents_of(injection)),
     ]
-    title = f"Injection study: mean (spread) over pseudo-experiments, {contents_of(injection)}"
+    is_in_windows = injection.provenance.settings.get("in_windows", False)
+    what = "searches of signal-free windows" if is_in_windows else "pseudo-experiments"
+    title = f"Injection study: mean (spread) over {what}, {contents_of(injection)}"
     return [build("injection", title, fields, rows_of(injection.groups["tests"]))]
 
 

@@ -33,6 +33,11 @@ class Truth:
         """Return held-back background events in a window."""
         return self.reference.take(~self.reference_is_signal & window.contains(self.reference.mjj))
 
+    @property
+    def unused_signal(self) -> Events:
+        """Signal events that are not in the data."""
+        return self.reference.take(self.reference_is_signal)
+
     def signal(self, window: Window) -> Events:
         """Return unused signal events in a window."""
         return self.reference.take(self.reference_is_signal & window.contains(self.reference.mjj))

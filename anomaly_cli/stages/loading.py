@@ -282,7 +282,7 @@ def join(parts: Sequence[Loaded]) -> Loaded:
     Raises:
         DataError: where the files have different features.
     """
-    chosen = [parts[0], *(_signal_only(part) for part in parts[1:])]
+    chosen = [parts[0], *(signal_only(part) for part in parts[1:])]
     return Loaded(
         events=concatenate([part.events for part in chosen]),
         is_signal=np.concatenate([part.is_signal for part in chosen]),
@@ -292,7 +292,7 @@ def join(parts: Sequence[Loaded]) -> Loaded:
     )
 
 
-def _signal_only(part: Loaded) -> Loaded:
+def signal_only(part: Loaded) -> Loaded:
     """Return the signal events; a file without labels is taken to hold nothing else."""
     if not part.is_labelled:
         return replace(part, is_signal=np.ones(len(part.row), dtype=np.bool_), is_labelled=True)

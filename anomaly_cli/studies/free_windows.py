@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from anomaly_cli.artifacts import schema
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.cutflow import Cutflow
@@ -17,7 +15,7 @@ from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.search.split import Split, split_events
 from anomaly_cli.search.windows import find_windows
 from anomaly_cli.stages.frame import Analysis
-from anomaly_cli.stages.loading import Source, event_digest, load_source
+from anomaly_cli.stages.loading import Source, event_digest, load_source, signal_only
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.studies.background_sets import set_config
 from anomaly_cli.studies.experiment_jobs import Drawn, Job, draw_signal, refuse_too_much_signal
@@ -86,7 +84,7 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
             "inject-scan --in-windows: the data have no labels, so they hold no signal to inject; name simulated signal"
             f" of the signal region with {OPTION} FILE, as 'anomaly simulate signal' makes it"
         )
-    events = _held_back(analysis) if signal is None else _load_signal(signal, analysis)
+    events = require_truth(analysis.run).unused_signal if signal is None else _load_signal(signal, analysis)
     if events.names != split.sr.names:
         raise ConfigError(
             f"{OPTION} {signal}: has the features {', '.join(events.names)}, the data {', '.join(split.sr.names)}; use"
@@ -104,18 +102,11 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
     return source, ["windows", windows, artifact.digest, digest]
 
 
-def _held_back(analysis: Analysis) -> Events:
-    """Return the labelled signal that is not in the data: what is in them may lie in a side-band of a window."""
-    truth = require_truth(analysis.run)
-    return truth.reference.take(truth.reference_is_signal)
-
-
 def _load_signal(path: Path, analysis: Analysis) -> Events:
     """Return the signal events of a file; one without labels is taken to hold nothing else."""
     config = set_config(analysis.config, path, Path(analysis.config.data.file))
     streams = analysis.compute.streams.child("signal")
-    loaded = load_source(Source("inject_from", path, "all"), 0, config, Cutflow(), streams)
-    events = loaded.events.take(loaded.is_signal) if loaded.is_labelled else loaded.events
+    events = signal_only(load_source(Source("inject_from", path, "all"), 0, config, Cutflow(), streams)).events
     if not len(events):
         raise ConfigError(f"{OPTION} {path}: holds no event that is labelled as signal; name a file of signal")
-    return replace(events, weight=np.ones(len(events)))
+    return events

@@ -88,8 +88,7 @@ class SmoothSource:
 def labelled_signal(run: RunDirectory) -> Events:
     """Return all signal events with labels, used in the pseudo-data or not."""
     truth, observed = require_truth(run), stored_split(run.read(schema.SPLIT)).everything
-    reference = truth.reference.take(truth.reference_is_signal)
-    return concatenate([observed.take(truth.of(observed)), reference])
+    return concatenate([observed.take(truth.of(observed)), truth.unused_signal])
 
 
 def outer_range(regions: Regions) -> Window:

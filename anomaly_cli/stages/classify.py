@@ -16,7 +16,7 @@ from anomaly_cli.classifiers.base import CLASSIFIERS
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import KFold
+from anomaly_cli.core.folds import IntArray, KFold
 from anomaly_cli.core.seen import Need
 from anomaly_cli.scores.base import SCORES, FittedScore, Ranking
 from anomaly_cli.scores.decorrelated import inner_arrays, load_decorrelated
@@ -56,9 +56,14 @@ def _make(analysis: Analysis) -> Made:
 
 def scored_columns(events: Events, scores: ScoredEvents) -> Mapping[str, Any]:
     """Return scored events as the columns of the schema; `events` holds the masses, of these and perhaps of others."""
+    return {"mjj": events.mjj[places(events, scores)], **{name: getattr(scores, name) for name in SCORED}}
+
+
+def places(events: Events, scores: ScoredEvents) -> IntArray:
+    """Return where every scored event is among `events`, which hold all of them `(n,)`."""
     order = np.argsort(events.event_id, kind="stable")
-    position = order[np.searchsorted(events.event_id[order], scores.event_id)]
-    return {"mjj": events.mjj[position], **{name: getattr(scores, name) for name in SCORED}}
+    found: IntArray = order[np.searchsorted(events.event_id[order], scores.event_id)]
+    return found
 
 
 CLASSIFY = Stage(

@@ -62,6 +62,11 @@ class Loaded:
     row: IntArray
 
 
+def data_file(config: Config) -> Path:
+    """Return the file of the data, or the manifest that describes it."""
+    return shipped_file() if config.data.file == SHIPPED else Path(config.data.file)
+
+
 def plan_sources(config: Config, inject: int | str) -> list[Source]:
     """Return the files of a split: data first, then injected signals, then the reference.
 
@@ -69,7 +74,7 @@ def plan_sources(config: Config, inject: int | str) -> list[Source]:
         ConfigError: for an injection that is none, and for files beside the data where the scores are in a file.
     """
     data = config.data
-    sources = [Source("data", shipped_file() if data.file == SHIPPED else Path(data.file), inject)]
+    sources = [Source("data", data_file(config), inject)]
     sources += [Source("inject_from", *_parse_injection(text)) for text in data.inject_from]
     if data.reference:
         sources.append(Source("reference", Path(data.reference), 0))
@@ -84,8 +89,7 @@ def refuse_unscored(path: Path, config: Config) -> None:
     Raises:
         ConfigError: where their rows would be taken for rows of the data.
     """
-    own = shipped_file() if config.data.file == SHIPPED else Path(config.data.file)
-    if config.data.score_file and path.absolute() != own.absolute():
+    if config.data.score_file and path.absolute() != data_file(config).absolute():
         raise ConfigError(
             f"{path}: its events have no score in --score-file {config.data.score_file}, which is for those of --data;"
             " make the score a column of every file, and name it by --score-column"
@@ -111,7 +115,7 @@ def source_digests(config: Config, sources: Sequence[Source]) -> dict[str, str]:
     digests: dict[str, str] = {}
     for index, source in enumerate(sources):
         key = source.role if source.role != "inject_from" else f"inject_from/{index}"
-        digest = file_digest(event_file(source.path), OPTIONS[source.role])
+        digest = event_digest(source.path, OPTIONS[source.role])
         if digest in digests.values():
             twin = next(name for name, other in digests.items() if other == digest)
             advice = "; use --reserve to hold back part of one file" if source.role == "reference" else ""

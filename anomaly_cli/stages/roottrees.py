@@ -20,7 +20,7 @@ from anomaly_cli.core.events import Events
 from anomaly_cli.core.windows import Regions
 from anomaly_cli.datasets.frames import written_in_one_step
 from anomaly_cli.datasets.rootfiles import require_uproot, write_trees
-from anomaly_cli.stages.classify import stored_scores
+from anomaly_cli.stages.classify import places, stored_scores
 from anomaly_cli.stages.scoring import FileScores
 from anomaly_cli.stages.split import stored_split
 
@@ -74,19 +74,14 @@ def write_event_trees(run: RunDirectory, target: Path) -> None:
 
 def _branches(events: Events, scored: ScoredEvents) -> Branches:
     """Return identity, mass, features and scores of scored events, in the order of the scores."""
-    at = _positions(events, scored)
+    at = places(events, scored)
     found: Branches = {"event_id": scored.event_id, "source_id": scored.source_id, "mjj_gev": events.mjj[at]}
     found |= {name: events.features[at, index] for index, name in enumerate(events.names)}
     return found | {"weight": scored.weight, "fold": scored.fold, "score": scored.score}
 
 
-def _positions(events: Events, scored: ScoredEvents) -> npt.NDArray[np.int64]:
-    order = np.argsort(events.event_id, kind="stable")
-    return order[np.searchsorted(events.event_id[order], scored.event_id)]
-
-
 def _regions(events: Events, scored: ScoredEvents, regions: Regions) -> Branches:
-    mjj = events.mjj[_positions(events, scored)]
+    mjj = events.mjj[places(events, scored)]
     return {f"is_{name}": regions.named()[name].contains(mjj) for name in ("sb1", "sb2")}
 
 

@@ -21,9 +21,8 @@ from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import SHORTEST_SIDE_BAND, Regions, Window
 from anomaly_cli.search.split import split_events
-from anomaly_cli.stages.data import resolve_asked
 from anomaly_cli.stages.frame import Analysis
-from anomaly_cli.stages.loading import Source, event_digest, load_source, plan_sources
+from anomaly_cli.stages.loading import Source, data_file, event_digest, load_source
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.studies.experiment_jobs import Drawn, Job
 
@@ -75,13 +74,11 @@ class SetSource:
         sets: the sets.
         regions: the windows of every signal region.
         config: how the data are read.
-        data: the file of the data.
     """
 
     sets: tuple[BackgroundSet, ...]
     regions: tuple[Regions, ...]
     config: Config
-    data: Path
 
     def jobs(self) -> list[Job]:
         """Return a job for every region of every set; its name does not change when others are added."""
@@ -101,7 +98,7 @@ class SetSource:
     def draw(self, job: Job, compute: Compute) -> Drawn:
         """Return all events of the job's set, divided by its windows; their read-out follows the run's seed."""
         one = self.sets[self.set_of(job.index)]
-        events = one.load(set_config(self.config, one.path, self.data), compute)
+        events = one.load(set_config(self.config, one.path), compute)
         windows = self.regions[job.index % len(self.regions)]
         return Drawn(split_events(events, _within(windows, events)))
 
@@ -113,13 +110,12 @@ def _load(path: Path, config: Config, compute: Compute) -> Events:
     return events.take(~loaded.is_signal) if loaded.is_labelled else events
 
 
-def plan_sets(analysis: Analysis, files: Sequence[Path], own: Path, regions: Sequence[Regions]) -> list[BackgroundSet]:
+def plan_sets(analysis: Analysis, files: Sequence[Path], regions: Sequence[Regions]) -> list[BackgroundSet]:
     """Return the disjoint sets of files: as many from each as it holds samples of the size of the data.
 
     Args:
         analysis: the run; without files, its own labelled background is used.
         files: files of background, each of other events.
-        own: the file of the data.
         regions: the windows of every signal region, which the events have to reach.
 
     Raises:
@@ -135,12 +131,12 @@ def plan_sets(analysis: Analysis, files: Sequence[Path], own: Path, regions: Seq
     sets: list[BackgroundSet] = []
     known: list[Events] = []
     needed = len(split.sb1) + len(split.sb2)
-    for index, path in enumerate(files or [own]):
+    for index, path in enumerate(files or [data_file(config)]):
         digest = event_digest(path, OPTION)
         if any(one.digest == digest for one in sets):
             raise ConfigError(f"{OPTION} {path}: is named twice; a set counts once")
         analysis.compute.progress(Step("calibration: reading", index, max(1, len(files)), path.name))
-        events = _load(path, set_config(config, path, own), analysis.compute)
+        events = _load(path, set_config(config, path), analysis.compute)
         for windows in regions:
             _within(windows, events)
         inside = events.take(split.regions.sb1.contains(events.mjj) | split.regions.sb2.contains(events.mjj))
@@ -165,9 +161,9 @@ def _round_up(number: float) -> int:
     return 1000 * math.ceil(number / 1000)
 
 
-def set_config(config: Config, path: Path, own: Path) -> Config:
+def set_config(config: Config, path: Path) -> Config:
     """Return how a file is read: as the data, but without the master key and the table name of theirs."""
-    is_own = path.absolute() == own.absolute()
+    is_own = path.absolute() == data_file(config).absolute()
     return config if is_own else replace(config, data=replace(config.data, labels="", key=""))
 
 
@@ -183,9 +179,8 @@ def open_sets(analysis: Analysis, files: Sequence[Path], regions: Sequence[Windo
     chosen = list(regions) or [own.sr]
     if len(set(chosen)) < len(chosen):
         raise ConfigError("--region: name each signal region once")
-    data = plan_sources(analysis.config, resolve_asked(analysis.config).inject)[0].path
     windows = tuple(_moved(own, sr) for sr in chosen)
-    return SetSource(tuple(plan_sets(analysis, files, data, windows)), windows, analysis.config, data)
+    return SetSource(tuple(plan_sets(analysis, files, windows)), windows, analysis.config)
 
 
 def _moved(own: Regions, sr: Window) -> Regions:

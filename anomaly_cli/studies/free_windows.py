@@ -104,7 +104,7 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
 
 def _load_signal(path: Path, analysis: Analysis) -> Events:
     """Return the signal events of a file; one without labels is taken to hold nothing else."""
-    config = set_config(analysis.config, path, Path(analysis.config.data.file))
+    config = set_config(analysis.config, path)
     streams = analysis.compute.streams.child("signal")
     events = signal_only(load_source(Source("inject_from", path, "all"), 0, config, Cutflow(), streams)).events
     if not len(events):

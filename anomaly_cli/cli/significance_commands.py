@@ -215,7 +215,7 @@ def calibrate(
             "--background",
             metavar="FILE",
             help="Simulated background as large as the data; repeat it: only different files are independent."
-            " [default: the data's own, where they are labelled]",
+            " [default: the background of the data, where they are labelled]",
         ),
     ] = None,
     region: Annotated[
@@ -265,7 +265,7 @@ def inject_scan(
             "--signal",
             metavar="FILE",
             help="Simulated signal of the region, for --in-windows; its masses are shifted to each window."
-            " [default: the data's own, where they are labelled]",
+            " [default: the labelled signal that the data leave out]",
         ),
     ] = None,
     index: Index = None,

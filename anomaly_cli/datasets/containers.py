@@ -15,7 +15,7 @@ from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_singl
 from anomaly_cli.datasets.csvfiles import read_csv
 from anomaly_cli.datasets.hdf5 import read_hdf5
 from anomaly_cli.datasets.rootfiles import SUFFIX as ROOT_SUFFIX
-from anomaly_cli.datasets.rootfiles import read_root
+from anomaly_cli.datasets.rootfiles import is_root, read_root
 from anomaly_cli.datasets.signatures import refuse_other_kind
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def read_table(path: Path, key: str = "") -> Table | RawPlace:
     require_file(path)
     readers = {".csv": read_csv, ".parquet": _read_parquet, ".npz": _read_npz, ".npy": _read_npy}
     reader = readers.get(path.suffix.lower())
-    if path.suffix.lower() == ROOT_SUFFIX:
+    if is_root(path):
         refuse_other_kind(path, ROOT_SUFFIX)
         return _with_events(path, read_root(path, key))
     if reader and key:

@@ -21,8 +21,7 @@ from anomaly_cli.datasets.frames import write_frame, written_in_one_step
 from anomaly_cli.datasets.jets import Constituents, find_dijets, jet_columns, passes_trigger, require_fastjet
 from anomaly_cli.datasets.own import is_own_manifest, load_own_manifest, read_own_table
 from anomaly_cli.datasets.readers import read_master_key
-from anomaly_cli.datasets.rootfiles import SUFFIX as ROOT_SUFFIX
-from anomaly_cli.datasets.rootfiles import require_uproot, write_event_tree
+from anomaly_cli.datasets.rootfiles import is_root, require_uproot, write_event_tree
 
 CHUNK_EVENTS = 500
 """Events clustered at a time; fixed, so that results do not depend on the number of processes."""
@@ -106,7 +105,7 @@ def make_features(source: Path, target: Path, options: RawOptions, processes: in
         DataError: where the source cannot be used or the target cannot be written.
     """
     require_fastjet()
-    if target.suffix == ROOT_SUFFIX:
+    if is_root(target):
         require_uproot(target)
         if options.keeps_constituents:
             raise ConfigError(f"{target}: constituents are kept in HDF5 only; name a file that ends in .h5")
@@ -135,7 +134,7 @@ def make_features(source: Path, target: Path, options: RawOptions, processes: in
             rows[:, -1] = key
         if kept is not None:
             kept.file.close()
-        if target.suffix == ROOT_SUFFIX:
+        if is_root(target):
             write_event_tree(scratch, names, rows[written])
         else:
             write_frame(scratch, names, rows[written], mode="w" if kept is None else "a")

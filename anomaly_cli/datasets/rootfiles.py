@@ -38,6 +38,11 @@ NUMBERS = {
 """Types of branches with one number an event."""
 
 
+def is_root(path: Path) -> bool:
+    """Whether a file's name says that it is, or is to be, a ROOT file."""
+    return path.suffix.lower() == SUFFIX
+
+
 def require_uproot(path: Path) -> Any:
     """Return the module `uproot`.
 

@@ -37,8 +37,7 @@ from anomaly_cli.datasets.generator import (
     require_pythia,
 )
 from anomaly_cli.datasets.jets import Constituents, find_dijets, quiet_stdout, require_fastjet
-from anomaly_cli.datasets.rootfiles import SUFFIX as ROOT_SUFFIX
-from anomaly_cli.datasets.rootfiles import require_uproot, write_event_tree
+from anomaly_cli.datasets.rootfiles import is_root, require_uproot, write_event_tree
 
 VERSION = 2
 """Raised when the same settings would give other events."""
@@ -107,7 +106,7 @@ def simulate(simulation: Simulation, target: Path, processes: int, progress: Pro
     """
     require_pythia()
     require_fastjet()
-    if target.suffix == ROOT_SUFFIX:
+    if is_root(target):
         require_uproot(target)
     if target.exists():
         raise DataError(f"{target}: exists already; choose another name with --out or delete it")
@@ -127,7 +126,7 @@ def simulate(simulation: Simulation, target: Path, processes: int, progress: Pro
     label = np.full((len(content), 1), float(simulation.process.name == SIGNAL), dtype=np.float32)
     names, content = (*OFFICIAL_COLUMNS, "label"), np.column_stack([content, label])
     with written_in_one_step(target) as scratch:
-        if target.suffix == ROOT_SUFFIX:
+        if is_root(target):
             write_event_tree(scratch, names, content, simulation.settings)
         else:
             write_frame(scratch, names, content, {"simulation": simulation.settings})

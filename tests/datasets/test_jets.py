@@ -82,9 +82,9 @@ def test_features_are_the_same_as_a_root_tree_which_holds_no_constituents(tmp_pa
     pytest.importorskip("uproot")
     generator = np.random.default_rng(4)
     raw = write_raw(tmp_path / "raw.h5", [toy_event(generator) for _ in range(3)], [0, 1, 1])
-    for name in ("f.h5", "f.root"):
+    for name in ("f.h5", "f.ROOT"):
         make_features(raw, tmp_path / name, RawOptions(), 1, silent)
-    tree, frame = (read_events(tmp_path / name) for name in ("f.root", "f.h5"))
+    tree, frame = (read_events(tmp_path / name) for name in ("f.ROOT", "f.h5"))
     assert tree.is_signal.tolist() == frame.is_signal.tolist()
     assert all(np.array_equal(tree.columns[name], frame.columns[name]) for name in frame.columns)
     with pytest.raises(ConfigError, match="constituents are kept in HDF5 only"):

@@ -73,7 +73,8 @@ def main() -> None:
         return
     rows = read(asked.results)
     known = {name_of(row) for row in rows}
-    show([*rows, *(row for row in map(of_null, read(asked.null)) if name_of(row) not in known)])
+    null = [of_null(row) for row in read(asked.null) if "score" not in row]
+    show([*rows, *(row for row in null if name_of(row) not in known)])
 
 
 def name_of(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -65,6 +65,7 @@ def main() -> None:
     runs = actions.add_parser("run")
     runs.add_argument("sets", nargs="+", type=Path, help="simulated files of background")
     runs.add_argument("--method", default="curtains_f4f")
+    runs.add_argument("--score", default="", help="what ranks events; by default that of the method")
     runs.add_argument("--ensemble", type=int, default=4, help="classifiers per fold; fewer than the default save time")
     runs.add_argument("--region", action="append", help="signal region; five by default")
     runs.add_argument("--inject", type=int, default=0, help="signal events of the file over the whole spectrum")
@@ -83,8 +84,14 @@ def main() -> None:
             row = {"set": path.stem, "region": region, "method": asked.method, "ensemble": asked.ensemble}
             row |= {"injected": asked.inject, "seed": asked.seed}
             row |= {"signal": asked.signal.stem} if asked.signal else {}
-            if not any(row.items() <= known.items() for known in read(asked.results)):
+            row |= {"score": asked.score} if asked.score else {}
+            if not any(is_same(row, known) for known in read(asked.results)):
                 keep(asked.results, row | search(path.absolute(), region, asked))
+
+
+def is_same(row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether a known search is the one that a row names; what a row leaves out is the default."""
+    return row.items() <= known.items() and all(row.get(name, "") == known.get(name, "") for name in ("signal", "score"))
 
 
 def search(path: Path, region: str, asked: argparse.Namespace) -> dict[str, Any]:
@@ -92,6 +99,7 @@ def search(path: Path, region: str, asked: argparse.Namespace) -> dict[str, Any]
     settings = [f"classifiers.trees.ensemble={asked.ensemble}", f"template.method={json.dumps(asked.method)}"]
     settings.append(f"significance.background_efficiencies={list(EFFICIENCIES)}")
     options = ["--signal-region", region, "--data", str(path)]
+    options += ["--score", asked.score] if asked.score else []
     if asked.signal:
         options += ["--inject-from", f"{asked.signal.absolute()}={asked.inject}"]
     else:
@@ -155,7 +163,8 @@ def show(rows: Sequence[Mapping[str, Any]], correct: str) -> None:
     """Print mean and standard deviation of Z and how often it is large, errors from a bootstrap over sets."""
     kinds = defaultdict(list)
     for row in rows:
-        kinds[row["method"], row["ensemble"], row["injected"], row.get("signal", "")].append(row)
+        ranked = row["method"] + (f" ranked by {row['score']}" if "score" in row else "")
+        kinds[ranked, row["ensemble"], row["injected"], row.get("signal", "")].append(row)
     for (method, ensemble, injected, signal), own in sorted(kinds.items()):
         sets = sorted({(row["set"], row["seed"]) for row in own})
         named = f"{injected} injected{f' of {signal}' if signal else ''}"

@@ -91,7 +91,7 @@ def main() -> None:
 
 def is_same(row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     """Whether a known search is the one that a row names; what a row leaves out is the default."""
-    return row.items() <= known.items() and all(row.get(name, "") == known.get(name, "") for name in ("signal", "score"))
+    return row.items() <= known.items() and all((name in row) == (name in known) for name in ("signal", "score"))
 
 
 def search(path: Path, region: str, asked: argparse.Namespace) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import h5py
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import uproot
 
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.frames import write_frame
@@ -254,11 +256,35 @@ def _write_parquet(case: TableCase, chance: random.Random) -> TableCase:
     return replace(case, path=path, is_fine=is_fine, what=f"{case.what}; Parquet {kind}")
 
 
+def _write_root(case: TableCase, chance: random.Random) -> TableCase:
+    path = case.path.with_suffix(".root")
+    kind = chance.choice(("plain", "in a folder", "two trees", "no tree", "one more of lists", "one jagged", "words"))
+    columns: dict[str, Any] = {name: np.ascontiguousarray(values) for name, values in _numbers(case.columns).items()}
+    if kind in ("one more of lists", "one jagged"):
+        columns["lists" if kind == "one more of lists" else "mj2"] = ak.Array(
+            [[1.0] * (row % 3) for row in range(len(columns["label"]))]
+        )
+    trees = {"in a folder": ("a/b/events",), "two trees": ("events", "other"), "no tree": ()}.get(kind, ("events",))
+    types = {name: v.dtype if isinstance(v, np.ndarray) else v.type for name, v in columns.items()}
+    try:
+        with uproot.recreate(path) as file:
+            for tree in trees:
+                file.mktree(tree, types)
+                file[tree].extend(columns)
+            if kind in ("words", "no tree"):
+                file["note"] = "some words"
+    except (ValueError, TypeError, OSError):  # a name or a type that no tree can have
+        return replace(case, path=path, is_fine=False, what="not written")
+    is_fine = False if kind in ("two trees", "no tree", "one jagged") else case.is_fine
+    return replace(case, path=path, is_fine=is_fine, what=f"{case.what}; ROOT {kind}")
+
+
 CONTAINERS: dict[str, Callable[[TableCase, random.Random], TableCase]] = {
     "HDF5": _write_hdf5,
     "CSV": _write_csv,
     "npz": _write_npz,
     "Parquet": _write_parquet,
+    "ROOT": _write_root,
 }
 
 
@@ -283,6 +309,8 @@ def _damage(case: TableCase, chance: random.Random) -> TableCase:
         content = bytearray()
     if how == "another suffix":
         path.unlink()
-        path = path.with_suffix(chance.choice((".h5", ".csv", ".npz", ".npy", ".parquet", ".toml", ".txt", "")))
+        path = path.with_suffix(
+            chance.choice((".h5", ".csv", ".npz", ".npy", ".parquet", ".root", ".toml", ".txt", ""))
+        )
     path.write_bytes(content)
     return replace(case, path=path, is_fine=None, what=f"{case.what}; {how}")

@@ -16,6 +16,7 @@ from anomaly_cli.report.cells import HIDDEN, AnyCell
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.notation import COUNT, fixed
+from anomaly_cli.report.ranking import ranking_of
 from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.report.table import (
     Column,
@@ -33,8 +34,6 @@ from anomaly_cli.report.table import (
 )
 from anomaly_cli.report.tables import rows_of, window_field, window_of
 
-CWOLA = "cwola"
-"""The score that needs no mention."""
 REGION_NAMES = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
 
 
@@ -89,14 +88,12 @@ def _further(run: RunDirectory, split: Artifact, significance: Artifact) -> list
 def _title(split: Artifact, template: Artifact, scores: Artifact) -> list[Message]:
     regions, seed = read_regions(split), template.provenance.seed
     method = template.provenance.settings["model"]["method"]["name"]
-    ranking = scores.provenance.settings
     is_true = "truth" in template.provenance.inputs
     name = f"{method} (truth)" if is_true else method
     title = [Message(f"Signal region {regions.sr.text} TeV, template {name}, seed {seed}", Level.HEADLINE)]
-    others = {"score": ranking["score"]["name"], "classifier": ranking["classifier"]["name"]}
-    named = [f"{what} {chosen}" for what, chosen in others.items() if chosen not in (CWOLA, "trees", method)]
-    if named:
-        title.append(Message(f"Events are ranked by {', '.join(named)}."))
+    ranking = ranking_of(scores, method)
+    if ranking:
+        title.append(Message(f"Events are ranked by {ranking}."))
     if is_true:
         title.append(Message("The template is true background: a benchmark, which no analysis has."))
     if split.groups["origin"]["has_truth"]:

@@ -19,6 +19,7 @@ from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.contents import find_results
+from anomaly_cli.report.ranking import ranking_of
 
 Hides: TypeAlias = Callable[[RunDirectory, Artifact], bool]
 """Says whether what an artifact tells of its signal region may not be shown."""
@@ -168,17 +169,19 @@ def _stripped(artifact: Artifact) -> Artifact:
 
 
 def _about(found: Mapping[str, Artifact]) -> str:
-    """Return signal region, method and seed in a few words."""
+    """Return signal region, method, ranking and seed in a few words."""
     words: list[str] = []
-    split = found.get(schema.SPLIT.name)
+    split, scores, name = found.get(schema.SPLIT.name), found.get(schema.SCORES.name), ""
     if split is not None:
         words.append(f"{read_regions(split).sr.text} TeV")
     for kind in (schema.TEMPLATE, schema.TEMPLATE_MODEL):
         artifact = found.get(kind.name)
-        name = None if artifact is None else method_of(artifact.provenance.settings)
+        name = "" if artifact is None else method_of(artifact.provenance.settings)
         if name:
             words.append(name)
             break
+    if scores is not None:
+        words += filter(None, [ranking_of(scores, name)])
     if split is not None:
         words.append(f"seed {split.provenance.seed}")
     return ", ".join(words)

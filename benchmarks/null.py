@@ -6,8 +6,10 @@ study goes on anywhere with whatever sets there are:
 anomaly simulate qcd --events 131000 --seed 2001 --out qcd-2001.h5
 python benchmarks/null.py run qcd-2001.h5
 python benchmarks/null.py show
+python benchmarks/null.py tell
 
-With `--inject` and `--seed` it says what the search finds where there is a signal:
+The last writes what reports say of a method's Z without signal. With `--inject` and `--seed` it is asked what the
+search finds where there is a signal:
 
 python benchmarks/null.py run anomaly_cli/data/lhco_like_sim.h5 --region 3.3-3.7 --ensemble 20 --inject 420 --seed 2
 
@@ -43,6 +45,8 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.core.cuts import BY_MEAN, CORRECTIONS, Cuts
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import parse_window
+from anomaly_cli.methods.base import METHODS
+from anomaly_cli.report.null_studies import FILE as STUDIES
 from anomaly_cli.search.count import build_cuts, build_model
 from anomaly_cli.stages.classify import stored_replicas, stored_scores
 from anomaly_cli.stages.split import stored_split
@@ -73,11 +77,15 @@ def main() -> None:
     runs.add_argument("--seed", type=int, default=SEED)
     shown = actions.add_parser("show")
     shown.add_argument("--correct", choices=CORRECTIONS, default=BY_MEAN)
-    for one in (runs, shown):
+    told = actions.add_parser("tell")
+    for one in (runs, shown, told):
         one.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
     if asked.action == "show":
         show(read(asked.results), asked.correct)
+        return
+    if asked.action == "tell":
+        STUDIES.write_text(studies_text(read(asked.results)), encoding="utf-8")
         return
     for path in asked.sets:
         for region in asked.region or REGIONS:
@@ -177,6 +185,26 @@ def show(rows: Sequence[Mapping[str, Any]], correct: str) -> None:
             print(f"  {100 * efficiency:g} %: {found_signal(cuts) if injected else summary(cuts, which)}")
 
 
+def studies_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return mean Z without signal by method and score, each with its default correction, as TOML."""
+    kinds, methods = defaultdict(list), METHODS.find()
+    for row in rows:
+        if not row["injected"]:
+            kinds[row["method"], row.get("score", methods[row["method"]].score)].append(row)
+    lines = ["# Mean Z without signal, by 'python benchmarks/null.py tell'; default settings, ensembles of 4."]
+    for (method, score), own in sorted(kinds.items()):
+        correct = methods[method].correction
+        sets = sorted({row["set"] for row in own})
+        which = np.array([sets.index(row["set"]) for row in own])
+        z = np.array([[cut["z"] for cut in evaluate(row, correct)] for row in own])
+        errors = [scatter(np.mean, column, which) for column in z.T]
+        content = {"method": method, "score": score, "classifier": "trees", "correct": correct}
+        content |= {"n_searches": len(own), "n_sets": len(sets), "background_efficiencies": list(EFFICIENCIES)}
+        content |= {"mean": [round(one, 2) for one in z.mean(0)], "error": [round(one, 2) for one in errors]}
+        lines += ["", "[[study]]", *(f"{name} = {json.dumps(value)}" for name, value in content.items())]
+    return "\n".join(lines) + "\n"
+
+
 def found_signal(cuts: Sequence[Mapping[str, float]]) -> str:
     """Return what the searches of one cut say where there is a signal: the median, the smallest and the largest."""
     text = []
@@ -207,12 +235,17 @@ def summary(cuts: Sequence[Mapping[str, float]], which: npt.NDArray[np.int64]) -
 
 def with_error(statistic: Callable[..., Any], values: FloatArray, which: npt.NDArray[np.int64]) -> str:
     """Return a statistic and its standard deviation over bootstrapped sets."""
+    return f"{float(statistic(values)):.2f} +- {scatter(statistic, values, which):.2f}"
+
+
+def scatter(statistic: Callable[..., Any], values: FloatArray, which: npt.NDArray[np.int64]) -> float:
+    """Return the standard deviation of a statistic over bootstrapped sets."""
     generator, n = np.random.default_rng(1), int(which.max()) + 1
     drawn = [
         statistic(np.concatenate([values[which == one] for one in generator.integers(n, size=n)]))
         for _ in range(BOOTSTRAPS)
     ]
-    return f"{float(statistic(values)):.2f} +- {np.std(drawn):.2f}"
+    return float(np.std(drawn))
 
 
 if __name__ == "__main__":

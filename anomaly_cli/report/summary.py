@@ -16,6 +16,7 @@ from anomaly_cli.report.cells import HIDDEN, AnyCell
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.notation import COUNT, fixed
+from anomaly_cli.report.null_studies import doubt_without_signal
 from anomaly_cli.report.ranking import ranking_of
 from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.report.table import (
@@ -52,6 +53,9 @@ def summarise_run(run: RunDirectory) -> Report:
         check_workspaces(run, significance)
         require_record(run, split, significance)
         report += [*report_on(significance), *_further(run, split, significance)]
+    doubt = doubt_without_signal(template, scores, None if is_blinded else run.read(schema.SIGNIFICANCE))
+    if doubt and not any(isinstance(part, Table) and part.name == schema.CALIBRATION.name for part in report):
+        report.append(Message(doubt))
     return [*report, *report_on(closure)]
 
 

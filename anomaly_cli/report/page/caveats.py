@@ -9,6 +9,7 @@ import numpy as np
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.report.contents import describe, missing_uncertainties
+from anomaly_cli.report.null_studies import doubt_without_signal
 from anomaly_cli.report.page.story import listed
 from anomaly_cli.report.plots.sources import Sources
 from anomaly_cli.report.plots.style import cut_label
@@ -28,6 +29,7 @@ def caveats(sources: Sources) -> list[str]:
         *(f"Not used: {reason}." for reason in dict.fromkeys(sources.reasons.values())),
         *_expected(sources),
         *_counted(sources),
+        *_without_signal(sources),
         *_template(sources),
     ]
 
@@ -72,6 +74,16 @@ def _counted(sources: Sources) -> Iterator[str]:
     fit = sources.group(schema.SIGNIFICANCE, "mass_fit")
     if fit and float(fit["p_value"]) < UNLIKELY:
         yield f"The side-band fit is poor (p = {float(fit['p_value']):.1e})."
+
+
+def _without_signal(sources: Sources) -> Iterator[str]:
+    """Return what is known of Z where there is no signal, unless the run has been calibrated itself."""
+    template, scores = (sources.artifacts.get(kind.name) for kind in (schema.TEMPLATE, schema.SCORES))
+    if template is None or scores is None or schema.CALIBRATION.name in sources.artifacts:
+        return
+    doubt = doubt_without_signal(template, scores, sources.artifacts.get(schema.SIGNIFICANCE.name))
+    if doubt:
+        yield doubt
 
 
 def _template(sources: Sources) -> Iterator[str]:

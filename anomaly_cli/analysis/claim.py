@@ -15,10 +15,13 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr, ndtri, stdtr
 
 from anomaly_cli.analysis.counting import CountingModel
-from anomaly_cli.analysis.profile import signed_root
+from anomaly_cli.analysis.profile import Experiments, signed_root
+from anomaly_cli.core.folds import FloatArray
 
 LEAST_P = 0.01
 """Windows whose pulls are less likely, with all uncertainties, allow no claim."""
@@ -29,6 +32,10 @@ LARGEST_EXCESS = 1e7
 """Shifts up to so many sizes are integrated over."""
 LARGEST_SHIFT = 300.0
 """An expectation that is shifted by more in its logarithm explains any count."""
+SURE = 38.0
+"""A normal variable is never found above."""
+SMALLEST_SHIFT, NODES = 1e-4, 200
+"""Smallest shift at which a model with skewed parameters is fitted, and at how many to either side of none."""
 
 
 def claimable_significance(model: CountingModel, n_windows: int) -> float:
@@ -50,9 +57,33 @@ def claimable_significance(model: CountingModel, n_windows: int) -> float:
     middle = 0.5 * (edges[1:] + edges[:-1])
     shift = np.clip(model.leverage * math.log1p(closure) * middle, -LARGEST_SHIFT, LARGEST_SHIFT)
     one = model.without(CLOSURE).experiment()
-    root = signed_root(replace(one, theta0=shift))
+    root = _interpolated_root(one, shift) if one.skewed else signed_root(replace(one, theta0=shift))
     p = float((weight * ndtr(-root)).sum() / weight.sum())
     return float(-ndtri(p))
+
+
+def _interpolated_root(data: Experiments, shift: FloatArray) -> FloatArray:
+    """Return the signed root at every shift `(s,)`, from fits at few of them.
+
+    It falls smoothly with the shift. Where its probability is 0 or 1 to all digits it need not be known, and could not:
+    fits with skewed parameters are made for shifts that have something to do with the data.
+    """
+    doubled = SMALLEST_SHIFT * 2.0 ** np.arange(1.0, math.log2(LARGEST_SHIFT / SMALLEST_SHIFT))
+    low, high = doubled[_first(_root_at(data, -doubled) > SURE)], doubled[_first(_root_at(data, doubled) < -SURE)]
+    lower, upper = (np.geomspace(SMALLEST_SHIFT, end, NODES) for end in (low, high))
+    nodes = np.concatenate([-lower[::-1], [0.0], upper])
+    root: FloatArray = PchipInterpolator(nodes, _root_at(data, nodes))(np.clip(shift, nodes[0], nodes[-1]))
+    return root
+
+
+def _root_at(data: Experiments, shift: FloatArray) -> FloatArray:
+    with np.errstate(all="ignore"):  # far from the data nothing is finite, and nothing is asked for
+        return signed_root(replace(data, theta0=shift))
+
+
+def _first(is_there: npt.NDArray[np.bool_]) -> int:
+    """Return the place of the first that is true, or the last place."""
+    return int(is_there.argmax()) if is_there.any() else len(is_there) - 1
 
 
 def reason_for_no_claim(model: CountingModel, p_value: float) -> str:

@@ -87,14 +87,14 @@ def _claimable(model: CountingModel, n_windows: int, signal: float) -> float:
 def smallest_signal(significance: Callable[[float], float], level: float) -> float:
     """Return the signal whose significance, which rises with it, is `level`; infinite where none reaches it."""
     high = 1.0
-    while significance(high) < level:
+    while not significance(high) >= level:  # nor where there is none
         high *= 2.0
         if high > LARGEST:
             return float("inf")
     low = 0.0
     for _ in range(STEPS):
         middle = (low + high) / 2.0
-        low, high = (middle, high) if significance(middle) < level else (low, middle)
+        low, high = (low, middle) if significance(middle) >= level else (middle, high)
         if high - low < 1e-3 * high:
             break
     return high

@@ -58,8 +58,8 @@ def claimable_significance(model: CountingModel, n_windows: int) -> float:
     shift = np.clip(model.leverage * math.log1p(closure) * middle, -LARGEST_SHIFT, LARGEST_SHIFT)
     one = model.without(CLOSURE).experiment()
     root = _interpolated_root(one, shift) if one.skewed else signed_root(replace(one, theta0=shift))
-    p = float((weight * ndtr(-root)).sum() / weight.sum())
-    return float(-ndtri(p))
+    upper_tail, lower_tail = (float((weight * ndtr(side * root)).sum() / weight.sum()) for side in (-1.0, 1.0))
+    return float(-ndtri(upper_tail) if upper_tail < lower_tail else ndtri(lower_tail))
 
 
 def _interpolated_root(data: Experiments, shift: FloatArray) -> FloatArray:

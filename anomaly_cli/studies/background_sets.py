@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.contents import has_truth
 from anomaly_cli.config import Config
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.copies import refuse_copies
+from anomaly_cli.core.copies import ANALYSED, refuse_copies
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
@@ -119,8 +120,8 @@ def plan_sets(analysis: Analysis, files: Sequence[Path], regions: Sequence[Regio
         regions: the windows of every signal region, which the events have to reach.
 
     Raises:
-        ConfigError: where a file is named twice, holds events of another one, is smaller than the data, or does not
-            reach a region.
+        ConfigError: where a file is named twice, holds events of another one, or those of data without labels, which
+            may be signal and blinded; where it has other features, is smaller than the data, or does not reach a region.
     """
     config, split = analysis.config, stored_split(analysis.run.read(schema.SPLIT))
     if not files and not analysis.run.has(schema.TRUTH):
@@ -137,9 +138,12 @@ def plan_sets(analysis: Analysis, files: Sequence[Path], regions: Sequence[Regio
             raise ConfigError(f"{OPTION} {path}: is named twice; a set counts once")
         analysis.compute.progress(Step("calibration: reading", index, max(1, len(files)), path.name))
         events = _load(path, set_config(config, path), analysis.compute)
+        _refuse_other_features(path, events, split.sr.names)
         for windows in regions:
             _within(windows, events)
         inside = events.take(split.regions.sb1.contains(events.mjj) | split.regions.sb2.contains(events.mjj))
+        if not has_truth(analysis.run):
+            refuse_copies(inside, split.side_bands, f"{OPTION} {path}", ANALYSED)
         if known:
             refuse_copies(inside, concatenate(known), f"{OPTION} {path}", "the events of the sets before it")
         known.append(inside)
@@ -154,6 +158,19 @@ def plan_sets(analysis: Analysis, files: Sequence[Path], regions: Sequence[Regio
         stretches = enumerate(pairwise(edges))
         sets += [BackgroundSet(path.absolute(), digest, part, low, high) for part, (low, high) in stretches]
     return sets
+
+
+def _refuse_other_features(path: Path, events: Events, names: tuple[str, ...]) -> None:
+    """Refuse background without the features of the data, whose search would be another one.
+
+    Raises:
+        ConfigError: where it has others.
+    """
+    if events.names != names:
+        raise ConfigError(
+            f"{OPTION} {path}: has the features {', '.join(events.names)}, the data {', '.join(names)}; use a file with"
+            " those"
+        )
 
 
 def _round_up(number: float) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.copies import ANALYSED, refuse_copies
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
@@ -22,6 +23,8 @@ from anomaly_cli.studies.experiment_jobs import Drawn, Job, draw_signal, refuse_
 from anomaly_cli.studies.smooth_model import require_truth
 
 OPTION = "--signal"
+VERSION = 2
+"""Raised when a job draws something else; older records are then made again."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class WindowSource:
         """Return the events of a window and its side-bands with signal in it; none lies in the signal region."""
         window, n = self._window(job.index), round(job.n_injected * self.scale(job.index))
         if not n:
-            return Drawn(window)
+            return Drawn(window, self.scale(job.index))
         drawn = draw_signal(self.signal, n, compute.streams)
         moved = replace(drawn, mjj=drawn.mjj + (window.regions.sr.low + window.regions.sr.high) / 2.0 - self.centre)
         inside = window.regions.sr.contains(moved.mjj)
@@ -74,7 +77,7 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
         jobs: what is to be injected.
 
     Raises:
-        ConfigError: where there is no signal, too little of it, or it has other features.
+        ConfigError: where there is no signal, too little of it, it has other features, or the data hold it already.
         PhysicsError: where the data leave fewer than three windows.
     """
     config, artifact = analysis.config, analysis.run.read(schema.SPLIT)
@@ -90,6 +93,9 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
             f"{OPTION} {signal}: has the features {', '.join(events.names)}, the data {', '.join(split.sr.names)}; use"
             " a file with those"
         )
+    if signal is not None:  # what the data hold already is there twice, and may be blinded
+        inside = events.take(split.regions.sb1.contains(events.mjj) | split.regions.sb2.contains(events.mjj))
+        refuse_copies(inside, split.side_bands, f"{OPTION} {signal}", ANALYSED)
     found, _ = find_windows(split, significance.window_width, significance.least_fit_p)
     region = split.regions.sr
     source = WindowSource(
@@ -99,7 +105,7 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
     refuse_too_much_signal(math.ceil(largest * max(job.n_injected for job in jobs)), len(events))
     digest = "labels" if signal is None else event_digest(signal, OPTION)
     windows = " ".join(one.regions.sr.text for one in source.windows)
-    return source, ["windows", windows, artifact.digest, digest]
+    return source, ["windows", VERSION, windows, artifact.digest, digest]
 
 
 def _load_signal(path: Path, analysis: Analysis) -> Events:

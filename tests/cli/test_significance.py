@@ -542,7 +542,7 @@ def observed(tmp_path_factory):
 @pytest.mark.slow
 def test_signal_is_found_in_windows_of_blinded_data_and_nobody_looks(observed, tmp_path):
     run, rows = Path(shutil.copytree(observed, tmp_path / "run")), shipped_rows(1)
-    signal = write_official(tmp_path / "signal.h5", rows[rows[:, 14] == 1])
+    signal = write_official(tmp_path / "signal.h5", rows[(rows[:, 14] == 1) & (np.arange(len(rows)) % 8 != 0)])
     study = ("significance", "inject-scan", "--run", run, "--in-windows", "--injected", "0,400", "--processes", "2")
     refused = invoke(*study)
     assert refused.exit_code == 2

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import invoke
-from toys import shipped_rows, write_official
+from toys import blind, shipped_rows, write_official
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import read_artifact
@@ -17,6 +17,7 @@ from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
+from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.search.split import split_events
 from anomaly_cli.stages.frame import Analysis
 from anomaly_cli.stages.split import stored_split
@@ -96,6 +97,33 @@ def test_sets_that_cannot_be_used(analysis, tmp_path):
         open_sets(analysis, [every], [Window(3300.0, 3700.0)] * 2)
 
 
+def test_background_with_other_features_calibrates_another_search(analysis, tmp_path):
+    rng = np.random.default_rng(1)
+    table = np.column_stack([2.5 + rng.exponential(0.5, 30_000), rng.uniform(0.1, 0.9, (30_000, 4))])
+    names = ("m_jj", "m_jmin", "m_jmax-m_jmin", "tau21_jmin", "tau21_jmax")
+    four = write_official(tmp_path / "four.h5", table, names)
+    with pytest.raises(ConfigError, match=r"has the features mj1, delta_mj, tau21_j1, tau21_j2, the data mj1, .*_jj;"):
+        open_sets(analysis, [four], [])
+
+
+def test_blinded_data_are_neither_background_nor_signal(copied, data_file):
+    """Their region would be searched, and what is found be shown, before anybody has said that he looks."""
+    run = blind(copied)
+    config = load_config([run / "config.toml"], [], {})
+    blinded = Analysis.open(run, config)
+    unlabelled = write_official(run / "again.h5", shipped_rows(8)[::-1, :14], OFFICIAL_COLUMNS)
+    with pytest.raises(ConfigError, match="the data have no labels, so they cannot be searched without signal"):
+        open_sets(blinded, [], [])
+    for path in (data_file, unlabelled):
+        with pytest.raises(ConfigError, match=r"--background .*: .* of its events are among the analysed events"):
+            open_sets(blinded, [path], [])
+    with pytest.raises(ConfigError, match=r"--signal .*: .* of its events are among the analysed events"):
+        open_windows(blinded, unlabelled, injection_jobs([0, 100], 2))
+    others = shipped_rows(1)
+    others = others[(np.arange(len(others)) % 8 != 0) & (others[:, 14] == 0)]
+    assert len(open_sets(blinded, [write_official(run / "others.h5", others)], []).sets) >= 1
+
+
 def test_a_method_that_needs_more_than_side_bands_is_not_calibrated(analysis):
     config = replace(analysis.config, template=replace(analysis.config.template, method="idealised"))
     with pytest.raises(ConfigError, match="needs more than side-bands"):
@@ -126,6 +154,7 @@ def test_signal_is_moved_with_its_window_and_never_into_the_region():
     assert len(split.everything) - len(injected) == len(window.everything)
     nothing = source.draw(Job(0, 0), COMPUTE)
     assert nothing.split is window
+    assert nothing.signal_scale == pytest.approx(2.0)  # its limit is on the signal of the region, as all others are
 
 
 def test_as_much_signal_is_drawn_as_is_asked_for_each_event_once():

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.measured_on import are_as_many, described_events, difference_of_events
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
 
@@ -101,7 +102,7 @@ def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> 
         if not place.artifact(kind).exists():
             continue
         result = place.read_file(place.artifact(kind), kind)
-        if _belongs(result, significance):
+        if _belongs(result, significance) and _is_of(result, split, place is run):
             if place is run and result.provenance.inputs.get(INPUT, NOT_NEEDED) != NOT_NEEDED:
                 require_record(run, split, result)
             found[kind.name] = result
@@ -128,6 +129,23 @@ def _outdated(found: Mapping[str, Artifact], significance: Artifact) -> list[Kin
 
 def _names_another(made: Artifact, source: Artifact | None) -> bool:
     return source is not None and made.provenance.inputs[source.kind.name] not in (NOT_THERE, source.digest)
+
+
+def _is_of(result: Artifact, split: Artifact, is_own: bool) -> bool:
+    """Return whether a study was made on the events of a split, or where only their number matters, on as many.
+
+    Args:
+        result: the study.
+        split: of the run.
+        is_own: whether the study lies in the run; permutations of another one are shown as that one's.
+    """
+    if result.kind is schema.PERMUTATION:
+        return not is_own or result.provenance.inputs["split"] == split.digest
+    known = result.provenance.settings.get("events")
+    if known is None:  # made from the count or from the scores, or studied by an earlier version, which did not say
+        return result.kind not in (schema.CALIBRATION, schema.INJECTION)
+    events = described_events(split)
+    return are_as_many(known, events) if result.kind is schema.CALIBRATION else not difference_of_events(known, events)
 
 
 def _belongs(result: Artifact, significance: Artifact) -> bool:

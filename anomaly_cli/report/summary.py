@@ -85,7 +85,7 @@ def _further(run: RunDirectory, split: Artifact, significance: Artifact) -> list
             report += compare_searches(significance, result)
     if others:
         names = ", ".join(run.artifact(kind).name for kind in others)
-        report.append(Message(f"Not shown, since it belongs to another count or to other settings: {names}."))
+        report.append(Message(f"Not shown, since it belongs to another count, other settings or other data: {names}."))
     return report
 
 

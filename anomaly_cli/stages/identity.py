@@ -16,7 +16,6 @@ from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.windows import COLLISION_ENERGY
 from anomaly_cli.stages.frame import Analysis
-from anomaly_cli.stages.loading import SCORES_ROLE
 from anomaly_cli.stages.template import template_settings
 
 
@@ -56,16 +55,6 @@ def stored_identity(run: RunDirectory, scores: Artifact | None = None) -> Identi
     """Return the identity of the search that a run holds the scores of."""
     ranking = (scores or run.read(schema.SCORES)).provenance.settings
     return _identity(run.read(schema.SPLIT), run.read(schema.TEMPLATE).provenance.settings, ranking)
-
-
-def described_events(split: Artifact) -> dict[str, Any]:
-    """Return what measured uncertainties depend on of the events: the files, and how many lie in the side-bands.
-
-    Signal that is injected from another file, and a reference, change neither.
-    """
-    n = sum(len(split.groups[name]["mjj"]) for name in ("sb1", "sb2"))
-    files = {role: split.provenance.inputs[role] for role in ("data", SCORES_ROLE) if role in split.provenance.inputs}
-    return {**files, "n_side_bands": n}
 
 
 def ranking_settings(analysis: Analysis) -> dict[str, Any]:

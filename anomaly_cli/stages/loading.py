@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.artifacts.measured_on import SCORES_ROLE
 from anomaly_cli.artifacts.store import file_digest
 from anomaly_cli.config import Config, DataSettings
 from anomaly_cli.core.cutflow import Cutflow
@@ -26,8 +27,6 @@ from anomaly_cli.datasets.readers import read_events
 from anomaly_cli.stages.scorefile import join_scores
 
 DEFAULT = ("default",)
-SCORES_ROLE = "scores"
-"""The role of a file of scores among the inputs of a split."""
 OPTIONS = {"data": "--data", "inject_from": "--inject-from", "reference": "--reference"}
 """Where a user names the files of each role."""
 POSSIBLE = "no NaN and no unphysical value in a column in use"

@@ -15,15 +15,12 @@ from anomaly_cli.analysis.nonclosure import Nonclosure, WindowCounts, measure_cu
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.measured_on import described_events, difference_of_events
 from anomaly_cli.artifacts.store import Arrays, Artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.cuts import BY_MEAN, NO_CORRECTION, Cuts
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.stages.identity import described_events
 from anomaly_cli.stages.resolve import resolve_correction
-
-LARGEST_DIFFERENCE = math.log(1.25)
-"""A measurement with a quarter more side-band events, or a fifth fewer, is another measurement."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,13 +135,7 @@ def _refuse_other_events(artifact: Artifact, events: Mapping[str, Any], named: s
 
 
 def _difference(artifact: Artifact, events: Mapping[str, Any]) -> str:
-    """Return how the events that a measurement was made on differ from those of a search; empty where they do not."""
-    known = artifact.provenance.settings["events"]
-    if known["data"] != events["data"]:
-        return "on another data file"
-    if abs(math.log(known["n_side_bands"] / events["n_side_bands"])) > LARGEST_DIFFERENCE:
-        return f"with {known['n_side_bands']} side-band events, not {events['n_side_bands']}"
-    return ""
+    return difference_of_events(artifact.provenance.settings["events"], events)
 
 
 def closure_by_efficiency(counts: Arrays, overdispersion: Mapping[float, float]) -> dict[float, Nonclosure]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import COLLISION_ENERGY_SETTING, read_regions
+from anomaly_cli.artifacts.measured_on import SCORES_ROLE
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, event_columns
 from anomaly_cli.config import DEFAULT, Config
@@ -17,7 +18,7 @@ from anomaly_cli.core.windows import COLLISION_ENERGY, Regions, Window, parse_si
 from anomaly_cli.search.split import Split, choose_regions, refuse_empty, split_events
 from anomaly_cli.stages.data import ReadData, read_data, resolve_asked
 from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
-from anomaly_cli.stages.loading import SCORES_ROLE, choose_features, data_energy, plan_sources, source_digests
+from anomaly_cli.stages.loading import choose_features, data_energy, plan_sources, source_digests
 
 WINDOW_SETTINGS = ("signal_region_gev", "side_bands")
 """Settings that divide events and do not choose them."""

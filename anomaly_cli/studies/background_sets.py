@@ -121,7 +121,7 @@ def plan_sets(analysis: Analysis, files: Sequence[Path], regions: Sequence[Regio
 
     Raises:
         ConfigError: where a file is named twice, holds events of another one, or those of data without labels, which
-            may be signal and blinded; where it has other features, is smaller than the data, or does not reach a region.
+            may be signal and blinded; where it has other features, is smaller than the data, or reaches no region.
     """
     config, split = analysis.config, stored_split(analysis.run.read(schema.SPLIT))
     if not files and not analysis.run.has(schema.TRUTH):

@@ -23,7 +23,9 @@ from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.analysis.toys import toy_p_value
+from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
+from anomaly_cli.artifacts.measured_on import described_events
 from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.core.compute import Compute
@@ -46,7 +48,7 @@ from anomaly_cli.stages.resolve import resolve_correction
 from anomaly_cli.studies.experiment_jobs import FIRST_SIGNAL_ID, Job, Record, Source
 from anomaly_cli.studies.remeasured import Remeasure, measured_in
 
-VERSION = 4
+VERSION = 5
 """Of the artifacts."""
 RECORD_VERSION = 3
 """Raised when a record holds something else."""
@@ -270,8 +272,13 @@ def study_stage(
     """Return the stage that makes an artifact of a list of pseudo-experiments."""
 
     def described(analysis: Analysis) -> dict[str, Any]:
-        digest = configured_identity(analysis).digest
-        return {**settings, **laboratory.contains, "correct": laboratory.correct, "settings_digest": digest}
+        return {
+            **settings,
+            **laboratory.contains,
+            "correct": laboratory.correct,
+            "settings_digest": configured_identity(analysis).digest,
+            "events": described_events(analysis.run.read(schema.SPLIT)),
+        }
 
     return Stage(kind.name, VERSION, kind, settings=described, make=make, inputs=lambda _: laboratory.inputs)
 

@@ -23,7 +23,7 @@ from anomaly_cli.studies.experiment_jobs import Drawn, Job, draw_signal, refuse_
 from anomaly_cli.studies.smooth_model import require_truth
 
 OPTION = "--signal"
-VERSION = 2
+VERSION = "2"
 """Raised when a job draws something else; older records are then made again."""
 
 

@@ -17,6 +17,7 @@ from anomaly_cli.analysis.selection import BoolArray
 from anomaly_cli.analysis.strength import efficiency_factors, fixed_response, measure_response, strength_limits
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.measured_on import described_events, difference_of_events
 from anomaly_cli.artifacts.significance_kinds import MEASURED
 from anomaly_cli.artifacts.store import Arrays, Artifact
 from anomaly_cli.core.compute import Compute
@@ -120,12 +121,15 @@ def _by_toys(data: Experiments, is_small: BoolArray, asymptotic: Limits, compute
 
 
 def _read_injection(run: RunDirectory, digest: str) -> Artifact | None:
-    """Return the injection study of these settings, if there is one."""
+    """Return the injection study of these settings and data, if there is one."""
     path = run.artifact(schema.INJECTION)
     if not path.exists():
         return None
     injection = run.read_file(path, schema.INJECTION)
-    return injection if injection.provenance.settings["settings_digest"] == digest else None
+    made, events = injection.provenance.settings, described_events(run.read(schema.SPLIT))
+    known = made.get("events")  # studies of earlier versions do not say
+    is_own = made["settings_digest"] == digest and known and not difference_of_events(known, events)
+    return injection if is_own else None
 
 
 def _check_efficiencies(efficiencies: Sequence[float], analysis: Analysis) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_template
+from anomaly_cli.artifacts.measured_on import described_events
 from anomaly_cli.artifacts.pieces import Pieces
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.progress import Step, silent
@@ -25,7 +26,7 @@ from anomaly_cli.core.seen import Need
 from anomaly_cli.search.pseudo import experiment_significances
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.stages.frame import Analysis, Made, Stage
-from anomaly_cli.stages.identity import configured_identity, described_events
+from anomaly_cli.stages.identity import configured_identity
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.stages.template import load_parts, refuse_other_template
 

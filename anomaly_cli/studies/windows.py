@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.measured_on import described_events
 from anomaly_cli.artifacts.pieces import Pieces
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.search.run import Searched, require_side_bands_only
@@ -15,7 +16,7 @@ from anomaly_cli.search.split import Split
 from anomaly_cli.search.windows import count_window, find_windows, search_windows
 from anomaly_cli.stages.closure import SHAREABLE
 from anomaly_cli.stages.frame import Analysis, Made, Stage
-from anomaly_cli.stages.identity import configured_identity, described_events
+from anomaly_cli.stages.identity import configured_identity
 from anomaly_cli.stages.measurements import closure_by_efficiency, window_counts
 from anomaly_cli.stages.provisions import input_digests, method_provisions
 from anomaly_cli.stages.split import stored_split

@@ -24,6 +24,7 @@ from anomaly_cli.analysis.profile import Experiments
 from anomaly_cli.analysis.toys import toy_p_value
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.measured_on import described_events
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.artifacts.unblinding import append_record
@@ -189,8 +190,8 @@ def test_limits_expected_and_observed(fresh):
     assert (limits["observed"] > 0).all()
 
 
-def write_injection(run, digest, injected=(0, 150, 300, 600), efficiency=lambda n: 0.3 * n / 600, each=4):
-    """Write an injection study by hand: at 20 % twice as much is selected as at 5 %."""
+def write_injection(run, digest, injected=(0, 150, 300, 600), efficiency=lambda n: 0.3 * n / 600, each=4, **other):
+    """Write an injection study by hand, on `other` events: at 20 % twice as much is selected as at 5 %."""
     rng = np.random.default_rng(1)
     jobs = [n for n in injected for _ in range(each)]
     selected = np.array([[rng.poisson(2 * n * efficiency(n)), rng.poisson(n * efficiency(n))] for n in jobs])
@@ -207,7 +208,8 @@ def write_injection(run, digest, injected=(0, 150, 300, 600), efficiency=lambda 
     tests |= {"background_efficiency": [0.2, 0.05], "n_injected": [0, 0]}
     tests["n_experiments"] = [each, each]
     groups = {"experiments": experiments, "failed": {"index": [], "reason": []}, "tests": tests}
-    provenance = Provenance("injection", 1, {"settings_digest": digest}, 1, {})
+    settings = {"settings_digest": digest, "events": described_events(read_any(run / "split.h5")) | other}
+    provenance = Provenance("injection", 1, settings, 1, {})
     write_artifact(run / "injection.h5", schema.INJECTION, groups, provenance)
 
 
@@ -216,6 +218,10 @@ def test_a_limit_on_the_strength_needs_the_injection_study_of_these_settings(fre
     digest = read_any(fresh / "significance.h5").provenance.settings["settings_digest"]
     write_injection(fresh, "another")
     assert "up to date" in run_ok("significance", "limits", "--run", fresh)
+    for other in ({"data": "0" * 64}, {"n_side_bands": 10**6}):
+        write_injection(fresh, digest, **other)
+        assert "up to date" in run_ok("significance", "limits", "--run", fresh)
+        assert "other data: injection.h5" in " ".join(run_ok("summary", "--run", fresh).split())
     write_injection(fresh, digest)
     output = run_ok("significance", "limits", "--run", fresh, "--overwrite")
     assert "signal events over the whole spectrum" in output
@@ -267,7 +273,7 @@ def test_limits_on_the_strength_are_those_of_the_injection_study_that_lies_besid
     assert "upper limits on signal events" in run_ok("summary", "--run", fresh)
     write_injection(fresh, digest, each=5)
     shown = " ".join(run_ok("summary", "--run", fresh).split())
-    assert "belongs to another count or to other settings: limits.h5" in shown
+    assert "belongs to another count, other settings or other data: limits.h5" in shown
     assert "upper limits on signal events" not in shown
     refused = invoke("significance", "export", "--run", fresh)
     assert (refused.exit_code, "limits.h5: belongs to another count" in " ".join(refused.output.split())) == (4, True)
@@ -278,9 +284,25 @@ def test_a_measurement_that_the_count_does_not_contain_is_not_shown_with_it(fres
     provenance = Provenance(**{**vars(made.provenance), "seed": 99})
     write_artifact(fresh / "validation.h5", schema.VALIDATION, made.groups, provenance)
     shown = " ".join(run_ok("summary", "--run", fresh).split())
-    assert "belongs to another count or to other settings: validation.h5" in shown
+    assert "belongs to another count, other settings or other data: validation.h5" in shown
     assert "Validation windows" not in shown
     assert "Over-dispersion" in shown
+
+
+def test_a_measurement_on_other_data_is_not_shown_with_a_count_that_did_without(fresh, finished):
+    """Nor asked for no more: the count says that it lacks it."""
+    for kind in (schema.VALIDATION, schema.OVERDISPERSION):
+        made = read_any(fresh / f"{kind.name}.h5")
+        events = made.provenance.settings["events"] | {"data": "0" * 64}
+        provenance = replace(made.provenance, settings=made.provenance.settings | {"events": events})
+        write_artifact(made.path, kind, made.groups, provenance)
+    for name in ("significance.h5", "workspaces"):  # counted before anything was measured
+        copy = shutil.copytree if name == "workspaces" else shutil.copy
+        copy(finished / name, fresh / name, **({"dirs_exist_ok": True} if name == "workspaces" else {}))
+    shown = " ".join(run_ok("summary", "--run", fresh).split())
+    assert "other settings or other data: overdispersion.h5, validation.h5" in shown
+    assert "Validation windows" not in shown
+    assert f"anomaly run --run {fresh} --measure" in shown
 
 
 def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, tmp_path, data_file):
@@ -442,7 +464,7 @@ def test_the_summary_shows_all_that_is_known_and_offers_nothing_twice(complete, 
         assert command in at_first
     shutil.copy(complete / "limits.h5", copied / "limits.h5")
     other = run_ok("summary", "--run", copied)
-    assert "belongs to another count or to other settings: limits.h5" in " ".join(other.split())
+    assert "belongs to another count, other settings or other data: limits.h5" in " ".join(other.split())
     assert "upper limits on signal events" not in other
 
 

@@ -133,4 +133,4 @@ def test_a_result_of_another_count_is_not_shown_and_not_exported(hunted, tmp_pat
     replace(path, inputs={**read_any(path).provenance.inputs, parent: "another"})
     assert f"{path.name}: belongs to another count" in refusal("significance", "export", "--run", run)
     shown = " ".join(invoke("summary", "--run", run).output.split())
-    assert f"belongs to another count or to other settings: {path.name}" in shown
+    assert f"belongs to another count, other settings or other data: {path.name}" in shown

@@ -158,7 +158,7 @@ def _keep_what_belongs(run: RunDirectory, found: dict[str, Artifact], reasons: d
         return
     for kind in others:
         if found.pop(kind.name, None) is not None:
-            reasons[kind.name] = f"{run.artifact(kind)}: belongs to another count or to other settings"
+            reasons[kind.name] = f"{run.artifact(kind)}: belongs to another count, other settings or other data"
     found.update(results)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from anomaly_cli.artifacts import schema
@@ -16,11 +16,12 @@ from anomaly_cli.cli.plans import print_plan as print_plan  # noqa: PLC0414  whe
 from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
-from anomaly_cli.report.contents import find_results
+from anomaly_cli.report.contents import NOT_THERE, find_results
 from anomaly_cli.report.summary import summarise_run
 from anomaly_cli.report.table import Message
 from anomaly_cli.stages.chain import run_chain, run_stages
 from anomaly_cli.stages.frame import Analysis, Outcome, Stage, append_log, execute
+from anomaly_cli.stages.identity import stored_identity
 from anomaly_cli.stages.significance import SIGNIFICANCE
 
 
@@ -81,7 +82,8 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     template = run.read(schema.CLOSURE).groups["counts"]
     measure = (f"anomaly run --run {quoted} --measure", "closure uncertainty and over-dispersion: minutes")
     if not path.exists():
-        return [*before_the_look(run, measure, bool(template["has_windows"])), *evaluate]
+        can_measure = bool(template["has_windows"])
+        return [*before_the_look(run, measure, can_measure, known_before_the_look(run)), *evaluate]
     done, _ = find_results(run, run.read(schema.SPLIT), run.read(schema.SIGNIFICANCE))
     steps = []
     if template["has_windows"] and not {schema.OVERDISPERSION.name, schema.VALIDATION.name} <= set(done):
@@ -99,13 +101,33 @@ def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     return [*steps, *evaluate, (f"anomaly inspect {shlex.quote(str(path))}", "what the file holds")]
 
 
-def before_the_look(run: RunDirectory, measure: tuple[str, str], can_measure: bool) -> list[tuple[str, str]]:
-    """Return what comes before the signal region is looked at, and the look once everything else is known."""
+def known_before_the_look(run: RunDirectory) -> set[str]:
+    """Return the kinds of what has been measured and studied for the search that a run holds, and for its events."""
+    from anomaly_cli.studies.limits import find_injection
+
+    known = set()
+    if run.has(schema.SENSITIVITY):
+        inputs = run.read(schema.SENSITIVITY).provenance.inputs
+        known = {kind.name for kind in (schema.VALIDATION, schema.OVERDISPERSION) if inputs[kind.name] != NOT_THERE}
+    return known | ({schema.INJECTION.name} if find_injection(run, stored_identity(run).digest) else set())
+
+
+def before_the_look(
+    run: RunDirectory, measure: tuple[str, str], can_measure: bool, known: Collection[str]
+) -> list[tuple[str, str]]:
+    """Return what comes before the signal region is looked at, and the look once everything else is known.
+
+    Args:
+        run: the run.
+        measure: the command that measures, and what it takes.
+        can_measure: whether its method can be measured.
+        known: kinds of what has been measured and studied.
+    """
     quoted = shlex.quote(str(run.path))
-    if can_measure and not (run.has(schema.VALIDATION) and run.has(schema.OVERDISPERSION)):
+    if can_measure and not {schema.VALIDATION.name, schema.OVERDISPERSION.name} <= set(known):
         return [measure]
     steps = []
-    if can_measure and not run.has(schema.INJECTION):
+    if can_measure and schema.INJECTION.name not in known:
         study = f"anomaly significance inject-scan --run {quoted} --in-windows --signal signal.h5"
         steps.append((study, "what simulated signal would give, in signal-free windows"))
     if not (run.has(schema.TRUTH) or run.declarations.exists()):

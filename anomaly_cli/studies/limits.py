@@ -78,7 +78,7 @@ def _settings(analysis: Analysis, given: Sequence[float]) -> dict[str, Any]:
 
 
 def _inputs(analysis: Analysis) -> dict[str, str]:
-    injection = _read_injection(analysis.run, _digest(analysis))
+    injection = find_injection(analysis.run, _digest(analysis))
     return {"injection": injection.digest if injection else "none"}
 
 
@@ -100,7 +100,7 @@ def _make(analysis: Analysis, given: Sequence[float]) -> Made:
             **{name: tests[name] for name in MEASURED},
         }
     }
-    injection = _read_injection(analysis.run, _digest(analysis))
+    injection = find_injection(analysis.run, _digest(analysis))
     ratio = np.vstack([found.observed / asymptotic.observed, found.expected / asymptotic.expected])
     if given:
         groups["strength"] = _fixed_strengths(tests, data, found, ratio, np.array(given), factors)
@@ -120,7 +120,7 @@ def _by_toys(data: Experiments, is_small: BoolArray, asymptotic: Limits, compute
     return found
 
 
-def _read_injection(run: RunDirectory, digest: str) -> Artifact | None:
+def find_injection(run: RunDirectory, digest: str) -> Artifact | None:
     """Return the injection study of these settings and data, if there is one."""
     path = run.artifact(schema.INJECTION)
     if not path.exists():

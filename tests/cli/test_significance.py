@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from conftest import FAST, invoke
 from pyhf.cli import cli as pyhf_cli
 from scipy.stats import norm
-from toys import shipped_rows, write_official
+from toys import blind, shipped_rows, write_official
 
 from anomaly_cli.analysis.asymptotics import compute_significance
 from anomaly_cli.analysis.counting import CountingModel
@@ -28,7 +28,7 @@ from anomaly_cli.artifacts.measured_on import described_events
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.artifacts.unblinding import append_record
-from anomaly_cli.cli.execution import before_the_look
+from anomaly_cli.cli.execution import before_the_look, known_before_the_look
 from anomaly_cli.core.errors import AnomalyWarning
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.report import hepdata
@@ -36,6 +36,7 @@ from anomaly_cli.report.cells import shown
 from anomaly_cli.report.exchange import export_run
 from anomaly_cli.report.notation import PROBABILITY, fixed
 from anomaly_cli.report.results.significance import factor_cell, probability_cell, significance_cell
+from anomaly_cli.stages.identity import stored_identity
 from anomaly_cli.studies.limits import experiments_of
 
 
@@ -868,17 +869,33 @@ def test_the_largest_of_all_cuts_is_as_global_significance_says(fresh):
 def test_the_look_comes_after_measurement_injection_and_declaration(tmp_path):
     run, measure = RunDirectory(tmp_path), ("measure", "")
 
-    def commands():
-        return [command.split(" --run")[0] for command, _ in before_the_look(run, measure, can_measure=True)]
+    def commands(*known):
+        return [command.split(" --run")[0] for command, _ in before_the_look(run, measure, True, known)]
 
-    assert commands() == ["measure"]
-    for name in ("validation", "overdispersion"):
-        (tmp_path / f"{name}.h5").touch()
-    assert commands() == ["anomaly significance inject-scan", "anomaly significance declare", "anomaly run"]
-    (tmp_path / "injection.h5").touch()
+    assert commands() == commands("validation") == commands("injection", "overdispersion") == ["measure"]
+    measured = ("validation", "overdispersion")
+    assert commands(*measured) == ["anomaly significance inject-scan", "anomaly significance declare", "anomaly run"]
     (tmp_path / "declaration.json").touch()
-    assert commands() == ["anomaly run"]
-    assert len(before_the_look(RunDirectory(tmp_path / "other"), measure, can_measure=False)) == 2
+    assert commands(*measured, "injection") == ["anomaly run"]
+    assert len(before_the_look(RunDirectory(tmp_path / "other"), measure, False, ())) == 2
+
+
+def test_what_was_measured_for_other_settings_is_asked_for_again_before_the_look(fresh):
+    """The look is not suggested because files of other settings, or of other data, lie there."""
+    run = RunDirectory(blind(fresh))
+    digest = stored_identity(run).digest
+    assert known_before_the_look(run) == set()
+    write_injection(run.path, digest)
+    run_ok("significance", "expected", "--run", run.path)
+    assert known_before_the_look(run) == {"validation", "overdispersion", "injection"}
+    write_injection(run.path, "another")
+    made = read_any(run.path / "validation.h5")
+    other = replace(made.provenance, settings=made.provenance.settings | {"settings_digest": "another"})
+    write_artifact(made.path, schema.VALIDATION, made.groups, other)
+    run_ok("significance", "expected", "--run", run.path, "--overwrite")
+    assert known_before_the_look(run) == {"overdispersion"}
+    run_ok("closure", "--run", run.path)
+    assert f"anomaly run --run {run.path} --measure" in run_ok("summary", "--run", run.path).split("Next:")[1]
 
 
 def test_a_blinded_run_says_what_it_could_find_and_asks_for_the_measurement_first(observed):

@@ -135,11 +135,18 @@ def count(cuts: list[Cut], observed: ScoredEvents, n_toys: int, compute: Compute
 
 
 def fold_heterogeneity(selection: Selection, observed: ScoredEvents) -> float:
-    """Return the probability that the folds' pass rates differ more than these, for equal true rates."""
+    """Return the probability that the folds' pass rates differ more than these, for equal true rates.
+
+    Every fold has a cut of its own, from its share of the template, whose statistics and models make rates differ too.
+    Models that several folds share are taken as one for each, so that what is called unlikely is.
+    """
     folds = np.unique(observed.fold)
     totals = np.array([(observed.fold == fold).sum() for fold in folds], dtype=np.float64)
     passing = np.array([selection.is_observed_selected[observed.fold == fold].sum() for fold in folds])
-    expected = totals * passing.sum() / totals.sum()
+    rate = passing.sum() / totals.sum()
+    expected = totals * rate
     if expected.min() <= 0.0:
         return 1.0
-    return float(chi2_tail(((passing - expected) ** 2 / expected).sum(), len(folds) - 1))
+    template = selection.efficiency_uncertainty**2 + np.nan_to_num(selection.model_uncertainty) ** 2
+    variance = expected * (1.0 - rate) + expected**2 * template * totals.sum() / totals
+    return float(chi2_tail(((passing - expected) ** 2 / variance).sum(), len(folds) - 1))

@@ -35,7 +35,8 @@ class Calibration:
         n: searches.
         mean: mean of Z; 0 is right.
         mean_error: its statistical error; NaN for one set.
-        std: standard deviation with its interval (normal theory); 1 is right. No interval for one set.
+        std: standard deviation with its interval (normal theory); 1 is right. What searches of a set share, of which
+            few sets show little, is in it as far as their scatter tells. No interval for one set.
         type_one: fraction of p-values at or below each of `LEVELS`, with its Clopper-Pearson interval.
         ks_p: Kolmogorov-Smirnov p-value of uniform p-values.
     """
@@ -64,17 +65,38 @@ def summarise(
         which: the set of each search, counted from 0 `(n,)`.
         confidence: of the intervals.
     """
-    n = independent_searches(z, which)
+    n, error = independent_searches(z, which), error_of_mean(z, which)
     spread = independent_searches((z - z.mean()) ** 2, which)
+    std = float(z.std(ddof=1)) if math.isnan(error) else math.hypot(float(z.std()), error)
     distance = kstest(randomised, "uniform").statistic
     return Calibration(
         n=len(z),
         mean=float(z.mean()),
-        mean_error=float(z.std(ddof=1) / np.sqrt(n)) if len(set(which.tolist())) > 1 else math.nan,
-        std=spread_interval(z, confidence, spread),
+        mean_error=error,
+        std=spread_interval(z, confidence, spread, std),
         type_one=tuple(clopper_pearson(n * float((p0 <= level).mean()), n, confidence) for level in LEVELS),
         ks_p=float(kstwo.sf(distance, max(1, round(n)))),
     )
+
+
+def error_of_mean(values: FloatArray, which: IntArray) -> float:
+    """Return the error of the mean of `values` from the scatter of its sets, at least that of independent values.
+
+    NaN for one set.
+
+    Args:
+        values: of every search `(n,)`.
+        which: the set of each `(n,)`.
+    """
+    if len(np.unique(which)) < 2:
+        return math.nan
+    return math.sqrt(max(_variance_of_mean(values, which), float(values.var(ddof=1)) / len(values)))
+
+
+def _variance_of_mean(values: FloatArray, which: IntArray) -> float:
+    """Return the variance of the mean of `values` from the scatter of two sets or more."""
+    n_sets, sums = len(np.unique(which)), np.bincount(which, values - values.mean())
+    return n_sets / (n_sets - 1) * float((sums**2).sum()) / len(values) ** 2
 
 
 def independent_searches(values: FloatArray, which: IntArray) -> float:
@@ -89,21 +111,23 @@ def independent_searches(values: FloatArray, which: IntArray) -> float:
     n, n_sets = len(values), len(np.unique(which))
     if n_sets < 2:
         return 1.0
-    sums = np.bincount(which, values - values.mean())
-    between = n_sets / (n_sets - 1) * float((sums**2).sum()) / n**2
+    between = _variance_of_mean(values, which)
     alone = float(values.var(ddof=1)) / n
     return float(np.clip(n * alone / between, n_sets, n)) if between > 0.0 else float(n)
 
 
-def spread_interval(z: FloatArray, confidence: float, n_independent: float | None = None) -> Interval:
+def spread_interval(
+    z: FloatArray, confidence: float, n_independent: float | None = None, std: float | None = None
+) -> Interval:
     """Return the standard deviation of `z` with its interval for normal data.
 
     Args:
         z: values `(n,)`.
         confidence: of the interval.
         n_independent: so many of them are independent; by default all.
+        std: their standard deviation; by default that of independent ones.
     """
-    n, std = n_independent or float(len(z)), float(z.std(ddof=1))
+    n, std = n_independent or float(len(z)), float(z.std(ddof=1)) if std is None else std
     if n <= 1.0:
         return Interval(std, math.nan, math.nan)
     tail = (1.0 - confidence) / 2

@@ -42,6 +42,19 @@ def test_weights_make_up_for_another_spectrum():
     assert abs(found.significance(0.2)) < 4.0
 
 
+def test_the_statistics_of_both_kinds_of_events_are_in_the_significance():
+    """As few calibration events as observed ones make Z half as certain in its square."""
+    rng = np.random.default_rng(3)
+    z = [conformal_p_values(*(events(rng.normal(size=500)) for _ in range(2))).significance(0.2) for _ in range(400)]
+    assert np.std(z) == pytest.approx(1.0, abs=0.12)
+
+
+def test_weights_have_mean_one_so_that_the_observed_event_counts_as_one():
+    weight = tilted_weights(3300.0 + np.random.default_rng(4).exponential(300.0, 1000), 3500.0)
+    assert weight.mean() == pytest.approx(1.0)
+    assert np.ptp(weight) > 0.1
+
+
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=30), st.lists(st.floats(-3, 3), min_size=1, max_size=30))
 def test_a_p_value_counts_the_events_that_are_as_high(scores, others):
     found = conformal_p_values(events(np.array(scores)), events(np.array(others))).p

@@ -24,7 +24,9 @@ from anomaly_cli.stages.split import stored_split
 from anomaly_cli.studies.background_sets import open_sets
 from anomaly_cli.studies.calibrate import open_calibration
 from anomaly_cli.studies.experiment_jobs import FIRST_SIGNAL_ID, Job, draw_signal, injection_jobs
+from anomaly_cli.studies.experiments import open_laboratory
 from anomaly_cli.studies.free_windows import WindowSource, open_windows
+from anomaly_cli.studies.remeasured import Remeasure
 
 COMPUTE = Compute(Streams(1))
 
@@ -66,10 +68,12 @@ def test_a_large_file_becomes_disjoint_sets_of_the_size_of_the_data(analysis, tm
     assert len(source.jobs()) == 2 * n == len({job.name for job in source.jobs()})
     drawn = [source.draw(job, COMPUTE).split for job in source.jobs()]
     masses = [np.sort(split.everything.mjj) for split in drawn[::2]]
+    assert max(one.high for one in source.sets) < 1.0  # what is left over is no set
     for one in range(n):
         assert abs((len(drawn[2 * one].sb1) + len(drawn[2 * one].sb2)) / (len(small.sb1) + len(small.sb2)) - 1.0) < 0.1
         assert drawn[2 * one + 1].regions.sr == Window(3700.0, 4100.0)
-        assert drawn[2 * one + 1].regions.sb1.width == own.regions.sb1.width
+        moved = drawn[2 * one + 1].regions
+        assert (moved.sb1.width, moved.sb2.width) == (own.regions.sb1.width, own.regions.sb2.width)
         for other in range(one):
             assert len(np.intersect1d(masses[one], masses[other])) == 0
 
@@ -167,6 +171,8 @@ def test_as_much_signal_is_drawn_as_is_asked_for_each_event_once():
 def test_windows_of_a_run_hold_no_event_of_its_region(analysis):
     source, named = open_windows(analysis, None, injection_jobs([0, 100], 2))
     assert len(source.windows) >= 3
+    searched = {source.draw(Job(index, 0), COMPUTE).split.regions.sr for index in range(len(source.windows))}
+    assert searched == {window.regions.sr for window in source.windows}
     region = stored_split(analysis.run.read(schema.SPLIT)).regions.sr
     for index in range(len(source.windows)):
         split = source.draw(Job(index, 100), COMPUTE).split
@@ -178,6 +184,18 @@ def test_a_signal_file_for_a_smooth_model_is_refused(finished, tmp_path):
     result = invoke("significance", "inject-scan", "--run", finished, "--signal", tmp_path / "signal.h5")
     assert result.exit_code == 2
     assert "goes with --in-windows" in " ".join(result.output.split())
+
+
+def test_records_are_those_of_the_seed_the_cuts_and_what_is_measured_anew(analysis):
+    def key(remeasure, seed=1, **significance):
+        config = replace(analysis.config, seed=seed, significance=replace(analysis.config.significance, **significance))
+        return open_laboratory(analysis.reconfigured(config), "calibration", None, "sets", remeasure).key
+
+    own = Remeasure(5, 3, 1.0)
+    keys = [key(one) for one in (own, Remeasure(6, 3, 1.0), Remeasure(5, 4, 1.0), Remeasure(5, 3, 0.5), None)]
+    keys += [key(own, seed=2), key(own, least_fit_p=0.01), key(own, background_efficiencies=(0.2,))]
+    assert key(own) == keys[0]
+    assert len(set(keys)) == len(keys)
 
 
 @pytest.mark.slow

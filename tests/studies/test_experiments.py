@@ -12,6 +12,7 @@ from anomaly_cli.core.events import make_events
 from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.studies.experiments import Laboratory, divide_records, evaluate
+from anomaly_cli.studies.inject import _row
 from anomaly_cli.studies.remeasured import Remeasure
 from anomaly_cli.studies.smooth_model import SmoothModel, SmoothSource
 
@@ -103,3 +104,29 @@ def test_signal_and_limit_are_those_of_the_signal_that_was_asked_for(tmp_path):
     assert other["n_signal"] == [50.0, 2.0]
     assert np.array(other["limit"]) == pytest.approx(np.array(one["limit"]) / 2.0)
     assert other["z"] == one["z"]
+
+
+def test_a_randomised_p_value_lies_between_those_of_this_count_and_of_the_next(tmp_path):
+    """Counts without other uncertainties are discrete: what lies between two of them is drawn, not p0."""
+    found = []
+    for index in range(10):
+        own = record(index, tight=12)
+        own["cuts"][1] |= {"n_sources": 3.0, "efficiency_uncertainty": 0.0}
+        own["fit"]["uncertainty"] = 0.0
+        found.append(evaluate(laboratory(tmp_path), own))
+    p0, between = (np.array([one[name][1] for one in found]) for name in ("p0", "p0_randomised"))
+    share = (p0 - between) / p0
+    assert (share >= 0.0).all()
+    assert np.ptp(share) > 0.02
+
+
+def test_a_cut_whose_windows_disagree_allows_no_claim_in_a_pseudo_experiment(tmp_path):
+    measured = {0.2: Measured(0.1, 1.3, 5, 0.001), 0.001: Measured(0.1, 1.3, 5, 0.5)}
+    assert evaluate(laboratory(tmp_path, measured), record(0))["is_refused"] == [True, False]
+
+
+def test_the_selected_share_is_that_of_the_signal_that_was_put_in():
+    records = [{"z": [0.0], "limit": [0.0], "n_signal": [n]} for n in (20.0, 30.0)]
+    row = _row(records, 100, 0, 0.2)
+    assert row["signal_efficiency"] == pytest.approx(0.25)
+    assert np.isnan(_row(records, 0, 0, 0.2)["signal_efficiency"])

@@ -139,3 +139,15 @@ def test_the_table_of_scores_is_that_of_the_stored_measurements(monkeypatch):
     page = (ROOT / "docs" / "scores.md").read_text().splitlines()
     place = page.index(table.lines()[0])
     assert page[place : place + len(table.lines())] == table.lines()
+
+
+def test_faults_are_planted_in_searches_of_one_kind_and_one_for_each_set(monkeypatch):
+    """Searches by other methods, and with signal, stand among the results of the null study as well."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    controls = importlib.import_module("controls")
+    rows = controls.read(controls.null.RESULTS)
+    mine = [row["set"] for row in rows if controls.is_without_fault(row)]
+    assert len(mine) == len(set(mine)) == 10
+    assert len({row["method"] for row in rows if row["region"] == controls.REGION}) > 1
+    planted = {row["set"] for row in controls.read(controls.RESULTS)}
+    assert planted <= set(mine)

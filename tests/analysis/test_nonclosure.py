@@ -125,13 +125,13 @@ def model(n, b=1000.0, closure=0.1):
     return CountingModel("SR", n, 1e9, 1e9 / b, {"closure": closure} if closure else {})
 
 
-@pytest.mark.parametrize(("errors", "z"), [(10.0, 3.8), (20.0, 4.5)])
+@pytest.mark.parametrize(("errors", "z"), [(10.0, 3.8), (20.0, 4.5), (-10.0, -3.8)])
 def test_six_windows_support_no_more_than_student_says(errors, z):
     """Poisson errors are negligible here: what is left are the tails of the shift of the expectation."""
     huge = model(round(1e6 * np.exp(errors * np.log1p(0.02))), 1e6, 0.02)
     assert claimable_significance(huge, 6) == pytest.approx(z, abs=0.06)
     assert claimable_significance(huge, 6) == pytest.approx(norm.isf(student.sf(errors, 5)), abs=0.03)
-    assert signed_root(huge.experiment()) > errors - 1.0
+    assert abs(signed_root(huge.experiment())) > abs(errors) - 1.0
 
 
 def test_without_a_window_term_the_claim_is_the_significance():
@@ -141,6 +141,14 @@ def test_without_a_window_term_the_claim_is_the_significance():
     many, few = (claimable_significance(model(1500), n) for n in (200, 4))
     assert many == pytest.approx(float(signed_root(model(1500).experiment())), abs=0.15)
     assert few < many
+
+
+def test_closure_of_a_loose_cut_moves_the_expectation_that_the_failing_events_set_by_more():
+    """Of 1e8 events a fifth passes: a pass rate that is off by d moves the expectation by d/(1 - 1/5)."""
+    loose = CountingModel("SR", 21_000_000, 8e7, 4.0, {"closure": 0.02}, is_pass_fail=True)
+    errors = np.log(21.0 / 20.0) / (1.25 * np.log1p(0.02))
+    assert claimable_significance(loose, 1000) == pytest.approx(errors, abs=0.06)
+    assert claimable_significance(loose, 4) == pytest.approx(norm.isf(student.sf(errors, 3)), abs=0.03)
 
 
 def test_a_deficit_stays_one():

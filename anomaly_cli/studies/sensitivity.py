@@ -112,7 +112,7 @@ def expected_cuts(
         known, selection = measured.get(efficiency, Measured()), select(template, template, efficiency, replicas)
         n_all = round(fit.n_expected)
         selection = replace(selection, efficiency=efficiency, n_all=n_all)
-        selection = replace(selection, n_passing=round(n_all * known.pass_rate(selection)))
+        selection = replace(selection, n_passing=round(n_all * known.at(selection).pass_rate(selection)))
         found.append(build_cut(selection, index, fit, cuts, known))
     return found
 

@@ -44,3 +44,9 @@ def test_a_cut_that_will_allow_no_claim_says_so_before_the_look():
     assert no_claim(cut, FIT, CUTS) == ""
     poor = SimpleNamespace(**{**vars(FIT), "p_value": 1e-9})
     assert "poor" in no_claim(cut, poor, CUTS)
+
+
+def test_a_correction_is_in_what_is_expected():
+    measured = {efficiency: Measured(0.05, 1.0, 5, 0.5, correction=1.1) for efficiency in (0.2, 0.01)}
+    for cut, efficiency in zip(expected(10_000, measured), CUTS.background_efficiencies, strict=True):
+        assert cut.model.n_expected == pytest.approx(1.1 * FIT.n_expected * efficiency, rel=1e-9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -117,3 +118,20 @@ def test_no_score_sees_the_side_band_events_that_became_observed_ones(split, mon
     assert len(experiment.sources) == len(experiment.observed)
     assert not np.isin(shown[0].side_bands.event_id, experiment.sources).any()
     assert len(shown[0].side_bands) == len(split.side_bands) - len(experiment.sources)
+
+
+def test_templates_are_made_by_replicas_and_never_by_the_models_that_made_the_observed_events(split):
+    """The errors of the models are among what counts scatter by: the nominal model would have none."""
+    template, fitted = made(split, THIRDS)
+    used = []
+
+    def listed(model):
+        replicas = model.replicas()
+        named = [SimpleNamespace(sample=lambda *of, one=one: used.append(one) or one.sample(*of)) for one in replicas]
+        return SimpleNamespace(replicas=lambda: named)  # which has no events of its own to give
+
+    only = replace(fitted, models=[listed(model) for model in fitted.models])
+    for seed in range(4):
+        draw_experiment(template, only, len(split.sr), compute(seed))
+    assert len(used) == 4 * len(fitted.models)
+    assert len({id(one) for one in used}) > len(fitted.models)

@@ -6,7 +6,10 @@ study goes on anywhere with whatever sets there are:
 anomaly simulate qcd --events 131000 --seed 2001 --out qcd-2001.h5
 python benchmarks/null.py run qcd-2001.h5
 python benchmarks/null.py show
+<<<<<<< HEAD
 python benchmarks/null.py tell
+=======
+python benchmarks/null.py windows  # are the windows of a search independent of each other?
 
 The last writes what reports say of a method's Z without signal. With `--inject` and `--seed` it is asked what the
 search finds where there is a signal:
@@ -38,6 +41,7 @@ from scipy.special import ndtri
 from anomaly_cli.analysis.calibration import clopper_pearson
 from anomaly_cli.analysis.claim import claimable_significance, reason_for_no_claim
 from anomaly_cli.analysis.modelling import MEASURED
+from anomaly_cli.analysis.nonclosure import FEWEST_EXPECTED
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.artifacts import schema
@@ -77,10 +81,14 @@ def main() -> None:
     runs.add_argument("--seed", type=int, default=SEED)
     shown = actions.add_parser("show")
     shown.add_argument("--correct", choices=CORRECTIONS, default=BY_MEAN)
-    told = actions.add_parser("tell")
-    for one in (runs, shown, told):
+    told, windows = actions.add_parser("tell"), actions.add_parser("windows")
+    for one in (runs, shown, told, windows):
         one.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
+    if asked.action == "windows":
+        own = {"method": "curtains_f4f", "injected": 0}
+        correlate_windows([row for row in read(asked.results) if row | own == row])
+        return
     if asked.action == "show":
         show(read(asked.results), asked.correct)
         return
@@ -203,6 +211,41 @@ def studies_text(rows: Sequence[Mapping[str, Any]]) -> str:
         content |= {"mean": [round(one, 2) for one in z.mean(0)], "error": [round(one, 2) for one in errors]}
         lines += ["", "[[study]]", *(f"{name} = {json.dumps(value)}" for name, value in content.items())]
     return "\n".join(lines) + "\n"
+
+
+def correlate_windows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print how pulls of windows go together: of neighbours, each in the other's side-bands, and of others.
+
+    Pulls contain the statistics of events, template and models; errors are from the scatter of sets.
+    """
+    for efficiency in EFFICIENCIES[:-1]:
+        found = [(row["set"], *window_pulls(row, efficiency)) for row in rows]
+        every = np.concatenate([pulls for _, _, pulls in found])
+        pairs: dict[bool, dict[str, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
+        for name, low, pulls in found:
+            reduced, order = (pulls - every.mean()) / every.std(), np.argsort(low)
+            step = np.diff(np.sort(low)).min(initial=np.inf)
+            for place, one in enumerate(order):
+                for other in order[place + 1 :]:
+                    pairs[bool(low[other] - low[one] < 1.5 * step)][name].append(float(reduced[one] * reduced[other]))
+        text = f"{100 * efficiency:g} %: pulls {every.mean():.2f}, std {every.std():.2f}; correlations:"
+        for is_near, what in ((True, "neighbours"), (False, "others")):
+            own = [np.mean(products) for products in pairs[is_near].values()]
+            text += f" {what} {np.mean(own):.2f} +- {np.std(own, ddof=1) / len(own) ** 0.5:.2f}"
+        print(text)
+
+
+def window_pulls(row: Mapping[str, Any], efficiency: float) -> tuple[FloatArray, FloatArray]:
+    """Return the lower edges and the pulls of the windows of a search that expect 20 events or more."""
+    columns = {name: np.asarray(values, dtype=np.float64) for name, values in row["windows"].items()}
+    mine = columns["background_efficiency"] == efficiency
+    columns = {name: values[mine] for name, values in columns.items()}
+    expected, share = columns["n_all"] * columns["efficiency"], columns["efficiency"]
+    errors = columns["efficiency_uncertainty"] ** 2 + columns["model_uncertainty"] ** 2
+    pulls = (columns["n_passing"] - expected) / np.sqrt(expected * (1.0 - share) + expected**2 * errors)
+    low = np.asarray(row["window_edges"]["low"])[columns["window"].astype(np.int64)]
+    is_enough = expected >= FEWEST_EXPECTED
+    return low[is_enough], pulls[is_enough]
 
 
 def found_signal(cuts: Sequence[Mapping[str, float]]) -> str:

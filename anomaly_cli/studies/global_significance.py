@@ -23,6 +23,7 @@ from anomaly_cli.artifacts.significance_kinds import MEASURED
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError
+from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
 from anomaly_cli.stages.blinding import require_unblinded
 from anomaly_cli.stages.frame import Analysis, Made, Stage
@@ -51,7 +52,7 @@ def global_stage(directories: Sequence[Path], output: Path) -> Stage[Analysis]:
         ArtifactError: where a run has not been counted.
     """
     runs = [_read(RunDirectory(directory)) for directory in directories]
-    _check_same_events([RunDirectory(directory) for directory in directories])
+    require_same_events([RunDirectory(directory) for directory in directories])
     windows = [run.window for run in runs]
     if len(set(windows)) < len(windows):
         raise ConfigError("two runs have the same signal region; name each region once")
@@ -111,18 +112,30 @@ def _read(run: RunDirectory) -> _Searched:
     return _Searched(read_regions(run.read(schema.SPLIT)).sr, significance, run.read(schema.SCORES))
 
 
-def _check_same_events(runs: Sequence[RunDirectory]) -> None:
-    """Refuse runs whose event ids name different events."""
-    first = runs[0].read(schema.SPLIT).provenance
-    for run in runs[1:]:
-        other = run.read(schema.SPLIT).provenance
+def require_same_events(runs: Sequence[RunDirectory]) -> None:
+    """Refuse runs whose event ids name different events.
+
+    Features decide as well which events are usable, and so which number each has: the masses tell.
+    """
+    splits = [run.read(schema.SPLIT) for run in runs]
+    first, masses = splits[0].provenance, _masses(splits[0])
+    for run, split in zip(runs[1:], splits[1:], strict=True):
+        other = split.provenance
         is_same = other.seed == first.seed and other.inputs == first.inputs
         is_same = is_same and all(other.settings[key] == first.settings[key] for key in EVENT_SETTINGS)
-        if not is_same:
+        if not (is_same and np.array_equal(_masses(split), masses)):
             raise ConfigError(
                 f"{run.path}: holds other events than {runs[0].path}; run all signal regions with the same --data,"
-                " --inject, --reserve and --seed"
+                " --inject, --reserve, --seed and --features"
             )
+
+
+def _masses(split: Artifact) -> FloatArray:
+    """Return ids and masses of all events, in the order of the ids `(n, 2)`."""
+    groups = [split.groups[name] for name in ("sb1", "sr", "sb2", "rest")]
+    event_id, mjj = (np.concatenate([group[name] for group in groups]) for name in ("event_id", "mjj"))
+    order = np.argsort(event_id, kind="stable")
+    return np.column_stack([event_id[order], mjj[order]])
 
 
 def _selections(run: _Searched) -> list[SelectedEvents]:

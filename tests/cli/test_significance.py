@@ -29,7 +29,7 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.artifacts.unblinding import append_record
 from anomaly_cli.cli.execution import before_the_look, known_before_the_look
-from anomaly_cli.core.errors import AnomalyWarning
+from anomaly_cli.core.errors import AnomalyWarning, ConfigError
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.report import hepdata
 from anomaly_cli.report.cells import shown
@@ -37,6 +37,7 @@ from anomaly_cli.report.exchange import export_run
 from anomaly_cli.report.notation import PROBABILITY, fixed
 from anomaly_cli.report.results.significance import factor_cell, probability_cell, significance_cell
 from anomaly_cli.stages.identity import stored_identity
+from anomaly_cli.studies.global_significance import require_same_events
 from anomaly_cli.studies.limits import experiments_of
 
 
@@ -354,6 +355,20 @@ def test_the_global_significance_of_one_run_counts_its_cuts(fresh, finished, tmp
     found = read_artifact(fresh / "global.h5", schema.GLOBAL).groups
     assert 1.0 <= found["result"]["n_effective"] <= 2.0
     assert 0.0 < found["correlation"]["matrix"][0, 1] < statistical  # closure is each cut's own
+
+
+def test_runs_whose_features_number_events_otherwise_are_not_combined(tmp_path):
+    """Without tau21 the events that have none are usable too, and every event has another number."""
+    rows = shipped_rows(80)
+    rows[::50, OFFICIAL_COLUMNS.index("tau1j1")] = 0.0
+    data = write_official(tmp_path / "data.h5", rows)
+    runs = []
+    for name, features in (("with", "mj1,tau21_j1"), ("without", "mj1,delta_mj"), ("also", "tau21_j1,mj1")):
+        run_ok("split", "--run", tmp_path / name, "--data", data, "--signal-region", "3.3-3.7", "--features", features)
+        runs.append(RunDirectory(tmp_path / name))
+    require_same_events([runs[0], runs[2]])
+    with pytest.raises(ConfigError, match=r"without: holds other events than .*with; .* --seed and --features"):
+        require_same_events(runs[:2])
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> 
         if not place.artifact(kind).exists():
             continue
         result = place.read_file(place.artifact(kind), kind)
-        if _belongs(result, significance) and _is_of(result, split, place is run):
+        if _belongs(result, significance) and is_of_events(result, split, place is run):
             if place is run and result.provenance.inputs.get(INPUT, NOT_NEEDED) != NOT_NEEDED:
                 require_record(run, split, result)
             found[kind.name] = result
@@ -131,7 +131,7 @@ def _names_another(made: Artifact, source: Artifact | None) -> bool:
     return source is not None and made.provenance.inputs[source.kind.name] not in (NOT_THERE, source.digest)
 
 
-def _is_of(result: Artifact, split: Artifact, is_own: bool) -> bool:
+def is_of_events(result: Artifact, split: Artifact, is_own: bool) -> bool:
     """Return whether a study was made on the events of a split, or where only their number matters, on as many.
 
     Args:

@@ -12,8 +12,11 @@ from conftest import invoke
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.belonging import check_workspaces
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.measured_on import described_events
+from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import read_any, write_artifact
 from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.report.contents import is_of_events
 from anomaly_cli.report.summary import summarise_run
 
 READERS = (("summary",), ("significance", "export"))
@@ -134,3 +137,37 @@ def test_a_result_of_another_count_is_not_shown_and_not_exported(hunted, tmp_pat
     assert f"{path.name}: belongs to another count" in refusal("significance", "export", "--run", run)
     shown = " ".join(invoke("summary", "--run", run).output.split())
     assert f"belongs to another count, other settings or other data: {path.name}" in shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "belongs"),
+    [
+        (schema.VALIDATION, {}, True),
+        (schema.VALIDATION, {"data": "another"}, False),
+        (schema.OVERDISPERSION, {"n_side_bands": 1.3}, False),
+        (schema.INJECTION, {"n_side_bands": 1.1}, True),
+        (schema.INJECTION, {"data": "another"}, False),
+        (schema.CALIBRATION, {"data": "another"}, True),  # its sets are of other files anyway
+        (schema.CALIBRATION, {"n_side_bands": 0.7}, False),
+    ],
+    ids=lambda value: value.name if hasattr(value, "name") else None,
+)
+def test_studies_belong_to_their_data_and_to_about_as_many_events(finished, kind, other, belongs):
+    split = RunDirectory(finished).read(schema.SPLIT)
+    events = described_events(split)
+    if "n_side_bands" in other:
+        other = {"n_side_bands": round(other["n_side_bands"] * events["n_side_bands"])}
+    provenance = Provenance("study", 1, {"events": events | other}, 1, {})
+    result = dataclasses.replace(split, kind=kind, provenance=provenance)
+    assert is_of_events(result, split, is_own=True) is belongs
+    silent = dataclasses.replace(result, provenance=Provenance("study", 1, {}, 1, {}))
+    assert is_of_events(silent, split, is_own=True) is (kind not in (schema.CALIBRATION, schema.INJECTION))
+
+
+def test_permutations_belong_to_the_events_that_were_permuted(finished):
+    split = RunDirectory(finished).read(schema.SPLIT)
+    for digest, belongs in ((split.digest, True), ("another", False)):
+        provenance = Provenance("permutation", 3, {}, 1, {"split": digest})
+        result = dataclasses.replace(split, kind=schema.PERMUTATION, provenance=provenance)
+        assert is_of_events(result, split, is_own=True) is belongs
+        assert is_of_events(result, split, is_own=False)

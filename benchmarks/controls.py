@@ -226,7 +226,8 @@ def show_window(rows: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[s
 
 def is_without_fault(row: Mapping[str, Any]) -> bool:
     """Return whether a search of the null study is what the faults were planted in; others have another closure."""
-    return bool(row["region"] == REGION and row["method"] == METHOD and row["injected"] == 0)
+    is_default = row["method"] == METHOD and "score" not in row
+    return bool(row["region"] == REGION and is_default and row["injected"] == 0)
 
 
 def ratio_of(cut: Mapping[str, float]) -> float:

@@ -6,10 +6,8 @@ study goes on anywhere with whatever sets there are:
 anomaly simulate qcd --events 131000 --seed 2001 --out qcd-2001.h5
 python benchmarks/null.py run qcd-2001.h5
 python benchmarks/null.py show
-<<<<<<< HEAD
-python benchmarks/null.py tell
-=======
 python benchmarks/null.py windows  # are the windows of a search independent of each other?
+python benchmarks/null.py tell
 
 The last writes what reports say of a method's Z without signal. With `--inject` and `--seed` it is asked what the
 search finds where there is a signal:
@@ -87,7 +85,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.action == "windows":
         own = {"method": "curtains_f4f", "injected": 0}
-        correlate_windows([row for row in read(asked.results) if row | own == row])
+        correlate_windows([row for row in read(asked.results) if row | own == row and "score" not in row])
         return
     if asked.action == "show":
         show(read(asked.results), asked.correct)

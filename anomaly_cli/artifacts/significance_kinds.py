@@ -24,6 +24,7 @@ MEASURED = {
     "overdispersion": Column("f8", "t", "", "k-fold factor of the count; NaN where not measured"),
     "n_windows": Column("i8", "t", "", "windows that the closure uncertainty comes from; 0 for none"),
     "n_experiments": Column("i8", "t", "", "pseudo-experiments that the factor comes from; 0 for none"),
+    "correction": Column("f8", "t", "", "factor on the pass rate, from the windows' mean; 1 for none"),
 }
 """What a table needs to say which uncertainties its numbers contain."""
 EFFICIENCY = Column("f8", "t", "", "fraction of the template that the cut keeps, as asked")
@@ -229,7 +230,7 @@ BUMP = Kind(
 
 LIMITS = Kind(
     "limits",
-    3,
+    4,
     "95 % CLs upper limits on signal events after each cut",
     "anomaly significance limits",
     {
@@ -259,7 +260,7 @@ LIMITS = Kind(
 
 GLOBAL = Kind(
     "global",
-    3,
+    4,
     "global significance of the largest excess of a scan",
     "anomaly significance global",
     {

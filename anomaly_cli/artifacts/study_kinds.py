@@ -121,7 +121,7 @@ INJECTION = Kind(
 
 SENSITIVITY = Kind(
     "sensitivity",
-    1,
+    2,
     "what a search can find: expected limits, and signals that would be significant",
     "anomaly significance expected",
     {

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 
 import typer
 
+from anomaly_cli.artifacts import schema
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.outlook import Outlook, words
 from anomaly_cli.cli.output import show
 from anomaly_cli.core.errors import AnomalyError
 from anomaly_cli.report.cells import Missing
 from anomaly_cli.report.table import Column, Priority, Table
+from anomaly_cli.stages.blinding import is_blinded
 from anomaly_cli.stages.chain import Planned, plan_run
 from anomaly_cli.stages.frame import Analysis, Stage, State, inspect_stage
+from anomaly_cli.stages.identity import configured_identity
 
 ACTIONS = {
     State.MISSING: "run",
@@ -22,6 +25,7 @@ ACTIONS = {
     State.RENEWED: "run again with what has been measured since",
     State.UNDECIDED: "decided when its inputs are there",
 }
+NO_LOOK = "not before --unblind"
 WORTH_TELLING = 5.0
 """Time from which on it is told before a command begins [s]."""
 
@@ -47,8 +51,8 @@ def plan_single(analysis: Analysis, stages: Sequence[Stage[Analysis]]) -> list[P
     return planned
 
 
-def print_plan(asked: Asked, measure: bool) -> None:
-    """Print what a run would do, train and take."""
+def print_plan(asked: Asked, measure: bool, look: bool) -> None:
+    """Print what a run would do, train and take; `look` is whether it unblinds the signal region."""
     from anomaly_cli.studies.effort import is_scaled
 
     analysis = Analysis.open(asked.directory, asked.config)
@@ -57,12 +61,23 @@ def print_plan(asked: Asked, measure: bool) -> None:
     columns = tuple(Column(name, name, priority=priority, holds=str) for name, priority in priorities.items())
     plan, processes = plan_of(analysis, measure), analysis.compute.processes
     outlook = outlook_of(analysis, plan)
+    is_hidden = not look and _is_known_to_be_blinded(analysis)
     rows = tuple(
-        (item.stage.name, item.stage.path(analysis).name, ACTIONS[item.state], *_told(item, analysis), item.reason)
+        (
+            item.stage.name,
+            item.stage.path(analysis).name,
+            NO_LOOK if item.stage.looks and is_hidden else ACTIONS[item.state],
+            *_told(item, analysis),
+            item.reason,
+        )
         for item in plan
     )
     notes = _notes(outlook, processes, is_scaled(analysis))
     show(Table("plan", f"Plan for {asked.directory}", columns, rows, notes))
+
+
+def _is_known_to_be_blinded(analysis: Analysis) -> bool:
+    return analysis.run.has(schema.SPLIT) and is_blinded(analysis.run, configured_identity(analysis).digest)
 
 
 def _told(item: Planned, analysis: Analysis) -> tuple[str | Missing, str | Missing]:

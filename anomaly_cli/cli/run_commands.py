@@ -57,7 +57,7 @@ def run(
     from anomaly_cli.cli.execution import print_plan, run_and_summarise
 
     if dry_run:
-        print_plan(asked, measure)
+        print_plan(asked, measure, unblind)
     else:
         run_and_summarise(asked, unblind, measure)
         if report:

@@ -20,7 +20,7 @@ from anomaly_cli.report import hepdata
 from anomaly_cli.report.cells import AnyCell, Measured, Missing, plain
 from anomaly_cli.report.contents import contents_of, find_results
 from anomaly_cli.report.likelihoods import find_likelihoods, likelihood_files
-from anomaly_cli.report.notation import COUNT, Format
+from anomaly_cli.report.notation import COUNT, ROUNDED, fixed
 from anomaly_cli.report.render import csv, latex
 from anomaly_cli.report.table import Column, Priority, Table
 from anomaly_cli.report.tables import rows_of
@@ -252,7 +252,7 @@ def _columns(artifact: Artifact, names: Sequence[str]) -> list[dict[str, Any]]:
 
 def _limit_row(row: dict[str, Any]) -> dict[str, Any]:
     expected = dict(zip(LIMIT_NAMES, row["expected"].tolist(), strict=True))
-    named = {"by_toys": "toys" if row["by_toys"] else "asymptotic"} if "by_toys" in row else {}
+    named = {"calculation": "toys" if row["by_toys"] else "asymptotic"} if "by_toys" in row else {}
     return {"background_efficiency": row["background_efficiency"], "observed": row["observed"], **expected, **named}
 
 
@@ -290,6 +290,7 @@ def _cell(value: Any, errors: Sequence[Any] | None = None, at: int = 0) -> AnyCe
 def _column(name: str, values: Sequence[Any], errors: Sequence[Any] | None = None) -> Column:
     """Return the column of what is of one type, and of numbers of which some are not finite or have an uncertainty."""
     if errors is not None:
-        return Column(name, name, UNITS.get(name, ""), format=Format(".4g"), holds=Measured)
+        return Column(name, name, UNITS.get(name, ""), format=ROUNDED, holds=Measured)
     holds = type(values[0]) if isinstance(values[0], str | int) else float
-    return Column(name, name, UNITS.get(name, ""), format=Format(".4g") if holds is float else COUNT, holds=holds)
+    of_numbers = fixed(2) if name.partition("_")[0] == "z" else ROUNDED
+    return Column(name, name, UNITS.get(name, ""), format=of_numbers if holds is float else COUNT, holds=holds)

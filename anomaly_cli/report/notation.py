@@ -50,6 +50,10 @@ class Notation:
 PLAIN = Notation()
 
 
+SMALLEST_WRITTEN_OUT, LARGEST_WRITTEN_OUT = 1e-4, 1e6
+"""Rounded numbers outside are written with a power of ten."""
+
+
 @dataclass(frozen=True)
 class Format:
     """How the numbers of a column are rounded where people read them.
@@ -59,6 +63,7 @@ class Format:
         error: that of its uncertainty; `spec` where empty.
         is_percent: whether numbers are written times 100, with a percent sign.
         is_compact: whether an uncertainty is given by two digits, in units of the value's last digit, in brackets.
+        is_rounded: whether an uncertainty has two digits and the number ends where they do.
         smallest: positive numbers below it are written as smaller than it.
         between: stands between the ends of a range.
     """
@@ -67,6 +72,7 @@ class Format:
     error: str = ""
     is_percent: bool = False
     is_compact: bool = False
+    is_rounded: bool = False
     smallest: float = 0.0
     between: str = " to "
 
@@ -78,10 +84,16 @@ class Format:
         """Return a number and its uncertainty as text; without one that is 0 or not known."""
         if not math.isfinite(value) or not 0.0 < error < math.inf:
             return self.number(value, write)
-        if not self.is_compact:
+        if not self.is_compact and not self.is_rounded:
             return f"{self.number(value, write)}{write.plus_minus}{self._signed(error, self.error or self.spec, write)}"
-        digits = min(max(0, 1 - math.floor(math.log10(float(f"{error:.1e}")))), MOST_DIGITS)
-        return write.number(f"{_without_sign_of_zero(f'{value:.{digits}f}')}({10**digits * error:.0f})")
+        last = 1 - math.floor(math.log10(float(f"{error:.1e}")))
+        digits = min(max(0, last), MOST_DIGITS)
+        if self.is_compact:
+            return write.number(f"{_without_sign_of_zero(f'{value:.{digits}f}')}({10**digits * error:.0f})")
+        specs = [f".{digits}f"] * 2
+        if value and not SMALLEST_WRITTEN_OUT <= abs(value) < LARGEST_WRITTEN_OUT:
+            specs = [f".{max(0, math.floor(math.log10(abs(value))) + last)}e", ".1e"]
+        return write.plus_minus.join(self._signed(*pair, write) for pair in zip((value, error), specs, strict=True))
 
     def _signed(self, value: float, spec: str, write: Notation) -> str:
         if not math.isfinite(value):
@@ -108,6 +120,7 @@ PROBABILITY = Format(".2g", error=".1g")
 WINDOW = Format(".4g", between="-")
 """Of mass windows in TeV, as on the command line."""
 COMPACT = Format(".3g", is_compact=True)
+ROUNDED = Format(".4g", is_rounded=True)
 
 
 def fixed(digits: int) -> Format:

@@ -11,13 +11,14 @@ from anomaly_cli.config import DataSettings
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import AnomalyError
 from anomaly_cli.core.seen import Need
+from anomaly_cli.search.windows import find_windows
 from anomaly_cli.stages.classify import CLASSIFY
 from anomaly_cli.stages.closure import CLOSURE
 from anomaly_cli.stages.evaluate import EVALUATE
 from anomaly_cli.stages.frame import Analysis
 from anomaly_cli.stages.shared import SHARED
 from anomaly_cli.stages.significance import SIGNIFICANCE
-from anomaly_cli.stages.split import SPLIT
+from anomaly_cli.stages.split import SPLIT, stored_split
 from anomaly_cli.stages.template import MODEL, TEMPLATE
 from anomaly_cli.studies.overdispersion import OVERDISPERSION
 from anomaly_cli.studies.permutation import PERMUTATION
@@ -77,15 +78,14 @@ def effort_of(stage: str, analysis: Analysis) -> Effort:
     ranking = f"{n_trained} x {settings.classifier.name}"
     fit = MODELS.get(settings.method.name, math.nan) * size.side_bands
     rank = n_trained * MODEL_OF_TREES * size.signal_region if settings.classifier.name == TREES else math.nan
+    n_windows = _n_windows(analysis) if stage == WINDOWS.name else 0
     search = fit + FIXED[TEMPLATE.name] * size.signal_region + rank
     table = {
         SHARED.name: Effort("1 base density", math.nan),
         MODEL.name: Effort(models, fit),
         CLASSIFY.name: Effort(ranking, rank, True),
         EVALUATE.name: Effort(f"2 x {ranking}, the idealised and the supervised classifier", EVALUATION * rank, True),
-        WINDOWS.name: Effort(
-            f"{config.windows} x ({models} and {ranking})", config.windows * WINDOW * search, is_divided=True
-        ),
+        WINDOWS.name: Effort(f"{n_windows} x ({models} and {ranking})", n_windows * WINDOW * search, is_divided=True),
         OVERDISPERSION.name: Effort(
             f"{config.experiments} x {ranking}", config.experiments * EXPERIMENT * rank, is_divided=True
         ),
@@ -97,6 +97,16 @@ def effort_of(stage: str, analysis: Analysis) -> Effort:
 def is_scaled(analysis: Analysis) -> bool:
     """Return whether the events are known, so that what is said is scaled with their number."""
     return _size(analysis).is_known
+
+
+def _n_windows(analysis: Analysis) -> int:
+    """Return how many windows there will be: as many as the events allow, or are asked for where nobody knows yet."""
+    asked = analysis.config.significance
+    try:
+        split = stored_split(analysis.run.read(schema.SPLIT))
+        return min(asked.windows, len(find_windows(split, asked.window_width, asked.least_fit_p)[0]))
+    except AnomalyError:
+        return asked.windows
 
 
 def _is_lagged(analysis: Analysis) -> bool:

@@ -56,6 +56,7 @@ def _make(analysis: Analysis) -> Made:
             "no_claim": no_claim(cut, fit, cuts),
             "n_windows": cut.measured.n_windows,
             "closure_uncertainty": cut.measured.closure,
+            "correction": cut.measured.correction,
             "overdispersion": cut.measured.overdispersion,
             "n_experiments": measurements.factors.get(cut.selection.background_efficiency, Factor()).n_experiments,
         }

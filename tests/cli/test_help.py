@@ -253,7 +253,7 @@ def asked(monkeypatch):
     from anomaly_cli.cli import execution
 
     found = []
-    monkeypatch.setattr(execution, "print_plan", lambda asked, measure: found.append(asked))
+    monkeypatch.setattr(execution, "print_plan", lambda asked, *_: found.append(asked))
     return found
 
 

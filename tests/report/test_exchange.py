@@ -12,11 +12,12 @@ from anomaly_cli.report.contents import describe_tests
 from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.exchange import _Export
 from anomaly_cli.report.hepdata import submission_files
+from anomaly_cli.report.notation import ROUNDED
 from anomaly_cli.report.render import csv, latex
 
 ROWS = [
-    {"background_efficiency": 0.2, "n_observed": 123456, "z": 0.1 + 0.2, "p0": 2.7e-11, "by_toys": "toys"},
-    {"background_efficiency": 0.05, "n_observed": 7, "z": float("nan"), "p0": float("inf"), "by_toys": "toys"},
+    {"background_efficiency": 0.2, "n_observed": 123456, "z": 0.1 + 0.2, "p0": 2.7e-11, "calculation": "toys"},
+    {"background_efficiency": 0.05, "n_observed": 7, "z": float("nan"), "p0": float("inf"), "calculation": "toys"},
 ]
 MEASURED = [
     {"background_efficiency": 0.2, "n_expected": 120.5, "uncertainty": 3.25, "p0": 0.01, "p0_error": 0.001, "z": 2.0},
@@ -35,11 +36,11 @@ NUMBERS = {"n_windows": 6, "n_permutations": 0, "n_toys": 1000}
 def test_numbers_are_exact_in_csv_and_counts_in_latex_as_well():
     table = _Export(ROWS, "all uncertainties included").table("counts")
     assert csv.render_table(table) == (
-        "background_efficiency,n_observed,z,p0,by_toys,contents\n"
+        "background_efficiency,n_observed,z,p0,calculation,contents\n"
         "0.2,123456,0.30000000000000004,2.7e-11,toys,all uncertainties included\n"
         "0.05,7,-,-,toys,all uncertainties included\n"
     )
-    assert r"$0.2$ & $123456$ & $0.3$ & $2.7 \times 10^{-11}$ & toys \\" in latex.render_table(table)
+    assert r"$0.2$ & $123456$ & $0.30$ & $2.7 \times 10^{-11}$ & toys \\" in latex.render_table(table)
     assert r"$0.05$ & $7$ & - & - & toys \\" in latex.render_table(table)
     assert "all uncertainties included" in latex.render_table(table)
 
@@ -54,7 +55,7 @@ def test_uncertainties_stand_beside_their_values_and_the_numbers_behind_them_in_
     assert rows[1] == "0.2,120.5,3.25,0.01,0.001,2.0,WITHOUT closure uncertainty,6,0,1000"
     assert rows[2].startswith("0.05,7.0,,0.5,0.1,0.0")
     text = latex.render_table(export.table("counts"))
-    assert r"$0.2$ & $120.5$ $\pm$ $3.25$ & $0.01$ $\pm$ $0.001$ & $2$ \\" in text
+    assert r"$0.2$ & $120.5$ $\pm$ $3.2$ & $0.0100$ $\pm$ $0.0010$ & $2.00$ \\" in text
     assert "validation windows: 6, label permutations: none, pseudo-experiments per p-value: 1000" in text
 
 
@@ -115,3 +116,20 @@ def test_count_and_bump_hunt_are_compared():
     (apart,) = count_and_hunt(signal_yield=[480.0], z=[9.0], spurious_signal=[200.0])
     assert "bump hunt and count disagree" in apart
     assert "of which the template alone fakes 200" in apart
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (4432.206, 62.95, "4432 +- 63"),
+        (22.16, 4.079, "22.2 +- 4.1"),
+        (4473.5, 136.1, "4474 +- 136"),
+        (7.979e-7, 8.347e-9, "7.979e-07 +- 8.3e-09"),
+        (1.299, 0.4594, "1.30 +- 0.46"),
+        (0.0, 0.5, "0.00 +- 0.50"),
+        (0.999, 0.0996, "1.00 +- 0.10"),
+        (3.0e7, 2.0e8, "3e+07 +- 2.0e+08"),
+    ],
+)
+def test_a_number_ends_where_its_uncertainty_does(value, error, text):
+    assert ROUNDED.with_error(value, error) == text

@@ -9,7 +9,13 @@ from collections.abc import Callable, Sequence
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import Above, AnyCell, Below, Measured, Missing, marked, number_or
-from anomaly_cli.report.contents import FEWEST_EXPERIMENTS, NOT_MEASURED, describe_tests, missing_uncertainties
+from anomaly_cli.report.contents import (
+    FEWEST_EXPERIMENTS,
+    NOT_MEASURED,
+    describe,
+    describe_tests,
+    missing_uncertainties,
+)
 from anomaly_cli.report.notation import CHANGE, COUNT, PERCENT, PROBABILITY, SHARE, Format, fixed
 from anomaly_cli.report.table import Column, Field, Level, Message, Priority, Report, Row, Table, build, made, stored
 from anomaly_cli.report.tables import contents_field, cut_of, measured_of, rows_of
@@ -26,6 +32,10 @@ LARGEST_Z = 37.5194
 """Its one-sided significance."""
 SMALLEST_SHOWN = 0.01
 """Smaller probabilities are shown as smaller than this."""
+INDEPENDENT = (
+    "independent tests: how many of them would find so small a p0 by chance as often as these cuts do. That cuts share"
+    " events counts for less the smaller p0 is; their excesses are one piece of evidence all the same."
+)
 
 
 def tables(significance: Artifact) -> Report:
@@ -36,7 +46,7 @@ def tables(significance: Artifact) -> Report:
         *_fit(significance.groups["mass_fit"]),
         _counts(rows, describe_tests(significance.groups["tests"])),
     ]
-    report += _largest(significance.groups["largest"], rows)
+    report += _largest(significance.groups["largest"], rows, describe(missing) if missing else "")
     report.append(_uncertainties(rows))
     if "systematics" in significance.groups:
         report.append(_systematics(rows, rows_of(significance.groups["systematics"])))
@@ -45,8 +55,14 @@ def tables(significance: Artifact) -> Report:
     return report
 
 
-def _largest(largest: Row, rows: Sequence[Row]) -> Report:
-    """Return the global significance of the largest excess, where there are several cuts and a claim may be made."""
+def _largest(largest: Row, rows: Sequence[Row], without: str) -> Report:
+    """Return the global significance of the largest excess, where there are several cuts and a claim may be made.
+
+    Args:
+        largest: what is known of it.
+        rows: of the cuts.
+        without: which uncertainties it lacks; empty where none.
+    """
     if len(rows) < 2 or largest["test"] < 0:
         return []
     fields = [
@@ -64,9 +80,10 @@ def _largest(largest: Row, rows: Sequence[Row]) -> Report:
             lambda row: significance_cell(row["z_global"]),
             LARGEST,
         ),
-        stored(LARGEST, "n_effective", "independent tests", fixed(1), Priority.LOW),
+        stored(LARGEST, "n_effective", "independent tests", fixed(1), Priority.LOW, note=INDEPENDENT),
     ]
-    return [build("largest", f"Probability of so large an excess in any of the {len(rows)} cuts", fields, [largest])]
+    title = f"Probability of so large an excess in any of the {len(rows)} cuts"
+    return [build("largest", ", ".join(filter(None, [title, without])), fields, [largest])]
 
 
 def significance_cell(z: float) -> AnyCell:
@@ -123,7 +140,7 @@ def _counts(rows: Sequence[Row], contents: str) -> Table:
             TESTS,
         ),
         made(Column("p0", "p0", format=PROBABILITY), _unless_refused(lambda row: probability_cell(row["p0"])), TESTS),
-        _significance("z_statistical", "statistics only", z, Priority.LOW),
+        _significance("z_statistical", "statistics only", z, Priority.LOW, "statistics only: asymptotic."),
         _significance("z_asymptotic", "Z (pyhf)", z, Priority.DATA),
         _significance("z_binomial", "Z_Bi", z, Priority.DATA),
         stored(TESTS, "no_claim", "no claim", priority=Priority.DATA),
@@ -168,11 +185,7 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
             lambda row: number_or(row["model_uncertainty"], "not known"),
             TESTS,
         ),
-        made(
-            Column("norm_uncertainty", "side-bands", format=SHARE),
-            lambda row: Missing("not used") if row["test"] == "pass/fail" else float(row["norm_uncertainty"]),
-            TESTS,
-        ),
+        _side_bands(),
         made(
             Column(
                 "correction", "correction", format=CHANGE, priority=Priority.HIGH if is_corrected else Priority.DATA
@@ -197,19 +210,30 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
             factor_cell,
             TESTS,
         ),
-        stored(TESTS, "fold_p", "fold agreement", Format(".2f", smallest=SMALLEST_SHOWN), Priority.LOW),
+        _fold_agreement(),
         stored(TESTS, "overdispersion", "k-fold factor used", priority=Priority.DATA, missing=NOT_MEASURED),
     ]
-    notes = [
-        "template, model: statistics of the template's events, and of the models that made them. side-bands:"
-        " uncertainty of the fit; 'not used' where the events that fail the cut normalise the background."
-        " fold agreement: probability that folds with the same pass rate differ as much as these do."
-    ]
+    notes = ["template, model: statistics of the template's events, and of the models that made them."]
     if is_corrected:
         notes.append(
             "correction: of the pass rate, by the mean excess of the windows; closure: what it leaves uncertain."
         )
     return build("uncertainties", "Relative uncertainties of the expectation", fields, rows, notes)
+
+
+def _side_bands() -> Field:
+    note = "side-bands: uncertainty of the fit; 'not used' where the events that fail the cut normalise the background."
+    return made(
+        Column("norm_uncertainty", "side-bands", format=SHARE, note=note),
+        lambda row: Missing("not used") if row["test"] == "pass/fail" else float(row["norm_uncertainty"]),
+        TESTS,
+    )
+
+
+def _fold_agreement() -> Field:
+    note = "fold agreement: probability that folds with the same pass rate differ as much as these do."
+    digits = Format(".2f", smallest=SMALLEST_SHOWN)
+    return stored(TESTS, "fold_p", "fold agreement", digits, Priority.LOW, note=note)
 
 
 def _systematics(tests: Sequence[Row], rows: Sequence[Row]) -> Table:

@@ -32,6 +32,7 @@ LARGEST_Z = 37.5194
 """Its one-sided significance."""
 SMALLEST_SHOWN = 0.01
 """Smaller probabilities are shown as smaller than this."""
+STATISTICS = "template, model: statistics of the template's events, and of the models that made them."
 INDEPENDENT = (
     "independent tests: how many of them would find so small a p0 by chance as often as these cuts do. That cuts share"
     " events counts for less the smaller p0 is; their excesses are one piece of evidence all the same."
@@ -179,7 +180,7 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
     closure_marks = {"t": "transferred from looser cuts"}
     fields = [
         cut_of(TESTS),
-        stored(TESTS, "template_uncertainty", "template", SHARE),
+        stored(TESTS, "template_uncertainty", "template", SHARE, note=STATISTICS),
         made(
             Column("model_uncertainty", "model", format=SHARE),
             lambda row: number_or(row["model_uncertainty"], "not known"),
@@ -213,11 +214,8 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
         _fold_agreement(),
         stored(TESTS, "overdispersion", "k-fold factor used", priority=Priority.DATA, missing=NOT_MEASURED),
     ]
-    notes = ["template, model: statistics of the template's events, and of the models that made them."]
-    if is_corrected:
-        notes.append(
-            "correction: of the pass rate, by the mean excess of the windows; closure: what it leaves uncertain."
-        )
+    corrected = "correction: of the pass rate, by the mean excess of the windows; closure: what it leaves uncertain."
+    notes = [corrected] if is_corrected else []
     return build("uncertainties", "Relative uncertainties of the expectation", fields, rows, notes)
 
 

@@ -270,7 +270,9 @@ def summary(cuts: Sequence[Mapping[str, float]], which: npt.NDArray[np.int64]) -
     text.append(f"claimable Z {with_error(np.mean, claimable, which)}, std {claimable.std(ddof=1):.2f}")
     text.append(f"statistics only {with_error(np.mean, np.array([cut['statistical'] for cut in cuts]), which)}")
     text.append(f"closure {np.median([cut['closure'] for cut in cuts]):.3f}")
-    text.append(f"refused {sum(cut['is_refused'] for cut in cuts)}")
+    is_refused = np.array([cut["is_refused"] for cut in cuts])
+    passing = z[~is_refused]
+    text.append(f"refused {is_refused.sum()}; of the others p < 0.05: {(passing > -ndtri(0.05)).sum()} of {len(passing)}")
     return "; ".join(text)
 
 

@@ -272,7 +272,8 @@ def summary(cuts: Sequence[Mapping[str, float]], which: npt.NDArray[np.int64]) -
     text.append(f"closure {np.median([cut['closure'] for cut in cuts]):.3f}")
     is_refused = np.array([cut["is_refused"] for cut in cuts])
     passing = z[~is_refused]
-    text.append(f"refused {is_refused.sum()}; of the others p < 0.05: {(passing > -ndtri(0.05)).sum()} of {len(passing)}")
+    likely = int((passing > -ndtri(LEVELS[0])).sum())
+    text.append(f"refused {is_refused.sum()}; of the others p < {LEVELS[0]:g}: {likely} of {len(passing)}")
     return "; ".join(text)
 
 

@@ -22,6 +22,8 @@ def tables(calibration: Artifact) -> Report:
     return [_spread(calibration, rows), _rates(calibration, rows)]
 
 
+FEWEST_SETS = 5
+"""Of fewer sets the errors are called rough."""
 STATISTICS_ONLY = "statistics only: without closure and over-dispersion."
 
 
@@ -50,6 +52,7 @@ def _spread(calibration: Artifact, rows: Sequence[Row]) -> Table:
         "A calibrated Z has mean 0 and standard deviation 1. Closure and over-dispersion are measured anew in every"
         " search. Errors are from the scatter of sets, intervals at 68 % confidence.",
         "One set says nothing of its own scatter: name further files with --background." if n_sets == 1 else "",
+        f"The scatter of {n_sets} sets is known badly, and with it these errors." if 1 < n_sets < FEWEST_SETS else "",
         f"{n_failed} more gave no result." if n_failed else "",
     ]
     sets = f"{n_sets} disjoint sets" if n_sets > 1 else "one set"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import has_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.cli.asked import Asked
-from anomaly_cli.cli.execution import run_and_say, say_made
+from anomaly_cli.cli.execution import run_and_say, say_made, show_next
 from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.config import Config
@@ -152,6 +153,9 @@ def write_declaration(asked: Asked, note: str) -> None:
     show(Message(f"Declared on {record['time']} by {record['user']}, in {analysis.run.declarations}:", details=details))
     if has_truth(analysis.run):
         say("Pseudo-data with truth labels: not blinded, so that the declaration binds nobody.")
+        return
+    step = f"anomaly run --run {shlex.quote(str(analysis.run.path))} --unblind"
+    show_next([(step, "looks at the signal region with these settings, and records that")])
 
 
 def set_limits(asked: Asked, efficiencies: str | None) -> None:

@@ -688,6 +688,7 @@ def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):
 def test_only_what_was_declared_is_unblinded(observed, tmp_path):
     run = Path(shutil.copytree(observed, tmp_path / "run"))
     said = run_ok("significance", "declare", "--run", run, "--note", "as approved")
+    assert f"anomaly run --run {run} --unblind" in said
     (first,) = json.loads((run / "declaration.json").read_text())
     assert (first["note"], first["n_rankings"]) == ("as approved", 1)
     assert first["hash"] in said

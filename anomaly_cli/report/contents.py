@@ -60,6 +60,12 @@ def contents_of(artifact: Artifact) -> str:
     return describe_tests(artifact.groups["tests"])
 
 
+def searches_of(injection: Artifact) -> str:
+    """Return what an injection study searched for the signal that it put in, in words."""
+    is_in_windows = injection.provenance.settings.get("in_windows", False)
+    return "searches of signal-free windows" if is_in_windows else "pseudo-experiments"
+
+
 def describe_tests(tests: Mapping[str, Any]) -> str:
     """Return what the numbers of tests contain, how it was measured, and which allow no claim, in words."""
     missing = missing_uncertainties(tests)

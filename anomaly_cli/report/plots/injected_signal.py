@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.report.contents import contents_of
+from anomaly_cli.report.contents import contents_of, searches_of
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
 from anomaly_cli.report.plots.style import cut_label, guide, legend_above, look
@@ -53,10 +53,7 @@ def _stamp(sources: Sources) -> str:
     low, high = int(rows["n_experiments"].min()), int(rows["n_experiments"].max())
     number = str(low) if low == high else f"{low} to {high}"
     artifact = sources.artifacts[schema.INJECTION.name]
-    where = (
-        "searches of signal-free windows" if artifact.provenance.settings.get("in_windows") else "pseudo-experiments"
-    )
-    return f"median and central 68 % of {number} {where}; {contents_of(artifact)}"
+    return f"median and central 68 % of {number} {searches_of(artifact)}; {contents_of(artifact)}"
 
 
 PLOT = Plot(

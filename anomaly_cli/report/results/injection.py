@@ -7,7 +7,7 @@ from collections.abc import Callable
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import AnyCell, Spread, number_or
-from anomaly_cli.report.contents import contents_of
+from anomaly_cli.report.contents import contents_of, searches_of
 from anomaly_cli.report.notation import COUNT, fixed
 from anomaly_cli.report.table import Column, Priority, Report, Row, build, made, stored
 from anomaly_cli.report.tables import contents_field, cut_of, rows_of
@@ -45,9 +45,7 @@ def tables(injection: Artifact) -> Report:
         ),
         contents_field(contents_of(injection)),
     ]
-    is_in_windows = injection.provenance.settings.get("in_windows", False)
-    what = "searches of signal-free windows" if is_in_windows else "pseudo-experiments"
-    title = f"Injection study: mean (spread) over {what}, {contents_of(injection)}"
+    title = f"Injection study: mean (spread) over {searches_of(injection)}, {contents_of(injection)}"
     return [build("injection", title, fields, rows_of(injection.groups["tests"]))]
 
 

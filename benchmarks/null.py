@@ -49,7 +49,10 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.methods.base import METHODS
 from anomaly_cli.report.null_studies import FILE as STUDIES
+from anomaly_cli.report.null_studies import settings_of
+from anomaly_cli.scores.base import SCORES
 from anomaly_cli.search.count import build_cuts, build_model
+from anomaly_cli.search.settings import SearchSettings, describe_method
 from anomaly_cli.stages.classify import stored_replicas, stored_scores
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.studies.experiments import Normalisation
@@ -204,11 +207,22 @@ def studies_text(rows: Sequence[Mapping[str, Any]]) -> str:
         which = np.array([sets.index(row["set"]) for row in own])
         z = np.array([[cut["z"] for cut in evaluate(row, correct)] for row in own])
         errors = [scatter(np.mean, column, which) for column in z.T]
+        settings = SearchSettings(method=METHODS.make(method, {}), score=SCORES.make(score, {}))
         content = {"method": method, "score": score, "classifier": "trees", "correct": correct}
         content |= {"n_searches": len(own), "n_sets": len(sets), "background_efficiencies": list(EFFICIENCIES)}
         content |= {"mean": [round(one, 2) for one in z.mean(0)], "error": [round(one, 2) for one in errors]}
         lines += ["", "[[study]]", *(f"{name} = {json.dumps(value)}" for name, value in content.items())]
+        lines += ["", "[study.settings]"]
+        lines += [
+            f"{json.dumps(name)} = {json.dumps(value)}" for name, value in settings_of(*described(settings)).items()
+        ]
     return "\n".join(lines) + "\n"
+
+
+def described(settings: SearchSettings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what provenances of template and scores say of the settings of a search."""
+    model = {"method": describe_method(settings.method), "crossfit": settings.describe_crossfit()}
+    return {"model": model, "oversampling": settings.oversampling}, settings.describe_ranking()
 
 
 def correlate_windows(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -65,7 +65,7 @@ def print_summary(run: RunDirectory) -> None:
     files = ", ".join(sorted(p.name for p in directory.iterdir() if not p.name.startswith(".") and p.is_file()))
     workspaces = f", {run.workspaces.name}/ (HistFactory JSON)" if run.workspaces.exists() else ""
     show(Message(f"Files in {directory}/: {files}{workspaces}"))
-    show_next(_next_steps(run))
+    show_next(next_steps(run))
 
 
 def show_next(steps: list[tuple[str, str]]) -> None:
@@ -73,7 +73,8 @@ def show_next(steps: list[tuple[str, str]]) -> None:
     show(Message("Next:", details=tuple(f"{command}  # {what}" for command, what in steps)))
 
 
-def _next_steps(run: RunDirectory) -> list[tuple[str, str]]:
+def next_steps(run: RunDirectory) -> list[tuple[str, str]]:
+    """Return commands that a run whose closure is known is ready for, and what each does."""
     path, quoted = run.artifact(schema.SIGNIFICANCE), shlex.quote(str(run.path))
     has_truth = run.has(schema.TRUTH)
     evaluate = [(f"anomaly evaluate --run {quoted}", "significance improvement (uses truth)")] if has_truth else []

@@ -13,7 +13,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import has_truth
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.cli.asked import Asked
-from anomaly_cli.cli.execution import run_and_say, say_made, show_next
+from anomaly_cli.cli.execution import next_steps, run_and_say, say_made, show_next
 from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.config import Config
@@ -52,7 +52,10 @@ FAST_METHOD = {"base_epochs": 2, "transport_epochs": 1}
 def count(asked: Asked, look: bool) -> None:
     """Count and print the tables."""
     _look(asked, look, _counted_digest)
-    _show_counts(run_and_say(asked, [SIGNIFICANCE]))
+    run = run_and_say(asked, [SIGNIFICANCE])
+    _show_counts(run)
+    if run.has(schema.CLOSURE):
+        show_next(next_steps(run))
 
 
 def _look(asked: Asked, look: bool, find_digest: Callable[[Analysis], str]) -> None:

@@ -672,7 +672,8 @@ def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):
     (record,) = json.loads((run / "unblinding.json").read_text())
     assert record["windows_tev"]["sr"] == "3.3-3.7"
     assert {"user", "host", "time", "split", "settings_digest"} <= set(record)
-    run_ok("significance", "--run", run)  # needs no second permission
+    counted = run_ok("significance", "--run", run)  # needs no second permission
+    assert f"anomaly significance limits --run {run}" in counted.replace("\n", "")
     assert len(json.loads((run / "unblinding.json").read_text())) == 1
     run_ok("classify", "--run", run, "--set", "classifiers.trees.leaves=15", "--overwrite", "--processes", "1")
     assert invoke("significance", "--run", run, "--overwrite").exit_code == 2
@@ -682,6 +683,7 @@ def test_every_unblinding_is_recorded_and_stays(observed, tmp_path):
     (run / "unblinding.json").write_text(json.dumps(records[1:]))
     refused = invoke("significance", "--run", run)
     assert refused.exit_code == 4
+    assert "Next:" not in refused.output
     assert "may only grow" in refused.output.replace("\n", " ")
 
 

@@ -56,10 +56,15 @@ class Compared:
 
     @property
     def error(self) -> float | None:
-        """Error of the mean: from the spread over seeds, or of one seed its statistical error; None where unknown."""
-        if len(self.ours) > 1:
-            return float(np.std(self.ours, ddof=1) / math.sqrt(len(self.ours)))
-        return self.errors[0] if self.errors else None
+        """Error of the mean, None where unknown: from the spread over seeds, but no less than statistical errors leave.
+
+        The spread of few seeds is small by chance now and then.
+        """
+        n = len(self.ours)
+        known = [float(np.std(self.ours, ddof=1) / math.sqrt(n))] if n > 1 else []
+        if self.errors:
+            known.append(math.hypot(*self.errors) / n)
+        return max(known, default=None)
 
     def difference(self, other: float | None, other_error: float | None) -> tuple[float, float | None] | None:
         """Return how far ours lies above another value, and the error of that; None where either is missing.

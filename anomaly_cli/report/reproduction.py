@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 
 from anomaly_cli.artifacts.reproduction import Compared, Reproduction
 from anomaly_cli.report.cells import AnyCell, Measured, Missing
-from anomaly_cli.report.notation import Format
+from anomaly_cli.report.notation import ROUNDED, Format
 from anomaly_cli.report.table import Column, Field, Level, Message, Part, Priority, Report, Table, build, made
 
-VALUE = Format(".4g", error=".2g")
+PUBLISHED = Format(".4g", error=".2g")
+"""Digits as they are published, where no more is known of them."""
 PULL = Format("+.1f")
 FAR = 2.0
 """Errors of a difference from which on it is told."""
-ERRORS = "Errors of ours: of the mean over seeds; of one seed its statistical error. Differences: ours - published."
+ERRORS = (
+    "Errors of ours: of the mean over seeds, from their spread, but no less than their statistical errors leave; of one"
+    " seed that error. Differences: ours - published."
+)
 
 
 def reproduction_report(found: Reproduction) -> Report:
@@ -54,11 +58,13 @@ def _comparison(found: Reproduction, quantity: str) -> Table:
     fields = [] if found.x and is_one_series else [_text("series", "", Priority.KEY)]
     fields += [_text("x", found.x, Priority.KEY)] if found.x else []
     fields += [
-        _number("published", "published", lambda v: _measured(v.published, v.published_error), Priority.HIGH),
+        _number(
+            "published", "published", lambda v: _measured(v.published, v.published_error), Priority.HIGH, PUBLISHED
+        ),
         _number("ours", "ours", _ours, Priority.KEY),
     ]
     if any(value.exact is not None for value in rows):
-        fields.append(_plain("exact", "exact", VALUE, lambda value: value.exact))
+        fields.append(_plain("exact", "exact", ROUNDED, lambda value: value.exact))
         fields.append(_plain("pull", "(ours - exact) / error", PULL, _pull))
     fields += [
         made(Column("seeds", "seeds", holds=int), lambda value: len(value.ours)),
@@ -86,8 +92,14 @@ def _text(name: str, header: str, priority: Priority) -> Field:
     return made(Column(name, header, priority=priority, holds=str), lambda value: getattr(value, name))
 
 
-def _number(name: str, header: str, cell: Callable[[Compared], AnyCell], priority: Priority = Priority.NORMAL) -> Field:
-    return made(Column(name, header, format=VALUE, priority=priority, holds=Measured), cell)
+def _number(
+    name: str,
+    header: str,
+    cell: Callable[[Compared], AnyCell],
+    priority: Priority = Priority.NORMAL,
+    digits: Format = ROUNDED,
+) -> Field:
+    return made(Column(name, header, format=digits, priority=priority, holds=Measured), cell)
 
 
 def _measured(value: float | None, error: float | None) -> AnyCell:
@@ -129,7 +141,7 @@ def published_table(rows: Sequence[tuple[str, str, str, float | None, float | No
         Column("method", "method", priority=Priority.KEY, holds=str),
         Column("quantity", "quantity", priority=Priority.HIGH, holds=str),
         Column("x", "x", priority=Priority.HIGH, holds=str),
-        Column("value", "value", format=VALUE, priority=Priority.KEY, holds=Measured),
+        Column("value", "value", format=PUBLISHED, priority=Priority.KEY, holds=Measured),
         Column("how_read", "read from", holds=str),
         Column("source", "source", priority=Priority.DATA, holds=str),
     )

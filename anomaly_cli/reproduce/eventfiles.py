@@ -63,12 +63,11 @@ class EventFiles:
             return "No events are needed: they are drawn from known distributions."
         name = "the shipped stand-in for the LHC Olympics data" if self.data == SHIPPED else Path(self.data).name
         kept = f"{self.reserve:.0%} of the background held back to measure on" if self.reserve else "none held back"
-        text = (
-            f"{name[:1].upper()}{name[1:]}: {self.n_background} background and {self.n_signal} signal events, {kept}."
-        )
+        counted = f"{self.n_background:,} background and {self.n_signal:,} signal events"
+        text = f"{name[:1].upper()}{name[1:]}: {counted}, {kept}."
         if self.is_real:
             return text.replace(":", ", the file that the paper used:", 1)
-        text += f" It is not what the paper used ({target.n_background} background events)"
+        text += f" It is not what the paper used ({target.n_background:,} background events)"
         factor = self.injection(1_000_000, target.n_background) / 1e6
         return f"{text}: injections are the published ones times {factor:.2f}, for equal S/sqrt(B)."
 

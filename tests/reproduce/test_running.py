@@ -83,6 +83,15 @@ def test_a_job_that_cannot_be_done_is_a_result_with_its_reason(planned, tmp_path
     assert not draw_reproduction(found, tmp_path / "none.png")
 
 
+def test_seeds_that_agree_by_chance_do_not_make_the_error_smaller_than_statistics():
+    alike = Compared("a", "SIC", ours=(5.0, 5.01, 5.0, 5.01), errors=(0.2, 0.2, 0.2, 0.2))
+    assert alike.error == pytest.approx(0.1)
+    assert dataclasses.replace(alike, ours=(4.0, 6.0, 4.0, 6.0)).error == pytest.approx(
+        np.std((4.0, 6.0, 4.0, 6.0), ddof=1) / 2.0
+    )
+    assert dataclasses.replace(alike, errors=()).error < 0.01
+
+
 def test_a_difference_has_an_error_where_it_is_known():
     one = Compared("a", "SIC", ours=(5.0,), errors=(0.1,), published=4.0, published_error=0.5)
     assert one.difference(4.0, 0.5) == (1.0, None), "one seed does not tell how trainings scatter"

@@ -30,6 +30,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 from performance_page import compare, write_page
 from performance_watch import Figures, Watched, figures_of, watch
 
@@ -43,6 +44,8 @@ SEED = 1
 REGION = ("--signal-region", "3.3-3.7", "--seed", str(SEED))
 SMEARED = [OFFICIAL_COLUMNS.index(f"{name}j{jet}") for name in ("m", "tau1", "tau2", "tau3") for jet in (1, 2)]
 SMEARING = 0.2
+DIRECTION = 0.1
+"""Smearing of a jet's azimuth and pseudorapidity."""
 """Relative width: trees would learn exact copies by heart, and not stop as early as on real events."""
 
 
@@ -176,7 +179,11 @@ def measure_regions(place: Place, n_regions: int, cores: int) -> Figures:
 
 
 def write_resampled(path: Path, n_events: int) -> None:
-    """Write background events drawn from the shipped ones, jet masses and taus smeared: for costs, not for physics."""
+    """Write background events drawn from the shipped ones and smeared: for costs, not for physics.
+
+    Jet masses, taus and directions are smeared, so that no classifier knows events by their copies: it would go on
+    learning for as long as it may, which no real events make it do.
+    """
     generator = np.random.default_rng(SEED)
     with h5py.File(shipped_file()) as source:
         rows = np.asarray(source["df/block0_values"][()])
@@ -184,8 +191,21 @@ def write_resampled(path: Path, n_events: int) -> None:
     drawn = rows[generator.integers(len(rows), size=n_events)]
     smearing = generator.standard_normal((n_events, len(SMEARED)), dtype=np.float32)
     drawn[:, SMEARED] *= np.exp(np.float32(SMEARING) * smearing)
+    for jet in (1, 2):
+        momenta = [OFFICIAL_COLUMNS.index(f"p{axis}j{jet}") for axis in "xyz"]
+        drawn[:, momenta] = turned(drawn[:, momenta], generator)
     with h5py.File(path, "w") as file:
         file.create_dataset("features", data=drawn).attrs["columns"] = [*OFFICIAL_COLUMNS, "label"]
+
+
+def turned(momenta: npt.NDArray[np.float32], generator: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Return momenta of the same pT in smeared directions `(n, 3)`."""
+    p_x, p_y, p_z = momenta.T
+    p_t = np.hypot(p_x, p_y)
+    azimuth, rapidity = DIRECTION * generator.standard_normal((2, len(p_t)), dtype=np.float32)
+    azimuth += np.arctan2(p_y, p_x)
+    rapidity += np.arcsinh(p_z / p_t)
+    return np.stack([p_t * np.cos(azimuth), p_t * np.sin(azimuth), p_t * np.sinh(rapidity)], axis=1)
 
 
 def count_events(run: Path) -> int:

@@ -29,7 +29,7 @@ def reproduction_report(found: Reproduction) -> Report:
     for quantity in dict.fromkeys(value.quantity for value in found.values):
         parts.append(_comparison(found, quantity))
     cost = f"{found.n_jobs} jobs, {found.cpu_seconds / 60.0:.1f} CPU minutes, release {found.release}."
-    parts += [Message(cost), *_disagreements(found)]
+    parts += [Message(ERRORS), Message(cost), *_disagreements(found)]
     parts += [Message(note) for note in found.notes]
     parts += [Message(f"No result: {failure}", Level.WARNING) for failure in found.failed]
     return parts
@@ -72,7 +72,7 @@ def _comparison(found: Reproduction, quantity: str) -> Table:
         _text("how_read", "published value read from", Priority.LOW),
         _text("source", "source", Priority.DATA),
     ]
-    return build(f"table_{found.target}".replace("-", "_"), quantity, fields, rows, [ERRORS, *_reasons(rows)])
+    return build(f"table_{found.target}".replace("-", "_"), quantity, fields, rows, _reasons(rows))
 
 
 def _reasons(rows: Sequence[Compared]) -> list[str]:

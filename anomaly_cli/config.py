@@ -6,7 +6,6 @@ Precedence: command line, the file given to `--config`, the run's own `config.to
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import tomli_w
 
-from anomaly_cli.core.compute import CPU, DEVICES
+from anomaly_cli.core.compute import CPU, DEVICES, available_cores
 from anomaly_cli.core.crossfit import check_scheme
 from anomaly_cli.core.cuts import CORRECTIONS, Cuts, check_oversampling
 from anomaly_cli.core.documents import parse_toml, read_text
@@ -275,9 +274,7 @@ class Config:
     @property
     def n_processes(self) -> int:
         """Number of processes to use on this machine."""
-        if self.processes:
-            return self.processes
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.processes or available_cores()
 
     @property
     def score_feature(self) -> str:

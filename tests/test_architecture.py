@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import statistics
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import anomaly_cli
+from anomaly_cli.artifacts.unblinding import LOOKING
+from anomaly_cli.stages.frame import Stage
 
 PACKAGE = Path(anomaly_cli.__file__).parent
 MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")}
@@ -230,3 +233,13 @@ def test_a_run_that_trains_nothing_waits_for_no_library_of_networks():
         f"found = {heavy} & set(sys.modules); sys.exit(str(found) if found else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_whatever_is_made_by_looking_at_the_signal_region_is_known_to_be():
+    made = set()
+    for path in (*PACKAGE.glob("stages/*.py"), *PACKAGE.glob("studies/*.py")):
+        if "permission(" in path.read_text(encoding="utf-8") and path.stem != "blinding":
+            module = importlib.import_module(f"anomaly_cli.{path.parent.name}.{path.stem}")
+            own = [one for one in vars(module).values() if isinstance(one, Stage)]
+            made |= {stage.kind.name for stage in own if stage.inputs.__module__ == module.__name__}
+    assert made == {kind.name for kind in LOOKING}

@@ -5,7 +5,6 @@ Every verb takes `seed`, which is recorded in its result; by default it is that 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from anomaly_cli.api.runs import Run, open_run
 from anomaly_cli.api.spelling import spelt
 from anomaly_cli.classifiers.base import Classifier
 from anomaly_cli.config import DEFAULT, FEWEST_TOYS, Config, DataSettings, SignificanceSettings
-from anomaly_cli.core.compute import CPU, Compute
+from anomaly_cli.core.compute import CPU, Compute, available_cores
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import ConfigError
@@ -188,7 +187,7 @@ def classify(
     settings = replace(settings, classifier=classifier or settings.classifier, score=score or settings.score)
     chosen = regions.seed if seed is None else seed
     provisions = Provisions(true=_true(regions))
-    compute = _compute(chosen, processes or len(os.sched_getaffinity(0)), device)
+    compute = _compute(chosen, processes or available_cores(), device)
     ranked = rank(regions.split, template.template, settings, provisions, compute)
     return Scores(**vars(ranked), regions=regions, mass_fit=template.mass_fit, settings=settings, seed=chosen)
 

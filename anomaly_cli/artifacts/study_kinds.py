@@ -65,7 +65,7 @@ CALIBRATION = Kind(
         "sets": Group(
             {
                 "file": Column("str", "s", "", "file of background"),
-                "digest": Column("str", "s", "", "SHA-256 of the file"),
+                "digest": Column("str", "s", "", "SHA-256 of the file; where a manifest describes it, of both"),
                 "part": Column("i8", "s", "", "number of the set among those of the file"),
             },
             "sets of events that share none",

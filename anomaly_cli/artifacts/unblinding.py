@@ -21,7 +21,7 @@ INPUT = "unblinding"
 """Name of the record's hash among the inputs of an artifact."""
 NOT_NEEDED = "none"
 """Stands there where nothing had to be unblinded."""
-LOOKING = (schema.SIGNIFICANCE, schema.BUMP, schema.PERMUTATION)
+LOOKING = (schema.SIGNIFICANCE, schema.BUMP, schema.PERMUTATION, schema.EXPLANATION)
 """Kinds that are made by looking at the signal region."""
 
 

@@ -271,7 +271,7 @@ MEASUREMENTS = Option(
     "measurements",
     str,
     "--measurements",
-    "Run directory of the same settings that holds validation.h5 and permutation.h5. [default: the run's own]",
+    "Run directory of the same settings that holds validation.h5 and overdispersion.h5. [default: the run's own]",
     "significance.measurements",
     metavar="DIR",
     read=absolute,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.cli.asked import Manner
 from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress
-from anomaly_cli.core.compute import CPU, Compute
+from anomaly_cli.core.compute import CPU, Compute, available_cores
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.report.render.registry import About, find_renderers
@@ -23,7 +22,7 @@ from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.report.table import Level, Message
 from anomaly_cli.report.tables import plural
 from anomaly_cli.reproduce.published import read_published
-from anomaly_cli.reproduce.targets import PAPER, SCALES, Series, find_targets, load_target
+from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SCALES, Series, find_targets, load_target
 
 if TYPE_CHECKING:
     from anomaly_cli.reproduce.running import Job
@@ -68,6 +67,8 @@ def _partly(series: Sequence[Series]) -> str:
 
 def print_target(name: str) -> None:
     """Print a target."""
+    from anomaly_cli.reproduce.running import count_jobs
+
     target = load_target(name)
     rows = [
         (r.method, r.quantity, r.x, r.value, r.error, r.how_read, r.source) for r in read_published(target.published)
@@ -80,10 +81,11 @@ def print_target(name: str) -> None:
     show([*parts, published_table(rows)])
     for scale in SCALES if not target.waits_for else ():
         wanted = target.scales[scale]
-        n_jobs = len(target.series) * max(1, len(wanted.x)) * wanted.seeds
+        n_jobs = count_jobs(target, scale)
         say(
-            f"{scale}: up to {plural(n_jobs, 'job')}, {plural(wanted.seeds, 'seed')}, about"
-            f" {_time(n_jobs * wanted.cpu_minutes)} of CPU time; needs {target.data} data"
+            f"{scale}: {plural(n_jobs, 'job')}, {plural(wanted.seeds, 'seed')}, about"
+            f" {_time(n_jobs * wanted.cpu_minutes)} of CPU time; needs"
+            f" {'no' if target.data == NO_EVENTS else target.data} data"
         )
 
 
@@ -109,7 +111,7 @@ def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
     if chosen:
         RunDirectory(folder).create()
         with show_progress(manner) as progress:
-            compute = Compute(Streams(0), processes=processes or len(os.sched_getaffinity(0)), progress=progress)
+            compute = Compute(Streams(0), processes=processes or available_cores(), progress=progress)
             run_jobs(chosen, folder, compute, CPU)
     found = collect(plan, folder)
     show(reproduction_report(found))
@@ -141,4 +143,5 @@ def _write(found: Reproduction, wanted: Wanted) -> list[Path]:
 
 
 def _time(minutes: float) -> str:
-    return f"{minutes / 60.0:.2g} h" if minutes >= 60.0 else f"{minutes:.2g} minutes"
+    number, unit = (minutes / 60.0, "h") if minutes >= 60.0 else (minutes, "minutes")
+    return f"{number:,.0f} {unit}" if number >= 10.0 else f"{number:.1g} {unit}"

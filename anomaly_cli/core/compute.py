@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 
 from anomaly_cli.core.progress import Progress, Step, silent
@@ -10,6 +11,11 @@ from anomaly_cli.core.streams import Streams
 CPU = "cpu"
 DEVICES = ("auto", CPU, "cuda")
 """What a user may ask for; `auto` becomes one of the others before anything is computed."""
+
+
+def available_cores() -> int:
+    """Return the cores that this process may use, where the system tells, or all of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

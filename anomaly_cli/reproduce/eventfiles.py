@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from anomaly_cli.artifacts.store import file_digest
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.datasets.manifests import SHIPPED, load_manifest, shipped_file
-from anomaly_cli.datasets.own import event_file
 from anomaly_cli.datasets.readers import read_events
 from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SIMULATED, Target
+from anomaly_cli.stages.loading import reading_digest
 
 REAL = "lhco_rnd_features"
 """Manifest of the file that the papers used."""
@@ -99,7 +98,7 @@ def open_files(target: Target, scale: str, data: str, reference: str, simulation
         )
     path = Path(data) if data else shipped_file()
     found = {"data": str(path), "reference": reference, "simulation": simulation}
-    digests = {role: file_digest(event_file(Path(file)), f"--{role}") for role, file in found.items() if file}
+    digests = {role: reading_digest(Path(file), f"--{role}") for role, file in found.items() if file}
     table = read_events(path, None)
     if not table.is_labelled:
         raise ConfigError(f"--data {path}: has no labels, without which nothing can be compared; give a labelled file")

@@ -22,6 +22,7 @@ from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.targets import Target
 
 VERSION = 2
+SETTINGS = ("toy", "points")
 DEGREE = 4
 """Of the polynomial kernel."""
 ROUNDING = 1e-9

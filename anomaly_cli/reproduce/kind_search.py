@@ -45,14 +45,19 @@ from anomaly_cli.search.template import (
     see,
 )
 from anomaly_cli.stages.classify import CLASSIFY
+from anomaly_cli.stages.closure import CLOSURE
 from anomaly_cli.stages.data import read_data
 from anomaly_cli.stages.evaluate import EVALUATE, measure_gain
 from anomaly_cli.stages.provisions import number_simulated, refuse_unusable
 from anomaly_cli.stages.resolve import resolve_settings
+from anomaly_cli.stages.shared import SHARED
+from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.stages.split import SPLIT
 from anomaly_cli.stages.template import MODEL, TEMPLATE
 
-VERSION = (1, *(stage.version for stage in (SPLIT, MODEL, TEMPLATE, CLASSIFY, EVALUATE)))
+VERSION = (1, *(stage.version for stage in (SPLIT, SHARED, MODEL, TEMPLATE, CLASSIFY, SIGNIFICANCE, CLOSURE, EVALUATE)))
+"""Of what jobs measure, and of every stage whose work they do."""
+SETTINGS = ("config", "measure", "shift")
 MEASURES = ("sic", "closure", "counts", "conformal", "bias", "shape", "tagging", "sharpness")
 """What a job may measure, besides its cost."""
 RANKING = {"sic", "counts", "conformal", "bias", "shape", "tagging", "sharpness"}

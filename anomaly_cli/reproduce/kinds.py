@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.records import nearest
-from anomaly_cli.reproduce import kind_distances, kind_morph, kind_search, kind_tables
+from anomaly_cli.reproduce import kind_distances, kind_morph_files, kind_morph_toys, kind_search
 from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.targets import Target
 
@@ -23,22 +23,31 @@ class Kind:
 
     Attributes:
         version: raised when its results mean something else.
+        settings: names of what a target may set.
         describe: returns the settings of a job, complete: what `run` is given, from merged settings of a target.
         run: does a job, and returns what was found by name; what has a statistical error has it as `NAME.error`.
         ranks: returns what ranks events in a job, in words; empty where nothing is ranked.
     """
 
     version: Any
+    settings: Collection[str]
     describe: Callable[[Settings, Target, EventFiles], Settings]
     run: Callable[[Settings, Compute], Found]
     ranks: Callable[[Settings], str]
 
 
 KINDS: Mapping[str, Kind] = {
-    "search": Kind(kind_search.VERSION, kind_search.describe, kind_search.run, kind_search.ranks),
-    "distances": Kind(kind_distances.VERSION, kind_distances.describe, kind_distances.run, lambda _: ""),
-    "morph": Kind(kind_morph.VERSION, kind_morph.describe, kind_morph.run, lambda _: ""),
-    "tables": Kind(kind_tables.VERSION, kind_tables.describe, kind_tables.run, lambda _: ""),
+    "search": Kind(kind_search.VERSION, kind_search.SETTINGS, kind_search.describe, kind_search.run, kind_search.ranks),
+    "distances": Kind(
+        kind_distances.VERSION, kind_distances.SETTINGS, kind_distances.describe, kind_distances.run, lambda _: ""
+    ),
+    "morph_toys": Kind(
+        kind_morph_toys.VERSION, kind_morph_toys.SETTINGS, kind_morph_toys.describe, kind_morph_toys.run, lambda _: ""
+    ),
+    "morph_files": Kind(
+        *(kind_morph_files.VERSION, kind_morph_files.SETTINGS, kind_morph_files.describe, kind_morph_files.run),
+        lambda _: "",
+    ),
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,14 +25,15 @@ from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.config import merge
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.documents import parse_json
-from anomaly_cli.core.errors import PhysicsError, TrainingError
+from anomaly_cli.core.errors import ConfigError, PhysicsError, TrainingError
 from anomaly_cli.core.progress import Step
+from anomaly_cli.core.records import nearest
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.workers import in_order
 from anomaly_cli.reproduce.eventfiles import EventFiles, LackingError
 from anomaly_cli.reproduce.kinds import KINDS, kind_of
 from anomaly_cli.reproduce.published import PublishedValue, find_value, not_found, read_published
-from anomaly_cli.reproduce.targets import Quantity, Series, Target
+from anomaly_cli.reproduce.targets import Quantity, Scale, Series, Target
 
 FIRST_SEED = 1
 KEY_LENGTH = 16
@@ -122,30 +124,60 @@ def plan_target(target: Target, scale: str, files: EventFiles, seeds: int | None
     """
     wanted = target.scale(scale)
     number = seeds or wanted.seeds
-    places = []
-    for series in target.series:
-        for quantity in target.quantities:
-            for x in (wanted.x or ("",)) if series.found.get(quantity.name, "...") else ():
-                places.append(_place(target, scale, (series, quantity, x), files, number))
+    places = [_place(target, scale, at, files, number) for at in _all_places(target, wanted)]
     return Plan(target, scale, number, files, places)
 
 
 def _place(target: Target, scale: str, at: tuple[Series, Quantity, str], files: EventFiles, seeds: int) -> Place:
-    series, quantity, x = at
-    waits_for = series.waits_for or quantity.waits_for
+    waits_for = at[0].waits_for or at[1].waits_for
     if waits_for:
         return Place(*at, why_not=f"waits for {waits_for}")
+    try:
+        described = kind_of(target).describe(_settings(target, scale, at), target, files)
+    except LackingError as error:
+        return Place(*at, why_not=str(error))
+    jobs = [Job(target.kind, described, seed) for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
+    return Place(*at, jobs)
+
+
+def _settings(target: Target, scale: str, at: tuple[Series, Quantity, str]) -> dict[str, Any]:
+    """Return what jobs at a place are declared with.
+
+    Raises:
+        ConfigError: for a setting that jobs of this kind do not have.
+    """
+    series, quantity, x = at
     settings: dict[str, Any] = copy.deepcopy(dict(target.settings))
     for more in (target.scales[scale].settings, series.settings, quantity.settings):
         merge(settings, copy.deepcopy(dict(more)))
     if target.x_sets and x:
         _assign(settings, target.x_sets, x if target.x_factor == 1.0 else str(float(x) * target.x_factor))
-    try:
-        described = kind_of(target).describe(settings, target, files)
-    except LackingError as error:
-        return Place(*at, why_not=str(error))
-    jobs = [Job(target.kind, described, seed) for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
-    return Place(*at, jobs)
+    known = kind_of(target).settings
+    for name in sorted(set(settings) - set(known)):
+        raise ConfigError(f"target {target.name}: has no setting '{name}'; {nearest(name, known)}")
+    return settings
+
+
+def count_jobs(target: Target, scale: str) -> int:
+    """Return how many jobs a scale is, of all that waits for nothing; reads no events.
+
+    Raises:
+        ConfigError: as `plan_target`.
+    """
+    wanted = target.scale(scale)
+    places = _all_places(target, wanted)
+    different = {hash_json(_settings(target, scale, at)) for at in places if not (at[0].waits_for or at[1].waits_for)}
+    return len(different) * wanted.seeds
+
+
+def _all_places(target: Target, wanted: Scale) -> list[tuple[Series, Quantity, str]]:
+    return [
+        (series, quantity, x)
+        for series in target.series
+        for quantity in target.quantities
+        if series.found.get(quantity.name, "...")
+        for x in wanted.x or ("",)
+    ]
 
 
 def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
@@ -280,9 +312,9 @@ def _notes(plan: Plan, rows: Sequence[PublishedValue]) -> list[str]:
     notes = [f"{series.name}: {series.note}" for series in plan.target.series if series.note]
     notes += [f"Not found in any public text: {text}." for text in not_found(rows)]
     shown = {id(_published(place, plan.target, rows)) for place in plan.places}
-    named = {series.published or series.name for series in plan.target.series}
-    quantities = {quantity.published or quantity.name for quantity in plan.target.quantities}
-    known = [row for row in rows if row.value is not None and row.method in named and row.quantity in quantities]
+    pairs = itertools.product(plan.target.series, plan.target.quantities)
+    named = {_published_name(series, quantity) for series, quantity in pairs}
+    known = [row for row in rows if row.value is not None and (row.method, row.quantity) in named]
     left_out = sum(id(row) not in shown for row in known)
     if left_out:
         notes.append(f"{left_out} of {len(known)} published values of these methods are not asked for at this scale.")
@@ -291,9 +323,14 @@ def _notes(plan: Plan, rows: Sequence[PublishedValue]) -> list[str]:
 
 def _published(place: Place, target: Target, rows: Sequence[PublishedValue]) -> PublishedValue | None:
     """Return the published value of a place, or None."""
-    quantity = place.quantity.published or place.quantity.name
-    method = (place.series.published or place.series.name).replace("{quantity}", quantity)
-    return find_value(rows, method, quantity, target.published_x.get(place.x, place.x))
+    x = target.published_x.get(place.x, place.x)
+    return find_value(rows, *_published_name(place.series, place.quantity), x)
+
+
+def _published_name(series: Series, quantity: Quantity) -> tuple[str, str]:
+    """Return what published rows call method and quantity."""
+    name = quantity.published or quantity.name
+    return (series.published or series.name).replace("{quantity}", name), name
 
 
 def expected_hours(plan: Plan, jobs: Sequence[Job]) -> float:

@@ -90,7 +90,7 @@ class Target:
         name: that of its file.
         title: one line.
         papers: where its values were published.
-        kind: kind of experiment, one of `experiments.KINDS`.
+        kind: kind of experiment, one of `kinds.KINDS`.
         published: files of published rows, in `published/`.
         data: one of `DATA`.
         x: what x is; empty where there is one value only.

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.artifacts.measured_on import SCORES_ROLE
+from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import file_digest
 from anomaly_cli.config import Config, DataSettings
 from anomaly_cli.core.cutflow import Cutflow
@@ -138,6 +139,16 @@ def event_digest(path: Path, option: str) -> str:
         DataError: where it cannot be read; the sentence names the option.
     """
     return file_digest(event_file(path), option)
+
+
+def reading_digest(path: Path, option: str) -> str:
+    """Return a digest of all that decides which events are read: those of the file, and its manifest if it has one.
+
+    Raises:
+        DataError: where one cannot be read; the sentence names the option.
+    """
+    digest = event_digest(path, option)
+    return hash_json([digest, file_digest(path, option)]) if is_own_manifest(path) else digest
 
 
 def data_energy(config: Config) -> float:

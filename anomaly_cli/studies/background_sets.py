@@ -23,7 +23,7 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.core.windows import SHORTEST_SIDE_BAND, Regions, Window
 from anomaly_cli.search.split import split_events
 from anomaly_cli.stages.frame import Analysis
-from anomaly_cli.stages.loading import Source, data_file, event_digest, load_source
+from anomaly_cli.stages.loading import Source, data_file, load_source, reading_digest
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.studies.experiment_jobs import Drawn, Job
 
@@ -133,7 +133,7 @@ def plan_sets(analysis: Analysis, files: Sequence[Path], regions: Sequence[Regio
     known: list[Events] = []
     needed = len(split.sb1) + len(split.sb2)
     for index, path in enumerate(files or [data_file(config)]):
-        digest = event_digest(path, OPTION)
+        digest = reading_digest(path, OPTION)
         if any(one.digest == digest for one in sets):
             raise ConfigError(f"{OPTION} {path}: is named twice; a set counts once")
         analysis.compute.progress(Step("calibration: reading", index, max(1, len(files)), path.name))

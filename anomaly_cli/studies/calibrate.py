@@ -10,12 +10,13 @@ import numpy as np
 
 from anomaly_cli.analysis.calibration import LEVELS, summarise
 from anomaly_cli.artifacts import schema
+from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.windows import Window
 from anomaly_cli.search.run import require_side_bands_only
 from anomaly_cli.stages.frame import Analysis, Made, Stage
-from anomaly_cli.studies.background_sets import SetSource, open_sets
+from anomaly_cli.studies.background_sets import OPTION, SetSource, open_sets
 from anomaly_cli.studies.experiment_jobs import FEWEST_EXPERIMENTS, Record
 from anomaly_cli.studies.experiments import Laboratory, divide_records, open_laboratory, run_jobs, study_stage
 from anomaly_cli.studies.overdispersion import refuse_unreachable
@@ -43,10 +44,15 @@ def calibration_stage(analysis: Analysis, files: Sequence[Path], regions: Sequen
     """Return the stage that makes those searches that are missing.
 
     Raises:
-        AnomalyError: where the sets cannot be searched.
+        AnomalyError: where the sets cannot be searched, or make fewer searches than a spread needs.
     """
     laboratory, source = open_calibration(analysis, files, regions)
     jobs = source.jobs()
+    if len(jobs) < FEWEST_EXPERIMENTS:
+        raise ConfigError(
+            "calibration: one search does not tell how Z scatters; name further signal regions with --region WINDOW, or"
+            f" more background with {OPTION} FILE"
+        )
 
     def make(analysis: Analysis) -> Made:
         made = run_jobs(laboratory, jobs, analysis.compute, "calibration: searches without signal")

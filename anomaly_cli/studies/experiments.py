@@ -255,9 +255,9 @@ def divide_records(
     """
     good, failed = ([r for r in records if ("error" in r) is is_failed] for is_failed in (False, True))
     if len(good) < fewest:
+        why = f", the first because: {failed[0]['error']}" if failed else ""
         raise PhysicsError(
-            f"{len(failed)} of {len(records)} pseudo-experiments gave no result, the first because:"
-            f" {failed[0]['error']}"
+            f"{len(good)} of {len(records)} pseudo-experiments have a result where at least {fewest} are needed{why}"
         )
     found = [evaluate(laboratory, record) for record in good]
     return found, {

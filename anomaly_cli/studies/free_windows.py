@@ -16,7 +16,7 @@ from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.search.split import Split, split_events
 from anomaly_cli.search.windows import find_windows
 from anomaly_cli.stages.frame import Analysis
-from anomaly_cli.stages.loading import Source, event_digest, load_source, signal_only
+from anomaly_cli.stages.loading import Source, load_source, reading_digest, signal_only
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.studies.background_sets import set_config
 from anomaly_cli.studies.experiment_jobs import Drawn, Job, draw_signal, refuse_too_much_signal
@@ -103,7 +103,7 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
     )
     largest = max(source.scale(index) for index in range(len(source.windows)))
     refuse_too_much_signal(math.ceil(largest * max(job.n_injected for job in jobs)), len(events))
-    digest = "labels" if signal is None else event_digest(signal, OPTION)
+    digest = "labels" if signal is None else reading_digest(signal, OPTION)
     windows = " ".join(one.regions.sr.text for one in source.windows)
     return source, ["windows", VERSION, windows, artifact.digest, digest]
 

@@ -25,8 +25,14 @@ def test_the_list_says_what_every_target_waits_for():
 def test_a_target_shows_its_published_values_and_what_it_costs():
     result = invoke("reproduce", "show", "sic-trees")
     assert result.exit_code == 0, result.output
-    for words in ("TRANSIT waits for", "arXiv:2503.04342", "second-hand", "quick: up to", "of CPU time"):
+    for words in (
+        "TRANSIT waits for",
+        "arXiv:2503.04342",
+        "second-hand",
+        "quick: 15 jobs, 3 seeds, about 4 minutes of CPU time; needs labelled data",
+    ):
         assert words in " ".join(result.stdout.split())
+    assert "needs no data" in invoke("reproduce", "show", "fpd-kpd-toys").stdout
     shown = invoke("reproduce", "show", "curtains-f4f-own").stdout
     assert "NOT FOUND" in shown
 

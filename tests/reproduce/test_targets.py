@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.datasets.manifests import shipped_file
 from anomaly_cli.reproduce.eventfiles import EventFiles, open_files
 from anomaly_cli.reproduce.kinds import KINDS
 from anomaly_cli.reproduce.published import FOLDER, not_found, read_published
-from anomaly_cli.reproduce.running import plan_target
+from anomaly_cli.reproduce.running import count_jobs, plan_target
 from anomaly_cli.reproduce.targets import NO_EVENTS, SCALES, find_targets, load_target, parse_target
 
 NAMES = list(find_targets())
@@ -69,6 +73,29 @@ def test_quick_is_minutes(name):
     jobs = plan(name, "quick").jobs
     assert len(jobs) <= MOST_QUICK_JOBS
     assert len(jobs) * load_target(name).scales["quick"].cpu_minutes <= MOST_QUICK_MINUTES
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_jobs_are_counted_without_events(name, scale):
+    assert count_jobs(load_target(name), scale) == len(plan(name, scale).jobs)
+
+
+def test_a_setting_that_jobs_do_not_have_is_refused_with_the_nearest():
+    target = load_target("sic-trees")
+    misspelt = replace(target, settings={**target.settings, "mesure": ["sic"]})
+    with pytest.raises(ConfigError, match="target sic-trees: has no setting 'mesure'; did you mean 'measure'"):
+        count_jobs(misspelt, "quick")
+
+
+def test_a_job_is_another_one_where_the_manifest_of_its_file_is(tmp_path):
+    shutil.copy(shipped_file(), tmp_path / "events.h5")
+    target, keys = load_target("closure-auc"), []
+    for energy in ("13 TeV", "14 TeV", "13 TeV"):
+        (tmp_path / "mine.toml").write_text(f'file = "events.h5"\ncollision_energy = "{energy}"\n')
+        files = open_files(target, "quick", str(tmp_path / "mine.toml"), "", "")
+        keys.append(plan_target(target, "quick", files).jobs[0].key)
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_every_file_of_published_values_belongs_to_a_target():

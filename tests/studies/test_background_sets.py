@@ -198,6 +198,13 @@ def test_records_are_those_of_the_seed_the_cuts_and_what_is_measured_anew(analys
     assert len(set(keys)) == len(keys)
 
 
+def test_one_search_is_refused_before_it_is_made(copied):
+    refused = invoke("significance", "calibrate", "--run", copied, "--processes", "1")
+    assert refused.exit_code == 2, refused.output
+    assert "one search does not tell how Z scatters; name further signal regions" in " ".join(refused.output.split())
+    assert not (copied / "calibration").exists()
+
+
 @pytest.mark.slow
 def test_a_calibration_measures_everything_anew_and_keeps_searches(copied):
     short = ("--set", "significance.experiments=5", "--set", "significance.windows=3")

@@ -64,7 +64,10 @@ def test_pseudo_experiments_without_a_result_are_counted(tmp_path):
     records, groups = divide_records(laboratory(tmp_path), [record(0), failed], 1)
     assert [item["index"] for item in records] == [0]
     assert groups["failed"] == {"index": [1], "reason": ["a poor fit"]}
-    with pytest.raises(PhysicsError, match="1 of 1 pseudo-experiments gave no result, the first because: a poor fit"):
+    with pytest.raises(
+        PhysicsError,
+        match="0 of 1 pseudo-experiments have a result where at least 1 are needed, the first because: a poor fit",
+    ):
         divide_records(laboratory(tmp_path), [failed], 1)
 
 

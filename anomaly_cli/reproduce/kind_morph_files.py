@@ -21,11 +21,14 @@ from anomaly_cli.core.tables import Table
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.morphing.settings import MorphSettings
 from anomaly_cli.reproduce.eventfiles import EventFiles, LackingError
-from anomaly_cli.reproduce.kind_morph import move_table
+from anomaly_cli.reproduce.kind_morph_toys import move_table
 from anomaly_cli.reproduce.targets import Target
 from anomaly_cli.stages.data import read_data
+from anomaly_cli.stages.morph import MORPH_TRAINING
+from anomaly_cli.stages.split import SPLIT
 
-VERSION = 1
+VERSION = (1, SPLIT.version, MORPH_TRAINING.version)
+SETTINGS = ("features", "window", "events", "flows")
 HALF_WIDTH = 3.0
 """Features span [-3, 3], as where the published distances were measured."""
 TEV = 1000.0

@@ -7,7 +7,7 @@ import pytest
 from toys import compute
 
 from anomaly_cli.core.errors import DataError
-from anomaly_cli.reproduce import kind_tables
+from anomaly_cli.reproduce import kind_morph_files
 from anomaly_cli.reproduce.eventfiles import EventFiles, LackingError
 from anomaly_cli.reproduce.targets import load_target
 
@@ -17,10 +17,10 @@ TARGET = load_target("flows-for-flows-science")
 
 def test_background_of_both_files_is_scaled_alike_and_moved(data_file, monkeypatch):
     given = []
-    monkeypatch.setattr(kind_tables, "move_table", lambda *tables_and_more: given.append(tables_and_more[:2]) or {})
+    monkeypatch.setattr(kind_morph_files, "move_table", lambda *moved: given.append(moved[:2]) or {})
     files = EventFiles(data=str(data_file), simulation=str(data_file), digests=(("data", "0"),))
-    described = kind_tables.describe(SETTINGS, TARGET, files)
-    assert kind_tables.run(described, compute()) == {"n_source": 211.0}
+    described = kind_morph_files.describe(SETTINGS, TARGET, files)
+    assert kind_morph_files.run(described, compute()) == {"n_source": 211.0}
     source, target = given[0]
     both = np.concatenate([source.values, target.values])
     assert np.allclose([both.min(axis=0), both.max(axis=0)], [[-3.0, -3.0], [3.0, 3.0]])
@@ -28,9 +28,9 @@ def test_background_of_both_files_is_scaled_alike_and_moved(data_file, monkeypat
     assert source.condition.max() < 3.7
     assert not np.isin(source.condition, target.condition).all(), "both sides have the same events"
     with pytest.raises(DataError, match="are too few"):
-        kind_tables.run({**described, "window": "9-9.5"}, compute())
+        kind_morph_files.run({**described, "window": "9-9.5"}, compute())
 
 
 def test_without_a_simulation_nothing_is_run():
     with pytest.raises(LackingError, match="--simulation FILE"):
-        kind_tables.describe(SETTINGS, TARGET, EventFiles(data="data.h5"))
+        kind_morph_files.describe(SETTINGS, TARGET, EventFiles(data="data.h5"))

@@ -18,8 +18,10 @@ from anomaly_cli.morphing.morpher import Split, train_morpher
 from anomaly_cli.morphing.settings import MorphSettings
 from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.targets import Target
+from anomaly_cli.stages.morph import MORPH_TRAINING
 
-VERSION = 1
+VERSION = (1, MORPH_TRAINING.version)
+SETTINGS = ("pairs", "group", "points", "flows")
 PARTS = (0.7, 0.1)
 """Shares of training and validation; the rest is measured on."""
 Settings = dict[str, Any]

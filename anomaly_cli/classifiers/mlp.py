@@ -32,7 +32,7 @@ from anomaly_cli.classifiers.base import (
 )
 from anomaly_cli.core.blocks import Block
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.errors import ConfigError, TrainingError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.presets import Preset
@@ -226,15 +226,16 @@ class MLP(Classifier):
         """Train all models of a fold side by side.
 
         Raises:
-            PhysicsError: where a training diverges.
+            TrainingError: where a training diverges.
         """
         compute = computes[0]
         with nets.training.seeded(compute.streams.integer("torch"), compute.threads, compute.device):
             try:
                 trained = nets.committee.train_committee(self._lessons(draws, computes), self._recipe())
             except nets.training.Diverged as error:
-                raise PhysicsError(
-                    "classifier mlp: a training diverged; lower it with --set classifiers.mlp.learning_rate=0.0003,"
+                raise TrainingError(
+                    "classifier mlp: a training diverged; lower its learning rate (--set"
+                    " classifiers.mlp.learning_rate=0.0003),"
                     " and look for features with a few huge values"
                 ) from error
         return [FittedMLP.of(layers) for layers in trained]

@@ -170,15 +170,15 @@ def limits(
         typer.Option(
             "--signal-efficiencies",
             metavar="E,...",
-            help="Fraction of all signal events that passes each cut; only for a classifier that is not trained on the"
-            " data.",
+            help="Fraction of all signal events that passes each cut; only for a score that is not trained on the"
+            " signal region, as external ones.",
         ),
     ] = None,
 ) -> None:
     """Set CLs upper limits on the signal events after each cut, with expected bands.
 
     On the signal strength too, where 'inject-scan' has measured for these settings what a signal of each
-    strength yields. A constant efficiency is refused: the classifier is trained on the signal it is to find.
+    strength yields. A constant efficiency is refused where the score is trained on the signal it is to find.
 
     Example: anomaly significance limits --run my-run
     """

@@ -5,7 +5,7 @@ Every table and every export says it with these words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -94,10 +94,18 @@ def _number(counts: npt.NDArray[np.int64], what: str) -> str:
     return f"{most} {what}" if least == most else f"{least} to {most} {what}"
 
 
-def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> tuple[dict[str, Artifact], list[Kind]]:
+def find_results(
+    run: RunDirectory, split: Artifact, significance: Artifact, unusable: Collection[str] = ()
+) -> tuple[dict[str, Artifact], list[Kind]]:
     """Return the further results that belong to a count, and the kinds of those that do not.
 
     What belongs to the settings, and is not in the run, is taken from where the count's uncertainties come from.
+
+    Args:
+        run: the run.
+        split: of the run.
+        significance: the count.
+        unusable: kinds that are in the run and cannot be used; they are in neither result.
 
     Raises:
         ArtifactError: where one cannot be read, or needed an unblinding that is not recorded.
@@ -105,7 +113,7 @@ def find_results(run: RunDirectory, split: Artifact, significance: Artifact) -> 
     found, others = {}, []
     for kind in RESULTS:
         place = run.measurements if kind in OF_SETTINGS and not run.artifact(kind).exists() else run
-        if not place.artifact(kind).exists():
+        if kind.name in unusable or not place.artifact(kind).exists():
             continue
         result = place.read_file(place.artifact(kind), kind)
         if _belongs(result, significance) and is_of_events(result, split, place is run):

@@ -134,7 +134,8 @@ def find_injection(run: RunDirectory, digest: str) -> Artifact | None:
 
 def _check_efficiencies(efficiencies: Sequence[float], analysis: Analysis) -> None:
     score = analysis.run.read(schema.SCORES).provenance.settings["score"]["name"]
-    if Need.TRUTH not in SCORES.find()[score].needs:
+    needs = SCORES.find()[score].needs
+    if Need.SR_FEATURES in needs and Need.TRUTH not in needs:
         raise ConfigError(
             f"--signal-efficiencies: the score {score} is trained on the data, so its efficiency depends on the signal"
             " in them and is no constant; run 'anomaly significance inject-scan' instead"

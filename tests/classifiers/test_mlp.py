@@ -10,7 +10,7 @@ from anomaly_cli.classifiers.base import CLASSIFIERS, Draws, Labelled, draw_feat
 from anomaly_cli.classifiers.kfold import Contest, Ensembles, train_in_folds
 from anomaly_cli.classifiers.mlp import BLOCK, MLP, Standardisation
 from anomaly_cli.classifiers.trees import Trees
-from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.errors import ConfigError, TrainingError
 from anomaly_cli.core.events import make_events
 from anomaly_cli.core.folds import KFold, assign_folds
 
@@ -133,5 +133,5 @@ def test_bad_settings_and_diverging_trainings_end_in_a_sentence():
         CLASSIFIERS.make("mlp", {"feature_fraction": 0.0})
     with pytest.raises(ConfigError, match="classifier trees: needs feature_fraction in"):
         CLASSIFIERS.make("trees", {"feature_fraction": 1.5})
-    with pytest.raises(PhysicsError, match="a training diverged; lower it with --set"):
+    with pytest.raises(TrainingError, match="a training diverged; lower its learning rate"):
         replace(QUICK, learning_rate=1e30).fit_members(draws(), computes())

@@ -35,6 +35,7 @@ from anomaly_cli.report import hepdata
 from anomaly_cli.report.cells import shown
 from anomaly_cli.report.exchange import export_run
 from anomaly_cli.report.notation import PROBABILITY, fixed
+from anomaly_cli.report.plots.sources import of_run
 from anomaly_cli.report.results.significance import factor_cell, probability_cell, significance_cell
 from anomaly_cli.stages.identity import stored_identity
 from anomaly_cli.studies.global_significance import require_same_events
@@ -289,6 +290,11 @@ def test_a_measurement_that_the_count_does_not_contain_is_not_shown_with_it(fres
     assert "belongs to another count, other settings or other data: validation.h5" in shown
     assert "Validation windows" not in shown
     assert "Over-dispersion" in shown
+    (fresh / "bump.h5").write_bytes(b"damaged")
+    found = of_run(RunDirectory(fresh), lambda *_: False)
+    assert set(found.reasons) == {"bump", "validation"}, "one that cannot be read lets those of other counts in"
+    assert "belongs to another count" in found.reasons["validation"]
+    assert "overdispersion" in found.artifacts
 
 
 def test_a_measurement_on_other_data_is_not_shown_with_a_count_that_did_without(fresh, finished):
@@ -321,6 +327,14 @@ def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, 
     wrong = invoke("significance", "limits", "--run", fixed, "--signal-efficiencies", "0.5", "--overwrite")
     assert wrong.exit_code == 2
     assert "one for each cut" in " ".join(wrong.output.split())
+
+
+def test_a_constant_efficiency_suits_a_score_that_sees_no_event_of_the_signal_region(fresh):
+    short = ("--set", "scores.autoencoder.epochs=1", "--overwrite", "--processes", "1")
+    run_ok("classify", "--run", fresh, "--score", "autoencoder", *short)
+    run_ok("significance", "--run", fresh, "--overwrite")
+    output = run_ok("significance", "limits", "--run", fresh, "--signal-efficiencies", "0.5,0.25", "--overwrite")
+    assert "not trained on the data" in " ".join(output.split())
 
 
 def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(complete, tmp_path):

@@ -18,7 +18,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
 from anomaly_cli.core.errors import ArtifactError
-from anomaly_cli.report.contents import find_results
+from anomaly_cli.report.contents import RESULTS, find_results
 from anomaly_cli.report.ranking import ranking_of
 
 Hides: TypeAlias = Callable[[RunDirectory, Artifact], bool]
@@ -152,9 +152,11 @@ def _read(run: RunDirectory) -> tuple[dict[str, Artifact], dict[str, str]]:
 def _keep_what_belongs(run: RunDirectory, found: dict[str, Artifact], reasons: dict[str, str]) -> None:
     """Take out the results of another count or of other settings, and add those that the count was made with."""
     try:
-        results, others = find_results(run, found[schema.SPLIT.name], found[schema.SIGNIFICANCE.name])
-    except ArtifactError as error:
-        reasons.setdefault(schema.VALIDATION.name, str(error))
+        results, others = find_results(run, found[schema.SPLIT.name], found[schema.SIGNIFICANCE.name], reasons.keys())
+    except ArtifactError as error:  # nobody knows what belongs
+        for kind in RESULTS:
+            if found.pop(kind.name, None) is not None or run.measurements.artifact(kind).exists():
+                reasons.setdefault(kind.name, str(error))
         return
     for kind in others:
         if found.pop(kind.name, None) is not None:

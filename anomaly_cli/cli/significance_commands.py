@@ -123,7 +123,11 @@ def expected(asked: Asked) -> None:
     show_sensitivity(asked)
 
 
-@takes(options.RUN, options.MEASUREMENTS, common=options.COMMON)
+@takes(
+    options.RUN,
+    options.MEASUREMENTS,
+    common=(options.CONFIG, options.SETTINGS, options.SEED, options.QUIET, options.VERBOSE),
+)
 def declare(
     asked: Asked,
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, in your words; kept with the record.")] = "",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import has_truth
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.classifiers.base import CLASSIFIERS
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.execution import next_steps, run_and_say, say_made, show_next
 from anomaly_cli.cli.output import say, show
@@ -20,6 +21,7 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.datasets.rootfiles import require_uproot
+from anomaly_cli.methods.base import METHODS
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.exchange import export_run
@@ -46,7 +48,8 @@ from anomaly_cli.studies.windows import WINDOWS
 
 Number = TypeVar("Number", int, float)
 FAST_FOLDS = 3
-FAST_METHOD = {"base_epochs": 2, "transport_epochs": 1}
+FAST = {"base_epochs": 2, "transport_epochs": 1, "epochs": 2, "ensemble": 1}
+"""Settings that make trainings short, by name."""
 
 
 def count(asked: Asked, look: bool) -> None:
@@ -234,13 +237,20 @@ def _single(asked: Asked, config: Config, folder: str, index: int, run_one: Call
 
 
 def _fast(config: Config) -> Config:
-    methods = {name: dict(values) for name, values in config.methods.items()}
-    if config.template.method == "curtains_f4f":
-        methods["curtains_f4f"] = {**methods.get("curtains_f4f", {}), **FAST_METHOD}
-    family = config.classifier.name
-    classifiers = {**config.classifiers, family: {**config.classifiers.get(family, {}), "ensemble": 1}}
-    classifier = replace(config.classifier, folds=FAST_FOLDS)
-    return replace(config, classifier=classifier, classifiers=classifiers, methods=methods)
+    """Return the configuration with fewer folds, and with short trainings of the method and classifier it names."""
+    method, family = config.template.method, config.classifier.name
+    return replace(
+        config,
+        classifier=replace(config.classifier, folds=FAST_FOLDS),
+        methods=_with(config.methods, method, METHODS.make(method, {})),
+        classifiers=_with(config.classifiers, family, CLASSIFIERS.make(family, {})),
+    )
+
+
+def _with(settings: Mapping[str, Mapping[str, Any]], name: str, plugin: Any) -> dict[str, Mapping[str, Any]]:
+    own = {field.name for field in fields(plugin)}
+    fast = {setting: value for setting, value in FAST.items() if setting in own}
+    return {**settings, name: {**settings.get(name, {}), **fast}}
 
 
 def _numbers(option: str, text: str, kind: type[Number]) -> list[Number]:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from anomaly_cli.classifiers.kfold import Ensembles
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.seen import Need, Seen
@@ -38,6 +39,11 @@ class LaCathode(BackgroundSettings, Score):
     is_exchangeable: ClassVar[bool] = True
 
     flows: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.flows != 1:
+            raise ConfigError(f"score {self.name}: needs flows of 1, since latent spaces of several cannot be averaged")
 
     def fit(self, seen: Seen, template: Template, ranking: Ranking, compute: Compute) -> FittedLatent:
         """Fit backgrounds to the side-bands, and train observed events against the template in their latent spaces.

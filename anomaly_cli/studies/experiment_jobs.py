@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -87,11 +88,20 @@ def draw_signal(signal: Events, n: int, streams: Streams) -> Events:
     return replace(drawn, event_id=ids, source_id=ids)
 
 
-def refuse_too_much_signal(n_injected: int, n_signal: int) -> None:
+def refuse_too_much_signal(n_injected: int, n_signal: int, scale: float = 1.0) -> None:
     """Refuse to inject more signal than there is.
+
+    Args:
+        n_injected: what is asked for.
+        n_signal: what there is.
+        scale: how many are put in for each one that is asked for, at most.
 
     Raises:
         ConfigError: where there is less.
     """
-    if n_injected > n_signal:
-        raise ConfigError(f"--injected {n_injected}: the file has only {n_signal} signal events; ask for fewer")
+    if math.ceil(scale * n_injected) > n_signal:
+        most = math.floor(n_signal / scale)
+        why = f", {scale:.2g} of which stand for one in a larger window" if scale > 1.0 else ""
+        raise ConfigError(
+            f"--injected {n_injected}: the file has only {n_signal} signal events{why}; ask for {most} or fewer"
+        )

@@ -102,7 +102,7 @@ def open_windows(analysis: Analysis, signal: Path | None, jobs: Sequence[Job]) -
         tuple(found[: significance.windows]), events, (region.low + region.high) / 2.0, split.fit_masses().n_expected
     )
     largest = max(source.scale(index) for index in range(len(source.windows)))
-    refuse_too_much_signal(math.ceil(largest * max(job.n_injected for job in jobs)), len(events))
+    refuse_too_much_signal(max(job.n_injected for job in jobs), len(events), largest)
     digest = "labels" if signal is None else reading_digest(signal, OPTION)
     windows = " ".join(one.regions.sr.text for one in source.windows)
     return source, ["windows", VERSION, windows, artifact.digest, digest]

@@ -816,7 +816,7 @@ BAD = [
     (("significance", "inject-scan", "--run", "RUN", "--injected", "many"), 2, "not a list of whole numbers"),
     (("significance", "inject-scan", "--run", "RUN", "--injected", "-5"), 2, "0 or more"),
     (("significance", "inject-scan", "--run", "RUN", "--injected", "0,0"), 2, "each number of signal events once"),
-    (("significance", "inject-scan", "--run", "RUN", "--injected", "0,9999999"), 2, "signal events; ask for fewer"),
+    (("significance", "inject-scan", "--run", "RUN", "--injected", "0,9999999"), 2, "signal events; ask for"),
     (("significance", "inject-scan", "--run", "RUN", "--experiments", "1"), 2, "at least 2 of each yield"),
     (("significance", "permute", "--run", "RUN", "--permutations", "4"), 2, "permutations >= 5"),
     (("significance", "--run", "RUN", "--set", "significance.toys=10"), 2, "toys >= 1000"),

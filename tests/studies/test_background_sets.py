@@ -11,19 +11,28 @@ from toys import blind, shipped_rows, write_official
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import read_artifact
-from anomaly_cli.config import load_config
+from anomaly_cli.cli.significance_execution import FAST_FOLDS, _fast
+from anomaly_cli.config import Config, load_config
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import make_events
+from anomaly_cli.core.records import build_record
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.search.split import split_events
 from anomaly_cli.stages.frame import Analysis
+from anomaly_cli.stages.resolve import resolve_settings
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.studies.background_sets import open_sets
 from anomaly_cli.studies.calibrate import open_calibration
-from anomaly_cli.studies.experiment_jobs import FIRST_SIGNAL_ID, Job, draw_signal, injection_jobs
+from anomaly_cli.studies.experiment_jobs import (
+    FIRST_SIGNAL_ID,
+    Job,
+    draw_signal,
+    injection_jobs,
+    refuse_too_much_signal,
+)
 from anomaly_cli.studies.experiments import open_laboratory
 from anomaly_cli.studies.free_windows import WindowSource, open_windows
 from anomaly_cli.studies.remeasured import Remeasure
@@ -164,8 +173,24 @@ def test_signal_is_moved_with_its_window_and_never_into_the_region():
 def test_as_much_signal_is_drawn_as_is_asked_for_each_event_once():
     drawn = draw_signal(events(50, 3300.0, 3700.0, 0, 3), 50, Streams(1))
     assert len(np.unique(drawn.mjj)) == len(np.unique(drawn.event_id)) == 50
-    with pytest.raises(ConfigError, match="only 50 signal events; ask for fewer"):
+    with pytest.raises(ConfigError, match="only 50 signal events; ask for 50 or fewer"):
         draw_signal(events(50, 3300.0, 3700.0, 0, 3), 51, Streams(1))
+
+
+def test_signal_of_a_larger_window_is_refused_with_the_number_that_was_asked_for():
+    refuse_too_much_signal(33, 50, 1.5)
+    with pytest.raises(
+        ConfigError, match=r"--injected 34: only 50 .*, 1\.5 of which .* ask for 33 or fewer"
+    ):
+        refuse_too_much_signal(34, 50, 1.5)
+
+
+@pytest.mark.parametrize("method", ["curtains_f4f", "drapes", "cathode", "mass_scaling"])
+def test_fast_trainings_are_short_whatever_the_method(method):
+    config = _fast(build_record(Config, {"template": {"method": method}, "classifier": {"name": "mlp"}}, "test"))
+    settings = resolve_settings(config)
+    assert getattr(settings.method, "base_epochs", 2) == getattr(settings.method, "epochs", 2) == 2
+    assert (settings.classifier.ensemble, settings.classifier.epochs, settings.kfold.folds) == (1, 2, FAST_FOLDS)
 
 
 def test_windows_of_a_run_hold_no_event_of_its_region(analysis):

@@ -116,7 +116,7 @@ def search(path: Path, region: str, asked: argparse.Namespace) -> dict[str, Any]
     settings = [f"classifiers.trees.ensemble={asked.ensemble}", f"template.method={json.dumps(asked.method)}"]
     settings.append(f"significance.background_efficiencies={list(EFFICIENCIES)}")
     options = ["--signal-region", region, "--data", str(path)]
-    options += ["--score", asked.score] if asked.score else []
+    settings += [f"score.name={json.dumps(asked.score)}"] if asked.score else []
     if asked.signal:
         options += ["--inject-from", f"{asked.signal.absolute()}={asked.inject}"]
     else:

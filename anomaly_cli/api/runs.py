@@ -8,7 +8,8 @@ from anomaly_cli.api.results import Frames
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Arrays, Artifact
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.records import nearest
 from anomaly_cli.report.render import html
@@ -97,7 +98,9 @@ def open_run(directory: str | Path) -> Run:
     Raises:
         ArtifactError: where there is none.
     """
-    path = Path(directory)
-    if not RunDirectory(path).has(schema.SPLIT):
-        raise ArtifactError(f"{path}: holds no run; make one with 'anomaly run --run {path} --signal-region 3.3-3.7'")
+    path, run = Path(directory), RunDirectory(Path(directory))
+    if not run.has(schema.SPLIT):
+        raise ArtifactError(
+            f"{path}: holds no run; make one with 'anomaly run --run {run.quoted} --signal-region 3.3-3.7'"
+        )
     return Run(path)

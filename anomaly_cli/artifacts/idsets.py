@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.artifacts.store import Arrays
+from anomaly_cli.core.arrays import Arrays
 
 
 def pack_ids(ids: npt.NDArray[np.int64]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,11 @@ class RunDirectory:
     path: Path
     _cache: dict[Path, tuple[tuple[int, ...], Artifact]] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def quoted(self) -> str:
+        """The path as a shell takes it, for commands that are told."""
+        return shlex.quote(str(self.path))
+
     def artifact(self, kind: Kind) -> Path:
         """Return where an artifact of this kind lies."""
         return self.path / FILES.get(kind.name, f"{kind.name}.h5")
@@ -47,14 +53,14 @@ class RunDirectory:
             if artifact.provenance.inputs.get(name) != parent.digest:
                 raise ArtifactError(
                     f"{artifact.path}: was made from another {_words(name)} than {parent.path.name}; run"
-                    f" '{kind.made_by} --run {self.path} --overwrite' first"
+                    f" '{kind.made_by} --run {self.quoted} --overwrite' first"
                 )
         if kind.twin:
             twin = self.read(schema.KINDS[kind.twin])
             if artifact.provenance != twin.provenance:
                 raise ArtifactError(
                     f"{artifact.path}: belongs to another {_words(kind.twin)} than {twin.path.name}; run"
-                    f" '{kind.made_by} --run {self.path} --overwrite' first"
+                    f" '{kind.made_by} --run {self.quoted} --overwrite' first"
                 )
         return artifact
 

@@ -25,13 +25,13 @@ from anomaly_cli.artifacts.columns import Column, Group, Kind
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
 from anomaly_cli.artifacts.schema import KINDS
 from anomaly_cli.artifacts.seal import check_seal, sealed
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.blocks import FEATURES_BLOCK, Block, Features
 from anomaly_cli.core.documents import parse_json
 from anomaly_cli.core.errors import ArtifactError, DataError, first_line
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.scratch import scratch_beside
 
-Arrays = Mapping[str, npt.NDArray[Any]]
 FORMAT = "anomaly artifact"
 AGAIN = "move it away and run the stage again"
 """What to do about a file that cannot be used: its stage makes it anew, and what it was is still there."""

@@ -18,8 +18,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.classifiers.base import Arrays, Draws, FittedClassifier
-from anomaly_cli.classifiers.several import OfSeveral, numbered, own_arrays
+from anomaly_cli.classifiers.base import Draws, FittedClassifier
+from anomaly_cli.classifiers.several import OfSeveral, numbered
+from anomaly_cli.core.arrays import Arrays, under
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
@@ -50,7 +51,7 @@ class Averaged(OfSeveral):
 
     def load(self, arrays: Arrays) -> FittedAveraged:
         """Rebuild a kept model."""
-        models = [one.load(own_arrays(arrays, index)) for index, one in enumerate(self._made())]
+        models = [one.load(under(f"{index}:", arrays)) for index, one in enumerate(self._made())]
         return FittedAveraged(models, np.asarray(arrays["spreads"], dtype=np.float64))
 
 

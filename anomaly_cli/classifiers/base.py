@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
@@ -20,8 +21,6 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.plugins import Family
 from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.streams import Streams
-
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.classifiers.argos import argos
-from anomaly_cli.classifiers.base import Arrays, Draws, FittedClassifier
-from anomaly_cli.classifiers.several import OfSeveral, numbered, own_arrays
+from anomaly_cli.classifiers.base import Draws, FittedClassifier
+from anomaly_cli.classifiers.several import OfSeveral, numbered
+from anomaly_cli.core.arrays import Arrays, under
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
@@ -53,7 +54,7 @@ class Chosen(OfSeveral):
         """Rebuild a kept model."""
         best = int(arrays["chosen"][0])
         empty = {name: np.asarray(array)[:0] for name, array in arrays.items() if name != "chosen"}
-        return FittedChosen(best, self._made()[best].load(own_arrays(arrays, best)), empty)
+        return FittedChosen(best, self._made()[best].load(under(f"{best}:", arrays)), empty)
 
 
 def found_by(models: Sequence[FittedClassifier], draws: Draws) -> float:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.classifiers.base import Arrays, Classifier, Draws, FittedClassifier, Labelled, Preparation
+from anomaly_cli.classifiers.base import Classifier, Draws, FittedClassifier, Labelled, Preparation
+from anomaly_cli.core.arrays import Arrays, under
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
@@ -99,12 +100,11 @@ class Ensembles:
     def from_arrays(classifier: Classifier, arrays: Arrays) -> Ensembles:
         """Rebuild what `to_arrays` returned."""
         folds, ensemble = int(arrays["folds"]), int(arrays["ensemble"])
-        prepared = {key.removeprefix("preparation."): arrays[key] for key in arrays if key.startswith("preparation.")}
-        columns = {}
-        for key in arrays:
-            if key.startswith("member."):
-                name = key.removeprefix("member.")
-                columns[name] = np.split(arrays[key], np.cumsum(arrays[f"length.{name}"])[:-1])
+        prepared = under("preparation.", arrays)
+        columns = {
+            name: np.split(values, np.cumsum(arrays[f"length.{name}"])[:-1])
+            for name, values in under("member.", arrays).items()
+        }
         members = [
             classifier.load({name: parts[index] for name, parts in columns.items()})
             for index in range(folds * ensemble)

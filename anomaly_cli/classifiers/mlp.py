@@ -21,7 +21,6 @@ from threadpoolctl import threadpool_limits
 
 from anomaly_cli import nets
 from anomaly_cli.classifiers.base import (
-    Arrays,
     Classifier,
     Draws,
     FittedClassifier,
@@ -30,6 +29,7 @@ from anomaly_cli.classifiers.base import (
     check_fraction,
     draw_features,
 )
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.blocks import Block
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, TrainingError

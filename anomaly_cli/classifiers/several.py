@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from anomaly_cli.classifiers.base import (
     CLASSIFIERS,
-    Arrays,
     Classifier,
     Draws,
     FittedClassifier,
     Labelled,
     Preparation,
 )
+from anomaly_cli.core.arrays import Arrays, under
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
@@ -83,7 +83,7 @@ class OfSeveral(Classifier):
 
     def load_preparation(self, arrays: Arrays) -> Several:
         """Rebuild the preparations."""
-        return Several([one.load_preparation(own_arrays(arrays, index)) for index, one in enumerate(self._made())])
+        return Several([one.load_preparation(under(f"{index}:", arrays)) for index, one in enumerate(self._made())])
 
     def fit(self, training: Labelled, stopping: Labelled, compute: Compute) -> FittedClassifier:
         """Train one model of each candidate."""
@@ -100,9 +100,3 @@ class OfSeveral(Classifier):
 def numbered(index: int, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
     """Return arrays under the number of the candidate that they are of."""
     return {f"{index}:{name}": array for name, array in arrays.items()}
-
-
-def own_arrays(arrays: Arrays, index: int) -> dict[str, npt.NDArray[Any]]:
-    """Return those of a candidate, under their own names."""
-    start = f"{index}:"
-    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from anomaly_cli.classifiers.base import (
-    Arrays,
     Classifier,
     FittedClassifier,
     Labelled,
@@ -26,6 +25,7 @@ from anomaly_cli.classifiers.base import (
     check_fraction,
     draw_features,
 )
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.blocks import Block
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError

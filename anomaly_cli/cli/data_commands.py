@@ -112,7 +112,8 @@ def describe(
 def manifest(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Event file of your own, in any layout.")],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Manifest to write. [default: beside it, as .toml]")
+        Path | None,
+        typer.Option(*options.OUTPUT, metavar="FILE", help="Manifest to write. [default: beside it, as .toml]"),
     ] = None,
     key: options.Key = None,
 ) -> None:
@@ -158,7 +159,8 @@ def simulate(
     process: Annotated[str, typer.Argument(metavar="qcd|signal", help="What to simulate.")],
     events: Annotated[int, typer.Option("--events", metavar="N", help="Events that pass the trigger.")],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="File to write. [default: PROCESS-SEED.h5]")
+        Path | None,
+        typer.Option(*options.OUTPUT, metavar="FILE", help="File to write. [default: PROCESS-SEED.h5]"),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed; the same gives the same events.")] = 1,
     mass: Annotated[

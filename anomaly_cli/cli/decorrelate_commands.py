@@ -34,7 +34,11 @@ def decorrelate(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Where to write. [default: decorrelation.h5 beside the input]"),
+        typer.Option(
+            *options.OUTPUT,
+            metavar="FILE",
+            help="Where to write. [default: decorrelation.h5 beside the input]",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of every random stream.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,

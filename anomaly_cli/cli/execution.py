@@ -56,10 +56,11 @@ def print_summary(run: RunDirectory) -> None:
     if run.has(schema.TRUTH):  # without truth the count waits for --unblind
         needed.append(schema.SIGNIFICANCE)
     missing = [kind for kind in needed if not run.has(kind)]
+    window = "" if run.has(schema.SPLIT) else " --signal-region WINDOW"
     if missing:
         raise ArtifactError(
             f"{run.artifact(missing[0])}: no such file, the run is not finished; finish it with"
-            f" 'anomaly run --run {directory} --signal-region WINDOW'"
+            f" 'anomaly run --run {run.quoted}{window}'"
         )
     show(summarise_run(run), run.digests)
     files = ", ".join(sorted(p.name for p in directory.iterdir() if not p.name.startswith(".") and p.is_file()))
@@ -75,7 +76,7 @@ def show_next(steps: list[tuple[str, str]]) -> None:
 
 def next_steps(run: RunDirectory) -> list[tuple[str, str]]:
     """Return commands that a run whose closure is known is ready for, and what each does."""
-    path, quoted = run.artifact(schema.SIGNIFICANCE), shlex.quote(str(run.path))
+    path, quoted = run.artifact(schema.SIGNIFICANCE), run.quoted
     has_truth = run.has(schema.TRUTH)
     evaluate = [(f"anomaly evaluate --run {quoted}", "significance improvement (uses truth)")] if has_truth else []
     if run.has(schema.EVALUATION):
@@ -124,7 +125,7 @@ def before_the_look(
         can_measure: whether its method can be measured.
         known: kinds of what has been measured and studied.
     """
-    quoted = shlex.quote(str(run.path))
+    quoted = run.quoted
     if can_measure and not {schema.VALIDATION.name, schema.OVERDISPERSION.name} <= set(known):
         return [measure]
     steps = []
@@ -173,7 +174,7 @@ def run_morph(asked: Asked, config: MorphConfig, from_model: Path | None) -> Non
         append_log(run, outcomes)
     say_made(outcomes)
     show(report_on(run.read(MORPH)), run.digests)
-    say(f"Next: anomaly morph plot --output {shlex.quote(str(run.path))}")
+    say(f"Next: anomaly morph plot --output {run.quoted}")
 
 
 def show_written(path: Path) -> None:

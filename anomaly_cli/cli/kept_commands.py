@@ -25,7 +25,9 @@ def score(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="FILE", help="CSV; .h5: HDF5; .root: trees (extra 'root'). [default: FILE-scores.csv]"
+            *options.OUTPUT,
+            metavar="FILE",
+            help="CSV; .h5: HDF5; .root: trees (extra 'root'). [default: FILE-scores.csv]",
         ),
     ] = None,
 ) -> None:

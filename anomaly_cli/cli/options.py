@@ -73,6 +73,8 @@ DEVICE = Option(
     metavar="NAME",
     complete=devices,
 )
+OUTPUT = ("--output", "--out", "-o")
+"""How every command is told where to write."""
 OVERWRITE = Option("overwrite", bool, "--overwrite", "Replace artifacts of other settings or inputs.", default=False)
 QUIET = Option("quiet", bool, "--quiet -q", "One plain line per finished step, and nothing in between.", default=False)
 VERBOSE = Option(

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from anomaly_cli.cli import options
 from anomaly_cli.cli.completion import plot_names
 from anomaly_cli.cli.failures import telling
+from anomaly_cli.core.errors import ConfigError
 
 Tag = Annotated[
     str | None,
@@ -58,10 +60,15 @@ def plot(
 
 
 def report(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a run or a scan.")],
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Directory of a run or a scan.", show_default=False)
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="DIR", help="The same, as other commands name it.")
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="html or pdf. [default: report.html in the directory]"),
+        typer.Option(*options.OUTPUT, metavar="FILE", help="html or pdf. [default: report.html in the directory]"),
     ] = None,
     tag: Tag = None,
 ) -> None:
@@ -75,7 +82,9 @@ def report(
     """
     from anomaly_cli.cli.picture_execution import write_report
 
-    write_report(directory, output, tag)
+    if (directory is None) == (run is None):
+        raise ConfigError("report: name one run or scan, as 'anomaly report DIR' or 'anomaly report --run DIR'")
+    write_report(directory or run or Path(), output, tag)
 
 
 def compare(

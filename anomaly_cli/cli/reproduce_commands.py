@@ -62,9 +62,9 @@ def run(
     ] = None,
     scale: Annotated[str, typer.Option("--scale", help="quick, standard, or paper, on the paper's file.")] = "quick",
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Number of seeds. [default: the scale's]")] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "--out", "-o", metavar="DIR", help="Directory, shared by targets.")
-    ] = Path("reproduction"),
+    output: Annotated[Path, typer.Option(*options.OUTPUT, metavar="DIR", help="Directory, shared by targets.")] = Path(
+        "reproduction"
+    ),
     part: Annotated[
         str, typer.Option("--part", metavar="K/N", help="Only the K-th of N parts of the jobs, for batch systems.")
     ] = "",

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 def plan(
     config: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file with the grid.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the scan.")],
+    output: Annotated[Path, typer.Option(*options.OUTPUT, metavar="DIR", help="Directory of the scan.")],
     windows: Annotated[
         str | None,
         typer.Option("--windows", metavar="WINDOW,...", help="Signal regions instead of the file's, or 'auto'."),

@@ -198,7 +198,8 @@ def global_significance(
         list[Path], typer.Option("--run", metavar="DIR", help="Run directory; repeat it for every signal region.")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Artifact to write. [default: DIR/global.h5]")
+        Path | None,
+        typer.Option(*options.OUTPUT, metavar="FILE", help="Artifact to write. [default: DIR/global.h5]"),
     ] = None,
 ) -> None:
     """Correct the largest excess for the number of places looked at, by the overlap of the selections.
@@ -292,7 +293,8 @@ def inject_scan(
 def export(
     asked: Asked,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="DIR", help="Directory to write. [default: RUN/exports]")
+        Path | None,
+        typer.Option(*options.OUTPUT, metavar="DIR", help="Directory to write. [default: RUN/exports]"),
     ] = None,
     events: Annotated[
         bool, typer.Option("--events", help="Also events, template, scores and cuts as trees: events.root.")

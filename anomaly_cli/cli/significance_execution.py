@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -160,7 +159,7 @@ def write_declaration(asked: Asked, note: str) -> None:
     if has_truth(analysis.run):
         say("Pseudo-data with truth labels: not blinded, so that the declaration binds nobody.")
         return
-    step = f"anomaly run --run {shlex.quote(str(analysis.run.path))} --unblind"
+    step = f"anomaly run --run {analysis.run.quoted} --unblind"
     show_next([(step, "looks at the signal region with these settings, and records that")])
 
 

@@ -85,7 +85,7 @@ def base(asked: Asked) -> None:
     show_next([(command, "every signal region, with the --data and --seed of this run")])
 
 
-@takes(options.RUN, *options.TEMPLATE, common=options.TRAINING)
+@takes(options.RUN, *options.TEMPLATE, common=options.MANY)
 def template(
     asked: Asked,
     from_model: Annotated[
@@ -128,7 +128,7 @@ def classify(asked: Asked) -> None:
         show(report_on(scores), run.digests)
 
 
-@takes(options.RUN, CLOSURE_WINDOWS, common=options.TRAINING)
+@takes(options.RUN, CLOSURE_WINDOWS, common=options.MANY)
 def closure(asked: Asked) -> None:
     """Measure how well the template describes background.
 

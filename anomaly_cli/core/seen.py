@@ -13,6 +13,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate, effective_number
@@ -20,7 +21,6 @@ from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Regions, Window
 
-Arrays = Mapping[str, npt.NDArray[Any]]
 VALIDATION_FRACTION = 0.1
 """Fraction of the training events kept for validation and early stopping, by hash of the event id."""
 FEWEST_SIMULATED = 500

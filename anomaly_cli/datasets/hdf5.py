@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
@@ -87,7 +88,8 @@ def _load_filters(path: Path) -> None:
 def _read(path: Path, file: h5py.File, key: str) -> Table | RawPlace:
     if "kind_version" in file.attrs:
         raise DataError(
-            f"{path}: is an artifact of an analysis, not an event file; 'anomaly inspect {path}' explains it"
+            f"{path}: is an artifact of an analysis, not an event file; 'anomaly inspect {shlex.quote(str(path))}'"
+            " explains it"
         )
     node = _choose(path, file, key)
     if isinstance(node, h5py.Group):

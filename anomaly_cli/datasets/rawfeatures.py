@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def locate_raw(path: Path, key: str = "") -> RawPlace:
     if not isinstance(place, RawPlace):
         raise DataError(
             f"{path}: holds features ({len(place.columns)} columns), not raw events; analyse it with"
-            f" 'anomaly run --data {path.name}'"
+            f" 'anomaly run --data {shlex.quote(path.name)}'"
         )
     if place.n_events == 0:
         raise DataError(f"{path}: holds no events; check how it was written")

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import THIRDS
 from anomaly_cli.core.cuts import NO_CORRECTION
@@ -23,7 +24,7 @@ from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.plugins import Family
 from anomaly_cli.core.presets import Preset
-from anomaly_cli.core.seen import Arrays, Need, Seen, SharedModel, TrainingRow
+from anomaly_cli.core.seen import Need, Seen, SharedModel, TrainingRow
 
 CWOLA, SUPERVISED, COMBINED = "cwola", "supervised", "combined"
 """Names of scores that methods ask for."""

@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import concatenate
-from anomaly_cli.core.seen import Arrays, Need, Seen, TrainingRow
+from anomaly_cli.core.seen import Need, Seen, TrainingRow
 from anomaly_cli.methods.base import COMBINED, METHODS, FittedTemplate, Request, Sample, TemplateMethod
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import NONE
-from anomaly_cli.core.seen import Arrays, Seen
+from anomaly_cli.core.seen import Seen
 from anomaly_cli.methods.base import TemplateMethod
 from anomaly_cli.methods.given_events import FittedEvents
 

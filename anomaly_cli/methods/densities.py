@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError, TrainingError
@@ -18,7 +19,7 @@ from anomaly_cli.core.events import EDGE_ANCHORS, Events, concatenate, make_even
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.records import nearest
-from anomaly_cli.core.seen import Arrays, TrainingRow
+from anomaly_cli.core.seen import TrainingRow
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.methods.base import Sample
 from anomaly_cli.nets.plain_scaling import KINDS, MASS, fit_plain_scaling

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError
@@ -25,7 +26,7 @@ from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.records import nearest
-from anomaly_cli.core.seen import VALIDATION_FRACTION, Arrays, Need, Seen, TrainingRow
+from anomaly_cli.core.seen import VALIDATION_FRACTION, Need, Seen, TrainingRow
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.nets.plain_scaling import MASS

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.cuts import BY_MEAN
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.seen import Arrays, Seen
+from anomaly_cli.core.seen import Seen
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.nets.scaling import MassScaler

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError
@@ -23,7 +24,7 @@ from anomaly_cli.core.events import make_events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.progress import Step
-from anomaly_cli.core.seen import Arrays, Seen
+from anomaly_cli.core.seen import Seen
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.nets.atoms import Atoms, find_atoms
 

@@ -7,7 +7,7 @@ References:
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,10 @@ import torch
 from scipy.special import ndtr, ndtri
 from torch import Tensor
 
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.nets import flows, training, weights
 
 FloatArray = npt.NDArray[np.float64]
-Arrays = Mapping[str, npt.NDArray[Any]]
 N_POINTS, TAIL = 400, 10.0
 """Values at which the distribution over all conditions is tabulated, and events beyond the outermost of them."""
 OUTERMOST = 4.0

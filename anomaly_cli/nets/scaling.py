@@ -5,7 +5,7 @@ How it is fitted, and why, is in `nets/scaling_fit.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.nets.atoms import Atoms
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 SPLINE_BOUND = 5.0
 """zuko's splines act on [-5, 5]; keep the data inside."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from dataclasses import dataclass
 
 from anomaly_cli.artifacts import schema
@@ -45,7 +44,7 @@ def summarise_run(run: RunDirectory) -> Report:
     is_blinded = not run.has(schema.SIGNIFICANCE)
     report: list[Part] = [*_title(split, template, scores), region_table(run, is_blinded)]
     if is_blinded:
-        looking = f"'anomaly run --run {shlex.quote(str(run.path))} --unblind' looks at it, and that is recorded."
+        looking = f"'anomaly run --run {run.quoted} --unblind' looks at it, and that is recorded."
         report.append(Message(f"The signal region is blinded. {looking}", Level.HEADLINE))
         report += _blinded(run)
     else:

@@ -21,7 +21,8 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.idsets import unpack_ids
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.scan_kinds import EVERYTHING, SCAN, SCAN_POINT
-from anomaly_cli.artifacts.store import Arrays, Artifact, write_artifact
+from anomaly_cli.artifacts.store import Artifact, write_artifact
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.scans.manifest import Manifest, ScanDirectory

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray, hash_uniform
 from anomaly_cli.core.progress import Step
@@ -25,14 +25,13 @@ from anomaly_cli.core.template import Template
 from anomaly_cli.core.workers import in_order
 from anomaly_cli.methods import densities
 from anomaly_cli.scores.backgrounds import (
-    FEWEST,
     Background,
     Backgrounds,
     BackgroundSettings,
     each_fold,
     training_events,
 )
-from anomaly_cli.scores.base import Arrays, FittedScore, Ranking, Score
+from anomaly_cli.scores.base import FittedScore, Ranking, Score
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,6 @@ class _Work:
 def _fit_observed(work: _Work, fold: int) -> dict[str, npt.NDArray[Any]]:
     """Fit the density of the observed events that may train a fold."""
     events, own = training_events(work.ranking, work.observed, fold), work.compute.child(f"observed/{fold}")
-    if len(events) < FEWEST:
-        raise PhysicsError(
-            f"score {work.settings.name}: {len(events)} observed events train fold {fold}, at least {FEWEST} are"
-            " needed; widen the signal region or use fewer folds"
-        )
     held_out = hash_uniform(events.source_id, own.streams.integer("validation"))
     is_validation = held_out < work.ranking.kfold.validation_fraction
     with densities.session(own) as generator:

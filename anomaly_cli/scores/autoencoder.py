@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, TrainingError
 from anomaly_cli.core.events import Events
@@ -25,7 +26,7 @@ from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.methods import densities
 from anomaly_cli.scores.backgrounds import each_fold, training_template
-from anomaly_cli.scores.base import Arrays, FittedScore, Ranking, Score
+from anomaly_cli.scores.base import FittedScore, Ranking, Score
 
 if TYPE_CHECKING:
     from anomaly_cli.nets.autoencoder import AutoencoderSettings, FittedAutoencoder

@@ -7,7 +7,7 @@ expectation: otherwise a fluctuation of the side-bands would move score and expe
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import Folds
-from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
-from anomaly_cli.core.seen import Arrays, Seen
+from anomaly_cli.core.seen import Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.core.workers import in_order
 from anomaly_cli.methods import densities
@@ -225,17 +226,22 @@ def each_fold(fold: IntArray, events: Events) -> Iterator[tuple[int, IntArray, E
 
 
 def training_events(ranking: Ranking, observed: Events, fold: int) -> Events:
-    """Return the observed events that may train what ranks a fold."""
+    """Return the observed events that may train what ranks a fold.
+
+    Raises:
+        PhysicsError: where they are too few for a density.
+    """
     own = ranking.crossfit.fold(observed.source_id)
-    return observed.take(ranking.crossfit.observed_trains(own)[:, fold])
+    found = observed.take(ranking.crossfit.observed_trains(own)[:, fold])
+    if len(found) < FEWEST:
+        raise PhysicsError(
+            f"score: {len(found)} observed events train fold {fold}, at least {FEWEST} are needed; widen the signal"
+            " region or use fewer folds"
+        )
+    return found
 
 
 def training_template(template: Template, ranking: Ranking, fold: int) -> npt.NDArray[np.bool_]:
     """Return which template events may train a fold `(n,)`."""
     is_other: npt.NDArray[np.bool_] = template.fold(ranking.crossfit) != fold
     return is_other & template.trains(ranking.kfold.folds)[:, fold]
-
-
-def under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Return arrays with a prefix, without it."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from anomaly_cli.classifiers.base import Classifier
 from anomaly_cli.classifiers.kfold import Contest, Ensembles, train_in_folds
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.events import Events
@@ -24,7 +25,8 @@ from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+GIVEN = frozenset({Need.SIDE_BANDS, Need.SR_FEATURES, Need.TRUTH})
+"""What a score may need; simulation and shared models are for template methods."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Score(ABC):
         summary: what it is, in half a sentence.
         reference: where it was published.
         presets: named settings.
-        needs: what it is given beyond the side-bands.
+        needs: what it is given beyond the side-bands, of `GIVEN`.
         is_exchangeable: whether it tells observed events from one template, the two alike but for that label, so that
             labels can be permuted, and the score fitted to permuted ones.
     """

@@ -14,13 +14,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import Arrays, under
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
-from anomaly_cli.scores.base import Arrays, FittedEnsembles, FittedScore, Ranking, Score
+from anomaly_cli.scores.base import FittedEnsembles, FittedScore, Ranking, Score
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,7 @@ class CombinedScore(Score):
         """Rebuild the classifiers of every component."""
         parts = []
         for index in range(int(arrays["components"])):
-            start = f"{index}:"
-            own = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
-            parts.append(FittedEnsembles.load(own, ranking))
+            parts.append(FittedEnsembles.load(under(f"{index}:", arrays), ranking))
         return FittedMean(parts)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
+from anomaly_cli.core.arrays import Arrays, under
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, TrainingError
 from anomaly_cli.core.events import Events
@@ -22,8 +23,8 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.methods import densities
-from anomaly_cli.scores.backgrounds import each_fold, sides_of, training_template, under
-from anomaly_cli.scores.base import Arrays, Diagnostic, FittedScore, Ranking
+from anomaly_cli.scores.backgrounds import each_fold, sides_of, training_template
+from anomaly_cli.scores.base import Diagnostic, FittedScore, Ranking
 
 AS_IT_IS, OF_TEMPLATE, OF_SIDE_BANDS = "none", "template", "side_bands"
 DECORRELATIONS = {

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events
@@ -21,7 +22,7 @@ from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.records import nearest
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
-from anomaly_cli.scores.base import Arrays, FittedScore, Ranking, Score
+from anomaly_cli.scores.base import FittedScore, Ranking, Score
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import Arrays, under
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
@@ -27,16 +28,14 @@ from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.nets import mixtures
 from anomaly_cli.scores.backgrounds import (
-    FEWEST,
     LOWEST,
     Background,
     Backgrounds,
     BackgroundSettings,
     each_fold,
     training_events,
-    under,
 )
-from anomaly_cli.scores.base import Arrays, Diagnostic, FittedScore, Ranking, Score
+from anomaly_cli.scores.base import Diagnostic, FittedScore, Ranking, Score
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,6 @@ class RAnode(BackgroundSettings, Score):
         signals = []
         for fold in range(ranking.kfold.folds):
             events = training_events(ranking, observed, fold)
-            if len(events) < FEWEST:
-                raise PhysicsError(
-                    f"score {self.name}: {len(events)} observed events train fold {fold}, at least {FEWEST} are needed;"
-                    " widen the signal region or use fewer folds"
-                )
             generator = compute.streams.generator(f"signal/{fold}")
             signals.append(_find_signal(backgrounds.of(fold), events, self.search, generator))
             compute.progress(Step("classify: signal density", fold + 1, ranking.kfold.folds, f"fold {fold + 1}"))

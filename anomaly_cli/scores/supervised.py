@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from anomaly_cli.classifiers.kfold import Contest
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
-from anomaly_cli.scores.base import Arrays, FittedEnsembles, Ranking, Score
+from anomaly_cli.scores.base import FittedEnsembles, Ranking, Score
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from anomaly_cli import nets
 from anomaly_cli.classifiers.kfold import Contest, Ensembles
+from anomaly_cli.core.arrays import Arrays, under
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
@@ -30,8 +31,8 @@ from anomaly_cli.core.records import nearest
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.scores.autoencoder import fit_autoencoder
-from anomaly_cli.scores.backgrounds import each_fold, training_template, under
-from anomaly_cli.scores.base import Arrays, FittedScore, Ranking, Score
+from anomaly_cli.scores.backgrounds import each_fold, training_template
+from anomaly_cli.scores.base import FittedScore, Ranking, Score
 
 
 @dataclass(frozen=True)

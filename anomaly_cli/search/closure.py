@@ -6,6 +6,7 @@ where those cannot be told apart either, the check proves nothing.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Regions
+from anomaly_cli.core.workers import in_order
 from anomaly_cli.methods.base import FittedTemplate, Request, TemplateMethod
 
 SIDE_BANDS = "side-bands, held-out events"
@@ -72,21 +74,23 @@ class Closure:
 
 
 def measure_closure(check: Check, compute: Compute) -> Closure:
-    """Compare the points of a check; `compute` has the streams of the search."""
+    """Compare the points of a check; `compute` has the streams of the search, and processes, which change nothing."""
+    compared = {TEMPLATE: check.template, UNTOUCHED: check.untouched}
+    pieces = ((check.name, check.n_features, points, check.compared, compute.alone()) for points in compared.values())
+    with contextlib.closing(in_order(_compare, pieces, min(compute.processes, len(compared)))) as parts:
+        found = dict(zip(compared, parts, strict=True))
+    distances = {name: distances for name, (_, distances) in found.items()}
+    return Closure(check, found[TEMPLATE][0], found[UNTOUCHED][0], distances)
+
+
+def _compare(
+    name: str, n_features: int, points: Sampled, compared: Sampled, compute: Compute
+) -> tuple[Separation, Distances]:
     streams = compute.streams.child("closure")
-    seed = streams.integer(check.name)
-    found = measure_separation(check.template, check.compared, seed, compute.threads)
-    baseline = measure_separation(check.untouched, check.compared, seed, compute.threads)
-    distances = {
-        name: _distances(check, points, streams.generator(f"distances/{check.name}"))
-        for name, points in ((TEMPLATE, check.template), (UNTOUCHED, check.untouched))
-    }
-    return Closure(check, found, baseline, distances)
-
-
-def _distances(check: Check, sampled: Sampled, generator: np.random.Generator) -> Distances:
-    points, compared = (_independent(part, generator)[:, : check.n_features] for part in (sampled, check.compared))
-    return measure_distances(points, compared, generator)
+    separation = measure_separation(points, compared, streams.integer(name), compute.threads)
+    generator = streams.generator(f"distances/{name}")
+    one, other = (_independent(part, generator)[:, :n_features] for part in (points, compared))
+    return separation, measure_distances(one, other, generator)
 
 
 def _independent(sampled: Sampled, generator: np.random.Generator) -> FloatArray:

@@ -11,11 +11,12 @@ from anomaly_cli.classifiers.base import CLASSIFIERS, Classifier
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.crossfit import FEWEST_FOLDS, GROUPS, HALVES, NONE, PARTS
 from anomaly_cli.core.cuts import Cuts, check_oversampling
+from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.plugins import Family
 from anomaly_cli.core.seen import Need
 from anomaly_cli.methods.base import METHODS, TemplateMethod
-from anomaly_cli.scores.base import SCORES, Score
+from anomaly_cli.scores.base import GIVEN, SCORES, Score
 from anomaly_cli.scores.decorrelated import AS_IT_IS, check_decorrelation
 
 DECORRELATE = "decorrelate"
@@ -62,6 +63,9 @@ class SearchSettings:
     def __post_init__(self) -> None:
         check_oversampling(self.oversampling)
         check_decorrelation(self.decorrelate)
+        if beyond := self.score.needs - GIVEN:
+            needs = ", ".join(sorted(need.value for need in beyond))
+            raise ConfigError(f"score {self.score.name}: needs {needs}, which only template methods are given")
 
     @property
     def scheme(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit
-from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.compute import CPU, Compute
 from anomaly_cli.core.crossfit import HALVES, NONE, CrossFit, Folds
 from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
@@ -20,6 +21,7 @@ from anomaly_cli.core.plugins import is_foreign
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Replicas, Template, TemplatePart
+from anomaly_cli.core.workers import in_order
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
 from anomaly_cli.search.provisions import FEWEST_SIDE_BAND_EVENTS, Provisions, show
 from anomaly_cli.search.settings import DEFAULT_CROSSFIT, SearchSettings
@@ -122,15 +124,30 @@ def part_of(seen: Seen, crossfit: CrossFit, divisions: Folds) -> Seen:
 def fit_parts(settings: SearchSettings, seen: Seen, crossfit: CrossFit, compute: Compute) -> FittedParts:
     """Train the models of a template, each on its own part; `compute` has the streams of the search.
 
+    Parts are trained side by side, with the same result, where there are processes for it.
+
     Raises:
         AnomalyError: where there are too few events, something is missing, or a training diverges.
     """
-    method = settings.method
-    models = []
-    for index, plan in enumerate(crossfit.plans):
-        own = _own(compute, index, crossfit).child(f"template/{method.name}")
-        models.append(method.fit(part_of(seen, crossfit, plan.divisions), own))
+    method, plans = settings.method, crossfit.plans
+    can_be_sent = not any(is_foreign(one) for one in (method, *method.members))
+    processes = min(compute.processes, len(plans)) if can_be_sent and compute.device == CPU else 1
+    own = [_own(compute, index, crossfit).child(f"template/{method.name}") for index in range(len(plans))]
+    pieces = (
+        (method, part_of(seen, crossfit, plan.divisions), one if processes == 1 else one.alone())
+        for plan, one in zip(plans, own, strict=True)
+    )
+    models: list[FittedTemplate] = []
+    with contextlib.closing(in_order(_fit, pieces, processes)) as fitted:
+        for model in fitted:
+            models.append(model)
+            if processes > 1:  # else they tell of their own trainings
+                compute.progress(Step("template: models", len(models), len(plans)))
     return FittedParts(crossfit, models)
+
+
+def _fit(method: TemplateMethod, seen: Seen, compute: Compute) -> FittedTemplate:
+    return method.fit(seen, compute)
 
 
 def _own(compute: Compute, index: int, crossfit: CrossFit) -> Compute:

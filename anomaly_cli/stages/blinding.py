@@ -78,7 +78,7 @@ def require_unblinded(run: RunDirectory, digest: str) -> None:
         split = run.read(schema.SPLIT)
         raise ConfigError(
             f"the signal region {read_regions(split).sr.text} TeV of {split.path} is blinded for these settings;"
-            f" 'anomaly significance --unblind --run {run.path}' looks at it, which is recorded in unblinding.json"
+            f" 'anomaly significance --unblind --run {run.quoted}' looks at it, which is recorded in unblinding.json"
         )
 
 

@@ -73,7 +73,7 @@ def require_declared(run: RunDirectory, config: Config, digest: str) -> dict[str
     if other:
         raise ConfigError(
             f"{run.declarations}: {' and '.join(other)} are not what was declared on {known[-1]['time']}; go back to"
-            f" that, or declare again with 'anomaly significance declare --run {run.path}', which is counted"
+            f" that, or declare again with 'anomaly significance declare --run {run.quoted}', which is counted"
         )
     return {"declaration": known[-1]["hash"], "n_declarations": len(known)}
 

@@ -21,6 +21,7 @@ from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, DataError, PhysicsError, TrainingError
 from anomaly_cli.core.folds import FloatArray, IntArray, assign_folds, hash_uniform
 from anomaly_cli.core.progress import Progress, Step, silent
+from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.seen import VALIDATION_FRACTION
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.datasets.tables import read_table
@@ -146,10 +147,10 @@ def decorrelate(scored: Scored, output: Path, seed: int, overwrite: bool, progre
             "is_signal": scored.is_signal,
         },
         "protected": {"name": list(scored.names)},
-        "cuts": _as_columns(_cuts(scored, moved)),
+        "cuts": as_columns(_cuts(scored, moved)),
     }
     if scored.is_signal.any():
-        groups["tagging"] = _as_columns(_tagging(scored, moved))
+        groups["tagging"] = as_columns(_tagging(scored, moved))
     settings: dict[str, Any] = {"folds": N_FOLDS, "protected": list(scored.names)}
     inputs = {"scores" if scored.belongs else "table": scored.digest}
     if scored.belongs:
@@ -187,7 +188,3 @@ def _tagging(scored: Scored, moved: FloatArray) -> list[dict[str, Any]]:
             inverse = 1.0 / max(shape.divergence, 1e-12)
             rows.append({"points": points, "protected": name, "rejection": found, "inverse_divergence": inverse})
     return rows
-
-
-def _as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {name: [row[name] for row in rows] for name in rows[0]}

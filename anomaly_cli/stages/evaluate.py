@@ -74,7 +74,7 @@ def _refuse(analysis: Analysis) -> None:
         raise ArtifactError(
             f"{stored.path}: was made with other settings than the configuration's, so the idealised classifier would"
             " be another one; leave them out, or run 'anomaly classify --run"
-            f" {analysis.run.path} --overwrite' first"
+            f" {analysis.run.quoted} --overwrite' first"
         )
 
 

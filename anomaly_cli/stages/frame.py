@@ -26,8 +26,9 @@ from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.pieces import Pieces
 from anomaly_cli.artifacts.provenance import Provenance, canonical_json
-from anomaly_cli.artifacts.store import Arrays, Artifact, encode_artifact, write_files
+from anomaly_cli.artifacts.store import Artifact, encode_artifact, write_files
 from anomaly_cli.config import Config
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.cputime import used_cpu
 from anomaly_cli.core.documents import parse_json

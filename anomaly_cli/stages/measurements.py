@@ -16,8 +16,9 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.measured_on import described_events, difference_of_events
-from anomaly_cli.artifacts.store import Arrays, Artifact
+from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.config import Config
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.cuts import BY_MEAN, NO_CORRECTION, Cuts
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.stages.resolve import resolve_correction

@@ -165,7 +165,7 @@ def read_shared(analysis: Analysis, method: TemplateMethod) -> Artifact:
     if not config.template.base and shared.provenance.settings["without"] != _edges(left_out(config)):
         raise ArtifactError(
             f"{path}: leaves out other windows than template.base_without says; make it anew with"
-            f" 'anomaly base --run {run.path} --overwrite'"
+            f" 'anomaly base --run {run.quoted} --overwrite'"
         )
     _refuse_other_events(analysis, path, shared)
     return shared
@@ -185,7 +185,7 @@ def _refuse_other_events(analysis: Analysis, path: Path, shared: Artifact) -> No
 
 def _advice(run: RunDirectory, config: Config) -> str:
     """Return the command that makes a shared model of a run, apart from one that other runs use."""
-    return f"'anomaly base --run {run.path}{' --base NEW_FILE' if config.template.base else ''}'"
+    return f"'anomaly base --run {run.quoted}{' --base NEW_FILE' if config.template.base else ''}'"
 
 
 def _open(run: RunDirectory, path: Path) -> Artifact:

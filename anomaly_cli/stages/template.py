@@ -13,6 +13,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_crossfit, template_groups
 from anomaly_cli.artifacts.provenance import canonical_json
 from anomaly_cli.artifacts.store import Artifact, event_columns
+from anomaly_cli.core.arrays import under
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.methods.base import METHODS, TemplateMethod
@@ -170,13 +171,8 @@ def load_parts(analysis: Analysis, model: Artifact) -> tuple[FittedParts, list[S
     if crossfit is None:
         raise ArtifactError(f"{model.path}: does not say how its events were divided; train anew with --overwrite")
     seen_by = [part_of(seen, crossfit, plan.divisions) for plan in crossfit.plans]
-    models = [method.load(_own_arrays(weights, index), own) for index, own in enumerate(seen_by)]
+    models = [method.load(under(f"{index}:", weights), own) for index, own in enumerate(seen_by)]
     return FittedParts(crossfit, models), seen_by
-
-
-def _own_arrays(weights: Mapping[str, Any], index: int) -> dict[str, Any]:
-    start = f"{index}:"
-    return {name.removeprefix(start): array for name, array in weights.items() if name.startswith(start)}
 
 
 def refuse_other_template(analysis: Analysis, what: str) -> None:

@@ -19,7 +19,8 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.measured_on import described_events, difference_of_events
 from anomaly_cli.artifacts.significance_kinds import MEASURED
-from anomaly_cli.artifacts.store import Arrays, Artifact
+from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import FloatArray

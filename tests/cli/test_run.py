@@ -127,7 +127,8 @@ def test_stages_run_one_by_one_give_the_same_as_the_run(finished, tmp_path, data
     settings = FAST[:-2]
     for stage in ("template", "classify", "significance", "closure"):
         extra = FAST[-2:] if stage == "significance" else []
-        result = invoke(stage, "--run", directory, *settings, *extra)
+        alone = ["--processes", "1"] if stage == "closure" else []  # other processes know nothing of `brief_closure`
+        result = invoke(stage, "--run", directory, *settings, *extra, *alone)
         assert result.exit_code == 0, result.output
     assert digests(directory) == digests(finished)
 
@@ -429,3 +430,10 @@ def test_the_log_keeps_what_varies_out_of_the_artifacts(finished):
     log = json.loads((finished / "run_log.json").read_text())
     assert [entry["stage"] for entry in log][:3] == ["split", "template model", "template"]
     assert all(entry["seconds"] > 0 for entry in log)
+
+
+def test_a_command_that_is_told_is_one_that_a_shell_takes(copied):
+    run = copied.rename(copied.with_name("my run"))
+    (run / "scores.h5").unlink()
+    told = " ".join(invoke("summary", "--run", run).output.split())
+    assert f"finish it with 'anomaly run --run '{run}''" in told

@@ -221,3 +221,13 @@ def test_a_run_ends_with_its_report_where_that_is_asked_for(copied, without_pict
     assert "Up to date" in done.output
     assert "report.html: written" in done.output.replace("\n", "")
     assert "Selected events" in (copied / "report.html").read_text()
+
+
+def test_a_report_is_of_one_run_however_it_is_named(finished, tmp_path):
+    for number, given in enumerate(((finished,), ("--run", finished))):
+        assert invoke("report", *given, "-o", tmp_path / f"{number}.html").exit_code == 0
+    for given in ((), (finished, "--run", finished)):
+        refused = invoke("report", *given, "--out", tmp_path / "no.html")
+        assert refused.exit_code == 2
+        assert "report: name one run or scan, as 'anomaly report DIR'" in " ".join(refused.output.split())
+    assert not (tmp_path / "no.html").exists()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anomaly_cli.analysis.tails import normal_tail
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.store import Arrays
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.report.contents import contents_of
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources

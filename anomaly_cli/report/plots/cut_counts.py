@@ -12,7 +12,7 @@ import numpy.typing as npt
 from anomaly_cli.analysis.counting import CountingModel, Shift
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.store import Arrays
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.report.contents import describe_tests
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources

@@ -10,7 +10,7 @@ import numpy as np
 from anomaly_cli.analysis.spectrum import BinnedSpectrum, bin_masses, dijet_basis, orthogonal_basis, predict
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions
-from anomaly_cli.artifacts.store import Arrays
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.windows import Regions, Window
 from anomaly_cli.report.plots.picture import BLINDED, Plot
 from anomaly_cli.report.plots.sources import Sources

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.store import Arrays
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
 from anomaly_cli.report.plots.style import BLUE, GREY, RED, below, cut_label, guide, legend_above, plain_log, points

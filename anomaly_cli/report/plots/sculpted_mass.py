@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions
-from anomaly_cli.artifacts.store import Arrays
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.score_cuts import template_rank
 from anomaly_cli.report.plots.sources import Sources

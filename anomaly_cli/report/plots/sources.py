@@ -15,8 +15,9 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.artifacts.store import Arrays, Artifact, read_artifact
+from anomaly_cli.artifacts.store import Artifact, read_artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.report.contents import RESULTS, find_results
 from anomaly_cli.report.ranking import ranking_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.store import Arrays
+from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.report.plots.picture import Plot
 from anomaly_cli.report.plots.sources import Sources
 from anomaly_cli.report.plots.style import legend_above, look, safe

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ FAMILIES = {
 }
 EFFICIENCIES = ("0.01", "0.001")
 Values = Mapping[tuple[str, str], Sequence[float]]
-"""SIC of every draw by strength and background efficiency."""
+"""SIC of every background by strength and background efficiency."""
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ def lines() -> list[str]:
 
 
 def cell(values: Sequence[float]) -> str:
-    """Return mean, error of the mean and number of draws."""
+    """Return mean, error of the mean and number of values."""
     if not values:
         return ""
     if len(values) == 1:
@@ -59,13 +60,17 @@ def cell(values: Sequence[float]) -> str:
 
 
 def drawn_rows() -> Iterator[tuple[str, str, Values, float]]:
-    """Yield the rows of `r_anode_draws.py`, which are of the same draws."""
+    """Yield the rows of `r_anode_draws.py`, of the same draws; those of one background are one value, their mean.
+
+    They share fluctuations, so that the scatter of backgrounds is what tells the error.
+    """
     rows = [row for row in read("r_anode_draws.json") if row["drawn"] in DRAWN]
     for key, name in SCORES.items():
-        values: dict[tuple[str, str], list[float]] = {}
+        found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
             for efficiency in EFFICIENCIES:
-                values.setdefault((DRAWN[row["drawn"]], efficiency), []).append(row[key][efficiency])
+                found[DRAWN[row["drawn"]], efficiency][row["set"]].append(row[key][efficiency])
+        values = {place: [statistics.mean(of_set) for of_set in sets.values()] for place, sets in found.items()}
         cpus = {"sic": "cpu", "sic_trees": "cpu_trees"}
         used = [cpus[key]] if key in cpus else list(cpus.values())
         yield name, "r_anode_draws", values, statistics.mean(sum(row[cpu] for cpu in used) for row in rows)

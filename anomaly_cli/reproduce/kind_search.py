@@ -7,7 +7,6 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,9 @@ import numpy as np
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import largest_improvement
-from anomaly_cli.config import Config, DataSettings
+from anomaly_cli.config import Config
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import hash_uniform
@@ -48,14 +46,14 @@ from anomaly_cli.stages.classify import CLASSIFY
 from anomaly_cli.stages.closure import CLOSURE
 from anomaly_cli.stages.data import read_data
 from anomaly_cli.stages.evaluate import EVALUATE, measure_gain
-from anomaly_cli.stages.provisions import number_simulated, refuse_unusable
+from anomaly_cli.stages.provisions import read_simulation, refuse_unusable
 from anomaly_cli.stages.resolve import resolve_settings
 from anomaly_cli.stages.shared import SHARED
 from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.stages.split import SPLIT
 from anomaly_cli.stages.template import MODEL, TEMPLATE
 
-VERSION = (1, *(stage.version for stage in (SPLIT, SHARED, MODEL, TEMPLATE, CLASSIFY, SIGNIFICANCE, CLOSURE, EVALUATE)))
+VERSION = (2, *(stage.version for stage in (SPLIT, SHARED, MODEL, TEMPLATE, CLASSIFY, SIGNIFICANCE, CLOSURE, EVALUATE)))
 """Of what jobs measure, and of every stage whose work they do."""
 SETTINGS = ("config", "measure", "shift")
 MEASURES = ("sic", "closure", "counts", "conformal", "bias", "shape", "tagging", "sharpness")
@@ -191,7 +189,7 @@ def _provide(config: Config, search: SearchSettings, events: _Events, compute: C
     shared = _shared(search, events.everything, compute) if Need.SHARED_MODEL in needs else None
     found["base_minutes"] = (time.process_time() - start) / 60.0
     return Provisions(
-        simulation=_simulation(config, events.split, compute) if Need.SIMULATION in needs else None,
+        simulation=_simulation(config, events.split) if Need.SIMULATION in needs else None,
         shared=shared,
         true=TrueEvents.inside(events.truth, events.split.regions.sr) if Need.TRUTH in needs else None,
     )
@@ -203,22 +201,15 @@ def _shared(search: SearchSettings, everything: Events, compute: Compute) -> Sha
     return search.method.fit_shared([everything], is_validation, own)
 
 
-def _simulation(config: Config, split: Split, compute: Compute) -> Simulation:
-    """Return simulated background; events that the file calls signal are left out.
+def _simulation(config: Config, split: Split) -> Simulation:
+    """Return simulated background, as an analysis reads it.
 
     Raises:
-        ConfigError: where no file is named.
+        AnomalyError: where no file is named, or it cannot be used.
     """
-    if not config.template.simulation:
-        raise ConfigError(f"method {config.template.method} needs simulated background; name it with --simulation")
-    data = DataSettings(file=str(Path(config.template.simulation)), features=tuple(split.sr.names))
-    read = read_data(dataclasses.replace(config, data=data), compute.child("simulation"))
-    events = read.observed
-    background = events if read.truth is None else events.take(~read.truth.of(events))
-    rows = np.flatnonzero(split.regions.contain(background.mjj))
-    simulated = number_simulated(background.take(rows), rows)
-    refuse_unusable(simulated, split.everything, f"--simulation {config.template.simulation}")
-    return Simulation(simulated, Cutflow([("simulation", len(rows))]))
+    found = read_simulation(config, split.sr.names, split.regions, config.data.drop_nan)
+    refuse_unusable(found.events, split.everything, f"--simulation {config.template.simulation}")
+    return found
 
 
 def _closure(search: SearchSettings, events: _Events, made: MadeTemplate, compute: Compute) -> Found:

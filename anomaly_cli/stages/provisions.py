@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,18 +114,22 @@ def _simulation_file(config: Config) -> Path:
     return Path(config.template.simulation)
 
 
-def read_simulation(config: Config, split: Artifact, regions: Regions) -> Simulation:
+def read_simulation(config: Config, features: Sequence[str], regions: Regions, drop_nan: bool) -> Simulation:
     """Return simulated background in the side-bands and the signal region; ids are negative.
 
     Weights are scaled to a mean of 1: a simulation says how events are distributed, not how many there are.
 
-    Events with NaN are left out where the split left them out of the data.
+    Args:
+        config: names the file.
+        features: those of the data.
+        regions: the windows.
+        drop_nan: whether events with NaN are left out, as they were of the data.
 
     Raises:
         AnomalyError: where the file is missing, has another layout, lacks a feature, or has negative weights.
     """
-    path, features = _simulation_file(config), split.features
-    table = read_events(path, drop_nan=bool(split.provenance.settings["drop_nan"]), features=features)
+    path, features = _simulation_file(config), tuple(features)
+    table = read_events(path, drop_nan=drop_nan, features=features)
     refuse_other_energy(path, table, regions.collision_energy, "--simulation")
     missing = table.missing(features)
     if missing:
@@ -149,6 +154,12 @@ def read_simulation(config: Config, split: Artifact, regions: Regions) -> Simula
     rows = np.flatnonzero(usable)
     events = make_events(found.mjj[rows], found.values[rows], features, rows, weight=table.weight[rows])
     return Simulation(number_simulated(events, rows), cutflow)
+
+
+def _read_as(split: Artifact, config: Config) -> Simulation:
+    """Return the simulation as the data of a split were read."""
+    drop_nan = bool(split.provenance.settings["drop_nan"])
+    return read_simulation(config, split.features, read_regions(split), drop_nan)
 
 
 def number_simulated(events: Events, rows: IntArray) -> Events:
@@ -183,7 +194,7 @@ def checked_simulation(analysis: Analysis) -> Simulation:
     """
     split = analysis.run.read(schema.SPLIT)
     regions, path = read_regions(split), _simulation_file(analysis.config)
-    simulation = read_simulation(analysis.config, split, regions)
+    simulation = _read_as(split, analysis.config)
     observed = concatenate([split.events(name) for name in regions.named()])
     refuse_unusable(simulation.events, observed, f"--simulation {path}")
     return simulation
@@ -204,5 +215,5 @@ def refuse_simulated_reference(analysis: Analysis, template: Artifact, reference
             f"{path}: is not the simulation that {template.path} was made from, which is compared with the reference"
             " events; say where that is by --set template.simulation=FILE"
         )
-    simulation = read_simulation(analysis.config, split, read_regions(split))
+    simulation = _read_as(split, analysis.config)
     refuse_copies(simulation.events, reference, f"--simulation {path}", "the reference events")

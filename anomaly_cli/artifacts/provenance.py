@@ -16,6 +16,8 @@ from anomaly_cli.core.documents import parse_json
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "zuko", "pyhf", "iminuit", "h5py")
 MOST_TOLD = 4
 """Settings that a list of differences names, at most; those that both sides have come first."""
+NOT_THERE = "none"
+"""Stands for the digest of an input that was not there."""
 
 
 @cache

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.output import say
 from anomaly_cli.cli.output import show as show  # noqa: PLC0414  where commands look for it
@@ -16,7 +17,7 @@ from anomaly_cli.cli.plans import print_plan as print_plan  # noqa: PLC0414  whe
 from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
-from anomaly_cli.report.contents import NOT_THERE, find_results
+from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.summary import summarise_run
 from anomaly_cli.report.table import Message
 from anomaly_cli.stages.chain import run_chain, run_stages

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import has_truth
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.classifiers.base import CLASSIFIERS
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.execution import next_steps, run_and_say, say_made, show_next
@@ -148,7 +149,7 @@ def write_declaration(asked: Asked, note: str) -> None:
     """Declare what is going to be looked at, and say what was written down."""
     analysis = Analysis.open(asked.directory, asked.config)
     record = declare(analysis.run, analysis.config, _counted_digest(analysis), note)
-    measured = [name for name, digest in record["measured"].items() if digest != "none"]
+    measured = [name for name, digest in record["measured"].items() if digest != NOT_THERE]
     details = (
         f"search {record['settings_digest'][:12]}, count {record['count'][:12]},"
         f" measured: {' and '.join(measured) or 'nothing yet'}",

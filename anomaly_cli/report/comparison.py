@@ -7,6 +7,7 @@ from typing import Any
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.core.documents import parse_json
 from anomaly_cli.report.cells import AnyCell, Measured, Missing
 from anomaly_cli.report.notation import COUNT, PERCENT, Format, fixed
@@ -16,7 +17,7 @@ from anomaly_cli.report.table import Column, Field, Message, Priority, Report, T
 
 UNLIKE = ("settings_digest",)
 """Settings that only say that others differ."""
-NOT_THERE = "not there"
+MISSING = "not there"
 MEASURED = (schema.VALIDATION.name, schema.OVERDISPERSION.name)
 """Measurements that a count may have been made with."""
 
@@ -76,7 +77,7 @@ def _settings(sources: Sequence[Sources]) -> dict[str, list[AnyCell]]:
     for key in keys:
         values = [one.get(key) for one in flat]
         if any(value != values[0] for value in values):
-            rows[key] = [Missing(NOT_THERE) if value is None else value for value in values]
+            rows[key] = [Missing(MISSING) if value is None else value for value in values]
     return rows
 
 
@@ -89,7 +90,9 @@ def _flat_settings(sources: Sources) -> dict[str, str]:
         found[f"{kind.name}.seed"] = str(artifact.provenance.seed)
         _flatten(artifact.provenance.settings, kind.name, found)
         if kind is schema.SIGNIFICANCE:
-            found |= {f"counted with {name}": str(artifact.provenance.inputs.get(name) != "none") for name in MEASURED}
+            found |= {
+                f"counted with {name}": str(artifact.provenance.inputs.get(name) != NOT_THERE) for name in MEASURED
+            }
         if kind is schema.SPLIT:
             found |= {f"split.input.{name}": digest[:12] for name, digest in artifact.provenance.inputs.items()}
     return found
@@ -120,7 +123,7 @@ def _cell(source: Sources, tests: Mapping[str, Any], cut: float, column: str, er
     """Return one number of one cut; why there is none where there is none, or none may be quoted."""
     places = [i for i, value in enumerate(tests["background_efficiency"]) if float(value) == cut] if tests else []
     if not places:
-        return Missing("blinded" if source.is_blinded else NOT_THERE)
+        return Missing("blinded" if source.is_blinded else MISSING)
     value = float(tests[column][places[0]])
     if column == "z":
         return Missing("no claim") if str(tests["no_claim"][places[0]]) else significance_cell(value)
@@ -137,7 +140,7 @@ def _closure(sources: Sequence[Sources]) -> dict[str, list[AnyCell]]:
             for name, auc, error in zip(one["check"], one["auc"], one["auc_error"], strict=True)
         } if one else {}  # fmt: skip
         for name, cells in rows.items():
-            cells.append(known.get(name, Missing(NOT_THERE)))
+            cells.append(known.get(name, Missing(MISSING)))
     return rows
 
 
@@ -145,10 +148,10 @@ def _times(runs: Sequence[RunDirectory]) -> dict[str, list[AnyCell]]:
     spent = [_spent(run) for run in runs]
     stages = dict.fromkeys(stage for one in spent for stage in one)
     rows: dict[str, list[AnyCell]] = {
-        stage: [one[stage] if stage in one else Missing(NOT_THERE) for one in spent] for stage in stages
+        stage: [one[stage] if stage in one else Missing(MISSING) for one in spent] for stage in stages
     }
     if rows:
-        rows["all"] = [sum(one.values()) if one else Missing(NOT_THERE) for one in spent]
+        rows["all"] = [sum(one.values()) if one else Missing(MISSING) for one in spent]
     return rows
 
 

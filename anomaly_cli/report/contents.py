@@ -15,6 +15,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.measured_on import are_as_many, described_events, difference_of_events
+from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import INPUT, NOT_NEEDED, require_record
 
@@ -28,8 +29,6 @@ RESULTS = (
     *(schema.CALIBRATION, schema.INJECTION),
 )
 """What else may be known of a run that has been counted, in the order in which it is shown."""
-NOT_THERE = "none"
-"""Stands in place of the digest of what was not there when an artifact was made."""
 OF_SETTINGS = (schema.OVERDISPERSION, schema.PERMUTATION, schema.VALIDATION, schema.CALIBRATION)
 """What is true of all runs with the same settings."""
 

@@ -16,6 +16,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.measured_on import described_events, difference_of_events
+from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.arrays import Arrays
@@ -108,7 +109,7 @@ def find_measurements(run: RunDirectory, config: Config, digest: str) -> Measure
     overdispersion = {efficiency: max(1.0, factor.value) for efficiency, factor in factors.items()}
     closure = closure_by_efficiency(validation.groups["counts"], overdispersion) if validation else {}
     found = {"validation": validation, "overdispersion": experiments}
-    inputs = {name: item.digest if item else "none" for name, item in found.items()}
+    inputs = {name: item.digest if item else NOT_THERE for name, item in found.items()}
     return Measurements(closure, overdispersion, inputs, factors, resolve_correction(config))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_truth
+from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.artifacts.store import Artifact, file_digest
 from anomaly_cli.config import Config
 from anomaly_cli.core.copies import ANALYSED, refuse_copies
@@ -89,7 +90,7 @@ def input_digests(analysis: Analysis, method: TemplateMethod) -> dict[str, str]:
 def truth_digest(analysis: Analysis) -> str:
     """Return the digest of the truth of a run, `none` where its data have no labels."""
     found = read_truth(analysis.run)
-    return found[1] if found else "none"
+    return found[1] if found else NOT_THERE
 
 
 def simulation_digests(config: Config, method: TemplateMethod) -> dict[str, str]:

@@ -18,6 +18,7 @@ from anomaly_cli.analysis.strength import efficiency_factors, fixed_response, me
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.measured_on import described_events, difference_of_events
+from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.artifacts.significance_kinds import MEASURED
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.arrays import Arrays
@@ -80,7 +81,7 @@ def _settings(analysis: Analysis, given: Sequence[float]) -> dict[str, Any]:
 
 def _inputs(analysis: Analysis) -> dict[str, str]:
     injection = find_injection(analysis.run, _digest(analysis))
-    return {"injection": injection.digest if injection else "none"}
+    return {"injection": injection.digest if injection else NOT_THERE}
 
 
 def _make(analysis: Analysis, given: Sequence[float]) -> Made:

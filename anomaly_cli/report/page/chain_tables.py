@@ -9,6 +9,7 @@ import numpy as np
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.core.documents import parse_json
 from anomaly_cli.report.notation import COUNT, Format, fixed
@@ -36,7 +37,7 @@ def chain_table(artifacts: Mapping[str, Artifact]) -> Table:
     for artifact in artifacts.values():
         provenance = artifact.provenance
         inputs = ", ".join(
-            f"{name} {digest[:DIGITS]}" for name, digest in provenance.inputs.items() if digest != "none"
+            f"{name} {digest[:DIGITS]}" for name, digest in provenance.inputs.items() if digest != NOT_THERE
         )
         stage = f"{provenance.stage}, version {provenance.stage_version}"
         rows.append((artifact.path.name, artifact.digest[:DIGITS], stage, float(provenance.seed), inputs))

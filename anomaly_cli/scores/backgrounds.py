@@ -35,6 +35,12 @@ LOWEST = -60.0
 """Log densities are held above this: a far event has no finite ratio of two densities that vanish."""
 
 
+def mean_log_density(by_flow: FloatArray) -> FloatArray:
+    """Return the logarithm of the mean of densities `(n,)`, from theirs by flow `(n, flows)`."""
+    found: FloatArray = np.logaddexp.reduce(by_flow, axis=1) - np.log(by_flow.shape[1])
+    return np.maximum(found, LOWEST)
+
+
 @dataclass(frozen=True)
 class Background:
     """The density p(z | mjj) of scaled features: the mean of those of several flows, in the scaling of all of them.
@@ -57,8 +63,7 @@ class Background:
 
     def log_density(self, events: Events) -> FloatArray:
         """Return log p(z | mjj) of every event `(n,)`."""
-        found: FloatArray = np.logaddexp.reduce(self.log_densities(events), axis=1) - np.log(len(self.flows))
-        return np.maximum(found, LOWEST)
+        return mean_log_density(self.log_densities(events))
 
     def latent(self, events: Events) -> FloatArray:
         """Return the latent variables of the first flow `(n, d)`: standard normal for background of any mass."""

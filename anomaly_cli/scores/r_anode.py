@@ -11,6 +11,7 @@ References:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -26,6 +27,7 @@ from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
+from anomaly_cli.core.workers import in_order
 from anomaly_cli.nets import mixtures
 from anomaly_cli.scores.backgrounds import (
     LOWEST,
@@ -33,6 +35,7 @@ from anomaly_cli.scores.backgrounds import (
     Backgrounds,
     BackgroundSettings,
     each_fold,
+    mean_log_density,
     training_events,
 )
 from anomaly_cli.scores.base import Diagnostic, FittedScore, Ranking, Score
@@ -90,15 +93,21 @@ class RAnode(BackgroundSettings, Score):
     ) -> list[Signal]:
         """Return what is found beside the background of each fold, in the observed events that may train it.
 
+        They are the same for any number of processes.
+
         Raises:
             PhysicsError: where there are too few events.
         """
-        signals = []
-        for fold in range(ranking.kfold.folds):
-            events = training_events(ranking, observed, fold)
-            generator = compute.streams.generator(f"signal/{fold}")
-            signals.append(_find_signal(backgrounds.of(fold), events, self.search, generator))
-            compute.progress(Step("classify: signal density", fold + 1, ranking.kfold.folds, f"fold {fold + 1}"))
+        folds = range(ranking.kfold.folds)
+        pieces = (
+            (*_placed(backgrounds.of(fold), training_events(ranking, observed, fold)), self.search, own)
+            for fold, own in ((fold, compute.alone().child(f"signal/{fold}")) for fold in folds)
+        )
+        signals: list[Signal] = []
+        with contextlib.closing(in_order(_find_signal, pieces, min(compute.processes, len(folds)))) as found:
+            for signal in found:
+                signals.append(signal)
+                compute.progress(Step("classify: signal density", len(signals), len(folds), f"fold {len(signals)}"))
         return signals
 
     def load(self, arrays: Arrays, ranking: Ranking) -> FittedResidual:
@@ -146,12 +155,16 @@ class Signal:
         return np.maximum(ratio, LOWEST)
 
 
-def _find_signal(
-    background: Background, events: Events, search: mixtures.Search, generator: np.random.Generator
-) -> Signal:
-    z = background.scale(events)
+def _placed(background: Background, events: Events) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return scaled features, and log densities of the background, of all of it and by flow."""
     by_flow = background.log_densities(events)
-    found = mixtures.find_modes(z, background.log_density(events), search, generator)
+    return background.scale(events), mean_log_density(by_flow), by_flow
+
+
+def _find_signal(
+    z: FloatArray, log_background: FloatArray, by_flow: FloatArray, search: mixtures.Search, compute: Compute
+) -> Signal:
+    found = mixtures.find_modes(z, log_background, search, compute.streams.generator())
     best = found.mixtures.take(np.array([found.gain.sum(axis=0).argmax()]))
     ones = np.ones((len(z), 1))
     again = [

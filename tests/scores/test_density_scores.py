@@ -56,6 +56,20 @@ def test_a_signal_of_all_observed_events_breaks_the_contract(name, monkeypatch):
         check(name, FEW if name == "r_anode" else QUICK)
 
 
+def test_a_signal_is_the_same_for_any_number_of_processes():
+    split, one = toy_split(5000), compute()
+    settings = SearchSettings(method=METHODS.make("cathode", {}), kfold=KFold(3))
+    seen = see(split, settings.method, Provisions(), one)
+    given = replace(seen, observed=split.sr)
+    ranking = Ranking(settings.classifier, settings.kfold, CrossFit(NONE, 3, 1))
+    fitted = [SCORES.make("r_anode", FEW).fit(given, None, ranking, replace(one, processes=n)) for n in (1, 2)]
+    arrays, others = (one.to_arrays() for one in fitted)
+    assert arrays.keys() == others.keys()
+    assert any(name.startswith("signal2") for name in arrays)
+    for name, array in arrays.items():
+        assert np.array_equal(array, others[name]), name
+
+
 @pytest.mark.parametrize("scheme", [HALVES, THIRDS, PARTS, COMPLEMENTS])
 def test_what_ranks_a_fold_is_made_of_no_division_behind_its_expectation(scheme):
     crossfit = CrossFit(scheme, 6, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.report.table import Level, Message
 from anomaly_cli.report.tables import plural
 from anomaly_cli.reproduce.published import read_published
-from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SCALES, Series, find_targets, load_target
+from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SCALES, find_targets, load_target
 
 if TYPE_CHECKING:
     from anomaly_cli.reproduce.running import Job
@@ -56,13 +55,11 @@ class Wanted:
 def print_targets() -> None:
     """Print the list of targets."""
     targets = [load_target(name) for name in find_targets()]
-    rows = [(t.name, t.title, ", ".join(t.papers), t.data, t.waits_for or _partly(t.series)) for t in targets]
-    show(targets_table(rows))
-
-
-def _partly(series: Sequence[Series]) -> str:
-    waiting = [one.name for one in series if one.waits_for]
-    return f"{', '.join(waiting)} only" if waiting else ""
+    rows = [(t.name, t.title, ", ".join(t.papers), t.data, t.waits_for) for t in targets]
+    partly = {t.name: ", ".join(series.name for series in t.series if series.waits_for) for t in targets}
+    notes = [f"{t.name} cannot be run yet: it waits for {t.waits_for}." for t in targets if t.waits_for]
+    notes += [f"{name} runs without {left_out}." for name, left_out in partly.items() if left_out]
+    show(targets_table(rows, notes))
 
 
 def print_target(name: str) -> None:

@@ -123,16 +123,16 @@ def _pull(value: Compared) -> AnyCell:
     return (value.mean - value.exact) / value.error
 
 
-def targets_table(rows: Sequence[tuple[str, str, str, str, str]]) -> Table:
-    """Return the list of targets: name, title, papers, what data it needs, what it waits for."""
+def targets_table(rows: Sequence[tuple[str, str, str, str, str]], notes: Sequence[str]) -> Table:
+    """Return the list of targets: name, title, papers, data it needs, what it waits for; and what is to be said."""
     columns = (
         Column("target", "target", priority=Priority.KEY, holds=str),
         Column("title", "what", priority=Priority.HIGH, holds=str),
         Column("papers", "papers", priority=Priority.LOW, holds=str),
-        Column("data", "data", holds=str),
-        Column("waits_for", "waits for", holds=str),
+        Column("data", "data", priority=Priority.DATA, holds=str),
+        Column("waits_for", "waits for", priority=Priority.DATA, holds=str),
     )
-    return Table("targets", "What can be reproduced", columns, tuple(rows))
+    return Table("targets", "What can be reproduced", columns, tuple(rows), tuple(notes))
 
 
 def published_table(rows: Sequence[tuple[str, str, str, float | None, float | None, str, str]]) -> Table:

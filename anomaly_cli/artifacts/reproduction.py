@@ -17,6 +17,8 @@ from anomaly_cli.core.errors import ArtifactError
 
 FORMAT = 1
 """Raised when an old reader would misread."""
+NOT_RUN = "not run yet"
+"""Why nothing of ours is there, where a job is still to be done."""
 
 
 @dataclass(frozen=True)

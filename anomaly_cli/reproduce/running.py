@@ -20,7 +20,7 @@ from typing import Any
 
 import anomaly_cli
 from anomaly_cli.artifacts.provenance import hash_json
-from anomaly_cli.artifacts.reproduction import Compared, Reproduction
+from anomaly_cli.artifacts.reproduction import NOT_RUN, Compared, Reproduction
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.config import merge
 from anomaly_cli.core.compute import Compute
@@ -38,7 +38,6 @@ from anomaly_cli.reproduce.targets import Quantity, Scale, Series, Target
 FIRST_SEED = 1
 KEY_LENGTH = 16
 """Hexadecimal digits of a content key in a file name."""
-NOT_RUN = "not run yet"
 PATHS = (("data", "file"), ("data", "reference"), ("template", "simulation"))
 """Settings that are paths: their digests are in the key, they are not."""
 Record = Mapping[str, Any]

@@ -79,3 +79,11 @@ def test_a_preset_is_that_of_the_method_which_is_asked_for():
     assert (published.scaling, published.base_transforms, published.base_epochs) == ("logit", 15, 3)
     with pytest.raises(ConfigError, match="did you mean 'published'"):
         resolve_settings(resolve_config(replace(plain, preset="publish")))
+
+
+def test_a_part_of_the_jobs_shows_what_it_has_made_and_says_what_is_left(tmp_path):
+    asked = ("reproduce", "run", "fpd-kpd-toys", "--output", tmp_path, "--processes", "1", "--quiet")
+    shown = " ".join(invoke(*asked, "--part", "1/8").stdout.split())
+    assert "values not shown: the jobs are not run yet; the same command goes on." in shown
+    assert "not run yet." not in shown.replace("the jobs are not run yet;", "")
+    assert "not run yet" not in invoke(*asked).stdout

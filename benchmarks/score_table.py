@@ -1,4 +1,4 @@
-"""The table of scores and families over signal strengths in docs/scores.md, made of what the benchmarks have kept.
+"""The tables of scores and families over signal strengths in docs/scores.md, made of what the benchmarks have kept.
 
 A row says from how many draws its mean and the error of the mean come, and what it was measured by; what was not
 measured is left empty. tests/test_docs.py compares the page with this.
@@ -29,14 +29,17 @@ FAMILIES = {
     "averaged": "`averaged` on true background",
     "supervised trees": "`trees`, supervised",
 }
+INJECTED = {80: "0.5", 177: "1.1", 354: "2.2"}
+"""Strengths by signal events over the whole spectrum of `scores.py`."""
+SEARCHED = "curtains_f4f"
 EFFICIENCIES = ("0.01", "0.001")
 Values = Mapping[tuple[str, str], Sequence[float]]
 """SIC of every background by strength and background efficiency."""
 
 
 def main() -> None:
-    """Print the table."""
-    print("\n".join(lines()))
+    """Print the tables."""
+    print("\n".join([*lines(), "", *search_lines()]))
 
 
 def lines() -> list[str]:
@@ -47,6 +50,22 @@ def lines() -> list[str]:
     for name, source, values, cpu in (*drawn_rows(), *family_rows()):
         cells = [name, f"`{source}`", *(cell(values.get(column, ())) for column in columns), f"{cpu:.0f}"]
         made.append(f"| {' | '.join(cells)} |")
+    return made
+
+
+def search_lines() -> list[str]:
+    """Return the table of whole searches by each score, `scores.py`, in Markdown, line by line."""
+    rows = [row for row in read("scores.json") if row["method"] == SEARCHED and "sic" in row]
+    columns = [(injected, efficiency) for injected in INJECTED for efficiency in EFFICIENCIES]
+    head = ["score", *(f"S/sqrt(B) {INJECTED[n]}, {float(cut) * 100:g} %" for n, cut in columns), "CPU s"]
+    made = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    found: dict[str, dict[tuple[int, str], list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        for efficiency in EFFICIENCIES:
+            found[row["score"]][row["injected"], efficiency].append(row["sic"][efficiency])
+    for score in sorted(found, key=lambda name: -statistics.mean(found[name][max(INJECTED), "0.01"])):
+        cpu = statistics.mean(row["cpu"] for row in rows if row["score"] == score)
+        made.append(f"| `{score}` | {' | '.join(cell(found[score][column]) for column in columns)} | {cpu:.0f} |")
     return made
 
 

@@ -43,9 +43,9 @@ LIBRARIES = ("numpy", "scipy", "torch", "scikit-learn", "zuko", "h5py", "pyhf")
 SEED = 1
 REGION = ("--signal-region", "3.3-3.7", "--seed", str(SEED))
 SMEARED = [OFFICIAL_COLUMNS.index(f"{name}j{jet}") for name in ("m", "tau1", "tau2", "tau3") for jet in (1, 2)]
-SMEARING = 0.2
 DIRECTION = 0.1
 """Smearing of a jet's azimuth and pseudorapidity."""
+SMEARING = 0.2
 """Relative width: trees would learn exact copies by heart, and not stop as early as on real events."""
 
 

@@ -244,9 +244,12 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def show_null(found: Sequence[Mapping[str, Any]]) -> None:
-    """Print pulls of every cut over the draws."""
+    """Print pulls of every cut, averaged over the draws of a set, which have the same background."""
     for index, efficiency in enumerate(COUNTED):
-        print(f"  cut {efficiency:g}: pull {spread([row['cuts'][index]['pull'] for row in found])}")
+        pulls = defaultdict(list)
+        for row in found:
+            pulls[row["set"]].append(row["cuts"][index]["pull"])
+        print(f"  cut {efficiency:g}: pull {spread([float(np.mean(of_set)) for of_set in pulls.values()])}")
 
 
 def show_improvement(found: Sequence[Mapping[str, Any]]) -> None:

@@ -24,7 +24,7 @@ def _some_names(text: str) -> list[str]:
 
 
 DIRECTORY = Option(
-    "named", Path, "--output --run", "Directory for the artifacts.", metavar="DIR", default=Path("morph")
+    "named", Path, "--output --out -o --run", "Directory for the artifacts.", metavar="DIR", default=Path("morph")
 )
 DATA = (
     Option(

@@ -21,7 +21,7 @@ from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.report.table import Level, Message
 from anomaly_cli.report.tables import plural
 from anomaly_cli.reproduce.published import read_published
-from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SCALES, find_targets, load_target
+from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SCALES, SIMULATED, find_targets, load_target
 
 if TYPE_CHECKING:
     from anomaly_cli.reproduce.running import Job
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 WRITTEN = {"csv": "csv", "markdown": "md", "latex": "tex"}
 """Renderers, and the endings of what they write."""
 RECORDS = "records"
+NEEDED = {NO_EVENTS: "no", SIMULATED: "labelled data, and for some or all of it simulated"}
+"""Data that a target needs, in words, where they are not those of its declaration."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def print_target(name: str) -> None:
         say(
             f"{scale}: {plural(n_jobs, 'job')}, {plural(wanted.seeds, 'seed')}, about"
             f" {_time(n_jobs * wanted.cpu_minutes)} of CPU time; needs"
-            f" {'no' if target.data == NO_EVENTS else target.data} data"
+            f" {NEEDED.get(target.data, target.data)} data"
         )
 
 

@@ -231,7 +231,11 @@ def calibrate(
     ] = None,
     index: Index = None,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Short trainings, for trying it out; not a calibration of the analysis.")
+        bool,
+        typer.Option(
+            "--fast",
+            help="Few folds, short trainings of method and classifier, for trying it out; no calibration.",
+        ),
     ] = False,
 ) -> None:
     """Check Z where there is no signal: the run's search in sets of background, all of it measured anew in each.
@@ -274,7 +278,9 @@ def inject_scan(
         ),
     ] = None,
     index: Index = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Short trainings, for trying it out.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Few folds, short trainings of method and classifier, for trying it out.")
+    ] = False,
 ) -> None:
     """Find significance, limit and signal efficiency as functions of the injected signal.
 

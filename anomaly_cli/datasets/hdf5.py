@@ -52,7 +52,8 @@ def read_hdf5(path: Path, key: str = "") -> Table | RawPlace:
         if "already open for write" in str(error) or "h5clear" in str(error):
             raise DataError(
                 f"{path}: was not closed by the program that writes it; wait for it to end, or, where it was cut off,"
-                f" mend the file with 'h5clear --status {path}' (of the HDF5 tools) and count its events"
+                f" mend the file with 'h5clear --status {shlex.quote(str(path))}' (of the HDF5 tools), and count its"
+                " events"
             ) from error
         if "locking flag values" in str(error):
             raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,8 @@ def read_events(
         if isinstance(content, RawPlace):
             raise DataError(
                 f"{file}: holds raw constituents, not features; make them with"
-                f" 'anomaly data features {file.name} features.h5', or fetch the .features.h5 file of the same record"
+                f" 'anomaly data features {shlex.quote(file.name)} features.h5', or fetch the .features.h5 file of the"
+                " same record"
             )
         table = detect_layout(file, content, features)
     table = replace(table, collision_energy=collision_energy(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def draw_morph(artifact: Path, figure: Path, columns: str) -> Path:
     if figure.suffix.lower() not in FORMATS:
         raise ConfigError(f"{figure}: cannot be drawn in this format; let --figure end in {', '.join(FORMATS)}")
     if not artifact.exists():
-        raise ArtifactError(f"{artifact}: no such file; make it with 'anomaly morph --output {artifact.parent}'")
+        raise ArtifactError(
+            f"{artifact}: no such file; make it with 'anomaly morph --output {shlex.quote(str(artifact.parent))}'"
+        )
     morph = read_artifact(artifact, MORPH)
     x, y = _choose(morph, columns)
     picture = Figure(figsize=(14.0, 3.6), layout="constrained")

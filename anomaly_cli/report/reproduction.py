@@ -17,8 +17,9 @@ PULL = Format("+.1f")
 FAR = 2.0
 """Errors of a difference from which on it is told."""
 ERRORS = (
-    "Errors of ours: of the mean over seeds, from their spread, but no less than their statistical errors leave; of one"
-    " seed that error. Differences: ours - published."
+    "Errors of ours: of the mean over seeds, from their spread, but no less than independent statistical errors leave;"
+    " of one seed that error. Seeds share one file: what is alike in all of them is in no error. Differences: ours -"
+    " published."
 )
 
 

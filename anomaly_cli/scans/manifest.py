@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -189,7 +190,7 @@ class ScanDirectory:
         except OSError as error:
             raise ArtifactError(
                 f"{self.manifest}: cannot be read ({error.strerror}); plan a scan with"
-                f" 'anomaly scan plan scan.toml --output {self.path}'"
+                f" 'anomaly scan plan scan.toml --output {shlex.quote(str(self.path))}'"
             ) from error
         except ValueError as error:
             raise ArtifactError(f"{self.manifest}: is damaged ({error}); plan the scan again") from error

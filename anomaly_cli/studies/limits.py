@@ -29,6 +29,7 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.seen import Need
 from anomaly_cli.core.systematics import BACKGROUND, SIGNAL
+from anomaly_cli.methods.base import METHODS
 from anomaly_cli.scores.base import SCORES
 from anomaly_cli.stages.blinding import require_unblinded
 from anomaly_cli.stages.frame import Analysis, Made, Stage
@@ -136,10 +137,15 @@ def find_injection(run: RunDirectory, digest: str) -> Artifact | None:
 
 def _check_efficiencies(efficiencies: Sequence[float], analysis: Analysis) -> None:
     score = analysis.run.read(schema.SCORES).provenance.settings["score"]["name"]
-    needs = SCORES.find()[score].needs
-    if Need.SR_FEATURES in needs and Need.TRUTH not in needs:
+    method = analysis.run.read(schema.TEMPLATE).provenance.settings["model"]["method"]["name"]
+    needs = {
+        f"the score {score}": SCORES.find()[score].needs,
+        f"the template of {method}": METHODS.find()[method].needs,
+    }
+    learns = [name for name, of_it in needs.items() if of_it & {Need.SR_FEATURES, Need.SHARED_MODEL}]
+    if learns and Need.TRUTH not in SCORES.find()[score].needs:
         raise ConfigError(
-            f"--signal-efficiencies: the score {score} is trained on the data, so its efficiency depends on the signal"
+            f"--signal-efficiencies: {learns[0]} is trained on the data, so what passes depends on the signal"
             " in them and is no constant; run 'anomaly significance inject-scan' instead"
         )
     n_tests = len(read_significance(analysis.run).groups["tests"]["z"])

@@ -30,7 +30,9 @@ from anomaly_cli.artifacts.store import read_any, read_artifact, write_artifact
 from anomaly_cli.artifacts.unblinding import append_record
 from anomaly_cli.cli.execution import before_the_look, known_before_the_look
 from anomaly_cli.core.errors import AnomalyWarning, ConfigError
+from anomaly_cli.core.seen import Need
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
+from anomaly_cli.methods.base import METHODS
 from anomaly_cli.report import hepdata
 from anomaly_cli.report.cells import shown
 from anomaly_cli.report.exchange import export_run
@@ -316,7 +318,7 @@ def test_a_measurement_on_other_data_is_not_shown_with_a_count_that_did_without(
 def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, tmp_path, data_file):
     refused = invoke("significance", "limits", "--run", fresh, "--signal-efficiencies", "0.3,0.2", "--overwrite")
     assert refused.exit_code == 2
-    assert "is trained on the data, so its efficiency depends on the signal" in " ".join(refused.output.split())
+    assert "is trained on the data, so what passes depends on the signal" in " ".join(refused.output.split())
     fixed = tmp_path / "fixed"
     options = ("--signal-region", "3.3-3.7", "--data", data_file, "--inject", "60", "--reserve", "0.3")
     run_ok("run", "--run", fixed, *options, "--method", "supervised", *FAST, "--processes", "1")
@@ -329,12 +331,17 @@ def test_a_constant_efficiency_is_refused_unless_the_classifier_is_fixed(fresh, 
     assert "one for each cut" in " ".join(wrong.output.split())
 
 
-def test_a_constant_efficiency_suits_a_score_that_sees_no_event_of_the_signal_region(fresh):
+def test_a_constant_efficiency_suits_a_score_that_sees_no_event_of_the_signal_region(fresh, monkeypatch):
     short = ("--set", "scores.autoencoder.epochs=1", "--overwrite", "--processes", "1")
     run_ok("classify", "--run", fresh, "--score", "autoencoder", *short)
     run_ok("significance", "--run", fresh, "--overwrite")
     output = run_ok("significance", "limits", "--run", fresh, "--signal-efficiencies", "0.5,0.25", "--overwrite")
     assert "not trained on the data" in " ".join(output.split())
+    needs = frozenset({Need.SIDE_BANDS, Need.SR_FEATURES})
+    monkeypatch.setattr(METHODS.find()["curtains_f4f"], "needs", needs)  # as of a template of observed events
+    refused = invoke("significance", "limits", "--run", fresh, "--signal-efficiencies", "0.5,0.2", "--overwrite")
+    assert refused.exit_code == 2
+    assert "the template of curtains_f4f is trained on the data" in " ".join(refused.output.split())
 
 
 def test_the_bump_hunt_scores_side_bands_and_exports_its_likelihood(complete, tmp_path):

@@ -12,7 +12,7 @@ from anomaly_cli.datasets.manifests import shipped_file
 from anomaly_cli.reproduce.eventfiles import EventFiles, open_files
 from anomaly_cli.reproduce.kinds import KINDS
 from anomaly_cli.reproduce.published import FOLDER, not_found, read_published
-from anomaly_cli.reproduce.running import count_jobs, plan_target
+from anomaly_cli.reproduce.running import collect, count_jobs, plan_target
 from anomaly_cli.reproduce.targets import NO_EVENTS, SCALES, find_targets, load_target, parse_target
 
 NAMES = list(find_targets())
@@ -150,3 +150,11 @@ def test_injections_have_the_published_significance_on_fewer_events():
     whole = EventFiles(data="x", reference="y", n_background=1_000_000)
     assert whole.injection(1000, 1_000_000) == 1000
     assert "not what the paper used" in GIVEN.words(load_target("sic-trees"))
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"), [("sic-trees", "58 of 67"), ("lacathode", "12 of 18"), ("r-anode", "79 of 90")]
+)
+def test_published_values_that_a_scale_leaves_out_are_counted(name, left_out, tmp_path):
+    found = collect(plan(name, "quick"), tmp_path)
+    assert any(note.startswith(f"{left_out} published values of these methods") for note in found.notes)

@@ -11,6 +11,7 @@ from toys import compute
 from anomaly_cli.core.crossfit import COMPLEMENTS, HALVES, NONE, PARTS, THIRDS, CrossFit
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
+from anomaly_cli.core.seen import Need
 from anomaly_cli.methods.base import METHODS
 from anomaly_cli.nets import mixtures
 from anomaly_cli.scores import backgrounds
@@ -58,14 +59,14 @@ def test_a_signal_of_all_observed_events_breaks_the_contract(name, monkeypatch):
 
 def test_a_signal_is_the_same_for_any_number_of_processes():
     split, one = toy_split(5000), compute()
-    settings = SearchSettings(method=METHODS.make("cathode", {}), kfold=KFold(3))
+    settings = SearchSettings(method=METHODS.make("cathode", {}), kfold=KFold(6))
     seen = see(split, settings.method, Provisions(), one)
     given = replace(seen, observed=split.sr)
-    ranking = Ranking(settings.classifier, settings.kfold, CrossFit(NONE, 3, 1))
+    ranking = Ranking(settings.classifier, settings.kfold, CrossFit(NONE, 6, 1))
     fitted = [SCORES.make("r_anode", FEW).fit(given, None, ranking, replace(one, processes=n)) for n in (1, 2)]
     arrays, others = (one.to_arrays() for one in fitted)
     assert arrays.keys() == others.keys()
-    assert any(name.startswith("signal2") for name in arrays)
+    assert any(name.startswith("signal5") for name in arrays)
     for name, array in arrays.items():
         assert np.array_equal(array, others[name]), name
 
@@ -168,3 +169,15 @@ def test_modes_weigh_by_what_they_gain_beyond_half_of_the_best():
 def test_settings_that_cannot_be_used_are_refused(settings, sentence):
     with pytest.raises(ConfigError, match=sentence):
         SCORES.make("r_anode", settings)
+
+
+def test_latent_spaces_of_several_flows_are_refused():
+    with pytest.raises(ConfigError, match="score lacathode: needs flows of 1, since latent spaces of several cannot"):
+        SCORES.make("lacathode", {"flows": 2})
+
+
+def test_a_score_that_needs_what_only_methods_are_given_is_refused(monkeypatch):
+    score = SCORES.make("cwola", {})
+    monkeypatch.setattr(type(score), "needs", frozenset({Need.SIDE_BANDS, Need.SIMULATION}))
+    with pytest.raises(ConfigError, match="score cwola: needs simulation, which only template methods are given"):
+        SearchSettings(score=score)

@@ -10,8 +10,9 @@ from toys import compute
 
 from anomaly_cli.analysis.quality import Sampled
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.workers import in_order
 from anomaly_cli.methods.base import METHODS
-from anomaly_cli.search import template
+from anomaly_cli.search import closure, template
 from anomaly_cli.search.closure import Check, measure_closure
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.settings import SearchSettings
@@ -22,11 +23,26 @@ MANY = Compute(compute().streams, processes=2)
 SHORT = {"base_epochs": 1, "transport_epochs": 1, "base_hidden": [8], "transport_hidden": [8], "scaling_bags": 2}
 
 
-def test_models_of_a_template_are_the_same_in_several_processes():
+@pytest.fixture
+def asked(monkeypatch):
+    """How many processes pieces of work are given to; they are done all the same."""
+    found = []
+
+    def recorded(work, pieces, processes):
+        found.append(processes)
+        return in_order(work, pieces, processes)
+
+    for module in (template, closure):
+        monkeypatch.setattr(module, "in_order", recorded)
+    return found
+
+
+def test_models_of_a_template_are_the_same_in_several_processes(asked):
     split, settings = toy_split(), SearchSettings(method=METHODS.make("curtains_f4f", SHORT))
     seen = see(split, settings.method, Provisions(), compute())
     fitted = [fit_parts(settings, seen, choose_crossfit(settings, seen, one), one).models for one in (compute(), MANY)]
     assert len(fitted[0]) > 1
+    assert asked == [1, 2]
     for one, other in zip(*fitted, strict=True):
         arrays = one.to_arrays()
         assert arrays.keys() == other.to_arrays().keys()
@@ -43,23 +59,25 @@ def test_models_on_one_device_or_of_other_packages_are_not_sent(monkeypatch, cha
         yield from ()
 
     monkeypatch.setattr(template, "in_order", recorded)
-    if change == "package":
-        monkeypatch.setattr(template, "is_foreign", lambda member: True)
+    if change == "package":  # of a member of the method
+        monkeypatch.setattr(template, "is_foreign", lambda member: member.name == "mass_scaling")
     own = replace(MANY, device="cuda") if change == "device" else MANY
-    settings = SearchSettings(method=METHODS.make("mass_scaling", {}))
+    both = METHODS.make("combined", {"methods": ["mass_scaling", "cathode"]})
+    settings = SearchSettings(method=both)
     seen = see(toy_split(), settings.method, Provisions(), own)
     fit_parts(settings, seen, choose_crossfit(settings, seen, own), own)
     assert asked == [1]
 
 
-def test_closure_is_the_same_in_several_processes():
+def test_closure_is_the_same_in_several_processes(asked):
     rng = np.random.default_rng(1)
-    template, untouched, compared = (
+    made, untouched, compared = (
         Sampled(rng.standard_normal((900, 3)) + shift, 1000 * n + np.arange(900), np.ones(900))
         for n, shift in enumerate((0.0, 0.3, 0.1))
     )
-    check = Check("side-bands, held-out events", template, untouched, compared, 2)
+    check = Check("side-bands, held-out events", made, untouched, compared, 2)
     one, other = (measure_closure(check, with_processes) for with_processes in (compute(), MANY))
+    assert asked == [1, 2]
     assert (one.found, one.baseline) == (other.found, other.baseline)
     assert one.baseline.auc > one.found.auc
     for name, distances in one.distances.items():

@@ -288,6 +288,7 @@ def _stored(arrays: dict[str, Any], member: Any) -> dict[str, Any]:
     for name, array in arrays.items():
         is_plain = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
         _require(is_plain, member, f"stores '{name}', which is no numeric array")
+        _require("/" not in name, member, f"stores '{name}', which is no name for an array in a file")
     return {name: np.array(array) for name, array in arrays.items()}
 
 

@@ -52,14 +52,14 @@ class RunDirectory:
             parent = self.read(schema.KINDS[name])
             if artifact.provenance.inputs.get(name) != parent.digest:
                 raise ArtifactError(
-                    f"{artifact.path}: was made from another {_words(name)} than {parent.path.name}; run"
+                    f"{artifact.path}: was made from {_another(name)} than {parent.path.name}; run"
                     f" '{kind.made_by} --run {self.quoted} --overwrite' first"
                 )
         if kind.twin:
             twin = self.read(schema.KINDS[kind.twin])
             if artifact.provenance != twin.provenance:
                 raise ArtifactError(
-                    f"{artifact.path}: belongs to another {_words(kind.twin)} than {twin.path.name}; run"
+                    f"{artifact.path}: belongs to {_another(kind.twin)} than {twin.path.name}; run"
                     f" '{kind.made_by} --run {self.quoted} --overwrite' first"
                 )
         return artifact
@@ -150,3 +150,8 @@ def _state(path: Path) -> tuple[int, ...]:
 
 def _words(kind: str) -> str:
     return kind.replace("_", " ")
+
+
+def _another(kind: str) -> str:
+    """Return one that is not this, in words: `another split`, `other scores`."""
+    return f"{'other' if kind.endswith('s') else 'another'} {_words(kind)}"

@@ -298,6 +298,9 @@ def _fit_to_schema(kind: Kind, groups: Mapping[str, Arrays]) -> dict[str, dict[s
 
 def _fit_group(where: str, schema: Group, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
     if schema.is_open:
+        for name in arrays:
+            if "/" in name:
+                raise ArtifactError(f"{where}: '{name}' is no name of an array, since '/' divides groups")
         return {name: np.asarray(array, order="C") for name, array in arrays.items()}
     blocks = {name for name in arrays if schema.holds_events and SEPARATOR in name}
     if set(arrays) - blocks != set(schema.columns):

@@ -96,7 +96,7 @@ class TagAndTrain(Score):
     def load(self, arrays: Arrays, ranking: Ranking) -> FittedJets:
         """Rebuild the classifiers of both jets."""
         fitted = [
-            [Ensembles.from_arrays(ranking.classifier, under(f"{fold}/{jet}:", arrays)) for jet in (0, 1)]
+            [Ensembles.from_arrays(ranking.classifier, under(f"{fold}.{jet}:", arrays)) for jet in (0, 1)]
             for fold in range(ranking.kfold.folds)
         ]
         return FittedJets([arrays["first"], arrays["second"]], fitted)
@@ -191,5 +191,5 @@ class FittedJets(FittedScore):
         arrays: dict[str, npt.NDArray[Any]] = {"first": self.jets[0], "second": self.jets[1]}
         for fold, pair in enumerate(self.classifiers):
             for jet, one in enumerate(pair):
-                arrays |= {f"{fold}/{jet}:{name}": array for name, array in one.to_arrays().items()}
+                arrays |= {f"{fold}.{jet}:{name}": array for name, array in one.to_arrays().items()}
         return arrays

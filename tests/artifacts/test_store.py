@@ -219,3 +219,12 @@ def test_an_artifact_that_its_writer_never_closed_says_so(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "closure.h5")], check=True)
     with pytest.raises(ArtifactError, match=r"is being written by another program, or was .*; wait for it, or move it"):
         read_any(tmp_path / "closure.h5")
+
+
+def test_a_name_that_would_make_a_group_is_refused_before_anything_is_written():
+    with pytest.raises(ArtifactError, match="classifier/models: '0/0:ensemble' is no name of an array"):
+        encode_artifact(
+            schema.CLASSIFIER,
+            {"models": {"0/0:ensemble": np.zeros(1)}, "crossfit": {}},
+            Provenance("classify", 1, {}, 1, {}),
+        )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 from conftest import invoke
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.report.results.explanation import tables
+from anomaly_cli.report.table import Table
 
 QUICK = [
     *("--score", "r_anode", "--set", "score.decorrelate=template"),
@@ -29,3 +32,15 @@ def test_a_run_is_ranked_by_r_anode_and_decorrelated_and_tells_of_itself(finishe
     assert told["name"].tolist()[:4] == ["w", "w, splits", "w, starts", "w, backgrounds"]
     evaluated = invoke("evaluate", "--run", run, "-q")
     assert evaluated.exit_code == 0, evaluated.output
+
+
+def test_the_models_of_both_jets_are_read_again_and_explained_whatever_features_are_called(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    for arguments in (("classify", "--score", "tnt", "--overwrite"), ("significance", "--overwrite"), ("explain",)):
+        done = invoke(arguments[0], "--run", run, *arguments[1:], "-q")
+        assert done.exit_code == 0, done.output
+    explanation = RunDirectory(run).read(schema.EXPLANATION)
+    named = replace(explanation, features=("score", *explanation.features[1:]))  # as an external score may be
+    (events,) = (part for part in tables(named) if isinstance(part, Table) and part.name == "most_signal_like")
+    assert [column.header for column in events.columns][4] == "score"
+    assert len({column.name for column in events.columns}) == len(events.columns)

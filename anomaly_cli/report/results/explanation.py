@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from anomaly_cli.report.tables import cut_of, measured_of, rows_of
 
 KIND = schema.EXPLANATION
 IMPORTANCE, DISTRIBUTIONS, EVENTS = (KIND.groups[name] for name in ("importance", "distributions", "events"))
+EVENT_COLUMNS = ("event_id", "mjj", "tail", "score")
 MOST_SHOWN = 10
 """Events that a terminal shows."""
 
@@ -66,10 +68,10 @@ def _number(name: str) -> Any:
 
 def _events(explanation: Artifact) -> Table:
     group = explanation.groups["events"]
-    rows = rows_of({name: group[name] for name in ("event_id", "mjj", "features", "tail", "score")})
+    rows = rows_of({name: group[name] for name in (*EVENT_COLUMNS, "features")})
     features = [
-        made(Column(name, name, meaning="feature", format=Format(".4g"), priority=Priority.LOW), _feature(index))
-        for index, name in enumerate(explanation.features)
+        made(Column(free, name, meaning="feature", format=Format(".4g"), priority=Priority.LOW), _feature(index))
+        for index, (name, free) in enumerate(zip(explanation.features, _free(explanation.features), strict=True))
     ]
     fields = [
         stored(EVENTS, "event_id", "event", COUNT, Priority.KEY),
@@ -78,7 +80,16 @@ def _events(explanation: Artifact) -> Table:
         stored(EVENTS, "score", "score", fixed(3), Priority.LOW),
         *features,
     ]
-    return build("most_signal_like", "The most signal-like events", fields, rows, most_rows=MOST_SHOWN)
+    notes = [
+        "template above: share of the template that scores higher in the event's own fold, by which they are ordered."
+        f" All {len(rows)} are in explanation.h5 and in what --json prints."
+    ]
+    return build("most_signal_like", "The most signal-like events", fields, rows, notes, most_rows=MOST_SHOWN)
+
+
+def _free(features: Sequence[str]) -> list[str]:
+    """Return names of features that no other column of the table has: an external score may be called `score`."""
+    return [f"feature_{name}" if name in EVENT_COLUMNS else name for name in features]
 
 
 def _feature(index: int) -> Any:

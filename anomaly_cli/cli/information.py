@@ -122,6 +122,10 @@ def scores() -> None:
     show(_family("score", "what ranks events", SCORES.find(), note))
 
 
+NO_REFERENCE = "none"
+"""Stands for the reference of what nobody has published."""
+
+
 def _family(what: str, does: str, found: Mapping[str, Any], note: str) -> Table:
     """Return the members of a family of plug-ins."""
     from anomaly_cli.core.seen import Need
@@ -134,7 +138,8 @@ def _family(what: str, does: str, found: Mapping[str, Any], note: str) -> Table:
             needed = needed - {Need.SR_FEATURES}
         needs = ", ".join(sorted(need.value for need in needed))
         presets = ", ".join(sorted(member.presets))
-        words = f"{member.summary}{f'; needs {needs}' if needs else ''} ({member.reference})"
+        words = f"{member.summary}{f'; needs {needs}' if needs else ''}"
+        words += f" ({member.reference})" if member.reference != NO_REFERENCE else ""
         words += f"; preset {presets}" if presets else ""
         rows.append((name, words, member.summary, needs, member.reference, presets))
     headers = {what: Priority.KEY, does: Priority.KEY}

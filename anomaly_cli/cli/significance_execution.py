@@ -25,6 +25,7 @@ from anomaly_cli.methods.base import METHODS
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.disagreement import compare_searches
 from anomaly_cli.report.exchange import export_run
+from anomaly_cli.report.null_studies import doubt_without_signal
 from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.report.table import Message
 from anomaly_cli.stages import roottrees
@@ -92,7 +93,11 @@ def _show_counts(run: RunDirectory) -> None:
     significance = run.read(schema.SIGNIFICANCE)
     found, _ = find_results(run, run.read(schema.SPLIT), significance)
     calibration = found.get(schema.CALIBRATION.name)
-    parts = [*report_on(significance), *(report_on(calibration) if calibration is not None else ())]
+    if calibration is not None:
+        parts = [*report_on(significance), *report_on(calibration)]
+    else:
+        doubt = doubt_without_signal(run.read(schema.TEMPLATE), run.read(schema.SCORES), significance)
+        parts = [*report_on(significance), *([Message(doubt)] if doubt else [])]
     show(parts, run.digests)
 
 

@@ -33,8 +33,10 @@ def _at_efficiencies(evaluation: Artifact) -> Table:
         stored(SIC, "purity", "purity", SHARE, Priority.LOW),
     ]
     notes = [
-        f"On {int(counts['n_background'])} reference background and {int(counts['n_signal'])} unused signal events."
-        " Errors are of these test events alone; another seed trains on other events, and differs by more."
+        "The first template is the run's, ranked by its own score; idealised is its classifier against true background,"
+        " supervised the same on true signal.",
+        f"On {int(counts['n_background']):,} reference background and {int(counts['n_signal']):,} unused signal events."
+        " Errors are of these test events alone; another seed trains on other events, and differs by more.",
     ]
     rows = rows_of(evaluation.groups["sic"])
     return build("significance_improvement", "Significance improvement (truth)", fields, rows, notes)

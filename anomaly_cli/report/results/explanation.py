@@ -51,7 +51,8 @@ def _importances(explanation: Artifact) -> Table:
         ),
     ]
     note = (
-        "Excess: (selected - expected) / sqrt(expected), from statistics alone; it is no significance. Left: what"
+        "Excess: (selected - expected) / sqrt(expected), expected being the cut's share of all observed events, signal"
+        " among them; it is no significance. Left: what"
         " remains of it with the feature drawn anew from the template, +- spread of draws. Little left means"
         " that the score needs the feature; of features that tell the same, each is missed little."
     )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.cli.asked import Asked
@@ -73,6 +74,12 @@ def print_summary(run: RunDirectory) -> None:
 def show_next(steps: list[tuple[str, str]]) -> None:
     """Print commands and what they do, each on a line that a shell takes as it is."""
     show(Message("Next:", details=tuple(f"{command}  # {what}" for command, what in steps)))
+
+
+def show_next_stage(run: RunDirectory, kind: Kind, what: str) -> None:
+    """Print the command that makes a kind of artifact, anew where there is one, and what it does."""
+    again = " --overwrite" if run.has(kind) else ""
+    show_next([(f"{kind.made_by} --run {run.quoted}{again}", what)])
 
 
 def next_steps(run: RunDirectory) -> list[tuple[str, str]]:

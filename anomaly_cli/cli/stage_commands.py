@@ -53,7 +53,7 @@ def split(asked: Asked) -> None:
     Example: anomaly split --run my-run --signal-region 3.3-3.7 --inject 420
     """
     from anomaly_cli.artifacts import schema
-    from anomaly_cli.cli.execution import run_and_say, show
+    from anomaly_cli.cli.execution import run_and_say, show, show_next_stage
     from anomaly_cli.report.summary import cutflow_table, region_table
     from anomaly_cli.stages.split import SPLIT
 
@@ -61,6 +61,7 @@ def split(asked: Asked) -> None:
     artifact = run.read(schema.SPLIT)
     is_blinded = not artifact.groups["origin"]["has_truth"]
     show([cutflow_table(artifact, is_blinded), region_table(run, is_blinded)], run.digests)
+    show_next_stage(run, schema.TEMPLATE, "makes background for the signal region")
 
 
 @takes(options.RUN, WITHOUT, BASE_OUTPUT, common=options.TRAINING)
@@ -99,7 +100,7 @@ def template(
     Example: anomaly template --run my-run --method curtains_f4f --oversampling 4
     """
     from anomaly_cli.artifacts import schema
-    from anomaly_cli.cli.execution import run_and_say, show
+    from anomaly_cli.cli.execution import run_and_say, show, show_next_stage
     from anomaly_cli.report.results.registry import report_on
     from anomaly_cli.stages.template import MODEL, TEMPLATE, template_stage
 
@@ -107,7 +108,8 @@ def template(
         run = run_and_say(asked, [MODEL, TEMPLATE])
         show(report_on(run.read(schema.TEMPLATE_MODEL)), run.digests)
     else:
-        run_and_say(asked, [template_stage(from_model)])
+        run = run_and_say(asked, [template_stage(from_model)])
+    show_next_stage(run, schema.SCORES, "trains what ranks events")
 
 
 @takes(options.RUN, *options.RANKING, common=options.MANY)
@@ -117,7 +119,7 @@ def classify(asked: Asked) -> None:
     Example: anomaly classify --run my-run --set classifiers.trees.ensemble=20
     """
     from anomaly_cli.artifacts import schema
-    from anomaly_cli.cli.execution import run_and_say, show
+    from anomaly_cli.cli.execution import run_and_say, show, show_next_stage
     from anomaly_cli.report.results.registry import report_on
     from anomaly_cli.stages.blinding import hides_region
     from anomaly_cli.stages.classify import CLASSIFY
@@ -126,6 +128,9 @@ def classify(asked: Asked) -> None:
     scores = run.read(schema.SCORES)
     if not hides_region(run, scores):
         show(report_on(scores), run.digests)
+        show_next_stage(run, schema.SIGNIFICANCE, "counts what passes the cuts")
+    else:
+        show_next_stage(run, schema.CLOSURE, "looks at the template; the signal region stays blinded")
 
 
 @takes(options.RUN, CLOSURE_WINDOWS, common=options.MANY)

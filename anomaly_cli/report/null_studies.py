@@ -16,7 +16,7 @@ from typing import Any
 
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.notation import PERCENT
-from anomaly_cli.report.ranking import ranking_of
+from anomaly_cli.report.ranking import EXPECTED, ranking_of
 
 FILE = Path(__file__).with_name("null_studies.toml")
 """Written by `benchmarks/null.py tell`."""
@@ -63,9 +63,11 @@ class NullStudy:
         if not off:
             return ""
         found = ", ".join(f"{mean:.1f} at {PERCENT.number(cut)}" for cut, mean in off)
+        chosen = [name for name in (self.score, self.classifier) if name not in (*EXPECTED, self.method)]
+        how = f" ranked by {', '.join(chosen)}" if chosen else ""
         return (
-            f"Z of {self.method} is not centred: in {self.n_searches} searches of simulated background, with no signal"
-            f" in it, the mean Z was {found}."
+            f"Z of {self.method}{how} is not centred: in {self.n_searches} searches of simulated background, with no"
+            f" signal in it, the mean Z was {found}."
         )
 
 

@@ -76,6 +76,7 @@ def test_a_bias_is_one_that_is_large_and_more_than_two_errors_from_zero(run, kno
     assert said.endswith("the mean Z was 1.3 at 20 %.")
     template, scores, _ = named(run)
     assert doubt_without_signal(template, scores, None) == said
+    assert replace(STUDY, score="r_anode").bias.startswith("Z of mine ranked by r_anode is not centred: in 20")
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,9 @@ def test_as_much_signal_is_drawn_as_is_asked_for_each_event_once():
 
 def test_signal_of_a_larger_window_is_refused_with_the_number_that_was_asked_for():
     refuse_too_much_signal(33, 50, 1.5)
-    with pytest.raises(ConfigError, match=r"--injected 34: only 50 .*, 1\.5 of which .* ask for 33 or fewer"):
+    with pytest.raises(
+        ConfigError, match=r"--injected 34: the file has only 50 .*, 1\.5 of which .* ask for 33 or fewer"
+    ):
         refuse_too_much_signal(34, 50, 1.5)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 BINS = 30
+SHOWN = (0.7, 1.3)
+"""Ratios that are shown; those beyond are arrows at the edge."""
 OUTSIDE = (0.001, 0.999)
 """Quantiles of the observed events that the axis ends at; events beyond are in the outermost bins."""
 
@@ -52,11 +54,14 @@ def draw(axes: Axes, sources: Sources, feature: str) -> None:
     axes.set_ylim(0.0)
     lower = below(axes, "obs. /\ntemplate")
     with np.errstate(divide="ignore", invalid="ignore"):
-        lower.errorbar(middle, number / shape, np.sqrt(number) / shape, **points())
-        share = np.nan_to_num(spread / shape)
+        ratio, share = number / shape, np.nan_to_num(spread / shape)
+        lower.errorbar(middle, ratio, np.sqrt(number) / shape, **points())
     lower.stairs(1 + share, edges, baseline=1 - share, fill=True, color=BLUE, alpha=0.25)
     guide(lower, 1.0)
-    lower.set_ylim(0.7, 1.3)
+    lower.set_ylim(*SHOWN)
+    for end, marker, beyond in zip(SHOWN, ("v", "^"), (ratio < SHOWN[0], ratio > SHOWN[1]), strict=True):
+        (arrows,) = lower.plot(middle[beyond], np.full(beyond.sum(), end), marker, color="black", markersize=4)
+        arrows.set(clip_on=False, in_layout=False)
     lower.set_xlabel(feature_label(feature))
     legend_above(axes, 1, order=("observed", "template, scaled"))
 

@@ -143,7 +143,7 @@ def _check_efficiencies(efficiencies: Sequence[float], analysis: Analysis) -> No
         f"the template of {method}": METHODS.find()[method].needs,
     }
     learns = [name for name, of_it in needs.items() if of_it & {Need.SR_FEATURES, Need.SHARED_MODEL}]
-    if learns and Need.TRUTH not in SCORES.find()[score].needs:
+    if learns and Need.TRUTH not in needs[f"the score {score}"]:
         raise ConfigError(
             f"--signal-efficiencies: {learns[0]} is trained on the data, so what passes depends on the signal"
             " in them and is no constant; run 'anomaly significance inject-scan' instead"

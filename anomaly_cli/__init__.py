@@ -17,14 +17,14 @@ from typing import Any
 
 __version__ = "0.2.0.dev0"
 
-_VERBS = ("classify", "closure", "count", "load", "open", "split", "template")
+_VERBS = ("classify", "closure", "count", "load", "open", "split", "template", "templates")
 _PACKAGES = {
     **{name: f"anomaly_cli.{name}" for name in ("classifiers", "methods", "scores", "testing")},
     "plot": "anomaly_cli.api.plot",
 }
 
 __all__ = ("__version__", "classifiers", "classify", "closure", "count", "load", "methods", "open", "plot", "scores",
-           "split", "template", "testing")  # fmt: skip
+           "split", "template", "templates", "testing")  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

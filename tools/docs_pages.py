@@ -33,7 +33,7 @@ LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*
 IMAGE = re.compile(r"!\[([^\]]*)\]\((?!https?:)([^)\s]+)\)")
 FENCED = re.compile(r"(```.*?```)", re.DOTALL)
 PUBLIC: Mapping[str, tuple[str, ...]] = {
-    "anomaly_cli.api.verbs": ("load", "split", "template", "classify", "count", "closure"),
+    "anomaly_cli.api.verbs": ("load", "split", "template", "templates", "classify", "count", "closure"),
     "anomaly_cli.api.runs": ("open_run", "Run"),
     "anomaly_cli.api.results": (
         "Data",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from typing import Any
 
+from anomaly_cli.core.meeting import Meeting
 from anomaly_cli.core.progress import Progress, Step, silent
 from anomaly_cli.core.streams import Streams
 
@@ -28,6 +30,7 @@ class Compute:
         processes: processes; never changes a result.
         device: `cpu` or `cuda`, for networks; may change rounding, so it stands in the provenance.
         progress: where to report.
+        meeting: where trainings of like pieces of work meet, to be done side by side; None where there are no others.
     """
 
     streams: Streams
@@ -35,14 +38,15 @@ class Compute:
     processes: int = 1
     device: str = CPU
     progress: Progress = silent
+    meeting: Meeting[Any, Any] | None = None
 
     def child(self, name: str) -> Compute:
         """Return the same with streams whose names all start with `name/`."""
         return replace(self, streams=self.streams.child(name))
 
     def alone(self) -> Compute:
-        """Return the same for one of several pieces side by side: one process, no progress of its own."""
-        return replace(self, processes=1, progress=silent)
+        """Return the same for one of several pieces side by side: one process, no progress or meeting of its own."""
+        return replace(self, processes=1, progress=silent, meeting=None)
 
     def named(self, task: str) -> Compute:
         """Return the same with every report under the name `task`."""

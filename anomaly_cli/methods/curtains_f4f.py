@@ -158,16 +158,16 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
         base, base_mass = density
         base.requires_grad_(False)
 
-        def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
+        def draw(batch: Tensor, generator: torch.Generator) -> nets.training.Drawn:
             drawn = nets.torch.randint(len(data.training), (len(batch),), generator=generator, device=batch.device)
             partners = data.training[drawn]
-            moved, log_det = transport.move(data.x[batch], data.mass[batch], data.mass[partners])
-            return nets.flows.negative_log_density(base, moved, base_mass[partners]) - log_det
+            return data.x[batch], data.mass[batch], data.mass[partners], base_mass[partners]
 
         epochs = densities.limit_epochs(self.transport_epochs, self.transport_events, len(data.training))
         schedule = nets.training.Schedule(
             epochs, self.transport_batch_size, self.transport_learning_rate, self.patience
         )
+        loss = nets.training.DrawnLoss((transport, base), draw, nets.flows.pair_loss, nets.flows.pair_loss_side_by_side)
         task = nets.training.Task(transport, loss, data.training, data.validation)
         return trainer.train("transport flow", "transport_learning_rate", task, schedule, generator)
 

@@ -115,10 +115,11 @@ class Trainer:
         Raises:
             TrainingError: where it diverges twice.
         """
+        training = nets.together.Training(
+            task, schedule, generator, lambda *step: self.compute.progress(Step(f"{self.stage}: {part}", *step))
+        )
         try:
-            curve = nets.training.train(
-                task, schedule, generator, lambda *step: self.compute.progress(Step(f"{self.stage}: {part}", *step))
-            )
+            curve = nets.together.train_at(self.compute.meeting, training)
         except nets.training.Diverged:
             raise TrainingError(
                 f"{self.stage}: the {part} diverged twice; lower its learning rate, for instance --set"

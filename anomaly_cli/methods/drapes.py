@@ -131,14 +131,15 @@ class DrapesSettings(densities.ScaledFeatures, TemplateMethod):
         trainer: densities.Trainer,
         generator: torch.Generator,
     ) -> list[TrainingRow]:
-        def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
-            return nets.diffusion.denoising_loss(denoiser, data.x[batch], data.mass[batch], generator)
+        def draw(batch: Tensor, generator: torch.Generator) -> nets.training.Drawn:
+            return nets.diffusion.draw_noise(data.x[batch], data.mass[batch], generator)
 
         epochs = densities.limit_epochs(self.epochs, self.training_events, len(data.training))
         schedule = nets.training.Schedule(
             epochs, self.batch_size, self.learning_rate, self.patience, averaging=self.averaging
         )
         validation = data.validation.repeat(NOISE_DRAWS)
+        loss = nets.training.DrawnLoss((denoiser,), draw, nets.diffusion.denoising_loss)
         task = nets.training.Task(denoiser, loss, data.training, validation)
         return trainer.train("denoiser", "learning_rate", task, schedule, generator)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         perceptron,
         robust,
         sharpness,
+        together,
         training,
         weights,
     )
@@ -37,6 +38,7 @@ __all__ = [
     "perceptron",
     "robust",
     "sharpness",
+    "together",
     "torch",
     "training",
     "weights",

@@ -1,6 +1,6 @@
 """Conditional diffusion of feature vectors: noise levels, denoiser and samplers are independent parts.
 
-Imports nothing else of the package and knows no physics.
+Imports nothing else of the package but the form of a loss, and knows no physics.
 
 References:
     T. Karras, M. Aittala, T. Aila, S. Laine, "Elucidating the Design Space of Diffusion-Based Generative
@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from anomaly_cli.nets.training import Drawn
 
 LOG_SIGMA_MEAN, LOG_SIGMA_STD = -0.5, 1.2
 """Noise levels of the training: ln(sigma) ~ Normal; EDM (table 1) has -1.2 for data of half the width."""
@@ -84,16 +86,26 @@ class ResidualPerceptron(nn.Module):
         return last
 
 
-def denoising_loss(denoiser: Denoiser, x: Tensor, context: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the weighted error of the denoised events `(n,)` at random noise levels (EDM, eq. 2, table 1).
+def draw_noise(x: Tensor, context: Tensor, generator: torch.Generator) -> Drawn:
+    """Return events `(n, d)`, conditions `(n, c)`, random noise levels `(n, 1)` and noise of unit width `(n, d)`."""
+    log_sigma = LOG_SIGMA_MEAN + LOG_SIGMA_STD * torch.randn(len(x), 1, generator=generator, device=x.device)
+    return x, context, log_sigma.exp(), torch.randn(x.shape, generator=generator, device=x.device)
+
+
+def denoising_loss(denoiser: Denoiser, x: Tensor, context: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+    """Return the weighted error of the denoised events `(n,)` (EDM, eq. 2, table 1).
 
     The weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2 makes every noise level count alike.
+
+    Args:
+        denoiser: what is trained.
+        x: events `(n, d)`.
+        context: conditions `(n, c)`.
+        sigma: noise levels `(n, 1)`.
+        noise: of unit width `(n, d)`.
     """
-    log_sigma = LOG_SIGMA_MEAN + LOG_SIGMA_STD * torch.randn(len(x), 1, generator=generator, device=x.device)
-    sigma = log_sigma.exp()
-    noisy = x + sigma * torch.randn(x.shape, generator=generator, device=x.device)
     weight = (sigma**2 + SIGMA_DATA**2) / (sigma * SIGMA_DATA) ** 2
-    loss: Tensor = (weight * (denoiser(noisy, sigma, context) - x) ** 2).mean(dim=1)
+    loss: Tensor = (weight * (denoiser(x + sigma * noise, sigma, context) - x) ** 2).mean(dim=1)
     return loss
 
 

@@ -85,6 +85,13 @@ class PairTransport(nn.Module):
             moved[mask], log_det[mask] = transform.call_and_ladj(x[mask])
         return moved, log_det
 
+    def move_both_ways(self, x: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Move events as `move` does, without a branch on their values: up and down, of which one is kept."""
+        transform = self.flow(self._context(source, target)).transform
+        (up, log_det_up), (down, log_det_down) = transform.call_and_ladj(x), transform.inv.call_and_ladj(x)
+        upward = target >= source
+        return torch.where(upward, up, down), torch.where(upward[:, 0], log_det_up, log_det_down)
+
     def moved(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Return the moved events `(n, d)` only; against the direction of the flow that is cheaper by a third."""
         moved = torch.empty_like(x)
@@ -92,14 +99,43 @@ class PairTransport(nn.Module):
             moved[mask] = transform(x[mask])
         return moved
 
+    @staticmethod
+    def _context(source: Tensor, target: Tensor) -> Tensor:
+        return torch.cat([(target - source).abs(), (target + source) / 2], dim=1)
+
     def _directions(self, source: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Any]]:
         """Yield which events go up or down `(n,)`, where any do, and the transform that moves them."""
-        context = torch.cat([(target - source).abs(), (target + source) / 2], dim=1)
+        context = self._context(source, target)
         upward = (target >= source).squeeze(1)
         for mask, is_up in ((upward, True), (~upward, False)):
             if mask.any():
                 transform = self.flow(context[mask]).transform
                 yield mask, transform if is_up else transform.inv
+
+
+def pair_loss(
+    transport: PairTransport, density: nn.Module, x: Tensor, source: Tensor, target: Tensor, density_target: Tensor
+) -> Tensor:
+    """Return -log p(T(x) | target) - log|det T'| of each event `(n,)`, as CURTAINsF4F trains its transport.
+
+    Args:
+        transport: T.
+        density: p, of which the mass may be scaled in another way.
+        x: events `(n, d)`.
+        source: their masses `(n, 1)`.
+        target: masses to move to `(n, 1)`.
+        density_target: the same as the density takes them `(n, 1)`.
+    """
+    moved, log_det = transport.move(x, source, target)
+    return negative_log_density(density, moved, density_target) - log_det
+
+
+def pair_loss_side_by_side(
+    transport: PairTransport, density: nn.Module, x: Tensor, source: Tensor, target: Tensor, density_target: Tensor
+) -> Tensor:
+    """Return what `pair_loss` returns, without a branch on values."""
+    moved, log_det = transport.move_both_ways(x, source, target)
+    return negative_log_density(density, moved, density_target) - log_det
 
 
 def draw(flow: zuko.flows.NSF, context: Tensor, generator: torch.Generator) -> Tensor:

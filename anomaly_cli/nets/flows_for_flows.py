@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from anomaly_cli.nets.flows import condition_on, make_spline_flow, negative_log_density, start_at_identity
-from anomaly_cli.nets.training import Task
+from anomaly_cli.nets.training import Drawn, DrawnLoss, Task
 
 DIRECTIONS = ("forward", "inverse", "alternate", "both")
 """Source to target, target to source, either in turn from step to step, or both in every step."""
@@ -222,10 +222,16 @@ class Objective:
 def density_task(density: nn.Module, side: Side) -> Task:
     """Return the training of a density by maximum likelihood."""
 
-    def loss(batch: Tensor, _: torch.Generator) -> Tensor:
-        return side.weighted(negative_log_density(density, side.x[batch], side.condition[batch]), batch)
+    def draw(batch: Tensor, _: torch.Generator) -> Drawn:
+        columns = (side.x, side.condition) if side.weight is None else (side.x, side.condition, side.weight)
+        return tuple(column[batch] for column in columns)
 
-    return Task(density, loss, side.training, side.validation)
+    return Task(density, DrawnLoss((density,), draw, _density_loss), side.training, side.validation)
+
+
+def _density_loss(density: nn.Module, x: Tensor, condition: Tensor, weight: Tensor | None = None) -> Tensor:
+    losses = negative_log_density(density, x, condition)
+    return losses if weight is None else losses * weight
 
 
 def transport_task(

@@ -17,10 +17,34 @@ from torch.optim.adam import adam
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
 """From event indices `(b,)` and a generator to the loss of each event `(b,)`."""
+Drawn = tuple[Tensor, ...]
+"""What a loss takes of the events of a batch, random numbers included; each `(b, ...)`."""
 Begin = Callable[[float], None]
 """Called before each step with the fraction of the training that is done, and with 1 before validation."""
 Report = Callable[[int, int, str], None]
 """Called after each epoch with the epochs done, the epochs in all, and a note."""
+
+
+@dataclass(frozen=True)
+class DrawnLoss:
+    """A loss in two steps, what is drawn for a batch and what networks make of it, so that several can be done at once.
+
+    Attributes:
+        modules: the networks, that which is trained among them.
+        draw: from event indices `(b,)` and a generator to what the networks are given.
+        evaluate: from networks and what was drawn to the loss of each event `(b,)`. Trainings whose losses are
+            evaluated by the same function can be done side by side.
+        side_by_side: the same, where `evaluate` has branches on values; then this one must not have any.
+    """
+
+    modules: tuple[nn.Module, ...]
+    draw: Callable[[Tensor, torch.Generator], Drawn]
+    evaluate: Callable[..., Tensor]
+    side_by_side: Callable[..., Tensor] | None = None
+
+    def __call__(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the loss of each event of a batch `(b,)`."""
+        return self.evaluate(*self.modules, *self.draw(batch, generator))
 
 
 class Diverged(Exception):
@@ -84,7 +108,7 @@ class Task:
 
     Attributes:
         module: whose parameters are trained, in place.
-        loss: loss per event of a batch of indices.
+        loss: loss per event of a batch of indices; one that is drawn first can be trained beside others of its kind.
         training: indices of training events `(n,)`.
         validation: indices of validation events `(v,)`.
         begin: told how far the training is, for losses that change on the way.
@@ -116,11 +140,19 @@ def train(task: Task, schedule: Schedule, generator: torch.Generator, report: Re
     Raises:
         Diverged: where the second try diverges as well.
     """
-    for attempt in (schedule, replace(schedule, learning_rate=schedule.learning_rate / 5)):
-        curve = _train_once(task, attempt, generator, report)
-        if curve:
-            return curve
-    raise Diverged
+    return _train_once(task, schedule, generator, report) or train_carefully(task, schedule, generator, report)
+
+
+def train_carefully(task: Task, schedule: Schedule, generator: torch.Generator, report: Report) -> list[Epoch]:
+    """Train as `train` does where a first try has diverged: with a fifth of the learning rate.
+
+    Raises:
+        Diverged: where this one diverges as well.
+    """
+    curve = _train_once(task, replace(schedule, learning_rate=schedule.learning_rate / 5), generator, report)
+    if not curve:
+        raise Diverged
+    return curve
 
 
 def _train_once(task: Task, schedule: Schedule, generator: torch.Generator, report: Report) -> list[Epoch]:
@@ -148,14 +180,14 @@ def _train_once(task: Task, schedule: Schedule, generator: torch.Generator, repo
     return curve
 
 
-class _Adam:
+class Adam:
     """What torch's Adam keeps, for its function: the class loads the compiler of torch, a second for every process.
 
     References:
         D. P. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", 2014, arXiv:1412.6980.
     """
 
-    def __init__(self, weights: list[nn.Parameter]) -> None:
+    def __init__(self, weights: Sequence[Tensor]) -> None:
         self.weights = weights
         self.moments = [[torch.zeros_like(weight) for weight in weights] for _ in range(2)]
         self.n_done = [torch.tensor(0.0) for _ in weights]
@@ -188,7 +220,7 @@ class _Optimisation:
     def __init__(self, task: Task, schedule: Schedule) -> None:
         self.task = task
         self.schedule = schedule
-        self.adam = _Adam(list(task.module.parameters()))
+        self.adam = Adam(list(task.module.parameters()))
         self.n_steps = schedule.epochs * math.ceil(len(task.training) / schedule.batch_size)
         self.average = [weight.detach().clone() for weight in task.module.parameters()]
         self.n_done = 0
@@ -196,11 +228,11 @@ class _Optimisation:
     @property
     def learning_rate(self) -> float:
         """Learning rate of the next step."""
-        return self.schedule.learning_rate * _rate(self.n_done, self.n_steps)
+        return self.schedule.learning_rate * rate_at(self.n_done, self.n_steps)
 
     def train_epoch(self, generator: torch.Generator) -> float:
-        """Train for one epoch and return the mean loss per event, non-finite where it stopped early."""
-        total = 0.0
+        """Train for one epoch and return the mean loss per event, non-finite where that of any batch was."""
+        total = torch.zeros((), dtype=torch.float64, device=self.task.training.device)
         order = self.task.training[
             torch.randperm(len(self.task.training), generator=generator, device=generator.device)
         ]
@@ -214,10 +246,8 @@ class _Optimisation:
             self.adam.step(self.learning_rate)
             self.n_done += 1
             self._update_average()
-            total += float(losses.detach().sum())
-            if not math.isfinite(total):
-                break
-        return total / len(self.task.training)
+            total += losses.detach().sum()  # looked at once an epoch: a look would make a GPU wait in every step
+        return float(total) / len(self.task.training)
 
     def _update_average(self) -> None:
         """Move the average towards the weights; over the first steps it forgets the untrained ones faster."""
@@ -257,7 +287,8 @@ def validate(task: Task, batch_size: int) -> float:
     return total / len(task.validation)
 
 
-def _rate(step: int, n_steps: int) -> float:
+def rate_at(step: int, n_steps: int) -> float:
+    """Return the learning rate of a step as a share of the largest."""
     warm_up = max(1, n_steps // 10)
     if step < warm_up:
         return (step + 1) / warm_up

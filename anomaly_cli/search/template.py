@@ -23,6 +23,7 @@ from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Replicas, Template, TemplatePart
 from anomaly_cli.core.workers import in_order
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod
+from anomaly_cli.methods.side_by_side import fit_side_by_side
 from anomaly_cli.search.provisions import FEWEST_SIDE_BAND_EVENTS, Provisions, show
 from anomaly_cli.search.settings import DEFAULT_CROSSFIT, SearchSettings
 from anomaly_cli.search.split import Split
@@ -121,29 +122,57 @@ def part_of(seen: Seen, crossfit: CrossFit, divisions: Folds) -> Seen:
     return seen.only(lambda source_id: np.isin(crossfit.division(source_id), divisions))
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """How the models of one template are to be fitted."""
+
+    settings: SearchSettings
+    seen: Seen
+    crossfit: CrossFit
+    compute: Compute
+
+    def pieces(self) -> list[tuple[TemplateMethod, Seen, Compute]]:
+        """Return the method, what it may see, and what it may use, of each part."""
+        method, crossfit = self.settings.method, self.crossfit
+        computes = (
+            _own(self.compute, i, crossfit).child(f"template/{method.name}") for i in range(len(crossfit.plans))
+        )
+        return [
+            (method, part_of(self.seen, crossfit, plan.divisions), own)
+            for plan, own in zip(crossfit.plans, computes, strict=True)
+        ]
+
+
 def fit_parts(settings: SearchSettings, seen: Seen, crossfit: CrossFit, compute: Compute) -> FittedParts:
     """Train the models of a template, each on its own part; `compute` has the streams of the search.
 
-    Parts are trained side by side, with the same result, where there are processes for it.
+    Parts are trained side by side, with the same result, where there are processes for it; on a GPU by the same
+    operations, which may change rounding.
 
     Raises:
         AnomalyError: where there are too few events, something is missing, or a training diverges.
     """
-    method, plans = settings.method, crossfit.plans
+    plan = _Plan(settings, seen, crossfit, compute)
+    if compute.device != CPU:
+        return _fit_together([plan])[0]
+    method, pieces = settings.method, plan.pieces()
     can_be_sent = not any(is_foreign(one) for one in (method, *method.members))
-    processes = min(compute.processes, len(plans)) if can_be_sent and compute.device == CPU else 1
-    own = [_own(compute, index, crossfit).child(f"template/{method.name}") for index in range(len(plans))]
-    pieces = (
-        (method, part_of(seen, crossfit, plan.divisions), one if processes == 1 else one.alone())
-        for plan, one in zip(plans, own, strict=True)
-    )
+    processes = min(compute.processes, len(pieces)) if can_be_sent else 1
+    if processes > 1:
+        pieces = [(method, own, one.alone()) for method, own, one in pieces]
     models: list[FittedTemplate] = []
-    with contextlib.closing(in_order(_fit, pieces, processes)) as fitted:
+    with contextlib.closing(in_order(_fit, iter(pieces), processes)) as fitted:
         for model in fitted:
             models.append(model)
             if processes > 1:  # else they tell of their own trainings
-                compute.progress(Step("template: models", len(models), len(plans)))
+                compute.progress(Step("template: models", len(models), len(pieces)))
     return FittedParts(crossfit, models)
+
+
+def _fit_together(plans: Sequence[_Plan]) -> list[FittedParts]:
+    """Train the models of several templates side by side."""
+    models = iter(fit_side_by_side([piece for plan in plans for piece in plan.pieces()]))
+    return [FittedParts(plan.crossfit, [next(models) for _ in plan.crossfit.plans]) for plan in plans]
 
 
 def _fit(method: TemplateMethod, seen: Seen, compute: Compute) -> FittedTemplate:
@@ -206,6 +235,27 @@ def make_template(split: Split, settings: SearchSettings, provisions: Provisions
     seen = see(split, settings.method, provisions, compute)
     fitted = fit_parts(settings, seen, choose_crossfit(settings, seen, compute), compute)
     return sample_template(settings.method, fitted, split, settings.oversampling, compute)
+
+
+def make_templates(
+    splits: Sequence[Split], settings: SearchSettings, provisions: Sequence[Provisions], computes: Sequence[Compute]
+) -> list[MadeTemplate]:
+    """Make the template of each of several searches; on a GPU all their models are trained side by side.
+
+    Raises:
+        AnomalyError: as `make_template`, for the first where it is so.
+    """
+    each = list(zip(splits, provisions, computes, strict=True))
+    if all(compute.device == CPU for compute in computes):
+        return [make_template(split, settings, provided, compute) for split, provided, compute in each]
+    plans = []
+    for split, provided, compute in each:
+        seen = see(split, settings.method, provided, compute)
+        plans.append(_Plan(settings, seen, choose_crossfit(settings, seen, compute), compute))
+    return [
+        sample_template(settings.method, fitted, split, settings.oversampling, compute)
+        for fitted, (split, _, compute) in zip(_fit_together(plans), each, strict=True)
+    ]
 
 
 def sample_checked(method: TemplateMethod, fitted: FittedTemplate, request: Request, compute: Compute) -> Sample:

@@ -159,6 +159,8 @@ def test_simulation_is_checked_as_that_of_a_file(data, regions):
     [
         (lambda regions, template: an.template(regions, "curtains_f4f"), "methods.CurtainsF4F"),
         (lambda regions, template: an.template(regions, an.methods.RadOT), "the class RadOT"),
+        (lambda regions, template: an.templates(regions), r"give for instance \[split"),
+        (lambda regions, template: an.templates([template]), r"give for instance \[split"),
         (lambda regions, template: an.classify(template, regions), "classify: regions"),
         (lambda regions, template: an.classify(regions, template, "trees"), "classifiers.Trees"),
         (lambda regions, template: an.classify(regions, template, None, "cwola"), "classify: score"),
@@ -227,6 +229,16 @@ def test_failures_of_the_verbs_name_arguments(data, regions, template):
             call()
         assert argument in str(failed.value)
         assert "--" not in str(failed.value)
+
+
+def test_templates_are_those_of_each(data):
+    several = [an.split(data, "3.3-3.7", seed=seed) for seed in (1, 2)]
+    method = an.methods.MassScaling()
+    for one, regions in zip(an.templates(several, method), several, strict=True):
+        alone = an.template(regions, method)
+        assert (one.seed, one.regions) == (alone.seed, regions)
+        assert np.array_equal(one.template.events.features, alone.template.events.features)
+    assert an.templates([]) == []
 
 
 def test_plug_ins_can_be_completed_and_mistyped():

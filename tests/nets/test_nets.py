@@ -198,7 +198,7 @@ def test_steps_are_those_of_adam():
     other.load_state_dict(own.state_dict())
     for module in (own, other):
         module[0].bias.requires_grad_(False)
-    mine, theirs = training._Adam(list(own.parameters())), torch.optim.Adam(other.parameters(), lr=1.0)
+    mine, theirs = training.Adam(list(own.parameters())), torch.optim.Adam(other.parameters(), lr=1.0)
     x = torch.randn(20, 3, generator=torch.Generator().manual_seed(1))
     for step in range(30):
         rate = 0.1 / (1 + step)

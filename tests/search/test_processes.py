@@ -50,8 +50,20 @@ def test_models_of_a_template_are_the_same_in_several_processes(asked):
             assert np.array_equal(array, other.to_arrays()[name]), name
 
 
-@pytest.mark.parametrize("change", ["device", "package"])
-def test_models_on_one_device_or_of_other_packages_are_not_sent(monkeypatch, change):
+def test_models_on_a_gpu_are_fitted_in_one_process_side_by_side(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        template, "fit_side_by_side", lambda pieces: asked.append(len(pieces)) or ["model"] * len(pieces)
+    )
+    own = replace(MANY, device="cuda")
+    settings = SearchSettings(method=METHODS.make("curtains_f4f", SHORT))
+    seen = see(toy_split(), settings.method, Provisions(), own)
+    crossfit = choose_crossfit(settings, seen, own)
+    assert fit_parts(settings, seen, crossfit, own).models == ["model"] * len(crossfit.plans)
+    assert asked == [len(crossfit.plans)] == [2]
+
+
+def test_models_of_other_packages_are_not_sent(monkeypatch):
     asked = []
 
     def recorded(work, pieces, processes):
@@ -59,13 +71,11 @@ def test_models_on_one_device_or_of_other_packages_are_not_sent(monkeypatch, cha
         yield from ()
 
     monkeypatch.setattr(template, "in_order", recorded)
-    if change == "package":  # of a member of the method
-        monkeypatch.setattr(template, "is_foreign", lambda member: member.name == "mass_scaling")
-    own = replace(MANY, device="cuda") if change == "device" else MANY
+    monkeypatch.setattr(template, "is_foreign", lambda member: member.name == "mass_scaling")
     both = METHODS.make("combined", {"methods": ["mass_scaling", "cathode"]})
     settings = SearchSettings(method=both)
-    seen = see(toy_split(), settings.method, Provisions(), own)
-    fit_parts(settings, seen, choose_crossfit(settings, seen, own), own)
+    seen = see(toy_split(), settings.method, Provisions(), MANY)
+    fit_parts(settings, seen, choose_crossfit(settings, seen, MANY), MANY)
     assert asked == [1]
 
 

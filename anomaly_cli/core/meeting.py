@@ -1,0 +1,132 @@
+"""Pieces of work that take turns, so that what each of them comes to ask for can be done for all of them at once."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+
+
+class Abandoned(Exception):
+    """Nobody waits any more for what a piece of work would give."""
+
+
+@dataclass
+class _Question(Generic[Request]):
+    """What a piece asks for, and its turn, which comes when it is answered."""
+
+    request: Request
+    turn: threading.Event = field(default_factory=threading.Event)
+    answer: Any = None
+
+
+@dataclass
+class _Group:
+    """Pieces that were started by one call, which waits for the last of them."""
+
+    n_left: int
+    turn: threading.Event = field(default_factory=threading.Event)
+
+
+class Meeting(Generic[Request, Answer]):
+    """Runs pieces of work in turns: one goes on until it asks for something, then the next one does.
+
+    When all that go on have asked, their questions are answered together. Pieces are written as if each were alone.
+    Their order is always the same, and at no time do two of them run, so nothing that they share needs a lock. A piece
+    may start others.
+
+    Args:
+        answer: from questions to as many answers in their order; an answer that is an exception is raised where its
+            question was asked.
+    """
+
+    def __init__(self, answer: Callable[[Sequence[Request]], Sequence[Answer | Exception]]) -> None:
+        self._answer = answer
+        self._ready: deque[threading.Event] = deque()
+        self._asked: list[_Question[Request]] = []
+        self._is_abandoned = False
+
+    def run(self, pieces: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Return what the pieces give, in their order.
+
+        Raises:
+            Exception: that of the first piece that failed, when all have ended.
+        """
+        found: list[Any] = [None] * len(pieces)
+        group = _Group(len(pieces))
+        for place, piece in enumerate(pieces):
+            turn = threading.Event()
+            self._ready.append(turn)
+            arguments = (place, piece, turn, group, found)
+            context = contextvars.copy_context()
+            threading.Thread(target=context.run, args=(self._take_part, *arguments), daemon=True).start()
+        if not pieces:
+            return []
+        try:
+            self._pass_on()
+            group.turn.wait()
+        except BaseException:  # Ctrl-C: the others end when they next ask
+            self._is_abandoned = True
+            raise
+        for one in found:
+            if isinstance(one, _Failed):
+                raise one.error
+        return found
+
+    def ask(self, request: Request) -> Answer:
+        """Return the answer to a question, after all others had their turn; to be called from a piece.
+
+        Raises:
+            Abandoned: where the caller of the pieces was interrupted.
+            Exception: where the answer is one.
+        """
+        question = _Question(request)
+        self._asked.append(question)
+        self._pass_on()
+        question.turn.wait()
+        if self._is_abandoned:
+            raise Abandoned
+        if isinstance(question.answer, Exception):
+            raise question.answer
+        answer: Answer = question.answer
+        return answer
+
+    def _take_part(
+        self, place: int, piece: Callable[[], Any], turn: threading.Event, group: _Group, found: list[Any]
+    ) -> None:
+        turn.wait()
+        try:
+            found[place] = piece()
+        except BaseException as error:
+            found[place] = _Failed(error)
+        group.n_left -= 1
+        if not group.n_left:
+            self._ready.append(group.turn)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Give the turn to the next piece; where all have asked, answer them first."""
+        if not self._ready and self._asked:
+            asked, self._asked = self._asked, []
+            answers: Sequence[Answer | Exception]
+            try:
+                answers = self._answer([question.request for question in asked])
+            except Exception as error:
+                answers = [error] * len(asked)
+            for question, answer in zip(asked, answers, strict=True):
+                question.answer = answer
+                self._ready.append(question.turn)
+        if self._ready:
+            self._ready.popleft().set()
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: BaseException

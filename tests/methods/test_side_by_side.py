@@ -1,0 +1,96 @@
+"""Models fitted side by side are those that are fitted alone, but for rounding: what a GPU does, on a CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toys import compute, seen_by, toy_inputs, toy_simulation
+
+from anomaly_cli import nets
+from anomaly_cli.core.errors import TrainingError
+from anomaly_cli.methods.base import METHODS
+from anomaly_cli.methods.side_by_side import fit_side_by_side
+from anomaly_cli.search import template
+from anomaly_cli.search.provisions import Provisions
+from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.testing import toy_split
+
+FLOW = {"base_hidden": [8], "base_epochs": 2, "scaling_bags": 2, "base_learning_rate": 3e-3}
+TRANSPORT = {"transport_hidden": [8], "transport_epochs": 2}
+SMALL = {
+    "cathode": FLOW,
+    "curtains_f4f": FLOW | TRANSPORT,
+    "flows_for_flows": FLOW | TRANSPORT,
+    "drapes": {"blocks": 1, "width": 16, "epochs": 2, "scaling_bags": 2},
+    "salad": {"hidden": [8], "epochs": 2},
+}
+SEEDS = (1, 2)
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    return [(*toy_inputs(9_000, seed), toy_simulation(9_000, 5000 + seed)) for seed in SEEDS]
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    """How many networks were trained at once, of every group."""
+    found = []
+    whole = nets.together._Group
+    monkeypatch.setattr(nets.together, "_Group", lambda some: found.append(len(some)) or whole(some))
+    return found
+
+
+# the transport of flows_for_flows and the ratio of salad are losses of their own, which are trained one by one
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("cathode", [2]), ("curtains_f4f", [2, 2]), ("flows_for_flows", [2, 2]), ("drapes", [2]), ("salad", [])],
+)
+def test_models_are_those_that_are_fitted_alone(inputs, groups, name, expected):
+    method = METHODS.make(name, SMALL[name])
+    pieces = [
+        (method, seen_by(method, seen, hidden, simulation, None), compute(seed))
+        for seed, (seen, hidden, simulation) in zip(SEEDS, inputs, strict=True)
+    ]
+    state = nets.torch.random.get_rng_state()
+    together = fit_side_by_side(pieces)
+    assert nets.torch.equal(state, nets.torch.random.get_rng_state())
+    assert groups == expected
+    for (_, seen, one), model in zip(pieces, together, strict=True):
+        alone = method.fit(seen, one).to_arrays()
+        assert alone.keys() == model.to_arrays().keys()
+        for key, array in alone.items():
+            assert np.allclose(array, model.to_arrays()[key], atol=2e-4), key
+
+
+def test_templates_of_several_searches_are_those_of_each(monkeypatch, groups):
+    """Both searches divide their side-bands in three: their six models are trained at once."""
+    settings = SearchSettings(method=METHODS.make("curtains_f4f", SMALL["curtains_f4f"]), oversampling=1.0)
+    arguments = [[toy_split(24_000, seed) for seed in SEEDS], settings, [Provisions()] * 2, [compute(s) for s in SEEDS]]
+    expected = template.make_templates(*arguments)
+    assert groups == []
+    monkeypatch.setattr(template, "CPU", "another device")
+    found = template.make_templates(*arguments)
+    assert sorted(groups)[-1] >= 4, "networks of several parts and searches were to be trained at once"
+    for one, other in zip(expected, found, strict=True):
+        assert np.array_equal(one.template.events.source_id, other.template.events.source_id)
+        assert np.allclose(one.template.events.features, other.template.events.features, atol=5e-3)
+        assert np.array_equal(one.template.events.mjj, other.template.events.mjj)
+
+
+def test_a_model_that_diverges_ends_all_with_its_own_sentence(inputs, monkeypatch):
+    good, bad = (METHODS.make("cathode", FLOW | {"base_learning_rate": rate}) for rate in (3e-3, 0.9))
+    calls = []
+
+    def poisoned(group, original=nets.together._Group.train):
+        calls.append(group.schedule.learning_rate)
+        return [None] if calls[-1] == 0.9 else original(group)
+
+    def diverge(*_):
+        raise nets.training.Diverged
+
+    monkeypatch.setattr(nets.together._Group, "train", poisoned)
+    monkeypatch.setattr(nets.together, "train_carefully", diverge)
+    with pytest.raises(TrainingError, match="the base flow diverged twice; lower its learning rate"):
+        fit_side_by_side([(good, inputs[0][0], compute(1)), (bad, inputs[1][0], compute(2))])
+    assert sorted(calls) == [3e-3, 0.9]

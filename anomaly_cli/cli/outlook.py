@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from anomaly_cli.core.progress import Step
 
 ENOUGH = 5.0
 """Expected time of finished stages that is enough to tell how fast this machine is [s]."""
-SHARES = ("template model",)
-"""Stages of several tasks: how much of the current one is done says little about the rest."""
 
 
 @dataclass
@@ -22,10 +20,12 @@ class Outlook:
     Attributes:
         expected: wall time of every stage that is to be made [s], in order; NaN where nobody has measured it.
         clock: monotonic time [s].
+        with_parts: stages of several tasks, of which one says little about the rest.
     """
 
     expected: Mapping[str, float]
     clock: Callable[[], float] = time.monotonic
+    with_parts: Collection[str] = ()
     _left: dict[str, float] = field(default_factory=dict)
     _done: list[tuple[float, float]] = field(default_factory=list)
     _stage: str = ""
@@ -38,7 +38,7 @@ class Outlook:
     def __call__(self, step: Step) -> None:
         """Take note of a step."""
         if not step.is_stage:
-            self._part = step.done / step.total if step.total and self._stage not in SHARES else 0.0
+            self._part = step.done / step.total if step.total and self._stage not in self.with_parts else 0.0
         elif step.done < step.total:
             self._stage, self._began, self._part = step.task, self.clock(), 0.0
         else:

@@ -106,7 +106,9 @@ def outlook_of(analysis: Analysis, plan: Sequence[Planned]) -> Outlook:
         return Outlook({})
     from anomaly_cli.studies.effort import effort_of  # knows all stages, so that it imports what they need
 
-    return Outlook({name: effort_of(name, analysis).seconds(analysis.compute.processes) for name in made})
+    efforts = {name: effort_of(name, analysis) for name in made}
+    seconds = {name: effort.seconds(analysis.compute.processes) for name, effort in efforts.items()}
+    return Outlook(seconds, with_parts=[name for name, effort in efforts.items() if effort.has_parts])
 
 
 def tell_effort(analysis: Analysis, plan: Sequence[Planned], is_quiet: bool) -> Outlook:

@@ -19,12 +19,16 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 
+MOST_FOLDS = 100
+"""Each fold trains models of its own."""
+
+
 @dataclass(frozen=True)
 class KFold:
     """How events are divided.
 
     Attributes:
-        folds: number of folds; an event is scored by models trained on the other folds.
+        folds: number of folds; an event is scored by models trained on the other folds. Sensible: 5 to 10.
         validation_fraction: part of the training events, by source, that decides when a training stops.
     """
 
@@ -32,8 +36,14 @@ class KFold:
     validation_fraction: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.folds < 2 or not 0.0 < self.validation_fraction < 1.0:
-            raise ConfigError("classifier: needs folds >= 2 and validation_fraction in (0, 1)")
+        if not 2 <= self.folds <= MOST_FOLDS:
+            raise ConfigError(
+                f"classifier: folds must be 2 to {MOST_FOLDS}, not {self.folds}; each trains models of its own"
+            )
+        if not 0.0 < self.validation_fraction < 1.0:
+            raise ConfigError(
+                f"classifier: validation_fraction must be between 0 and 1, not {self.validation_fraction:g}"
+            )
 
 
 def hash_uniform(ids: IntArray, salt: int) -> FloatArray:

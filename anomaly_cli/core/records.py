@@ -13,13 +13,19 @@ from typing import Any, TypeVar
 from anomaly_cli.core.errors import ConfigError
 
 Record = TypeVar("Record")
+FEWEST_LETTERS = 3
+"""Shorter beginnings of a name say nothing."""
+MOST_HINTS = 3
+"""More names than these are no hint."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for an unknown name: the nearest known one, or all of them."""
+    """Return a hint for an unknown name: those that begin with it, the nearest known one, or all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
+    longer = [one for one in names if len(name) >= FEWEST_LETTERS and one.startswith(name)]
+    close = longer if 0 < len(longer) <= MOST_HINTS else difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    quoted = " or ".join(f"'{one}'" for one in close)
+    return f"did you mean {quoted}?" if close else f"known are {', '.join(names)}"
 
 
 def build_record(cls: type[Record], values: Mapping[str, Any], where: str) -> Record:

@@ -106,7 +106,7 @@ class Template:
         if self.crossfit.n_folds != n_folds and self.crossfit.scheme != NONE:
             raise ConfigError(
                 f"classify: the template was made in parts for {self.crossfit.n_folds} folds, so it cannot be used with"
-                f" classifier.folds={n_folds}; make the template anew"
+                f" classifier.folds={n_folds}; run 'anomaly template --overwrite' first"
             )
         return replace(self.crossfit, n_folds=n_folds)
 

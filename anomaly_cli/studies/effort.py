@@ -29,6 +29,10 @@ MODELS: Mapping[str, float] = {"curtains_f4f": 22.0}
 TREES = "trees"
 MODEL_OF_TREES = 0.28
 """CPU time of training one of the classifiers of a fold, and of scoring with it [s]."""
+OWN_SCORES: Mapping[str, float] = {
+    **{"r_anode": 54.0, "anode": 39.0, "tnt": 26.0, "lacathode": 25.0, "gan_ae": 21.0, "autoencoder": 9.0}
+}
+"""CPU time of training a score of its own [s], from `benchmarks/results/scores.json`, scaled with the events."""
 FIXED: Mapping[str, float] = {SPLIT.name: 0.4, TEMPLATE.name: 3.3, SIGNIFICANCE.name: 1.0, CLOSURE.name: 7.6}
 """CPU time of stages that train little [s]."""
 EXPERIMENT, WINDOW = 0.75, 1.0
@@ -50,11 +54,13 @@ class Effort:
         trains: in words; empty where it trains nothing.
         cpu_seconds: CPU time [s]; NaN where nobody has measured it.
         is_divided: whether several processes share it.
+        has_parts: whether it is made of several tasks, so that how much of one is done says little about the rest.
     """
 
     trains: str
     cpu_seconds: float
     is_divided: bool = False
+    has_parts: bool = False
 
     def seconds(self, processes: int) -> float:
         """Return the time that it takes on a machine with nothing else to do [s]."""
@@ -75,16 +81,23 @@ def effort_of(stage: str, analysis: Analysis) -> Effort:
     settings, size, config = analysis.settings, _size(analysis), analysis.config.significance
     n_models = len(CrossFit(settings.scheme, settings.kfold.folds, 0, _is_lagged(analysis)).plans)
     models, n_trained = f"{n_models} x {settings.method.name}", settings.kfold.folds * settings.classifier.ensemble
-    ranking = f"{n_trained} x {settings.classifier.name}"
+    score = settings.score.name
+    own_score = OWN_SCORES.get(score, math.nan) * size.signal_region
+    ranking = f"the score {score}" if score in OWN_SCORES else f"{n_trained} x {settings.classifier.name}"
     fit = MODELS.get(settings.method.name, math.nan) * size.side_bands
-    rank = n_trained * MODEL_OF_TREES * size.signal_region if settings.classifier.name == TREES else math.nan
+    trees = n_trained * MODEL_OF_TREES * size.signal_region if settings.classifier.name == TREES else math.nan
+    rank = own_score if score in OWN_SCORES else trees
     n_windows = _n_windows(analysis) if stage == WINDOWS.name else 0
     search = fit + FIXED[TEMPLATE.name] * size.signal_region + rank
     table = {
         SHARED.name: Effort("1 base density", math.nan),
-        MODEL.name: Effort(models, fit),
-        CLASSIFY.name: Effort(ranking, rank, True),
-        EVALUATE.name: Effort(f"2 x {ranking}, the idealised and the supervised classifier", EVALUATION * rank, True),
+        MODEL.name: Effort(models, fit, has_parts=True),
+        CLASSIFY.name: Effort(ranking, rank, True, score in OWN_SCORES),
+        EVALUATE.name: Effort(
+            f"2 x {n_trained} x {settings.classifier.name}, the idealised and the supervised classifier",
+            EVALUATION * trees,
+            True,
+        ),
         WINDOWS.name: Effort(f"{n_windows} x ({models} and {ranking})", n_windows * WINDOW * search, is_divided=True),
         OVERDISPERSION.name: Effort(
             f"{config.experiments} x {ranking}", config.experiments * EXPERIMENT * rank, is_divided=True

@@ -29,7 +29,7 @@ class Clock:
 
 @pytest.fixture
 def outlook():
-    return Outlook({"split": 10.0, "template model": 20.0, "classify": 30.0}, Clock())
+    return Outlook({"split": 10.0, "template model": 20.0, "classify": 30.0}, Clock(), ["template model"])
 
 
 def begin(stage):
@@ -69,7 +69,7 @@ def test_the_share_that_is_done_of_a_stage_of_one_task_says_what_is_left_of_it(o
 
 
 def test_where_nobody_has_measured_a_stage_nothing_is_said_until_it_is_done():
-    unknown = Outlook({"template model": math.nan, "classify": 30.0}, Clock())
+    unknown = Outlook({"template model": math.nan, "classify": 30.0}, Clock(), ["template model"])
     assert words(unknown.seconds) == ""
     unknown(begin("template model"))
     unknown.clock.now += 200.0

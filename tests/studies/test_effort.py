@@ -42,6 +42,18 @@ def test_every_stage_that_is_announced_has_a_time_or_says_that_it_is_not_known(t
     assert not math.isnan(effort.effort_of("classify", other).cpu_seconds)
 
 
+def test_a_score_of_its_own_is_told_instead_of_classifiers_that_it_does_not_train(tmp_path):
+    own = analysis(tmp_path, "score.name='r_anode'", "classifiers.chosen.ensemble=3", "classifier.name='chosen'")
+    told = effort.effort_of("classify", own)
+    assert told.trains == "the score r_anode"
+    assert told.has_parts
+    assert told.cpu_seconds == effort.OWN_SCORES["r_anode"]
+    assert effort.effort_of("evaluate", own).trains.startswith("2 x 18 x chosen, the idealised")
+    plain = effort.effort_of("classify", analysis(tmp_path))
+    assert not plain.has_parts
+    assert "trees" in plain.trains
+
+
 def test_times_are_those_of_as_many_events_as_there_are(finished, tmp_path):
     small, shipped = (effort.effort_of("template model", analysis(where)) for where in (finished, tmp_path))
     groups = analysis(finished).run.read(schema.SPLIT).groups

@@ -1,4 +1,4 @@
-"""Do few large steps train as well as many small ones? Presets `large_batches` beside the defaults, on the shipped events.
+"""Do few large steps train as well as many small ones? Presets `large_batches` beside the defaults, on shipped events.
 
     python benchmarks/large_batches.py                                  both methods, three seeds
     python benchmarks/large_batches.py --set learning_rate=0.01 --methods drapes --seeds 11 12     other settings

@@ -28,9 +28,13 @@ def main() -> None:
     parser.add_argument("--background", type=Path, required=True)
     parser.add_argument("--signal", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="also which events: the next ones for every seed")
     asked = parser.parse_args()
-    rows = [jets(asked.background, N_BACKGROUND, 0.0), jets(asked.signal, N_SIGNAL, 1.0)]
+    place = asked.seed - 1
+    rows = [
+        jets(asked.background, slice(place * N_BACKGROUND, (place + 1) * N_BACKGROUND), 0.0),
+        jets(asked.signal, slice(place * N_SIGNAL, (place + 1) * N_SIGNAL), 1.0),
+    ]
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "jets.csv"
@@ -41,12 +45,12 @@ def main() -> None:
     asked.out.write_text(json.dumps({"seed": asked.seed, "cpu": time.process_time() - start, **found}, indent=1) + "\n")
 
 
-def jets(path: Path, n: int, label: float) -> np.ndarray:
-    """Return mass, tagger and label of the leading jets of the first events of a file `(n, 3)`."""
+def jets(path: Path, which: slice, label: float) -> np.ndarray:
+    """Return mass, tagger and label of the leading jets of some events of a file `(n, 3)`."""
     with h5py.File(path) as file:
         data = file["features"]
         names = [name.decode() if isinstance(name, bytes) else name for name in data.attrs["columns"]]
-        events = data[:n].astype(np.float64)
+        events = data[which].astype(np.float64)
     mass, tau1, tau2 = (events[:, names.index(name)] for name in ("mj1", "tau1j1", "tau2j1"))
     tau21 = tau2 / np.maximum(tau1, 1e-5)
     kept = (mass > LIGHTEST) & (mass < HEAVIEST) & (tau21 < 2.0)

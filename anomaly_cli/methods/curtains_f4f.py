@@ -66,7 +66,7 @@ LARGE_BATCHES = Preset(
         "transport_batch_size": 8192,
         "transport_learning_rate": 0.004,
     },
-    "fewer, larger steps at higher rates, for a GPU; five times the default's CPU time",
+    "fewer, larger steps at higher rates, for a GPU; four times the default's CPU time",
 )
 """Chosen by the loss of held-out side-band events (`benchmarks/large_batches.py`), which is below the default's."""
 

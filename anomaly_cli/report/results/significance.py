@@ -135,7 +135,7 @@ def _counts(rows: Sequence[Row], contents: str) -> Table:
                 "claimable Z",
                 format=z,
                 priority=Priority.HIGH,
-                note="claimable Z: asymptotic, with the long tails that few signal-free windows imply.",
+                note="claimable Z: asymptotic, lower where few signal-free windows say how wrong the template can be.",
             ),
             _unless_refused(_claimable),
             TESTS,

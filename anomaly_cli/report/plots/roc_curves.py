@@ -60,7 +60,10 @@ def _panels(_: Sources) -> Sequence[str]:
 
 def _stamp(sources: Sources) -> str:
     rows = sources.group(schema.EVALUATION, "summary")
-    return f"uses truth; AUC {named_aucs(rows['method'], rows)}"
+    learnt = ", ".join(f"{m} {n:,.0f}" for m, n in zip(rows["method"], rows["n_independent"], strict=True))
+    return (
+        f"uses truth; AUC {named_aucs(rows['method'], rows)}; independent background events behind each: {safe(learnt)}"
+    )
 
 
 PLOT = Plot(

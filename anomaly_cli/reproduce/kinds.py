@@ -36,18 +36,20 @@ class Kind:
     ranks: Callable[[Settings], str]
 
 
+def _kind(module: Any) -> Kind:
+    """Return the kind that a module describes by these names; `ranks` may be missing."""
+    return Kind(module.VERSION, module.SETTINGS, module.describe, module.run, getattr(module, "ranks", _nothing))
+
+
+def _nothing(_: Settings) -> str:
+    return ""
+
+
 KINDS: Mapping[str, Kind] = {
-    "search": Kind(kind_search.VERSION, kind_search.SETTINGS, kind_search.describe, kind_search.run, kind_search.ranks),
-    "distances": Kind(
-        kind_distances.VERSION, kind_distances.SETTINGS, kind_distances.describe, kind_distances.run, lambda _: ""
-    ),
-    "morph_toys": Kind(
-        kind_morph_toys.VERSION, kind_morph_toys.SETTINGS, kind_morph_toys.describe, kind_morph_toys.run, lambda _: ""
-    ),
-    "morph_files": Kind(
-        *(kind_morph_files.VERSION, kind_morph_files.SETTINGS, kind_morph_files.describe, kind_morph_files.run),
-        lambda _: "",
-    ),
+    "search": _kind(kind_search),
+    "distances": _kind(kind_distances),
+    "morph_toys": _kind(kind_morph_toys),
+    "morph_files": _kind(kind_morph_files),
 }
 
 

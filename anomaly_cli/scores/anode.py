@@ -87,7 +87,10 @@ class _Work:
 
 def _fit_observed(work: _Work, fold: int) -> dict[str, npt.NDArray[Any]]:
     """Fit the density of the observed events that may train a fold."""
-    events, own = training_events(work.ranking, work.observed, fold), work.compute.child(f"observed/{fold}")
+    events, own = (
+        training_events(work.ranking, work.observed, fold, work.settings.name),
+        work.compute.child(f"observed/{fold}"),
+    )
     held_out = hash_uniform(events.source_id, own.streams.integer("validation"))
     is_validation = held_out < work.ranking.kfold.validation_fraction
     with densities.session(own) as generator:

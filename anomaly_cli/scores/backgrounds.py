@@ -230,8 +230,8 @@ def each_fold(fold: IntArray, events: Events) -> Iterator[tuple[int, IntArray, E
         yield int(index), inside, events.take(inside)
 
 
-def training_events(ranking: Ranking, observed: Events, fold: int) -> Events:
-    """Return the observed events that may train what ranks a fold.
+def training_events(ranking: Ranking, observed: Events, fold: int, score: str) -> Events:
+    """Return the observed events that may train what ranks a fold; `score` is named where there are too few.
 
     Raises:
         PhysicsError: where they are too few for a density.
@@ -240,8 +240,8 @@ def training_events(ranking: Ranking, observed: Events, fold: int) -> Events:
     found = observed.take(ranking.crossfit.observed_trains(own)[:, fold])
     if len(found) < FEWEST:
         raise PhysicsError(
-            f"score: {len(found)} observed events train fold {fold}, at least {FEWEST} are needed; widen the signal"
-            " region or use fewer folds"
+            f"score {score}: {len(found)} observed events train fold {fold}, at least {FEWEST} are needed;"
+            " widen the signal region or use fewer folds"
         )
     return found
 

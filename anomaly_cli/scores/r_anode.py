@@ -100,7 +100,7 @@ class RAnode(BackgroundSettings, Score):
         """
         folds = range(ranking.kfold.folds)
         pieces = (
-            (*_placed(backgrounds.of(fold), training_events(ranking, observed, fold)), self.search, own)
+            (*_placed(backgrounds.of(fold), training_events(ranking, observed, fold, self.name)), self.search, own)
             for fold, own in ((fold, compute.alone().child(f"signal/{fold}")) for fold in folds)
         )
         signals: list[Signal] = []

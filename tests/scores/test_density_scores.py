@@ -52,7 +52,7 @@ def test_a_density_of_all_side_bands_breaks_the_contract(monkeypatch):
 @pytest.mark.parametrize("name", ["r_anode", "anode"])
 def test_a_signal_of_all_observed_events_breaks_the_contract(name, monkeypatch):
     leak = f"anomaly_cli.scores.{name}.training_events"
-    monkeypatch.setattr(leak, lambda ranking, observed, fold: observed)
+    monkeypatch.setattr(leak, lambda ranking, observed, fold, score: observed)
     with pytest.raises(ContractError, match="ranks a fold by what has seen its own events"):
         check(name, FEW if name == "r_anode" else QUICK)
 

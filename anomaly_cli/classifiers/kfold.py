@@ -160,6 +160,7 @@ def train_in_folds(
     jobs = [_Job(fold, group) for fold in folds for group in groups]
     members: list[list[FittedClassifier]] = [[] for _ in folds]
     task = f"classify: {classifier.name}"
+    compute.progress(Step(task, 0, len(jobs)))
     with contextlib.closing(in_order(_train, ((work, job) for job in jobs), compute.processes)) as trained:
         for done, (job, models) in enumerate(zip(jobs, trained, strict=True)):
             members[folds.index(job.fold)] += models

@@ -56,6 +56,7 @@ class Anode(BackgroundSettings, Score):
         folds = range(ranking.kfold.folds)
         work = _Work(self, observed, ranking, backgrounds, compute.alone())
         arrays = backgrounds.to_arrays()
+        compute.progress(Step("classify: observed density", 0, len(folds)))
         with contextlib.closing(in_order(_fit_observed, ((work, fold) for fold in folds), compute.processes)) as fitted:
             for fold, piece in enumerate(fitted):
                 arrays |= piece

@@ -162,6 +162,7 @@ class BackgroundSettings(densities.DensitySettings):
         work = _Work(self, seen, ranking, compute.alone())
         jobs = [(index, one, flow) for index, one in enumerate(different) for flow in range(self.flows)]
         pieces: list[dict[str, npt.NDArray[Any]]] = []
+        compute.progress(Step("classify: background densities", 0, len(jobs)))
         with contextlib.closing(in_order(_fit, ((work, job) for job in jobs), compute.processes)) as fitted:
             for done, arrays in enumerate(fitted):
                 pieces.append(arrays)

@@ -104,6 +104,7 @@ class RAnode(BackgroundSettings, Score):
             for fold, own in ((fold, compute.alone().child(f"signal/{fold}")) for fold in folds)
         )
         signals: list[Signal] = []
+        compute.progress(Step("classify: signal density", 0, len(folds)))
         with contextlib.closing(in_order(_find_signal, pieces, min(compute.processes, len(folds)))) as found:
             for signal in found:
                 signals.append(signal)

@@ -161,10 +161,12 @@ def fit_parts(settings: SearchSettings, seen: Seen, crossfit: CrossFit, compute:
     if processes > 1:
         pieces = [(method, own, one.alone()) for method, own, one in pieces]
     models: list[FittedTemplate] = []
+    if processes > 1:  # else they tell of their own trainings
+        compute.progress(Step("template: models", 0, len(pieces)))
     with contextlib.closing(in_order(_fit, iter(pieces), processes)) as fitted:
         for model in fitted:
             models.append(model)
-            if processes > 1:  # else they tell of their own trainings
+            if processes > 1:
                 compute.progress(Step("template: models", len(models), len(pieces)))
     return FittedParts(crossfit, models)
 

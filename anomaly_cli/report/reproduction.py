@@ -144,17 +144,23 @@ def targets_table(rows: Sequence[tuple[str, str, str, str, str]], notes: Sequenc
 
 
 def published_table(rows: Sequence[tuple[str, str, str, float | None, float | None, str, str]]) -> Table:
-    """Return published values: method, quantity, x, value, error, how it was read, source."""
+    """Return published values: method, quantity, x, value, error, how it was read, source.
+
+    How values were read is said below the table, since many were read alike.
+    """
     columns = (
         Column("method", "method", priority=Priority.KEY, holds=str),
         Column("quantity", "quantity", priority=Priority.HIGH, holds=str),
         Column("x", "x", priority=Priority.HIGH, holds=str),
         Column("value", "value", format=PUBLISHED, priority=Priority.KEY, holds=Measured),
-        Column("how_read", "read from", holds=str),
+        Column("reading", "read from", priority=Priority.HIGH, holds=str),
+        Column("how_read", "read from, in words", priority=Priority.DATA, holds=str),
         Column("source", "source", priority=Priority.DATA, holds=str),
     )
+    numbers = {text: f"[{number}]" for number, text in enumerate(dict.fromkeys(row[5] for row in rows), start=1)}
     cells = tuple(
-        (method, quantity, x, _measured(value, error), how_read, source)
+        (method, quantity, x, _measured(value, error), numbers[how_read], how_read, source)
         for method, quantity, x, value, error, how_read, source in rows
     )
-    return Table("published", "Published values", columns, cells)
+    notes = tuple(f"{number} {text}." for text, number in numbers.items())
+    return Table("published", "Published values", columns, cells, notes)

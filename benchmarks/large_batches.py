@@ -89,15 +89,15 @@ def held_out_loss(fitted: Any, seen: Seen) -> float:
 
 
 def lines(rows: list[dict[str, Any]]) -> list[str]:
-    """Return one line of every method and its settings: means over seeds and their spread."""
+    """Return the rows of the table of docs/performance.md: means over seeds, in brackets their spread."""
     found = []
     for method, settings in dict.fromkeys((row["method"], json.dumps(row["settings"])) for row in rows):
         own = [row for row in rows if (row["method"], json.dumps(row["settings"])) == (method, settings)]
         loss, auc = [float(np.mean(row["loss"])) for row in own], [row["auc"] for row in own]
+        named = ", ".join(f"{name} {value}" for name, value in json.loads(settings).items()) or "default"
         found.append(
-            f"{method} {settings}: {len(own)} seeds, loss {np.mean(loss):.4f} (std {np.std(loss, ddof=1):.4f}),"
-            f" closure AUC {np.mean(auc):.4f} (std {np.std(auc, ddof=1):.4f}),"
-            f" {np.mean([row['cpu'] for row in own]):.0f} CPU s"
+            f"| `{method}` | {named} | {np.mean(loss):.4f} ({np.std(loss, ddof=1):.4f}) |"
+            f" {np.mean(auc):.4f} ({np.std(auc, ddof=1):.4f}) | {np.mean([row['cpu'] for row in own]):.0f} |"
         )
     return found
 

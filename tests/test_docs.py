@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -140,6 +141,15 @@ def test_the_tables_of_scores_are_those_of_the_stored_measurements(monkeypatch):
     for lines in (table.lines(), table.search_lines()):
         place = page.index(lines[0])
         assert page[place : place + len(lines)] == lines
+
+
+def test_what_large_batches_cost_is_what_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    study = importlib.import_module("large_batches")
+    page = (ROOT / "docs" / "performance.md").read_text().splitlines()
+    lines = study.lines(json.loads(study.RESULTS.read_text()))
+    assert len(lines) == 4
+    assert set(lines) <= set(page)
 
 
 def test_faults_are_planted_in_searches_of_one_kind_and_one_for_each_set(monkeypatch):

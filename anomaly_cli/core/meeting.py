@@ -72,13 +72,23 @@ class Meeting(Generic[Request, Answer]):
         try:
             self._pass_on()
             group.turn.wait()
-        except BaseException:  # Ctrl-C: the others end when they next ask
+        except BaseException:  # Ctrl-C: a thread at work when Python ends would abort it
             self._is_abandoned = True
+            group.turn.wait()
             raise
         for one in found:
             if isinstance(one, _Failed):
                 raise one.error
         return found
+
+    def check(self) -> None:
+        """End what nobody waits for: to be called now and then by what answers.
+
+        Raises:
+            Abandoned: where the caller of the pieces was interrupted.
+        """
+        if self._is_abandoned:
+            raise Abandoned
 
     def ask(self, request: Request) -> Answer:
         """Return the answer to a question, after all others had their turn; to be called from a piece.
@@ -91,8 +101,7 @@ class Meeting(Generic[Request, Answer]):
         self._asked.append(question)
         self._pass_on()
         question.turn.wait()
-        if self._is_abandoned:
-            raise Abandoned
+        self.check()
         if isinstance(question.answer, Exception):
             raise question.answer
         answer: Answer = question.answer

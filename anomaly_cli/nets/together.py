@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -86,8 +86,13 @@ def train_at(meeting: Meeting[Training, list[Epoch]] | None, training: Training)
     """
     if meeting is None:
         return train(training.task, training.schedule, training.generator, training.report)
+
+    def report(done: int, total: int, note: str) -> None:
+        meeting.check()
+        training.report(done, total, note)
+
     with torch.random.fork_rng(devices=[]):
-        return meeting.ask(training)
+        return meeting.ask(replace(training, report=report))
 
 
 def _portions(indices: Sequence[int], batch_size: int) -> list[Sequence[int]]:

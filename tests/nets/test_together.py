@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -243,19 +246,43 @@ def test_an_error_is_raised_where_it_belongs():
     assert meeting.run([]) == []
 
 
-def test_who_was_interrupted_leaves_nobody_at_work():
-    meeting = Meeting(lambda questions: [None] * len(questions))
-    seen = []
+def test_ctrl_c_ends_all_pieces_before_it_is_raised():
+    """A thread at work when Python ends would abort it."""
+    ended = []
+
+    def answer(questions):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        for _ in range(1000):
+            meeting.check()
+            time.sleep(0.01)
+        return questions
+
+    def piece(name):
+        try:
+            meeting.ask(name)
+        except Abandoned:
+            ended.append(name)
+
+    meeting = Meeting(answer)
+    with pytest.raises(KeyboardInterrupt):
+        meeting.run([lambda: piece("a"), lambda: piece("b")])
+    assert sorted(ended) == ["a", "b"]
+
+
+def test_a_training_that_nobody_waits_for_ends_with_its_epoch():
+    meeting, told = together.open_meeting(), []
+
+    def report(*step):
+        told.append(step)
+        meeting._is_abandoned = True
 
     def piece():
-        meeting._is_abandoned = True  # as Ctrl-C in the thread that waits sets it
-        try:
-            meeting.ask(0)
-        except Abandoned:
-            seen.append("ended")
+        with training.seeded(1, 1) as generator:
+            together.train_at(meeting, together.Training(density(1, 350), SCHEDULE, generator, report))
 
-    meeting.run([piece])
-    assert seen == ["ended"]
+    with pytest.raises(Abandoned):
+        meeting.run([piece])
+    assert len(told) == 1
 
 
 def test_the_draws_of_one_piece_are_its_own():

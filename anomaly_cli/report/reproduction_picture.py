@@ -21,6 +21,8 @@ COLOURS = ("#0072b2", "#d55e00", "#000000", "#e69f00", "#009e73", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDEST_RATIO = 30.0
 """Values further apart than this stand on a logarithmic axis."""
+CLOSEST_TICKS = 0.08
+"""Part of a logarithmic axis that a label needs."""
 WIDEST_X = 9.0
 """As `WIDEST_RATIO`, for x that are all above 0: cuts are decades."""
 
@@ -105,7 +107,20 @@ def draw_lines(axes: Axes, values: Sequence[Compared]) -> None:
     every = [float(value.x) for value in values]
     if min(every) > 0.0 and max(every) > WIDEST_X * min(every):
         axes.set_xscale("log")
+        places = sorted({float(value.x) for value in values})
+        axes.set_xticks(_apart(places), [f"{place:g}" for place in _apart(places)])
+        axes.set_xticks([], minor=True)
     _put_legend(axes)
+
+
+def _apart(places: Sequence[float]) -> list[float]:
+    """Return those places whose labels do not overlap on a logarithmic axis; the last one is always among them."""
+    found: list[float] = []
+    least = (places[-1] / places[0]) ** CLOSEST_TICKS
+    for place in reversed(places):
+        if not found or found[-1] / place > least:
+            found.append(place)
+    return found[::-1]
 
 
 def draw_rows(axes: Axes, values: Sequence[Compared]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,6 +11,10 @@ from typing import Any, Generic, TypeVar
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 Result = TypeVar("Result")
+
+
+LOOK_SECONDS = 0.5
+"""Between two looks at whether the user wants to stop."""
 
 
 class Abandoned(Exception):
@@ -65,13 +68,13 @@ class Meeting(Generic[Request, Answer]):
             turn = threading.Event()
             self._ready.append(turn)
             arguments = (place, piece, turn, group, found)
-            context = contextvars.copy_context()
-            threading.Thread(target=context.run, args=(self._take_part, *arguments), daemon=True).start()
+            threading.Thread(target=self._take_part, args=arguments, daemon=True).start()
         if not pieces:
             return []
         try:
             self._pass_on()
-            group.turn.wait()
+            while not group.turn.wait(LOOK_SECONDS):  # Python sees a signal that comes just before a wait after it only
+                pass
         except BaseException:  # Ctrl-C: a thread at work when Python ends would abort it
             self._is_abandoned = True
             group.turn.wait()
@@ -97,12 +100,13 @@ class Meeting(Generic[Request, Answer]):
             Abandoned: where the caller of the pieces was interrupted.
             Exception: where the answer is one.
         """
+        self.check()
         question = _Question(request)
         self._asked.append(question)
         self._pass_on()
         question.turn.wait()
         self.check()
-        if isinstance(question.answer, Exception):
+        if isinstance(question.answer, BaseException):
             raise question.answer
         answer: Answer = question.answer
         return answer
@@ -112,6 +116,7 @@ class Meeting(Generic[Request, Answer]):
     ) -> None:
         turn.wait()
         try:
+            self.check()
             found[place] = piece()
         except BaseException as error:
             found[place] = _Failed(error)
@@ -124,16 +129,22 @@ class Meeting(Generic[Request, Answer]):
         """Give the turn to the next piece; where all have asked, answer them first."""
         if not self._ready and self._asked:
             asked, self._asked = self._asked, []
-            answers: Sequence[Answer | Exception]
-            try:
-                answers = self._answer([question.request for question in asked])
-            except Exception as error:
-                answers = [error] * len(asked)
-            for question, answer in zip(asked, answers, strict=True):
+            for question, answer in zip(asked, self._answers(asked), strict=True):
                 question.answer = answer
                 self._ready.append(question.turn)
         if self._ready:
             self._ready.popleft().set()
+
+    def _answers(self, asked: Sequence[_Question[Request]]) -> Sequence[Any]:
+        """Return an answer to each question; whatever happens, nobody may be left waiting."""
+        try:
+            self.check()
+            answers = list(self._answer([question.request for question in asked]))
+            if len(answers) != len(asked):
+                raise ValueError(f"{len(answers)} answers to {len(asked)} questions")
+        except BaseException as error:
+            return [error] * len(asked)
+        return answers
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from anomaly_cli.methods.base import FittedTemplate, TemplateMethod
 
 
 def fit_side_by_side(pieces: Sequence[tuple[TemplateMethod, Seen, Compute]]) -> list[FittedTemplate]:
-    """Fit each method on what it may see; the first one reports for all.
+    """Fit each method on what it may see; the first one reports, for all.
 
     Methods are fitted in turns, and whenever all have come to a training, these are done together
     (`nets.together.train_all`). Each model is what it would be alone, but for rounding.
@@ -27,7 +27,11 @@ def fit_side_by_side(pieces: Sequence[tuple[TemplateMethod, Seen, Compute]]) -> 
         replace(compute, meeting=meeting, progress=silent if place else compute.progress)
         for place, (_, _, compute) in enumerate(pieces)
     ]
-    with nets.torch.random.fork_rng(devices=[]):  # blocks that seed torch are left in another order than entered
-        return meeting.run(
-            [partial(method.fit, seen, one) for (method, seen, _), one in zip(pieces, computes, strict=True)]
-        )
+    n_threads = nets.torch.get_num_threads()
+    try:
+        with nets.torch.random.fork_rng(devices=[]):  # blocks that seed torch are left in another order than entered
+            return meeting.run(
+                [partial(method.fit, seen, one) for (method, seen, _), one in zip(pieces, computes, strict=True)]
+            )
+    finally:
+        nets.torch.set_num_threads(n_threads)

@@ -10,6 +10,7 @@ Knows no physics.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,13 +30,14 @@ from anomaly_cli.nets.training import (
     Report,
     Schedule,
     Task,
+    ignore,
     rate_at,
     train,
     train_carefully,
 )
 
 MOST_EVENTS = 1_000_000
-"""Events of all networks in one step, so that a GPU's memory holds what their gradients need."""
+"""Events of all networks in one step: some 26 GB for the gradients of the default transport."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ class Training:
 def train_all(trainings: Sequence[Training]) -> list[list[Epoch] | Diverged]:
     """Train modules in place, those of one kind side by side, and return the curve of each, or how it ended.
 
-    Of one kind are trainings by the same loss, on the same schedule and device, of networks of the same shapes, whose
-    events make as many steps in an epoch. One that diverges is trained again by itself, as `train` does.
+    Of one kind are trainings by the same loss, on the same schedule and device, of networks that are built alike, whose
+    events make as many steps in an epoch; the larger the batches, the more are. One that diverges is trained again by
+    itself, as `train` does.
     """
     kinds: dict[Hashable, list[int]] = {}
     for index, training in enumerate(trainings):
@@ -67,7 +70,7 @@ def train_all(trainings: Sequence[Training]) -> list[list[Epoch] | Diverged]:
     found: dict[int, list[Epoch] | Diverged] = {}
     for indices in kinds.values():
         for part in _portions(indices, trainings[indices[0]].schedule.batch_size):
-            found |= zip(part, _train_kind([trainings[index] for index in part]), strict=True)
+            found |= zip(part, _train_in_memory([trainings[index] for index in part]), strict=True)
     return [found[index] for index in range(len(trainings))]
 
 
@@ -105,19 +108,36 @@ def _portions(indices: Sequence[int], batch_size: int) -> list[Sequence[int]]:
 def _kind(training: Training, index: int) -> Hashable:
     """Return what is equal for trainings that can be done side by side; the index where none can be."""
     task, schedule = training.task, training.schedule
-    if not isinstance(task.loss, DrawnLoss):
+    if not isinstance(task.loss, DrawnLoss) or task.begin is not ignore:
         return index
-    device = task.training.device
+    device, lesson = task.training.device, _Lesson(task.loss)
     drawn = task.loss.draw(task.validation[:1], torch.Generator(device))
-    tensors = [*_Lesson(task.loss).named_parameters(), *_Lesson(task.loss).named_buffers()]
+    tensors = [*lesson.named_parameters(), *lesson.named_buffers()]
     return (
         task.loss.evaluate,
         schedule,
         device,
-        *(math.ceil(len(part) / schedule.batch_size) for part in (task.training, task.validation)),
+        math.ceil(len(task.training) / schedule.batch_size),
+        repr(lesson),
+        *(getattr(module, "passes", None) for module in lesson.modules()),  # of a flow, which its text leaves out
         *(column.shape for column in drawn),
-        *((name, tensor.shape, tensor.requires_grad) for name, tensor in tensors),
+        *((name, tensor.shape, tensor.dtype, tensor.requires_grad) for name, tensor in tensors),
     )
+
+
+def _train_in_memory(trainings: Sequence[Training]) -> list[list[Epoch] | Diverged]:
+    """Train networks of one kind, half of them at a time where memory does not hold what all of them need."""
+    states = [one.generator.get_state() for one in trainings]
+    try:
+        return _train_kind(trainings)
+    except torch.OutOfMemoryError:
+        if len(trainings) == 1:
+            raise
+    torch.cuda.empty_cache()
+    for one, state in zip(trainings, states, strict=True):
+        one.generator.set_state(state)
+    half = (len(trainings) + 1) // 2
+    return _train_in_memory(trainings[:half]) + _train_in_memory(trainings[half:])
 
 
 def _train_kind(trainings: Sequence[Training]) -> list[list[Epoch] | Diverged]:
@@ -160,9 +180,12 @@ class _Group:
         self.lessons = [_Lesson(loss) for one in trainings if isinstance(loss := one.task.loss, DrawnLoss)]
         self.weights, self.buffers = stack_module_state(self.lessons)
         self.form = copy.deepcopy(self.lessons[0]).to("meta")
-        self.trained = {name: weight for name, weight in self.weights.items() if weight.requires_grad}
+        own = set(map(id, trainings[0].task.module.parameters()))  # beside it, the loss may use others
+        names = [name for name, weight in self.lessons[0].named_parameters() if id(weight) in own]
+        self.trained = {name: self.weights[name] for name in names if self.weights[name].requires_grad}
         self.average = {name: weight.detach().clone() for name, weight in self.trained.items()}
         self.adam = Adam(list(self.trained.values()))
+        self.ends: dict[int, Tensor] = {}
         self.sent: dict[tuple[int, ...], Tensor] = {}
         self.n_done = 0
         n_training = len(trainings[0].task.training)
@@ -183,7 +206,7 @@ class _Group:
                 curve, value = curves[place], values[place]
                 if curve is None or not math.isfinite(value) or (epoch > 0 and not math.isfinite(means[place])):
                     curves[place] = None
-                    going.remove(place)
+                    self._end(place, going)
                     continue
                 if value < best_loss[place] or self.schedule.keeps_last:
                     best_loss[place], best_epoch[place], better[place] = value, epoch, True
@@ -191,7 +214,7 @@ class _Group:
                 curve.append(Epoch(epoch, means[place], value, rate))
                 self.trainings[place].report(epoch, self.schedule.epochs, f"loss {value:.4f}")
                 if epoch - best_epoch[place] >= self.schedule.patience:
-                    going.remove(place)
+                    self._end(place, going)
             best = _chosen(better, current, best)
             if not going:
                 break
@@ -200,6 +223,11 @@ class _Group:
             if curve:
                 training.report(self.schedule.epochs, self.schedule.epochs, f"loss {loss:.4f}")
         return curves
+
+    def _end(self, place: int, going: set[int]) -> None:
+        """End the training of a network, whose random numbers go on from here in what is trained next."""
+        going.remove(place)
+        self.ends[place] = self.trainings[place].generator.get_state()
 
     def _train_epoch(self) -> list[float]:
         """Train all for one epoch and return the mean loss per event of each."""
@@ -278,13 +306,20 @@ class _Group:
         total = torch.zeros(len(self.trainings), dtype=torch.float64, device=self._device)
         parts = [torch.split(one.task.validation, self.schedule.batch_size) for one in self.trainings]
         with torch.no_grad():
-            for batches in zip(*parts, strict=True):
-                total += self._losses(weights, batches, generators)[0].sum(dim=1)
+            for batches in itertools.zip_longest(*parts):  # who has no more events is given one, which counts nothing
+                some = [
+                    one.task.validation[:1] if b is None else b for one, b in zip(self.trainings, batches, strict=True)
+                ]
+                losses, _ = self._losses(weights, some, generators)
+                has_any = self._on_device(tuple(int(batch is not None) for batch in batches))
+                total += losses.sum(dim=1) * has_any
         n_events = [len(one.task.validation) for one in self.trainings]
         return [value / n for value, n in zip(total.tolist(), n_events, strict=True)]
 
     def _hand_back(self, best: State) -> None:
-        """Give every network its weights."""
+        """Give every network its weights, and those that ended before others their generator."""
+        for place, state in self.ends.items():
+            self.trainings[place].generator.set_state(state)
         with torch.no_grad():
             for place, lesson in enumerate(self.lessons):
                 for name, weight in lesson.named_parameters():
@@ -306,9 +341,6 @@ def _chosen(is_new: Sequence[bool], new: State, old: State) -> dict[str, Tensor]
     """Return the new weights of some networks, and the old ones of the others."""
     if not any(is_new):
         return dict(old)
-    chosen = {}
+    mask = torch.tensor(is_new, device=next(iter(old.values())).device)
     with torch.no_grad():
-        for name, before in old.items():
-            mask = _like(torch.tensor(is_new, device=before.device), before)
-            chosen[name] = torch.where(mask, new[name], before)
-    return chosen
+        return {name: torch.where(_like(mask, before), new[name], before) for name, before in old.items()}

@@ -47,6 +47,10 @@ class DrawnLoss:
         return self.evaluate(*self.modules, *self.draw(batch, generator))
 
 
+def ignore(_: float) -> None:
+    """Take no note of how far a training is."""
+
+
 class Diverged(Exception):
     """The loss stayed non-finite after a second try with a lower learning rate."""
 
@@ -118,7 +122,7 @@ class Task:
     loss: Loss
     training: Tensor
     validation: Tensor
-    begin: Begin = lambda _: None
+    begin: Begin = ignore
 
 
 def train(task: Task, schedule: Schedule, generator: torch.Generator, report: Report) -> list[Epoch]:

@@ -131,16 +131,16 @@ class _Plan:
     crossfit: CrossFit
     compute: Compute
 
-    def pieces(self) -> list[tuple[TemplateMethod, Seen, Compute]]:
-        """Return the method, what it may see, and what it may use, of each part."""
+    def pieces(self, in_turn: bool = True) -> list[tuple[TemplateMethod, Seen, Compute]]:
+        """Return the method, what it may see, and what it may use, of each part; in turn, they report as one task."""
         method, crossfit = self.settings.method, self.crossfit
-        computes = (
-            _own(self.compute, i, crossfit).child(f"template/{method.name}") for i in range(len(crossfit.plans))
-        )
-        return [
-            (method, part_of(self.seen, crossfit, plan.divisions), own)
-            for plan, own in zip(crossfit.plans, computes, strict=True)
-        ]
+        pieces = []
+        for index, plan in enumerate(crossfit.plans):
+            own = _own(self.compute, index, crossfit).child(f"template/{method.name}")
+            if not in_turn:
+                own = dataclasses.replace(own, progress=self.compute.progress)
+            pieces.append((method, part_of(self.seen, crossfit, plan.divisions), own))
+        return pieces
 
 
 def fit_parts(settings: SearchSettings, seen: Seen, crossfit: CrossFit, compute: Compute) -> FittedParts:
@@ -173,7 +173,7 @@ def fit_parts(settings: SearchSettings, seen: Seen, crossfit: CrossFit, compute:
 
 def _fit_together(plans: Sequence[_Plan]) -> list[FittedParts]:
     """Train the models of several templates side by side."""
-    models = iter(fit_side_by_side([piece for plan in plans for piece in plan.pieces()]))
+    models = iter(fit_side_by_side([piece for plan in plans for piece in plan.pieces(in_turn=False)]))
     return [FittedParts(plan.crossfit, [next(models) for _ in plan.crossfit.plans]) for plan in plans]
 
 

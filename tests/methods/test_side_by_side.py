@@ -7,6 +7,7 @@ import pytest
 from toys import compute, seen_by, toy_inputs, toy_simulation
 
 from anomaly_cli import nets
+from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import TrainingError
 from anomaly_cli.methods.base import METHODS
 from anomaly_cli.methods.side_by_side import fit_side_by_side
@@ -52,15 +53,44 @@ def test_models_are_those_that_are_fitted_alone(inputs, groups, name, expected):
         (method, seen_by(method, seen, hidden, simulation, None), compute(seed))
         for seed, (seen, hidden, simulation) in zip(SEEDS, inputs, strict=True)
     ]
-    state = nets.torch.random.get_rng_state()
+    state, n_threads = nets.torch.random.get_rng_state(), nets.torch.get_num_threads()
+    nets.torch.set_num_threads(2)
     together = fit_side_by_side(pieces)
     assert nets.torch.equal(state, nets.torch.random.get_rng_state())
+    assert nets.torch.get_num_threads() == 2
+    nets.torch.set_num_threads(n_threads)
     assert groups == expected
     for (_, seen, one), model in zip(pieces, together, strict=True):
         alone = method.fit(seen, one).to_arrays()
         assert alone.keys() == model.to_arrays().keys()
         for key, array in alone.items():
             assert np.allclose(array, model.to_arrays()[key], atol=2e-4), key
+
+
+def test_a_model_is_the_same_beside_others_that_end_earlier(inputs):
+    """What it is trained in next draws from the same random numbers."""
+    settings = FLOW | TRANSPORT | {"base_epochs": 12, "base_learning_rate": 0.05, "patience": 1}
+    method = METHODS.make("curtains_f4f", settings)
+    pieces = [(method, seen, compute(seed)) for seed, (seen, *_) in zip(SEEDS, inputs, strict=True)]
+    lengths = []
+    for (_, seen, one), model in zip(pieces, fit_side_by_side(pieces), strict=True):
+        alone = method.fit(seen, one)
+        lengths.append([row.part for row in alone.training].count("base flow"))
+        assert [(row.part, row.epoch) for row in model.training] == [(row.part, row.epoch) for row in alone.training]
+        for key, array in alone.to_arrays().items():
+            assert np.allclose(array, model.to_arrays()[key], atol=2e-3), key
+    assert len(set(lengths)) > 1, "the test needs models that end at different epochs"
+
+
+def test_the_first_reports_and_no_part_is_named(monkeypatch):
+    told = []
+    settings = SearchSettings(method=METHODS.make("cathode", SMALL["cathode"]), oversampling=1.0)
+    monkeypatch.setattr(template, "CPU", "another device")
+    own = Compute(compute().streams, progress=told.append)
+    template.make_templates([toy_split(24_000, 1)], settings, [Provisions()], [own])
+    trained = [(step.done, step.note) for step in told if step.task == "template: base flow"]
+    assert [done for done, _ in trained] == [0, 1, 2, 2]
+    assert not any("part" in note for _, note in trained)
 
 
 def test_templates_of_several_searches_are_those_of_each(monkeypatch, groups):

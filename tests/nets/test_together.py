@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import signal
+import sys
 import threading
 import time
 
@@ -29,9 +30,15 @@ def shake(module):
     return module
 
 
+def held(n):
+    """Indices of events to train on and to stop on: of these as many as make one batch or two."""
+    n_held = 50 + (n % 3) * 20
+    return torch.arange(n - n_held), torch.arange(n - n_held, n)
+
+
 def density(seed, n):
     x, mass = events(n, seed)
-    side = flows_for_flows.Side(x, mass, torch.arange(n - 50), torch.arange(n - 50, n))
+    side = flows_for_flows.Side(x, mass, *held(n))
     flow = flows.make_spline_flow(3, 1, 2, (8,), 4, 3)
     return flows_for_flows.density_task(flow, side)
 
@@ -39,7 +46,7 @@ def density(seed, n):
 def weighted_density(seed, n):
     x, mass = events(n, seed)
     weight = 0.5 + torch.rand(n, generator=torch.Generator().manual_seed(seed))
-    side = flows_for_flows.Side(x, mass, torch.arange(n - 50), torch.arange(n - 50, n), weight)
+    side = flows_for_flows.Side(x, mass, *held(n), weight)
     return flows_for_flows.density_task(flows.make_spline_flow(3, 1, 2, (8,), 4, 3), side)
 
 
@@ -54,7 +61,7 @@ def transport(seed, n):
         return x[batch], mass[batch], mass[partners], mass[partners]
 
     loss = training.DrawnLoss((moving, base), draw, flows.pair_loss, flows.pair_loss_side_by_side)
-    return training.Task(moving, loss, torch.arange(n - 50), torch.arange(n - 50, n))
+    return training.Task(moving, loss, *held(n))
 
 
 def denoiser(seed, n):
@@ -65,7 +72,8 @@ def denoiser(seed, n):
         return diffusion.draw_noise(x[batch], mass[batch], generator)
 
     loss = training.DrawnLoss((network,), draw, diffusion.denoising_loss)
-    return training.Task(network, loss, torch.arange(n - 50), torch.arange(n - 50, n).repeat(2))
+    learnt, stopping = held(n)
+    return training.Task(network, loss, learnt, stopping.repeat(2))
 
 
 def made(make, sizes, schedule=SCHEDULE):
@@ -91,9 +99,9 @@ def differences(some, others):
 @pytest.mark.parametrize("averaging", [0.0, 0.9])
 @pytest.mark.parametrize("make", [density, weighted_density, transport, denoiser])
 def test_side_by_side_is_one_after_the_other_but_for_rounding(make, averaging):
-    """Sizes whose last batches are of different lengths, one of them short."""
+    """Sizes whose last batches are of different lengths, one of them short, and whose validation has one or two."""
     schedule = training.Schedule(3, 64, 3e-3, 9, averaging=averaging, keeps_last=True)
-    (alone, alone_told), (beside, told) = (made(make, (350, 331, 317), schedule) for _ in range(2))
+    (alone, alone_told), (beside, told) = (made(make, (350, 331, 348), schedule) for _ in range(2))
     started = [[weight.detach().clone() for weight in one.task.module.parameters()] for one in alone]
     expected, found = train_in_turn(alone), together.train_all(beside)
     assert max(differences(alone, beside)) < 1e-5
@@ -110,10 +118,12 @@ def test_side_by_side_is_one_after_the_other_but_for_rounding(make, averaging):
 
 def test_each_ends_by_its_own_patience_and_keeps_its_own_best_state():
     schedule = training.Schedule(12, 64, 0.05, 2)
-    (alone, _), (beside, _) = (made(density, (350, 331, 317), schedule) for _ in range(2))
+    (alone, _), (beside, _) = (made(density, (350, 331, 348), schedule) for _ in range(2))
     expected, found = train_in_turn(alone), together.train_all(beside)
     assert len({len(curve) for curve in expected}) > 1, "the test needs trainings of different lengths"
     assert [len(curve) for curve in found] == [len(curve) for curve in expected]
+    for one, other in zip(alone, beside, strict=True):  # what is trained next draws the same numbers
+        assert torch.equal(one.generator.get_state(), other.generator.get_state())
     for one, curve in zip(beside, found, strict=True):
         best = min(epoch.validation_loss for epoch in curve)
         assert training.validate(one.task, 64) == pytest.approx(best, abs=1e-5)
@@ -128,7 +138,7 @@ def test_the_last_state_is_kept_where_that_is_asked_for():
 
 
 def test_one_that_diverges_is_trained_again_and_leaves_the_others_as_they_are():
-    (alone, _), (beside, _) = (made(denoiser, (350, 331, 317)) for _ in range(2))
+    (alone, _), (beside, _) = (made(denoiser, (350, 331, 348)) for _ in range(2))
     sick = beside[1].task
     draw, calls = sick.loss.draw, itertools.count()
 
@@ -185,6 +195,53 @@ def test_groups_are_no_larger_than_memory_holds(monkeypatch):
     monkeypatch.setattr(together, "MOST_EVENTS", 3 * 64)
     assert together._portions(range(8), 64) == [range(3), range(3, 6), range(6, 8)]
     assert together._portions(range(8), 1000) == [range(at, at + 1) for at in range(8)]
+
+
+def test_networks_that_are_built_in_another_way_are_of_another_kind():
+    """Of the same shapes, and yet not the same: another activation, other passes of a flow, a loss that changes."""
+    (one, *_), _ = made(density, (350,))
+
+    def another(flow, begin=training.ignore):
+        task = training.Task(
+            flow, training.DrawnLoss((flow,), one.task.loss.draw, one.task.loss.evaluate), *held(350), begin
+        )
+        return together._kind(together.Training(task, SCHEDULE, one.generator, one.report), 7)
+
+    flow = flows.make_spline_flow(3, 1, 2, (8,), 4, 3)
+    assert another(flow) == together._kind(one, 0)
+    assert another(flow, print) == 7
+    assert another(flows.make_spline_flow(3, 1, 2, (8,), 4, 2)) != another(flow)
+    other = flows.make_spline_flow(3, 1, 2, (8,), 4, 3)
+    other.transform.transforms[0].hyper[1] = torch.nn.Tanh()
+    assert another(other) != another(flow)
+    assert another(flows.make_spline_flow(3, 1, 2, (8,), 4, 3).requires_grad_(False)) != another(flow)
+
+
+def test_only_what_is_trained_changes_where_a_loss_uses_more():
+    (one, other), _ = made(transport, (350, 331))
+    for task in (one.task, other.task):
+        task.loss.modules[1].requires_grad_(True)  # the density, which is not what is trained
+    before = [weight.detach().clone() for weight in one.task.loss.modules[1].parameters()]
+    together.train_all([one, other])
+    assert all(torch.equal(a, b) for a, b in zip(before, one.task.loss.modules[1].parameters(), strict=True))
+
+
+def test_where_memory_is_short_fewer_are_trained_at_once(monkeypatch):
+    (alone, _), (beside, _) = (made(denoiser, (350, 331, 348)) for _ in range(2))
+    whole, sizes = together._train_kind, []
+
+    def small(trainings):
+        sizes.append(len(trainings))
+        if len(trainings) > 1:
+            trainings[0].generator.seed()
+            raise torch.OutOfMemoryError
+        return whole(trainings)
+
+    monkeypatch.setattr(together, "_train_kind", small)
+    train_in_turn(alone)
+    assert all(len(curve) == 4 for curve in together.train_all(beside))
+    assert sizes == [3, 2, 1, 1, 1]
+    assert max(differences(alone, beside)) < 1e-5
 
 
 def test_both_ways_are_the_moves_of_either_way():
@@ -244,6 +301,13 @@ def test_an_error_is_raised_where_it_belongs():
         meeting.run([lambda: meeting.ask(1), lambda: ended.append(meeting.ask(0))])
     assert ended == [0]
     assert meeting.run([]) == []
+
+
+@pytest.mark.parametrize("answer", [lambda _: None, lambda _: [1], lambda _: [1, 2, 3], lambda _: sys.exit(1)])
+def test_whatever_answers_nobody_is_left_waiting(answer):
+    meeting = Meeting(answer)
+    with pytest.raises((TypeError, ValueError, SystemExit)):
+        meeting.run([lambda: meeting.ask(1), lambda: meeting.ask(2)])
 
 
 def test_ctrl_c_ends_all_pieces_before_it_is_raised():

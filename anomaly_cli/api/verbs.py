@@ -157,8 +157,8 @@ def templates(
 ) -> list[MadeTemplateEvents]:
     """Make the templates of several searches, as `template` makes one; each has the seed of its regions.
 
-    On a GPU all their models are trained side by side, by the same operations: ten signal regions, or one with ten
-    seeds, as `templates([split(data, "3.3-3.7", seed=seed) for seed in range(10)], device="cuda")`.
+    On a GPU, networks of one kind are trained side by side, by the same operations: those of ten signal regions, or of
+    one with ten seeds, as `templates([split(data, "3.3-3.7", seed=seed) for seed in range(10)], device="cuda")`.
 
     Args:
         regions: the events of each.

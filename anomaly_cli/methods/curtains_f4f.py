@@ -88,10 +88,10 @@ class CurtainsF4F(densities.DensitySettings, TemplateMethod):
             many passes as there are features.
         transport_hidden: widths of its hidden layers. Sensible: 16 to 128.
         transport_bins: its spline bins. Sensible: 4 to 12.
-        transport_epochs: epochs at most. Sensible: 1 to 20.
+        transport_epochs: epochs at most. Sensible: 1 to 50.
         transport_events: events that its training goes through at most. Sensible: 100000 to 5000000.
-        transport_batch_size: events per step. Sensible: 256 to 4096.
-        transport_learning_rate: largest learning rate. Sensible: 0.0001 to 0.003.
+        transport_batch_size: events per step. Sensible: 256 to 8192.
+        transport_learning_rate: largest learning rate. Sensible: 0.0001 to 0.005.
     """
 
     name: ClassVar[str] = "curtains_f4f"

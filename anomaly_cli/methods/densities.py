@@ -300,9 +300,9 @@ class DensitySettings(ScaledFeatures):
         base_epochs: epochs at most. Sensible: 5 to 50.
         base_events: events that its training goes through at most, so that large samples take fewer epochs.
             Sensible: 200000 to 20000000.
-        base_batch_size: events per step. Sensible: 128 to 4096.
-        base_learning_rate: largest learning rate. Sensible: 0.0003 to 0.01.
-        patience: epochs without improvement before a training stops. Sensible: 3 to 20.
+        base_batch_size: events per step. Sensible: 128 to 8192.
+        base_learning_rate: largest learning rate. Sensible: 0.0003 to 0.02.
+        patience: epochs without improvement before a training stops. Sensible: 3 to 50.
     """
 
     base_transforms: int = 2

@@ -67,10 +67,10 @@ class DrapesSettings(densities.ScaledFeatures, TemplateMethod):
         epochs: epochs at most. Sensible: 20 to 300.
         training_events: events that training goes through at most, so that large samples take fewer epochs.
             Sensible: 1000000 to 50000000.
-        batch_size: events per step. Sensible: 256 to 4096.
-        learning_rate: largest learning rate. Sensible: 0.0003 to 0.01.
+        batch_size: events per step. Sensible: 256 to 8192.
+        learning_rate: largest learning rate. Sensible: 0.0003 to 0.02.
         averaging: decay of the moving average of the weights, per step. Sensible: 0.99 to 0.9999.
-        patience: epochs without improvement before training stops. Sensible: 5 to 50.
+        patience: epochs without improvement before training stops. Sensible: 5 to 200.
         sampler: `heun` (two evaluations a step) or `dpm` (DPM-Solver++ 2M, one evaluation a step).
         steps: steps of the sampler. Sensible: 10 to 100.
         sigma_min: lowest noise level before 0. Sensible: 0.01 to 0.1.

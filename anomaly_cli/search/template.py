@@ -242,7 +242,7 @@ def make_template(split: Split, settings: SearchSettings, provisions: Provisions
 def make_templates(
     splits: Sequence[Split], settings: SearchSettings, provisions: Sequence[Provisions], computes: Sequence[Compute]
 ) -> list[MadeTemplate]:
-    """Make the template of each of several searches; on a GPU all their models are trained side by side.
+    """Make the template of each of several searches; on a GPU, networks that are alike are trained side by side.
 
     Raises:
         AnomalyError: as `make_template`, for the first where it is so.

@@ -239,6 +239,8 @@ def test_templates_are_those_of_each(data):
         assert (one.seed, one.regions) == (alone.seed, regions)
         assert np.array_equal(one.template.events.features, alone.template.events.features)
     assert an.templates([]) == []
+    other = an.template(several[0], method, seed=2)
+    assert (other.seed, other.regions) == (2, several[0])
 
 
 def test_plug_ins_can_be_completed_and_mistyped():

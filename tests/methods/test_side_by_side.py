@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from toys import compute, seen_by, toy_inputs, toy_simulation
@@ -53,12 +55,9 @@ def test_models_are_those_that_are_fitted_alone(inputs, groups, name, expected):
         (method, seen_by(method, seen, hidden, simulation, None), compute(seed))
         for seed, (seen, hidden, simulation) in zip(SEEDS, inputs, strict=True)
     ]
-    state, n_threads = nets.torch.random.get_rng_state(), nets.torch.get_num_threads()
-    nets.torch.set_num_threads(2)
+    state = nets.torch.random.get_rng_state()
     together = fit_side_by_side(pieces)
     assert nets.torch.equal(state, nets.torch.random.get_rng_state())
-    assert nets.torch.get_num_threads() == 2
-    nets.torch.set_num_threads(n_threads)
     assert groups == expected
     for (_, seen, one), model in zip(pieces, together, strict=True):
         alone = method.fit(seen, one).to_arrays()
@@ -106,6 +105,35 @@ def test_templates_of_several_searches_are_those_of_each(monkeypatch, groups):
         assert np.array_equal(one.template.events.source_id, other.template.events.source_id)
         assert np.allclose(one.template.events.features, other.template.events.features, atol=5e-3)
         assert np.array_equal(one.template.events.mjj, other.template.events.mjj)
+
+
+def test_threads_of_torch_are_those_of_before():
+    """Blocks that set them are left in another order than they were entered."""
+
+    class Often:
+        def fit(self, n, compute):
+            with nets.training.seeded(1, 1) as generator:
+                module = nets.torch.nn.Linear(1, 1)
+                few = nets.torch.arange(3)
+                task = nets.training.Task(module, lambda batch, _: module(batch[:, None].float())[:, 0], few, few)
+                schedule = nets.training.Schedule(1, 3, 0.1, 1)
+                for _ in range(n):
+                    training = nets.together.Training(task, schedule, generator, lambda *_: None)
+                    nets.together.train_at(compute.meeting, training)
+
+    n_threads = nets.torch.get_num_threads()
+    nets.torch.set_num_threads(2)
+    fit_side_by_side([(Often(), 1, compute()), (Often(), 3, compute())])
+    found = []
+    new = threading.Thread(target=lambda: found.append(nets.torch.get_num_threads()))
+    new.start()
+    new.join()
+    nets.torch.set_num_threads(n_threads)
+    assert found == [2]
+
+
+def test_a_piece_that_is_sent_to_another_process_leaves_its_meeting():
+    assert Compute(compute().streams, meeting=nets.together.open_meeting()).alone().meeting is None
 
 
 def test_a_model_that_diverges_ends_all_with_its_own_sentence(inputs, monkeypatch):

@@ -208,6 +208,10 @@ def test_networks_that_are_built_in_another_way_are_of_another_kind():
         return together._kind(together.Training(task, SCHEDULE, one.generator, one.report), 7)
 
     flow = flows.make_spline_flow(3, 1, 2, (8,), 4, 3)
+    (weighted, *_), _ = made(weighted_density, (350,))
+    assert together._kind(weighted, 0) != together._kind(one, 0)  # more is drawn
+    task = training.Task(flow, training.DrawnLoss((flow,), one.task.loss.draw, print), *held(350))
+    assert together._kind(together.Training(task, SCHEDULE, one.generator, one.report), 0) != together._kind(one, 0)
     assert another(flow) == together._kind(one, 0)
     assert another(flow, print) == 7
     assert another(flows.make_spline_flow(3, 1, 2, (8,), 4, 2)) != another(flow)

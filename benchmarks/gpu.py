@@ -1,6 +1,6 @@
 """What a GPU is worth: templates of many signal regions and seeds, Drapes, networks as classifiers; with their closure.
 
-    python benchmarks/gpu.py --device cuda            everything; ends after `LIMIT` seconds at the latest case
+    python benchmarks/gpu.py --device cuda            everything; no case is begun after `LIMIT` seconds
     python benchmarks/gpu.py --device cpu --small     the same code where there is no GPU, to see that it runs
 
 Each case is taken side by side (`templates` of the Python API), and a few searches one after the other for the ratio.
@@ -13,13 +13,15 @@ the next one follows. Never run on a GPU so far: `AIMS` are aims.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -75,7 +77,7 @@ def main() -> None:
     given = parser.parse_args()
     asked, data = Asked.of(given.device, given.small), an.load("shipped", seed=1)
     found: dict[str, Any] = {"machine": machine(given.device), "aims": AIMS, "small": given.small, "cases": {}}
-    template.CPU = ""  # on a CPU as well, what is done on a GPU
+    mock.patch.object(template, "CPU", "").start()  # on a CPU as well, what is done on a GPU
     warm_up(data, asked)
     began = time.perf_counter()
     for name, measure in CASES.items():
@@ -103,29 +105,30 @@ def warm_up(data: Data, asked: Asked) -> None:
     an.templates([an.split(data, REGION)], method, device=asked.device)
 
 
+@dataclass
 class Trainings:
-    """Inside the block, how many networks each training had at once, and what the trainings took [s]."""
+    """How many networks each training had at once, and what the trainings took [s]."""
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked, self.seconds, self.at_once = asked, 0.0, list[int]()
+    seconds: float = 0.0
+    at_once: list[int] = field(default_factory=list)
 
-    def __enter__(self) -> Trainings:
-        self.whole = together._Group.train
 
-        def train(group: Any) -> Any:
-            synchronize(self.asked)
-            start = time.perf_counter()
-            curves = self.whole(group)
-            synchronize(self.asked)
-            self.seconds += time.perf_counter() - start
-            self.at_once.append(len(group.trainings))
-            return curves
+@contextlib.contextmanager
+def watched(asked: Asked) -> Iterator[Trainings]:
+    """Yield what the trainings inside the block have been."""
+    found, whole = Trainings(), together._Group.train
 
-        together._Group.train = train  # type: ignore[method-assign]
-        return self
+    def train(group: together._Group) -> Any:
+        synchronize(asked)
+        start = time.perf_counter()
+        curves = whole(group)
+        synchronize(asked)
+        found.seconds += time.perf_counter() - start
+        found.at_once.append(len(group.trainings))
+        return curves
 
-    def __exit__(self, *_: object) -> None:
-        together._Group.train = self.whole  # type: ignore[method-assign]
+    with mock.patch.object(together._Group, "train", train):
+        yield found
 
 
 def synchronize(asked: Asked) -> None:
@@ -149,10 +152,10 @@ def timed(asked: Asked, work: Callable[[], Any]) -> tuple[Any, dict[str, float]]
 
 def templates(asked: Asked, searches: Sequence[RegionEvents], method: TemplateMethod) -> dict[str, Any]:
     """Return what the templates of several searches take side by side and one by one, and how well they close."""
-    with Trainings(asked) as beside:
+    with watched(asked) as beside:
         made, took = timed(asked, lambda: an.templates(list(searches), method, device=asked.device))
     few = searches[: asked.compared]
-    with Trainings(asked) as alone:
+    with watched(asked) as alone:
         _, took_alone = timed(asked, lambda: [an.template(one, method, device=asked.device) for one in few])
     return {
         **took,

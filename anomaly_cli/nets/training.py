@@ -257,7 +257,7 @@ class _Optimisation:
         """Move the average towards the weights; over the first steps it forgets the untrained ones faster."""
         if not self.schedule.averaging:
             return
-        decay = min(self.schedule.averaging, (1 + self.n_done) / (10 + self.n_done))
+        decay = decay_at(self.n_done, self.schedule.averaging)
         with torch.no_grad():
             for mean, weight in zip(self.average, self.task.module.parameters(), strict=True):
                 mean.lerp_(weight, 1.0 - decay)
@@ -289,6 +289,11 @@ def validate(task: Task, batch_size: int) -> float:
     with torch.no_grad():
         total = math.fsum(float(task.loss(b, generator).sum()) for b in torch.split(task.validation, batch_size))
     return total / len(task.validation)
+
+
+def decay_at(n_done: int, averaging: float) -> float:
+    """Return how much of the average of the weights is kept after so many steps: less at first."""
+    return min(averaging, (1 + n_done) / (10 + n_done))
 
 
 def rate_at(step: int, n_steps: int) -> float:

@@ -7,17 +7,23 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 import zuko
 from torch import Tensor, nn
 
+from anomaly_cli.nets.autoregressive import MaskedAutoregressive
+
+SMALLEST_SLOPE = 1e-3
+"""Of the splines."""
+
 
 def make_spline_flow(
     n_features: int, n_context: int, transforms: int, hidden: Sequence[int], bins: int, passes: int
-) -> zuko.flows.NSF:
-    """Return a conditional rational-quadratic spline flow.
+) -> zuko.lazy.Flow:
+    """Return a conditional rational-quadratic spline flow: zuko's, with inverses that take less time.
 
     Args:
         n_features: dimension d.
@@ -27,18 +33,27 @@ def make_spline_flow(
         bins: spline bins.
         passes: passes of the inverse; 2 is a coupling flow, `n_features` fully autoregressive.
     """
-    return zuko.flows.NSF(
-        n_features,
-        n_context,
-        bins=bins,
-        transforms=transforms,
-        hidden_features=list(hidden),
-        activation=nn.SiLU,
-        passes=min(passes, n_features),
+    order = torch.arange(n_features)
+    layers = [
+        MaskedAutoregressive(
+            n_features,
+            n_context,
+            order=order.flip(0) if number % 2 else order,
+            passes=min(passes, n_features),
+            univariate=partial(zuko.transforms.MonotonicRQSTransform, slope=SMALLEST_SLOPE),
+            shapes=[(bins,), (bins,), (bins - 1,)],
+            hidden_features=list(hidden),
+            activation=nn.SiLU,
+        )
+        for number in range(transforms)
+    ]
+    normal = zuko.lazy.UnconditionalDistribution(
+        zuko.distributions.DiagNormal, loc=torch.zeros(n_features), scale=torch.ones(n_features), buffer=True
     )
+    return zuko.lazy.Flow(layers, normal)
 
 
-def start_at_identity(flow: zuko.flows.NSF) -> None:
+def start_at_identity(flow: zuko.lazy.Flow) -> None:
     """Set the last layer of every transform to zero, so that every spline starts as the identity."""
     for transform in flow.transform.transforms:
         if not hasattr(transform, "hyper"):  # one feature and no condition: the spline's parameters themselves
@@ -64,7 +79,7 @@ class PairTransport(nn.Module):
         Unobserved Regions with Maximum Likelihood Estimation", 2023, arXiv:2305.04646.
     """
 
-    def __init__(self, flow: zuko.flows.NSF) -> None:
+    def __init__(self, flow: zuko.lazy.Flow) -> None:
         super().__init__()
         self.flow = flow
         start_at_identity(self.flow)
@@ -93,7 +108,7 @@ class PairTransport(nn.Module):
         return torch.where(upward, up, down), torch.where(upward[:, 0], log_det_up, log_det_down)
 
     def moved(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """Return the moved events `(n, d)` only; against the direction of the flow that is cheaper by a third."""
+        """Return the moved events `(n, d)` only, without log|det J|."""
         moved = torch.empty_like(x)
         for mask, transform in self._directions(source, target):
             moved[mask] = transform(x[mask])
@@ -138,7 +153,7 @@ def pair_loss_side_by_side(
     return negative_log_density(density, moved, density_target) - log_det
 
 
-def draw(flow: zuko.flows.NSF, context: Tensor, generator: torch.Generator) -> Tensor:
+def draw(flow: zuko.lazy.Flow, context: Tensor, generator: torch.Generator) -> Tensor:
     """Return one event of the density at each context `(n, c)`, `(n, d)`."""
     distribution = condition_on(flow, context)
     n_features = distribution.event_shape[0]
@@ -147,12 +162,12 @@ def draw(flow: zuko.flows.NSF, context: Tensor, generator: torch.Generator) -> T
     return drawn
 
 
-def condition_on(flow: zuko.flows.NSF, context: Tensor) -> Any:
+def condition_on(flow: zuko.lazy.Flow, context: Tensor) -> Any:
     """Return the distribution of a flow at a context `(n, c)`; zuko wants None where c is 0."""
     return flow(context if context.shape[1] else None)
 
 
-def negative_log_density(flow: zuko.flows.NSF, x: Tensor, context: Tensor) -> Tensor:
+def negative_log_density(flow: zuko.lazy.Flow, x: Tensor, context: Tensor) -> Tensor:
     """Return -log p(x | context) of each event `(n,)`; `context` `(n, c)`, c may be 0."""
     density: Tensor = condition_on(flow, context).log_prob(x)
     return -density

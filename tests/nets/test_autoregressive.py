@@ -1,0 +1,96 @@
+"""The inverse of a flow, against zuko's own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import zuko
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from anomaly_cli.nets.flows import make_spline_flow
+
+SHAPES = st.tuples(st.integers(1, 5), st.integers(0, 2), st.integers(2, 5))
+"""Features, conditions, passes: with 4 features in 3 passes there are 2 groups only."""
+
+
+def pair(n_features, n_conditions, passes):
+    """Return a flow of ours and zuko's with the same weights, not at their start, in double precision."""
+    torch.manual_seed(1)
+    ours = make_spline_flow(n_features, n_conditions, 3, (16, 12), 6, passes).double()
+    theirs = zuko.flows.NSF(
+        n_features,
+        n_conditions,
+        bins=6,
+        transforms=3,
+        hidden_features=[16, 12],
+        activation=nn.SiLU,
+        passes=min(passes, n_features),
+    ).double()
+    with torch.no_grad():
+        for weight in ours.parameters():
+            weight.add_(0.5 * torch.randn_like(weight))
+    theirs.load_state_dict(ours.state_dict())  # strict: weights have the same names
+    return ours, theirs
+
+
+def context_of(n_conditions, n):
+    return torch.randn(n, n_conditions, dtype=torch.float64) if n_conditions else None
+
+
+@given(SHAPES, st.sampled_from([1, 2, 7]))
+@settings(max_examples=40, deadline=None)
+def test_a_flow_is_that_of_zuko_both_ways_with_the_same_gradients(shape, n):
+    n_features, n_conditions, passes = shape
+    flows = pair(n_features, n_conditions, passes)
+    y, context = 2.0 * torch.randn(n, n_features, dtype=torch.float64), context_of(n_conditions, n)
+    found = []
+    for flow in flows:
+        transform = flow(context).transform
+        moved, log_det = transform.call_and_ladj(y)
+        back, log_det_back = transform.inv.call_and_ladj(y)
+        (back.sin().sum() + log_det_back.sum() + transform.inv(y).cos().sum()).backward()
+        weights = [weight.grad for weight in flow.parameters()]
+        found.append([moved, log_det, back, log_det_back, transform.inv(y), flow(context).log_prob(y), *weights])
+    for ours, theirs in zip(*found, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("n_conditions", [0, 1])
+def test_the_inverse_of_an_inverse_is_the_transform(n_conditions):
+    flow, _ = pair(3, n_conditions, 2)
+    x, context = torch.randn(9, 3, dtype=torch.float64), context_of(n_conditions, 9)
+    transform = flow(context).transform.transforms[0]
+    there, log_det = transform.inv.call_and_ladj(x)
+    assert not torch.allclose(there, x)
+    assert torch.equal(transform.inv.inv(x), transform(x))
+    torch.testing.assert_close(transform.inv.log_abs_det_jacobian(x, there), log_det)
+    torch.testing.assert_close(transform.inv.inv(there), x)
+    torch.testing.assert_close(transform.inv._inverse(there), x)
+
+
+@pytest.mark.parametrize("n_conditions", [0, 1])
+def test_of_no_events_none_come_back(n_conditions):
+    flow, _ = pair(3, n_conditions, 2)
+    empty = torch.zeros(0, 3, dtype=torch.float64)
+    moved, log_det = flow(context_of(n_conditions, 0)).transform.inv.call_and_ladj(empty)
+    assert moved.shape == (0, 3)
+    assert log_det.shape == (0,)
+
+
+def test_a_pass_makes_the_splines_of_its_group_alone(monkeypatch):
+    """What the inverse is there for: one spline per feature and event, where zuko makes them in every pass."""
+    flow, _ = pair(4, 0, 4)
+    made = []
+    spline = zuko.transforms.MonotonicRQSTransform.__init__
+
+    def counting(self, widths, *more, **settings):
+        made.append(widths.shape[1])
+        spline(self, widths, *more, **settings)
+
+    monkeypatch.setattr(zuko.transforms.MonotonicRQSTransform, "__init__", counting)
+    flow(None).transform.inv.call_and_ladj(torch.randn(6, 4, dtype=torch.float64))
+    assert made == [1, 1, 1, 1] * 3

@@ -26,7 +26,8 @@ class MaskedAutoregressive(zuko.flows.MaskedAutoregressiveTransform):  # type: i
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         order = self.order.tolist()
-        self.groups = [[at for at, group in enumerate(order) if group == wanted] for wanted in sorted(set(order))]
+        found = [[at for at, group in enumerate(order) if group == wanted] for wanted in sorted(set(order))]
+        self.groups = [slice(group[0], group[-1] + 1) for group in found]  # in order or against it: without gaps
 
     def forward(self, c: Tensor | None = None) -> zuko.transforms.AutoregressiveTransform:
         """Return the transform at a context `(n, c)`, or at none."""
@@ -37,23 +38,20 @@ class MaskedAutoregressive(zuko.flows.MaskedAutoregressiveTransform):  # type: i
         *hidden, last = self.hyper
         weight = (last.mask * last.weight).unflatten(0, (-1, self.total))
         bias = last.bias.unflatten(0, (-1, self.total))
-        columns: list[Tensor] = [torch.zeros_like(y[:, 0])] * y.shape[1]
+        parts = {group.start: torch.zeros_like(y[:, group]) for group in sorted(self.groups, key=lambda g: g.start)}
         made: list[tuple[Any, Tensor]] = []
         for group in self.groups:
-            at = torch.stack(columns, dim=1)
+            values = torch.cat([*parts.values()] if context is None else [*parts.values(), context], dim=1)
             if context is None and not made:
-                at = at[:1]  # the splines of the first group depend on nothing
-            values = at if context is None else torch.cat([at, context], dim=1)
+                values = values[:1]  # the splines of the first group depend on nothing
             for layer in hidden:
                 values = layer(values)
             parameters = torch.nn.functional.linear(values, weight[group].flatten(0, 1), bias[group].flatten())
-            parameters = parameters.reshape(-1, len(group), self.total).expand(len(y), -1, -1)
+            parameters = parameters.reshape(-1, *weight[group].shape[:2]).expand(len(y), -1, -1)
             splines = self.univariate(*zuko.utils.unpack(parameters, self.shapes))
-            found = splines.inv(y[:, group])
-            made.append((splines, found))
-            for column, values in zip(group, found.unbind(1), strict=True):
-                columns[column] = values
-        return torch.stack(columns, dim=1), made
+            parts[group.start] = splines.inv(y[:, group])
+            made.append((splines, parts[group.start]))
+        return torch.cat([*parts.values()], dim=1), made
 
 
 class _Forward(zuko.transforms.AutoregressiveTransform):  # type: ignore[misc]

@@ -1,0 +1,80 @@
+"""What our inverse of an autoregressive flow saves against zuko's: CPU time of both, in turns, in one run.
+
+    python benchmarks/flows.py
+
+One step is log|det J| through the inverse and its gradients, as trainings of a transport do it; drawing goes without
+either. Results are in `results/flows.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import zuko
+from torch import nn
+
+from anomaly_cli.nets.flows import make_spline_flow
+
+RESULTS = Path(__file__).parent / "results" / "flows.json"
+N_REPEATED = 20
+SHAPES = {
+    "curtains_f4f, transport": (5, 2, 2, (32, 32), 4, 2, 1024),
+    "curtains_f4f, density": (5, 1, 2, (32, 32), 4, 5, 1024),
+    "curtains_f4f, published transport": (5, 2, 16, (16, 16), 10, 5, 256),
+    "flows for flows, transport of toys": (2, 0, 4, (128, 128), 32, 2, 1024),
+    "flows for flows, transport of jets": (5, 2, 4, (128, 128), 32, 2, 1024),
+}
+"""Features, conditions, transforms, widths, bins, passes, events."""
+
+
+def measure(shape: tuple[int, int, int, tuple[int, ...], int, int, int]) -> dict[str, float]:
+    """Return the median ratio of zuko's time to ours, of a step of training and of drawing."""
+    d, c, transforms, hidden, bins, passes, n = shape
+    torch.manual_seed(1)
+    ours = make_spline_flow(d, c, transforms, hidden, bins, passes)
+    theirs = zuko.flows.NSF(
+        d, c, bins=bins, transforms=transforms, hidden_features=list(hidden), activation=nn.SiLU, passes=min(passes, d)
+    )
+    theirs.load_state_dict(ours.state_dict())
+    y, context = torch.randn(n, d), torch.randn(n, c) if c else None
+
+    def step(flow: Any) -> None:
+        moved, log_det = flow(context).transform.inv.call_and_ladj(y)
+        (moved.pow(2).sum() - log_det.sum()).backward()
+
+    def draw(flow: Any) -> None:
+        with torch.no_grad():
+            flow(context).transform.inv(y)
+
+    found = {}
+    for name, action in (("training", step), ("drawing", draw)):
+        pairs = [(_seconds(action, theirs), _seconds(action, ours)) for _ in range(N_REPEATED)]
+        found[name] = statistics.median(slow / fast for slow, fast in pairs)
+    return found
+
+
+def _seconds(action: Callable[[Any], None], flow: nn.Module) -> float:
+    start = time.process_time()
+    action(flow)
+    return time.process_time() - start
+
+
+def main() -> None:
+    """Measure every shape, show and keep it."""
+    torch.set_num_threads(1)
+    found = {name: measure(shape) for name, shape in SHAPES.items()}
+    for name, ratios in found.items():
+        print(
+            f"{name}: zuko takes {ratios['training']:.1f} x as long in training, {ratios['drawing']:.1f} x in drawing"
+        )
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -78,7 +78,7 @@ HOMES = {
     "matplotlib": ("report", "api/plot"),
     "jinja2": ("report/page",),
     "rich": ("cli", "report/render"),
-    "zuko": ("nets/autoregressive", "nets/flows"),
+    "zuko": ("nets/autoregressive", "nets/flows", "nets/splines"),
     "torch": ("nets", "methods", "morphing", "classifiers"),
 }
 

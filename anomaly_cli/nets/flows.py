@@ -7,7 +7,6 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,9 +14,7 @@ import zuko
 from torch import Tensor, nn
 
 from anomaly_cli.nets.autoregressive import MaskedAutoregressive
-
-SMALLEST_SLOPE = 1e-3
-"""Of the splines."""
+from anomaly_cli.nets.splines import Spline
 
 
 def make_spline_flow(
@@ -40,7 +37,7 @@ def make_spline_flow(
             n_context,
             order=order.flip(0) if number % 2 else order,
             passes=min(passes, n_features),
-            univariate=partial(zuko.transforms.MonotonicRQSTransform, slope=SMALLEST_SLOPE),
+            univariate=Spline,
             shapes=[(bins,), (bins,), (bins - 1,)],
             hidden_features=list(hidden),
             activation=nn.SiLU,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +68,20 @@ def _seconds(action: Callable[[Any], None], flow: nn.Module) -> float:
     return time.process_time() - start
 
 
+def lines(found: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return the table of docs/performance.md."""
+    head = ["| flow | density | inverse | drawing |", "|---|---|---|---|"]
+    return head + [
+        f"| {name} | " + " | ".join(f"{ratio:.2f}" for ratio in of.values()) + " |" for name, of in found.items()
+    ]
+
+
 def main() -> None:
     """Measure every shape, show and keep it."""
     torch.set_num_threads(1)
     found = {name: measure(shape) for name, shape in SHAPES.items()}
-    for name, ratios in found.items():
-        print(f"{name}: zuko takes longer by " + ", ".join(f"{ratio:.2f} ({of})" for of, ratio in ratios.items()))
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    print("\n".join(lines(found)))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,15 @@
 anomaly reproduce run sic-trees --output reproduction
 cp reproduction/sic-trees-quick.json benchmarks/results/reproduction/
 python benchmarks/reproduction.py
+
+A long run can be ended on another machine: `--keep reproduction/records` puts what its jobs found into one small file,
+and `--restore reproduction/records` makes records of them, which `anomaly reproduce run` finds and does not run again.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 from pathlib import Path
 
 from anomaly_cli.artifacts.reproduction import read_reproduction
@@ -19,6 +24,9 @@ from anomaly_cli.reproduce.targets import find_targets, load_target
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "reproduction"
 PAGE = ROOT / "docs" / "reproduction.md"
+UNFINISHED = ROOT / "benchmarks" / "results" / "reproduction-unfinished.jsonl"
+KEPT = ("key", "kind", "seed", "found", "failure", "cpu_seconds", "release")
+"""Of a record; what its settings are is in its key, and paths in them are of one machine."""
 HEAD = """# Reproduction
 
 This page is made by `python benchmarks/reproduction.py` from results that were run; nothing on it is typed. `anomaly
@@ -50,5 +58,36 @@ def page() -> str:
     return "\n".join(blocks)
 
 
+def keep(records: Path, kept: Path = UNFINISHED) -> int:
+    """Write what the jobs of a folder found into one file, and return how many there are."""
+    found = [json.loads(path.read_text()) for path in sorted(records.glob("*.json"))]
+    kept.write_text("".join(json.dumps({name: one[name] for name in KEPT}) + "\n" for one in found))
+    return len(found)
+
+
+def restore(records: Path, kept: Path = UNFINISHED) -> int:
+    """Make records of what was kept, where there are none yet, and return how many were made."""
+    records.mkdir(parents=True, exist_ok=True)
+    found = [json.loads(line) for line in kept.read_text().splitlines()]
+    missing = {path: one for one in found if not (path := records / f"{one['kind']}-{one['key']}.json").exists()}
+    for path, one in missing.items():
+        path.write_text(json.dumps(one, indent=1))
+    return len(missing)
+
+
+def main() -> None:
+    """Write the page, or carry records."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", type=Path, metavar="DIR")
+    parser.add_argument("--restore", type=Path, metavar="DIR")
+    asked = parser.parse_args()
+    if asked.keep:
+        print(f"{keep(asked.keep)} records are in {UNFINISHED}")
+    elif asked.restore:
+        print(f"{restore(asked.restore)} records are made again in {asked.restore}")
+    else:
+        PAGE.write_text(page(), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    main()

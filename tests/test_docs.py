@@ -152,6 +152,13 @@ def test_what_large_batches_cost_is_what_was_measured(monkeypatch):
     assert set(lines) <= set(page)
 
 
+def test_what_our_flows_save_is_what_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    study = importlib.import_module("flows")
+    page = (ROOT / "docs" / "performance.md").read_text()
+    assert "\n".join(study.lines(json.loads(study.RESULTS.read_text()))) in page
+
+
 def test_faults_are_planted_in_searches_of_one_kind_and_one_for_each_set(monkeypatch):
     """Searches by other methods, and with signal, stand among the results of the null study as well."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))

@@ -17,7 +17,7 @@ from pathlib import Path
 from anomaly_cli.artifacts.reproduction import read_reproduction
 from anomaly_cli.report.render.markdown import escape, render
 from anomaly_cli.report.render.registry import About
-from anomaly_cli.report.reproduction import reproduction_report
+from anomaly_cli.report.reproduction import command_of, reproduction_report
 from anomaly_cli.reproduce.published import not_found, read_published
 from anomaly_cli.reproduce.targets import find_targets, load_target
 
@@ -42,9 +42,8 @@ def page() -> str:
     results = [read_reproduction(path) for path in sorted(RESULTS.glob("*.json"))]
     blocks = [HEAD]
     for found in results:
-        seeds = len(found.settings["seeds"])
-        about = About(f"reproduce run {found.target} --scale {found.scale} --seeds {seeds}")
-        blocks.append(f"## {found.target}, {found.scale}\n\n{render(reproduction_report(found), about)}")
+        text = render(reproduction_report(found), About(command_of(found)))
+        blocks.append(f"## {found.target}, {found.scale}\n\n{text}")
     run = {found.target for found in results}
     left = [load_target(name) for name in find_targets() if name not in run]
     lines = [f"- `{t.name}` ({', '.join(t.papers)}): {escape(t.waits_for or 'not run for this page')}" for t in left]

@@ -16,7 +16,7 @@ from anomaly_cli.core.compute import CPU, Compute, available_cores
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.report.render.registry import About, find_renderers
-from anomaly_cli.report.reproduction import published_table, reproduction_report, targets_table
+from anomaly_cli.report.reproduction import command_of, published_table, reproduction_report, targets_table
 from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.report.table import Level, Message
 from anomaly_cli.report.tables import plural
@@ -132,7 +132,7 @@ def _write(found: Reproduction, wanted: Wanted) -> list[Path]:
     RunDirectory(wanted.output).create()
     stem = wanted.output / f"{found.target}-{found.scale}"
     written = [write_reproduction(found, stem.with_suffix(".json"))]
-    renderers, about = find_renderers(), About(f"reproduce run {found.target} --scale {found.scale}")
+    renderers, about = find_renderers(), About(command_of(found))
     for name, ending in WRITTEN.items():
         path = stem.with_suffix(f".{ending}")
         write_files({path: renderers[name](reproduction_report(found), about).encode()})

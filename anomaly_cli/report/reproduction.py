@@ -23,6 +23,13 @@ ERRORS = (
 )
 
 
+def command_of(found: Reproduction) -> str:
+    """Return the command that makes results again, without `anomaly`; files are named by what they are."""
+    simulation = " --simulation FILE" if "simulation" in found.settings["files"] else ""
+    seeds = len(found.settings["seeds"])
+    return f"reproduce run {found.target} --scale {found.scale} --seeds {seeds}{simulation}"
+
+
 def reproduction_report(found: Reproduction) -> Report:
     """Return what was run and what came out: a table of each quantity, and what has to be said of them."""
     title = f"{found.target}: {found.title} (scale {found.scale})"

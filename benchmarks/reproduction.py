@@ -19,6 +19,7 @@ from anomaly_cli.report.render.markdown import escape, render
 from anomaly_cli.report.render.registry import About
 from anomaly_cli.report.reproduction import command_of, reproduction_report
 from anomaly_cli.reproduce.published import not_found, read_published
+from anomaly_cli.reproduce.running import record_name
 from anomaly_cli.reproduce.targets import find_targets, load_target
 
 ROOT = Path(__file__).parent.parent
@@ -68,7 +69,7 @@ def restore(records: Path, kept: Path = UNFINISHED) -> int:
     """Make records of what was kept, where there are none yet, and return how many were made."""
     records.mkdir(parents=True, exist_ok=True)
     found = [json.loads(line) for line in kept.read_text().splitlines()]
-    missing = {path: one for one in found if not (path := records / f"{one['kind']}-{one['key']}.json").exists()}
+    missing = {path: one for one in found if not (path := records / record_name(one["kind"], one["key"])).exists()}
     for path, one in missing.items():
         path.write_text(json.dumps(one, indent=1))
     return len(missing)

@@ -88,7 +88,7 @@ class _Inverse(torch.distributions.Transform):
         return self.of
 
     def _call(self, x: Tensor) -> Tensor:
-        return self.of.made_by.invert(x, self.of.context)[0]
+        return self.of._inverse(x)
 
     def _inverse(self, y: Tensor) -> Tensor:
         x: Tensor = self.of(y)

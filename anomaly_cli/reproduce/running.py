@@ -43,6 +43,11 @@ PATHS = (("data", "file"), ("data", "reference"), ("template", "simulation"))
 Record = Mapping[str, Any]
 
 
+def record_name(kind: str, key: str) -> str:
+    """Return the file name of the record of a job."""
+    return f"{kind}-{key}.json"
+
+
 @dataclass(frozen=True)
 class Job:
     """One job: its kind, settings and seed."""
@@ -62,7 +67,7 @@ class Job:
     @property
     def name(self) -> str:
         """Its file name."""
-        return f"{self.kind}-{self.key}.json"
+        return record_name(self.kind, self.key)
 
 
 @dataclass(frozen=True)

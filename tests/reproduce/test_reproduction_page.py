@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 from pathlib import Path
 
 import pytest
+from small_plan import small_plan
 from toys import compute
 
 from anomaly_cli.artifacts.reproduction import read_reproduction
-from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.published import read_published, same_x
-from anomaly_cli.reproduce.running import collect, missing_jobs, plan_target, run_jobs
+from anomaly_cli.reproduce.running import collect, missing_jobs, run_jobs
 from anomaly_cli.reproduce.targets import load_target
 
 ROOT = Path(__file__).parents[2]
@@ -32,17 +31,14 @@ def test_nothing_on_the_page_is_typed(tool):
 
 
 def test_a_run_that_goes_on_elsewhere_needs_no_job_again(tool, tmp_path):
-    target = load_target("fpd-kpd-toys")
-    quick = dataclasses.replace(target.scales["quick"], x=("truth", "shift mu_x by 1 sigma"))
-    target = dataclasses.replace(target, settings={"points": 2_000}, scales={**target.scales, "quick": quick})
-    plan = plan_target(target, "quick", EventFiles(), seeds=2)
+    planned = small_plan()
     here, there, kept = tmp_path / "here", tmp_path / "there", tmp_path / "kept.jsonl"
-    run_jobs(plan.jobs[:-1], here, compute(), "cpu")
-    assert tool.keep(here, kept) == len(plan.jobs) - 1
+    run_jobs(planned.jobs[:-1], here, compute(), "cpu")
+    assert tool.keep(here, kept) == len(planned.jobs) - 1
     assert str(tmp_path) not in kept.read_text()
-    assert tool.restore(there, kept) == len(plan.jobs) - 1
-    assert missing_jobs(plan, there) == plan.jobs[-1:]
-    assert collect(plan, there) == collect(plan, here)
+    assert tool.restore(there, kept) == len(planned.jobs) - 1
+    assert missing_jobs(planned, there) == planned.jobs[-1:]
+    assert collect(planned, there) == collect(planned, here)
     assert tool.restore(there, kept) == 0
 
 

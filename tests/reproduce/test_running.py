@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from small_plan import small_plan
 from toys import compute
 
 from anomaly_cli.artifacts.reproduction import Compared, read_reproduction, write_reproduction
@@ -15,18 +16,13 @@ from anomaly_cli.report.render.registry import About, find_renderers
 from anomaly_cli.report.reproduction import reproduction_report
 from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.reproduce import kinds
-from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.kind_distances import TOYS, frechet_distance, kernel_distance
-from anomaly_cli.reproduce.running import collect, missing_jobs, plan_target, run_jobs
-from anomaly_cli.reproduce.targets import load_target
+from anomaly_cli.reproduce.running import collect, missing_jobs, run_jobs
 
 
 @pytest.fixture
 def planned():
-    target = load_target("fpd-kpd-toys")
-    quick = dataclasses.replace(target.scales["quick"], x=("truth", "shift mu_x by 1 sigma"))
-    target = dataclasses.replace(target, settings={"points": 2_000}, scales={**target.scales, "quick": quick})
-    return plan_target(target, "quick", EventFiles(), seeds=2)
+    return small_plan()
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(planned, tmp_path):

@@ -113,8 +113,9 @@ def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
             compute = Compute(Streams(0), processes=processes or available_cores(), progress=progress)
             run_jobs(chosen, folder, compute, CPU)
     found = collect(plan, folder)
+    written = _write(found, wanted)
     show(reproduction_report(found))
-    for path in _write(found, wanted):
+    for path in written:
         say(f"{path}: written")
 
 

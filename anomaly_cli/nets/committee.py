@@ -3,7 +3,8 @@
 Each member has its own start, order of events, weights, stopping events, optimiser state and end, so it does not
 depend on the company that it is trained in, but for rounding.
 
-Imports nothing else of the package but what hardens a training and the end of a diverged one, and knows no physics.
+Imports nothing else of the package but what hardens a training, the optimiser and the end of a diverged one, and
+knows no physics.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from anomaly_cli.nets.robust import PLAIN, Losses, Robustness, attacked, moved_uphill
-from anomaly_cli.nets.training import Diverged
+from anomaly_cli.nets.training import Adam, Diverged
 
 BLOCK = 4096
 """Stopping events that are evaluated at once."""
@@ -150,29 +151,17 @@ class _Course:
         self.active = active
         self.n_steps = math.ceil(len(lessons.inputs) / recipe.batch_size)
         self.sets = (lessons.weight, lessons.stops, lessons.uses)
-        self._optimise(parameters, {})
-
-    def _optimise(self, parameters: list[Tensor], state: dict[int, dict[str, Tensor]]) -> None:
-        self.parameters = [parameter.detach().requires_grad_() for parameter in parameters]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
-        )
-        for index, parameter in enumerate(self.parameters):
-            if index in state:
-                self.optimizer.state[parameter] = state[index]
+        self.parameters = [parameter.requires_grad_() for parameter in parameters]
+        self.adam = Adam(self.parameters, recipe.weight_decay)
 
     def leave_only(self, going: list[int]) -> None:
         """Leave only these of the members."""
         if len(going) == len(self.active):
             return
-        state = {}
-        for index, parameter in enumerate(self.parameters):
-            own = self.optimizer.state[parameter]
-            moments = {name: own[name][going] for name in ("exp_avg", "exp_avg_sq")}
-            state[index] = {"step": own["step"], **moments}
         self.active = [self.active[place] for place in going]
         self.sets = (self.sets[0][going], self.sets[1][going], self.sets[2][going])
-        self._optimise([parameter.detach()[going] for parameter in self.parameters], state)
+        self.parameters = [parameter.detach()[going].requires_grad_() for parameter in self.parameters]
+        self.adam = self.adam.take(going, self.parameters)
 
     def train_epoch(self, epoch: int, members: Sequence[_Member]) -> None:
         """Train every active member for an epoch."""
@@ -181,11 +170,10 @@ class _Course:
         generators = [members[index].generator for index in self.active]
         for step in range(self.n_steps):
             done = (epoch * self.n_steps + step) / (self.recipe.epochs * self.n_steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = 0.5 * self.recipe.learning_rate * (1.0 + math.cos(math.pi * done))
-            self._learn(order[:, step * size : (step + 1) * size], generators)
+            rate = 0.5 * self.recipe.learning_rate * (1.0 + math.cos(math.pi * done))
+            self._learn(order[:, step * size : (step + 1) * size], rate, generators)
 
-    def _learn(self, batch: Tensor, generators: Sequence[torch.Generator]) -> None:
+    def _learn(self, batch: Tensor, learning_rate: float, generators: Sequence[torch.Generator]) -> None:
         """Make one step of every active member, on events `(m, b)` of its own."""
         losses, inputs, hard = self._losses(batch), self.lessons.inputs[batch], self.recipe.robustness
         if hard.attack:
@@ -196,7 +184,7 @@ class _Course:
             gradients = self._gradients(losses, worst, inputs)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
-        self.optimizer.step()
+        self.adam.step(learning_rate)
 
     def _losses(self, batch: Tensor) -> Losses:
         """Return the mean loss of every active member on events `(m, b)`, as a function of weights and inputs."""

@@ -187,12 +187,18 @@ def _train_once(task: Task, schedule: Schedule, generator: torch.Generator, repo
 class Adam:
     """What torch's Adam keeps, for its function: the class loads the compiler of torch, a second for every process.
 
+    Args:
+        weights: what is trained.
+        weight_decay: share of a weight that is taken off in a step of learning rate 1, beside the gradient (AdamW).
+
     References:
         D. P. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", 2014, arXiv:1412.6980.
+        I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", 2017, arXiv:1711.05101 (algorithm 2).
     """
 
-    def __init__(self, weights: Sequence[Tensor]) -> None:
+    def __init__(self, weights: Sequence[Tensor], weight_decay: float = 0.0) -> None:
         self.weights = weights
+        self.weight_decay = weight_decay
         self.moments = [[torch.zeros_like(weight) for weight in weights] for _ in range(2)]
         self.n_done = [torch.tensor(0.0) for _ in weights]
 
@@ -201,6 +207,9 @@ class Adam:
         """Change the weights that have a gradient."""
         used = [(at, weight, weight.grad) for at, weight in enumerate(self.weights) if weight.grad is not None]
         first, second = ([column[at] for at, _, _ in used] for column in self.moments)
+        if self.weight_decay:
+            for _, weight, _ in used:
+                weight.mul_(1.0 - learning_rate * self.weight_decay)
         adam(
             [weight for _, weight, _ in used],
             [gradient for _, _, gradient in used],
@@ -216,6 +225,13 @@ class Adam:
             weight_decay=0.0,
             lr=learning_rate,
         )
+
+    def take(self, members: Sequence[int], weights: Sequence[Tensor]) -> Adam:
+        """Return the state of some members, of those that are the first dimension of every weight."""
+        other = Adam(weights, self.weight_decay)
+        other.moments = [[moment[members] for moment in column] for column in self.moments]
+        other.n_done = self.n_done
+        return other
 
 
 class _Optimisation:

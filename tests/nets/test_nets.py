@@ -188,17 +188,23 @@ def test_a_training_does_not_load_the_compiler_of_torch():
         "module = torch.nn.Linear(1, 1); loss = lambda batch, _: module(batch[:, None].float())[:, 0] ** 2;"
         "task = Task(module, loss, torch.arange(9), torch.arange(3));"
         "train(task, Schedule(1, 3, 0.1, 1), torch.Generator(), lambda *_: None);"
+        "from anomaly_cli.nets.committee import Lessons, Recipe, train_committee;"
+        "x = torch.rand(9, 1); stops = torch.arange(9)[None] < 3;"
+        "lessons = Lessons(x, x[:, 0].round(), torch.ones(1, 9), stops, torch.ones(1, 1), [1]);"
+        "train_committee(lessons, Recipe((2,), 1, 3, 0.1, 0.1, 1, 1));"
         "assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_steps_are_those_of_adam():
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_steps_are_those_of_adam(decay):
     own, other = (torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 1)) for _ in range(2))
     other.load_state_dict(own.state_dict())
     for module in (own, other):
         module[0].bias.requires_grad_(False)
-    mine, theirs = training.Adam(list(own.parameters())), torch.optim.Adam(other.parameters(), lr=1.0)
+    mine = training.Adam(list(own.parameters()), decay)
+    theirs = torch.optim.AdamW(other.parameters(), lr=1.0, weight_decay=decay)
     x = torch.randn(20, 3, generator=torch.Generator().manual_seed(1))
     for step in range(30):
         rate = 0.1 / (1 + step)
@@ -209,6 +215,25 @@ def test_steps_are_those_of_adam():
         theirs.param_groups[0]["lr"] = rate
         theirs.step()
     assert all(torch.equal(one, two) for one, two in zip(own.parameters(), other.parameters(), strict=True))
+
+
+def test_members_that_are_left_go_on_as_if_alone():
+    start, target = torch.arange(6.0).reshape(3, 2), torch.tensor([[1.0], [-2.0], [5.0]])
+
+    def go_on(optimiser, weight, aim, steps):
+        for _ in range(steps):
+            weight.grad = weight.detach() - aim
+            optimiser.step(0.3)
+
+    weight = start.clone().requires_grad_()
+    optimiser = training.Adam([weight], 0.1)
+    go_on(optimiser, weight, target, 4)
+    left = weight.detach()[[0, 2]].requires_grad_()
+    go_on(optimiser.take([0, 2], [left]), left, target[[0, 2]], 4)
+    for place, member in enumerate((0, 2)):
+        alone = start[member].clone().requires_grad_()
+        go_on(training.Adam([alone], 0.1), alone, target[member], 8)
+        assert torch.allclose(left[place], alone)
 
 
 def test_what_is_moved_without_its_volume_is_the_same_to_the_bit():

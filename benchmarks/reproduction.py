@@ -12,46 +12,48 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from pathlib import Path
 
 from anomaly_cli.artifacts.reproduction import read_reproduction
+from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.report.render.markdown import escape, render
 from anomaly_cli.report.render.registry import About
-from anomaly_cli.report.reproduction import command_of, reproduction_report
-from anomaly_cli.reproduce.published import not_found, read_published
-from anomaly_cli.reproduce.running import record_name
+from anomaly_cli.report.reproduction import ERRORS, command_of, reproduction_report
+from anomaly_cli.report.table import Message
+from anomaly_cli.reproduce.comparing import tell_anew
+from anomaly_cli.reproduce.job_records import Record, load_record, record_name, write_record
+from anomaly_cli.reproduce.published import not_found, rows_of
 from anomaly_cli.reproduce.targets import find_targets, load_target
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "reproduction"
 PAGE = ROOT / "docs" / "reproduction.md"
 UNFINISHED = ROOT / "benchmarks" / "results" / "reproduction-unfinished.jsonl"
-KEPT = ("key", "kind", "seed", "found", "failure", "cpu_seconds", "release")
-"""Of a record; what its settings are is in its key, and paths in them are of one machine."""
 HEAD = """# Reproduction
 
-This page is made by `python benchmarks/reproduction.py` from results that were run; nothing on it is typed. `anomaly
-reproduce run NAME` makes each of them again. How it works, and how to add a target: [reproduce](reproduce.md).
+This page is made by `python benchmarks/reproduction.py` from results that were run; no value of ours is typed. The
+command above a table makes them again. How it works, and how to add a target: [reproduce](reproduce.md).
 
 Published values are numbers of the papers, each with how it was read. Ours are of the file that is stated, with default
 settings unless the name of a row says otherwise. A value that was not run says why.
+
 """
 
 
 def page() -> str:
     """Return the page."""
-    results = [read_reproduction(path) for path in sorted(RESULTS.glob("*.json"))]
-    blocks = [HEAD]
+    results = [tell_anew(read_reproduction(path)) for path in sorted(RESULTS.glob("*.json"))]
+    blocks = [HEAD + "\n".join(textwrap.wrap(ERRORS, 120)) + "\n"]
     for found in results:
-        text = render(reproduction_report(found), About(command_of(found)))
+        report = [part for part in reproduction_report(found) if part != Message(ERRORS)]
+        text = render(report, About(command_of(found)))
         blocks.append(f"## {found.target}, {found.scale}\n\n{text}")
     run = {found.target for found in results}
     left = [load_target(name) for name in find_targets() if name not in run]
     lines = [f"- `{t.name}` ({', '.join(t.papers)}): {escape(t.waits_for or 'not run for this page')}" for t in left]
     blocks.append("## Not on this page\n\n" + "\n".join(lines) + "\n")
-    unknown = dict.fromkeys(
-        text for name in find_targets() for text in not_found(read_published(load_target(name).published))
-    )
+    unknown = dict.fromkeys(text for name in find_targets() for text in not_found(rows_of(load_target(name))))
     blocks.append(
         "## Published values that are in no public text\n\n" + "\n".join(f"- {escape(t)}" for t in unknown) + "\n"
     )
@@ -59,20 +61,26 @@ def page() -> str:
 
 
 def keep(records: Path, kept: Path = UNFINISHED) -> int:
-    """Write what the jobs of a folder found into one file, and return how many there are."""
-    found = [json.loads(path.read_text()) for path in sorted(records.glob("*.json"))]
-    kept.write_text("".join(json.dumps({name: one[name] for name in KEPT}) + "\n" for one in found))
+    """Write what the jobs of a folder found beside what was kept before, and return how many jobs of it there are."""
+    found = [record for path in sorted(records.glob("*.json")) if (record := load_record(path)) is not None]
+    if not found:
+        raise SystemExit(f"{records}: holds no record")
+    every = {record["key"]: record for record in [*_kept(kept), *found]}
+    write_files({kept: "".join(json.dumps(record) + "\n" for record in every.values()).encode()})
     return len(found)
 
 
 def restore(records: Path, kept: Path = UNFINISHED) -> int:
-    """Make records of what was kept, where there are none yet, and return how many were made."""
+    """Make records of what was kept, where there is none that can be read, and return how many were made."""
     records.mkdir(parents=True, exist_ok=True)
-    found = [json.loads(line) for line in kept.read_text().splitlines()]
-    missing = {path: one for one in found if not (path := records / record_name(one["kind"], one["key"])).exists()}
-    for path, one in missing.items():
-        path.write_text(json.dumps(one, indent=1))
+    missing = [one for one in _kept(kept) if load_record(records / record_name(one["kind"], one["key"])) is None]
+    for record in missing:
+        write_record(records, record)
     return len(missing)
+
+
+def _kept(kept: Path) -> list[Record]:
+    return [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
 
 
 def main() -> None:

@@ -35,6 +35,8 @@ class Compared:
         exact: what it has to be, where that is known without data.
         published: the published value; None where there is none.
         published_error: its error as published; None where none is stated.
+        published_over: over how many values that error is a standard deviation; 1 where it is the error of the value
+            itself, 0 where so many that the number is not told.
         how_read: how the published value was read.
         source: where.
     """
@@ -48,6 +50,7 @@ class Compared:
     exact: float | None = None
     published: float | None = None
     published_error: float | None = None
+    published_over: int = 1
     how_read: str = ""
     source: str = ""
 
@@ -62,11 +65,36 @@ class Compared:
 
         The spread of few seeds is small by chance now and then.
         """
-        n = len(self.ours)
-        known = [float(np.std(self.ours, ddof=1) / math.sqrt(n))] if n > 1 else []
-        if self.errors:
-            known.append(math.hypot(*self.errors) / n)
+        known = [error for error in (self._spread, self._statistical) if error is not None]
         return max(known, default=None)
+
+    @property
+    def _spread(self) -> float | None:
+        n = len(self.ours)
+        return float(np.std(self.ours, ddof=1) / math.sqrt(n)) if n > 1 else None
+
+    @property
+    def _statistical(self) -> float | None:
+        return math.hypot(*self.errors) / len(self.ours) if self.errors else None
+
+    @property
+    def published_mean_error(self) -> float | None:
+        """Error of the published value, that of a mean where a standard deviation is published; None where unknown."""
+        if self.published_error is None or not self.published_over:
+            return None
+        return self.published_error / math.sqrt(self.published_over)
+
+    def freedom(self, error: float) -> float:
+        """Return the degrees of freedom of the error of a difference: few where it is mostly the spread of few seeds.
+
+        References:
+            B. L. Welch, "The generalization of 'Student's' problem when several different population variances are
+            involved", Biometrika 34, 28, 1947; what is not a spread counts as known.
+        """
+        spread, n = self._spread, len(self.ours)
+        if not spread or (self._statistical or 0.0) >= spread:
+            return math.inf
+        return (n - 1) * (error / spread) ** 4
 
     def difference(self, other: float | None, other_error: float | None) -> tuple[float, float | None] | None:
         """Return how far ours lies above another value, and the error of that; None where either is missing.

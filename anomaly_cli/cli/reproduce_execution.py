@@ -20,7 +20,7 @@ from anomaly_cli.report.reproduction import command_of, published_table, reprodu
 from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.report.table import Level, Message
 from anomaly_cli.report.tables import plural
-from anomaly_cli.reproduce.published import read_published
+from anomaly_cli.reproduce.published import rows_of
 from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SCALES, SIMULATED, find_targets, load_target
 
 if TYPE_CHECKING:
@@ -69,9 +69,8 @@ def print_target(name: str) -> None:
     from anomaly_cli.reproduce.running import count_jobs
 
     target = load_target(name)
-    rows = [
-        (r.method, r.quantity, r.x, r.value, r.error, r.how_read, r.source) for r in read_published(target.published)
-    ]
+    published = rows_of(target)
+    rows = [(r.method, r.quantity, r.x, r.value, r.error, r.how_read, r.source) for r in published]
     parts = [Message(f"{target.name}: {target.title}", Level.HEADLINE), Message(", ".join(target.papers))]
     if target.waits_for:
         parts.append(Message(f"Waits for {target.waits_for}."))
@@ -90,8 +89,9 @@ def print_target(name: str) -> None:
 
 def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
     """Run what is missing, compare, print and write."""
+    from anomaly_cli.reproduce.comparing import collect
     from anomaly_cli.reproduce.eventfiles import open_files
-    from anomaly_cli.reproduce.running import collect, expected_hours, missing_jobs, plan_target, run_jobs
+    from anomaly_cli.reproduce.running import expected_hours, missing_jobs, plan_target, run_jobs
 
     target = load_target(wanted.name)
     target.scale(wanted.scale)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from scipy.special import stdtr
+
 from anomaly_cli.artifacts.reproduction import NOT_RUN, Compared, Reproduction
 from anomaly_cli.report.cells import AnyCell, Measured, Missing
 from anomaly_cli.report.notation import ROUNDED, Format
@@ -16,18 +18,22 @@ PUBLISHED = Format(".4g", error=".2g")
 PULL = Format("+.1f")
 FAR = 2.0
 """Errors of a difference from which on it is told."""
+LEAST_CHANCE = 0.001
+"""Smaller chances are not told apart."""
 ERRORS = (
     "Errors of ours: of the mean over seeds, from their spread, but no less than independent statistical errors leave;"
-    " of one seed that error. Seeds share one file: what is alike in all of them is in no error. Differences: ours -"
-    " published."
+    " of one seed that error. Seeds share one file: what is alike in all of them is in no error, so that errors are"
+    " too small rather than too large. Differences: ours - published. A published standard deviation, over seeds or"
+    " events, counts in them as the error of the mean; where no error is published, theirs is that of ours alone."
 )
 
 
 def command_of(found: Reproduction) -> str:
     """Return the command that makes results again, without `anomaly`; files are named by what they are."""
-    simulation = " --simulation FILE" if "simulation" in found.settings["files"] else ""
+    given = found.settings.get("given", [role for role in found.settings["files"] if role != "data"])
+    files = "".join(f" --{role} FILE" for role in given)
     seeds = len(found.settings["seeds"])
-    return f"reproduce run {found.target} --scale {found.scale} --seeds {seeds}{simulation}"
+    return f"reproduce run {found.target} --scale {found.scale} --seeds {seeds}{files}"
 
 
 def reproduction_report(found: Reproduction) -> Report:
@@ -55,16 +61,24 @@ def _disagreements(found: Reproduction) -> list[Message]:
     far = []
     for value in found.values:
         for other, error, name in (
-            (value.published, value.published_error, "published"),
+            (value.published, value.published_mean_error, "published"),
             (value.exact, None, "exact"),
         ):
             difference = value.difference(other, error)
             if difference is not None and difference[1] and abs(difference[0]) > FAR * difference[1]:
                 place = ", ".join(filter(None, (value.series, value.quantity, f"{found.x} {value.x}".strip())))
-                far.append(f"{place}: {value.mean:.4g} where {name} is {other:.4g}")
+                chance = _chance(value, difference[0], difference[1])
+                far.append(f"{place}: {value.mean:.4g} where {name} is {other:.4g} ({chance})")
     if not far:
         return []
-    return [Message(f"Differ by more than {FAR:g} times the error of the difference:", Level.HEADLINE, tuple(far))]
+    title = f"Differ by more than {FAR:g} times the error of the difference (how often chance does, with so few seeds):"
+    return [Message(title, Level.HEADLINE, tuple(far))]
+
+
+def _chance(value: Compared, difference: float, error: float) -> str:
+    """Return how often a difference is as large by chance."""
+    chance = 2.0 * float(stdtr(value.freedom(error), -abs(difference) / error))
+    return f"{chance:.2g}" if chance >= LEAST_CHANCE else f"< {LEAST_CHANCE:g}"
 
 
 def _comparison(found: Reproduction, quantity: str) -> Table:
@@ -83,7 +97,7 @@ def _comparison(found: Reproduction, quantity: str) -> Table:
         fields.append(_plain("pull", "(ours - exact) / error", PULL, _pull))
     fields += [
         made(Column("seeds", "seeds", holds=int), lambda value: len(value.ours)),
-        _number("difference", "difference", lambda v: _difference(v, v.published, v.published_error)),
+        _number("difference", "difference", lambda v: _difference(v, v.published, v.published_mean_error)),
         _text("how_read", "published value read from", Priority.LOW),
         _text("source", "source", Priority.DATA),
     ]

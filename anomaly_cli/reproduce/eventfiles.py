@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.datasets.manifests import SHIPPED, load_manifest, shipped_file
@@ -16,6 +18,8 @@ REAL = "lhco_rnd_features"
 """Manifest of the file that the papers used."""
 RESERVE = 0.4
 """Share of the background that is held back to measure on, where there is no file for that."""
+DIGITS = 12
+"""Hexadecimal digits by which a file is told from others."""
 LEAST_OF_PAPER = 0.9
 """The paper's scale wants at least this share of the paper's background events."""
 
@@ -35,6 +39,7 @@ class EventFiles:
         digests: of the files, by role.
         n_background: background events in the data.
         n_signal: signal events in the data.
+        n_simulated: events of the simulation.
         is_real: whether the data are the file that the papers used.
     """
 
@@ -44,6 +49,7 @@ class EventFiles:
     digests: tuple[tuple[str, str], ...] = ()
     n_background: int = 0
     n_signal: int = 0
+    n_simulated: int = 0
     is_real: bool = False
 
     @property
@@ -51,24 +57,40 @@ class EventFiles:
         """Share of the background that is held back."""
         return 0.0 if self.reference else RESERVE
 
+    @property
+    def given(self) -> list[str]:
+        """Roles of the files that were named."""
+        files = {"data": self.data, "reference": self.reference, "simulation": self.simulation}
+        return [role for role, file in files.items() if file not in ("", SHIPPED)]
+
     def injection(self, published: int, n_background: int) -> int:
         """Return the signal events that give the published S/sqrt(B), for that of a paper with `n_background`."""
         share = (1.0 - self.reserve) * self.n_background / n_background if n_background else 1.0
         return round(published * math.sqrt(share))
 
-    def words(self, target: Target) -> str:
-        """Return what was used, as sentences."""
+    def words(self, target: Target, jobs: Sequence[Mapping[str, Any]]) -> str:
+        """Return what jobs with these settings use, as sentences."""
         if not self.data:
             return "No events are needed: they are drawn from known distributions."
+        used = [job["config"].get("data", {}) for job in jobs]
+        is_split, is_injected = (any(data.get(name) for data in used) for name in ("reserve", "inject"))
         name = "the shipped stand-in for the LHC Olympics data" if self.data == SHIPPED else Path(self.data).name
-        kept = f"{self.reserve:.0%} of the background held back to measure on" if self.reserve else "none held back"
-        counted = f"{self.n_background:,} background and {self.n_signal:,} signal events"
-        text = f"{name[:1].upper()}{name[1:]}: {counted}, {kept}."
         if self.is_real:
-            return text.replace(":", ", the file that the paper used:", 1)
-        text += f" It is not what the paper used ({target.n_background:,} background events)"
-        factor = self.injection(1_000_000, target.n_background) / 1e6
-        return f"{text}: injections are the published ones times {factor:.2f}, for equal S/sqrt(B)."
+            name += ", the file that the paper used"
+        counted = f"{self.n_background:,} background and {self.n_signal:,} signal events"
+        kept = f", {self.reserve:.0%} of the background held back to measure on" if is_split else ""
+        text = f"{name[:1].upper()}{name[1:]}: {counted}{kept}."
+        if not self.is_real:
+            factor = self.injection(1_000_000, target.n_background) / 1e6
+            scaled = (
+                f": injections are the published ones times {factor:.2f}, for equal S/sqrt(B)" if is_injected else ""
+            )
+            text += f" It is not what the paper used ({target.n_background:,} background events){scaled}."
+        for role in ("reference", "simulation"):
+            if file := getattr(self, role):
+                size = f", {self.n_simulated:,} events" if role == "simulation" else ""
+                text += f" {role.capitalize()}: {Path(file).name}{size}, SHA-256 {dict(self.digests)[role][:DIGITS]}..."
+        return text
 
 
 def open_files(target: Target, scale: str, data: str, reference: str, simulation: str) -> EventFiles:
@@ -109,6 +131,7 @@ def open_files(target: Target, scale: str, data: str, reference: str, simulation
             f"--data {path}: holds {n_background} background events where the paper has {target.n_background}; the"
             f" scale {PAPER} wants its file ('anomaly data fetch {REAL}'), --scale standard takes any"
         )
+    n_simulated = len(read_events(Path(simulation), None)) if simulation else 0
     is_real = digests["data"] == load_manifest(REAL).files[0].sha256
     return EventFiles(
         data=str(path.absolute()) if data else SHIPPED,
@@ -117,5 +140,6 @@ def open_files(target: Target, scale: str, data: str, reference: str, simulation
         digests=tuple(sorted(digests.items())),
         n_background=n_background,
         n_signal=n_signal,
+        n_simulated=n_simulated,
         is_real=is_real,
     )

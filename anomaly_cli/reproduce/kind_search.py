@@ -14,6 +14,7 @@ import numpy as np
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import largest_improvement
+from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.config import Config
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
@@ -32,7 +33,7 @@ from anomaly_cli.search.closure import TRUE_BACKGROUND, background_check, measur
 from anomaly_cli.search.count import build_cuts
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.rank import Ranked, rank, scored
-from anomaly_cli.search.settings import SearchSettings
+from anomaly_cli.search.settings import SearchSettings, describe_method
 from anomaly_cli.search.split import Split, choose_regions, split_events
 from anomaly_cli.search.template import (
     MadeTemplate,
@@ -93,13 +94,26 @@ def describe(settings: Settings, target: Target, files: EventFiles) -> Settings:
     unknown = set(settings.get("measure", ())) - set(MEASURES)
     if unknown:
         raise ConfigError(f"target {target.name}: cannot measure '{sorted(unknown)[0]}', only {', '.join(MEASURES)}")
-    if Need.SIMULATION in resolve_settings(config).method.needs and not files.simulation:
+    search = resolve_settings(config)
+    if Need.SIMULATION in search.method.needs and not files.simulation:
         raise LackingError("needs simulated background of another generator: --simulation FILE")
     return {
         "config": tree,
         "measure": sorted(settings.get("measure", ())),
         "shift": float(settings.get("shift", 0.0)),
         "files": dict(files.digests),
+        "search": hash_json(_describe_search(search)),
+    }
+
+
+def _describe_search(search: SearchSettings) -> Settings:
+    """Return what determines a search of given events, with the settings that are left at their defaults."""
+    return {
+        "method": describe_method(search.method),
+        "oversampling": search.oversampling,
+        "crossfit": search.describe_crossfit(),
+        "ranking": search.describe_ranking(),
+        "cuts": dataclasses.asdict(search.cuts),
     }
 
 

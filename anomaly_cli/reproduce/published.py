@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.reproduce.targets import Target
 
 FOLDER = Path(__file__).parent / "published"
 NOT_FOUND = "not found"
@@ -18,6 +20,7 @@ class PublishedValue:
     """One published value.
 
     Attributes:
+        table: which table or figure it belongs to.
         method: of what.
         quantity: what.
         x: where; empty where there is one value only.
@@ -28,6 +31,7 @@ class PublishedValue:
         how_read: as exact print, digitised, by eye, second-hand or not found.
     """
 
+    table: str
     method: str
     quantity: str
     x: str
@@ -38,13 +42,21 @@ class PublishedValue:
     how_read: str
 
 
-def read_published(names: Iterable[str]) -> list[PublishedValue]:
-    """Return the rows of some files of published values.
+def rows_of(target: Target) -> list[PublishedValue]:
+    """Return the rows of the published values of a target.
 
     Raises:
-        ConfigError: where there is no such file.
+        ConfigError: where there is no such file, or two rows give one value.
     """
-    return [row for name in names for row in _read(FOLDER / name)]
+    rows = [row for name in target.published for row in _read(FOLDER / name)]
+    rows = [row for row in rows if not target.tables or row.table in target.tables]
+    places = Counter((row.method, row.quantity, row.x) for row in rows if row.value is not None)
+    if double := [place for place, n in places.items() if n > 1]:
+        method, quantity, x = double[0]
+        raise ConfigError(
+            f"target {target.name}: {quantity} of {method} at '{x}' is published twice; name the tables that are meant"
+        )
+    return rows
 
 
 def _read(path: Path) -> list[PublishedValue]:
@@ -53,6 +65,7 @@ def _read(path: Path) -> list[PublishedValue]:
     with path.open(encoding="utf-8", newline="") as file:
         return [
             PublishedValue(
+                row["target"],
                 row["method"],
                 row["quantity"],
                 row["x"],

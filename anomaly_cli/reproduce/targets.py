@@ -92,6 +92,9 @@ class Target:
         papers: where its values were published.
         kind: kind of experiment, one of `kinds.KINDS`.
         published: files of published rows, in `published/`.
+        tables: tables of these rows that are meant; none for all.
+        spread_over: by table, over how many values its errors are standard deviations; 0 where so many that the number
+            is not told. Errors of other tables are those of the values.
         data: one of `DATA`.
         x: what x is; empty where there is one value only.
         x_sets: dotted setting of a job that x sets; empty where it sets none.
@@ -114,6 +117,8 @@ class Target:
     series: tuple[Series, ...]
     quantities: tuple[Quantity, ...]
     scales: Mapping[str, Scale]
+    tables: tuple[str, ...] = ()
+    spread_over: Mapping[str, int] = field(default_factory=dict)
     data: str = NO_EVENTS
     x: str = ""
     x_sets: str = ""

@@ -10,8 +10,9 @@ from small_plan import small_plan
 from toys import compute
 
 from anomaly_cli.artifacts.reproduction import read_reproduction
-from anomaly_cli.reproduce.published import read_published, same_x
-from anomaly_cli.reproduce.running import collect, missing_jobs, run_jobs
+from anomaly_cli.reproduce.comparing import collect
+from anomaly_cli.reproduce.published import rows_of, same_x
+from anomaly_cli.reproduce.running import missing_jobs, run_jobs
 from anomaly_cli.reproduce.targets import load_target
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ def tool():
     return module
 
 
-def test_nothing_on_the_page_is_typed(tool):
+def test_no_value_on_the_page_is_typed(tool):
     assert (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8") == tool.page()
 
 
@@ -40,13 +41,22 @@ def test_a_run_that_goes_on_elsewhere_needs_no_job_again(tool, tmp_path):
     assert missing_jobs(planned, there) == planned.jobs[-1:]
     assert collect(planned, there) == collect(planned, here)
     assert tool.restore(there, kept) == 0
+    (there / planned.jobs[0].name).write_text("{")  # cut off
+    assert tool.restore(there, kept) == 1
+    with pytest.raises(SystemExit, match="holds no record"):
+        tool.keep(tmp_path / "misspelt", kept)
+    elsewhere = tmp_path / "elsewhere"
+    run_jobs(planned.jobs[-1:], elsewhere, compute(), "cpu")
+    assert tool.keep(elsewhere, kept) == 1
+    assert tool.restore(there, kept) == 1, "what was kept before is lost"
+    assert not missing_jobs(planned, there)
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_a_stored_result_was_run_and_compares_with_what_is_published(path):
     found = read_reproduction(path)
     target = load_target(found.target)
-    rows = read_published(target.published)
+    rows = rows_of(target)
     run = [value for value in found.values if value.ours]
     assert run
     assert 0 < found.n_jobs <= len(found.settings["jobs"])

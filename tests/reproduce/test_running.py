@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -10,14 +11,17 @@ import pytest
 from small_plan import small_plan
 from toys import compute
 
+import anomaly_cli
 from anomaly_cli.artifacts.reproduction import Compared, read_reproduction, write_reproduction
-from anomaly_cli.core.errors import ArtifactError, PhysicsError
+from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError
 from anomaly_cli.report.render.registry import About, find_renderers
 from anomaly_cli.report.reproduction import reproduction_report
 from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.reproduce import kinds
+from anomaly_cli.reproduce.comparing import collect, tell_anew
+from anomaly_cli.reproduce.job_records import write_record
 from anomaly_cli.reproduce.kind_distances import TOYS, frechet_distance, kernel_distance
-from anomaly_cli.reproduce.running import collect, missing_jobs, run_jobs
+from anomaly_cli.reproduce.running import missing_jobs, read_record, run_jobs
 
 
 @pytest.fixture
@@ -94,6 +98,67 @@ def test_a_difference_has_an_error_where_it_is_known():
     several = dataclasses.replace(one, ours=(4.0, 6.0), errors=(0.1, 0.1))
     assert several.difference(4.0, 0.5) == (1.0, pytest.approx(np.hypot(1.0, 0.5)))
     assert Compared("a", "SIC", why_not="waits").difference(4.0, None) is None
+
+
+def test_a_published_standard_deviation_counts_as_the_error_of_the_mean():
+    value = Compared("a", "SIC", published=4.0, published_error=0.5)
+    assert value.published_mean_error == 0.5
+    assert dataclasses.replace(value, published_over=25).published_mean_error == pytest.approx(0.1)
+    assert dataclasses.replace(value, published_over=0).published_mean_error is None
+
+
+@pytest.mark.parametrize(
+    ("value", "chance"),
+    [
+        (Compared("a", "SIC", ours=(4.0, 5.0, 6.0), published=3.0), "0.074"),  # Student's t of 2 degrees of freedom
+        (Compared("a", "SIC", ours=(4.0, 5.0, 6.0), published=3.0, published_error=0.7), "0.047"),
+        (Compared("a", "SIC", ours=(4.9, 5.0, 5.1), errors=(1.0,) * 3, published=3.0), "< 0.001"),  # statistics
+        (Compared("a", "SIC", ours=(4.0, 5.0, 6.0), published=4.0), None),
+    ],
+)
+def test_a_difference_is_told_with_how_often_chance_makes_one(planned, tmp_path, value, chance):
+    found = dataclasses.replace(collect(planned, tmp_path), values=(value,), x="")
+    text = find_renderers()["text"](reproduction_report(found), About(width=160))
+    told = f"a, SIC: 5 where published is {value.published:.4g} ({chance})"
+    assert (told in text) == (chance is not None)
+    assert ("Differ by more than" in text) == (chance is not None)
+
+
+@pytest.mark.parametrize(
+    "damage", ["{", "[]", '{"key": "K"}', '{"key": "K", "kind": "distances", "found": {"a": "b"}}']
+)
+def test_a_damaged_record_is_none(planned, tmp_path, damage):
+    job = planned.jobs[0]
+    (tmp_path / job.name).write_text(damage.replace("K", job.key))
+    assert read_record(tmp_path, job) is None
+    assert job in missing_jobs(planned, tmp_path)
+    collect(planned, tmp_path)
+
+
+def test_seeds_are_seeds(planned, tmp_path):
+    run_jobs(planned.jobs, tmp_path, compute(), "cpu")
+    for one, other in itertools.pairwise(value.ours for value in collect(planned, tmp_path).values if value.ours):
+        assert len(set(one)) == len(one)
+        assert set(one) != set(other)
+
+
+def test_releases_of_all_records_are_told(planned, tmp_path):
+    run_jobs(planned.jobs, tmp_path, compute(), "cpu")
+    record = read_record(tmp_path, planned.jobs[0])
+    write_record(tmp_path, {**record, "release": "0.0.1"})
+    assert collect(planned, tmp_path).release == f"0.0.1, {anomaly_cli.__version__}"
+
+
+def test_words_and_published_values_are_those_of_the_target_as_it_is_now(planned, tmp_path):
+    run_jobs(planned.jobs, tmp_path, compute(), "cpu")
+    found = collect(planned, tmp_path)
+    old = tuple(dataclasses.replace(value, published=-1.0, how_read="") for value in found.values)
+    again = tell_anew(dataclasses.replace(found, values=old, notes=("old",)))
+    assert again.values == found.values
+    assert set(planned.target.notes) <= set(again.notes)
+    renamed = dataclasses.replace(found.values[0], series="gone")
+    with pytest.raises(ConfigError, match=r"has no Frechet distance, 1e-3 of gone any more; run it again"):
+        tell_anew(dataclasses.replace(found, values=(renamed,)))
 
 
 @pytest.mark.parametrize("name", TOYS)

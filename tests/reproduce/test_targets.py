@@ -9,11 +9,15 @@ import pytest
 
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.datasets.manifests import shipped_file
+from anomaly_cli.methods.base import METHODS
+from anomaly_cli.reproduce import kind_search
+from anomaly_cli.reproduce.comparing import collect
 from anomaly_cli.reproduce.eventfiles import EventFiles, open_files
 from anomaly_cli.reproduce.kinds import KINDS
-from anomaly_cli.reproduce.published import FOLDER, not_found, read_published
-from anomaly_cli.reproduce.running import collect, count_jobs, plan_target
+from anomaly_cli.reproduce.published import FOLDER, not_found, rows_of
+from anomaly_cli.reproduce.running import count_jobs, plan_target
 from anomaly_cli.reproduce.targets import NO_EVENTS, SCALES, find_targets, load_target, parse_target
+from anomaly_cli.stages.resolve import resolve_settings
 
 NAMES = list(find_targets())
 RUNNABLE = [name for name in NAMES if not load_target(name).waits_for]
@@ -34,7 +38,7 @@ def plan(name, scale):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_published_values_say_where_they_are_from_and_how_they_were_read(name):
-    rows = read_published(load_target(name).published)
+    rows = rows_of(load_target(name))
     assert rows
     for row in rows:
         assert row.how_read
@@ -56,7 +60,7 @@ def test_all_that_a_target_names_is_there(name, scale):
 
 @pytest.mark.parametrize("name", RUNNABLE)
 def test_what_is_published_of_a_series_is_found_under_its_name(name):
-    target, rows = load_target(name), read_published(load_target(name).published)
+    target, rows = load_target(name), rows_of(load_target(name))
     methods = {row.method for row in rows}
     for series in target.series:
         if series.published and "{" not in series.published:
@@ -111,6 +115,30 @@ def test_targets_share_their_jobs():
     assert [job.key for job in again.jobs] == [job.key for job in elsewhere.jobs], "a path is in the key"
 
 
+def test_a_job_is_another_one_where_a_default_of_its_method_is(monkeypatch):
+    keys = {job.key for job in plan("training-time", "quick").jobs}
+    method = METHODS.make("curtains_f4f", {})
+    changed = replace(method, transport_epochs=method.transport_epochs + 1)
+    monkeypatch.setattr(
+        kind_search, "resolve_settings", lambda config: replace(resolve_settings(config), method=changed)
+    )
+    assert not keys & {job.key for job in plan("training-time", "quick").jobs}
+
+
+def test_rows_that_are_published_twice_are_refused():
+    with pytest.raises(ConfigError, match=r"max SIC of Supervised at 'default' is published twice; name the tables"):
+        rows_of(replace(load_target("max-sic-cathode"), tables=()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tables_that_a_target_names_are_published(name):
+    target, tables = load_target(name), {row.table for row in rows_of(load_target(name))}
+    assert set(target.tables) <= tables
+    assert set(target.spread_over) <= tables
+    said = {row.table for row in rows_of(target) if "std over" in row.protocol + row.how_read}
+    assert said <= set(target.spread_over)
+
+
 def test_a_waiting_target_says_what_it_waits_for():
     waiting = next(name for name in NAMES if load_target(name).waits_for)
     with pytest.raises(ConfigError, match=r"waits for .*anomaly reproduce show"):
@@ -149,7 +177,13 @@ def test_injections_have_the_published_significance_on_fewer_events():
     assert GIVEN.injection(1000, 1_000_000) == round(1000 * (0.6 * 0.2) ** 0.5)
     whole = EventFiles(data="x", reference="y", n_background=1_000_000)
     assert whole.injection(1000, 1_000_000) == 1000
-    assert "not what the paper used" in GIVEN.words(load_target("sic-trees"))
+    injected, plain = ({"config": {"data": {"inject": n, "reserve": 0.4}}} for n in (346, 0))
+    words = GIVEN.words(load_target("sic-trees"), [plain, injected])
+    assert "40% of the background held back" in words
+    assert "what the paper used (1,000,000 background events): injections are the published ones times 0.35" in words
+    assert words.endswith("Simulation: mc.h5, 0 events, SHA-256 1...")
+    assert "injections" not in GIVEN.words(load_target("sic-trees"), [plain])
+    assert "held back" not in GIVEN.words(load_target("sic-trees"), [{"config": {"data": {"file": "x"}}}])
 
 
 @pytest.mark.parametrize(

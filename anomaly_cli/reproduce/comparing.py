@@ -1,0 +1,154 @@
+"""Published values beside what the jobs of a plan found."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anomaly_cli
+from anomaly_cli.artifacts.reproduction import NOT_RUN, Compared, Reproduction
+from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.reproduce.job_records import Record
+from anomaly_cli.reproduce.kinds import KINDS
+from anomaly_cli.reproduce.published import PublishedValue, find_value, not_found, rows_of
+from anomaly_cli.reproduce.running import FIRST_SEED, Place, Plan, places_of, read_record
+from anomaly_cli.reproduce.targets import Quantity, Series, Target, load_target
+
+
+def collect(plan: Plan, folder: Path) -> Reproduction:
+    """Return published values beside ours, from the records that are there."""
+    target = plan.target
+    rows = rows_of(target)
+    records = {job.key: read_record(folder, job) for job in plan.jobs}
+    known = [record for record in records.values() if record is not None]
+    values = tuple(_compare(place, plan, rows, records) for place in plan.places)
+    failed = [f"seed {record['seed']}: {record['failure']}" for record in known if record["failure"]]
+    ranks = dict.fromkeys(KINDS[job.kind].ranks(dict(job.settings)) for job in plan.jobs)
+    return Reproduction(
+        target=target.name,
+        title=target.title,
+        scale=plan.scale,
+        x=target.x,
+        values=tuple(value for value in values if value.ours or value.why_not or value.published is not None),
+        data=plan.files.words(target, [job.settings for job in plan.jobs]),
+        classifier="; ".join(filter(None, ranks)),
+        settings=_kept_settings(plan),
+        release=", ".join(sorted({str(record["release"]) for record in known} or {anomaly_cli.__version__})),
+        n_jobs=len(known),
+        cpu_seconds=sum(float(record["cpu_seconds"]) for record in known),
+        failed=tuple(dict.fromkeys(failed)),
+        notes=_notes(target, plan.scale, rows),
+    )
+
+
+def tell_anew(found: Reproduction) -> Reproduction:
+    """Return what was found with the published values and the notes that its target has now.
+
+    Raises:
+        ConfigError: where the target has no such series or quantity any more.
+    """
+    target = load_target(found.target)
+    rows = rows_of(target)
+    series = {one.name: one for one in target.series}
+    quantities = {one.name: one for one in target.quantities}
+    values = []
+    for value in found.values:
+        if value.series not in series or value.quantity not in quantities:
+            raise ConfigError(f"target {target.name}: has no {value.quantity} of {value.series} any more; run it again")
+        row = _published(target, series[value.series], quantities[value.quantity], value.x, rows)
+        values.append(_beside(value, row, target))
+    return replace(found, values=tuple(values), title=target.title, notes=_notes(target, found.scale, rows))
+
+
+def _kept_settings(plan: Plan) -> dict[str, Any]:
+    """Return what makes the jobs of a run again: paths are on one machine only, digests on all."""
+    scale = plan.target.scales[plan.scale]
+    return {
+        "target": dict(plan.target.settings),
+        "scale": dict(scale.settings),
+        "x": list(scale.x),
+        "seeds": list(range(FIRST_SEED, FIRST_SEED + plan.seeds)),
+        "files": dict(plan.files.digests),
+        "given": plan.files.given,
+        "jobs": sorted(job.key for job in plan.jobs),
+    }
+
+
+def _compare(
+    place: Place, plan: Plan, rows: Sequence[PublishedValue], records: Mapping[str, Record | None]
+) -> Compared:
+    series, quantity = place.series, place.quantity
+    published = _published(plan.target, series, quantity, place.x, rows)
+    compared = _beside(Compared(series.name, quantity.name, place.x, why_not=place.why_not), published, plan.target)
+    if place.why_not:
+        return compared
+    name = series.found.get(quantity.name, quantity.found).replace("{x}", _number_text(place.x))
+    founds = [record["found"] for job in place.jobs if (record := records[job.key]) is not None]
+    ours, errors, exact = (
+        [quantity.factor * float(found[f"{name}{suffix}"]) for found in founds if f"{name}{suffix}" in found]
+        for suffix in ("", ".error", ".exact")
+    )
+    if not ours:
+        return replace(compared, why_not=_why_not([records[job.key] for job in place.jobs]))
+    kept = tuple(abs(error) for error in errors)
+    return replace(compared, ours=tuple(ours), errors=kept, exact=exact[0] if exact else None)
+
+
+def _why_not(records: Sequence[Record | None]) -> str:
+    """Return why jobs have no value."""
+    if any(record is None for record in records):
+        return NOT_RUN
+    failures = [str(record["failure"]) for record in records if record is not None and record["failure"]]
+    return failures[0] if failures else "too few events"
+
+
+def _number_text(x: str) -> str:
+    """Return x as results are named by it: `1e-2` is `0.01`."""
+    try:
+        return f"{float(x):g}"
+    except ValueError:
+        return x
+
+
+def _beside(value: Compared, published: PublishedValue | None, target: Target) -> Compared:
+    """Return a value of ours with the published one beside it."""
+    if published is None:
+        return replace(value, published=None, published_error=None, published_over=1, how_read="", source="")
+    return replace(
+        value,
+        published=published.value,
+        published_error=published.error,
+        published_over=target.spread_over.get(published.table, 1),
+        how_read=published.how_read,
+        source=published.source,
+    )
+
+
+def _notes(target: Target, scale: str, rows: Sequence[PublishedValue]) -> tuple[str, ...]:
+    """Return what has to be said: of target and series, of values not found, and of those that a scale leaves out."""
+    notes = [*target.notes, *(f"{series.name}: {series.note}" for series in target.series if series.note)]
+    notes += [f"Not found in any public text: {text}." for text in not_found(rows)]
+    shown = {id(_published(target, *place, rows)) for place in places_of(target, target.scales[scale])}
+    pairs = itertools.product(target.series, target.quantities)
+    named = {_published_name(series, quantity) for series, quantity in pairs}
+    known = [row for row in rows if row.value is not None and (row.method, row.quantity) in named]
+    left_out = sum(id(row) not in shown for row in known)
+    if left_out:
+        notes.append(f"{left_out} of {len(known)} published values of these methods are not asked for at this scale.")
+    return tuple(notes)
+
+
+def _published(
+    target: Target, series: Series, quantity: Quantity, x: str, rows: Sequence[PublishedValue]
+) -> PublishedValue | None:
+    """Return the published value of a place, or None."""
+    return find_value(rows, *_published_name(series, quantity), target.published_x.get(x, x))
+
+
+def _published_name(series: Series, quantity: Quantity) -> tuple[str, str]:
+    """Return what published rows call method and quantity."""
+    name = quantity.published or quantity.name
+    return (series.published or series.name).replace("{quantity}", name), name

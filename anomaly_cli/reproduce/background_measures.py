@@ -51,7 +51,7 @@ def measure_bias(ranked: Ranked, background: ScoredEvents, fit: MassFit, cuts: C
             continue
         statistical = np.sqrt(max(kept.n_passing, 1)) / (kept.n_all * kept.efficiency)
         found[f"bias@{efficiency:g}"] = float(bias)
-        found[f"bias@{efficiency:g}.error"] = float(np.hypot(statistical, kept.efficiency_uncertainty))
+        found[f"bias@{efficiency:g}.error"] = float(np.hypot(statistical, (1.0 + bias) * kept.efficiency_uncertainty))
         found[f"z_bias@{efficiency:g}"] = float(signed_root(built[0].model.experiment()))
     return found
 

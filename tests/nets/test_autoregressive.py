@@ -32,6 +32,8 @@ def pair(n_features, n_conditions, passes, bins=6):
     with torch.no_grad():
         for weight in ours.parameters():
             weight.add_(0.5 * torch.randn_like(weight))
+    buffers = zip(ours.named_buffers(), theirs.named_buffers(), strict=True)
+    assert all(name == other and torch.equal(one, two) for (name, one), (other, two) in buffers), "masks or orders"
     theirs.load_state_dict(ours.state_dict())  # strict: weights have the same names
     return ours, theirs
 

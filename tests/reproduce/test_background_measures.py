@@ -19,6 +19,8 @@ from anomaly_cli.search.split import split_events
 
 FOLDS = 3
 SR = REGIONS.sr
+SMALL_SETS = ((2_000, 0), (1_500, 10_000), (30_000, 20_000))
+"""Events and first identifiers of observed, template and background."""
 
 
 def scored(score, first_id=0):
@@ -43,6 +45,17 @@ def test_the_bias_is_the_excess_of_background_over_the_template(fit, excess):
     assert found["bias@0.05"] == pytest.approx(excess, abs=4.0 * found["bias@0.05.error"])
     assert 0.01 < found["bias@0.05.error"] < 0.06
     assert "bias@1e-05" not in found, "too tight for the template, yet measured"
+
+
+def test_the_error_of_a_bias_is_its_scatter(fit):
+    """A template of few events scatters more than the background does."""
+    rng, found = np.random.default_rng(4), []
+    for _ in range(60):
+        observed, template, background = (scored(rng.exponential(size=n), first) for n, first in SMALL_SETS)
+        ranked = Ranked(None, None, observed, template, None)
+        found.append(measure_bias(ranked, background, fit, Cuts(background_efficiencies=(0.1,))))
+    spread = np.std([one["bias@0.1"] for one in found], ddof=1)
+    assert np.mean([one["bias@0.1.error"] for one in found]) == pytest.approx(spread, rel=0.3)
 
 
 def test_a_bias_in_the_error_lowers_a_significance(fit):

@@ -7,6 +7,8 @@ import pytest
 from toys import compute
 
 from anomaly_cli.core.errors import DataError
+from anomaly_cli.datasets.features import dijet_mass
+from anomaly_cli.datasets.readers import read_events
 from anomaly_cli.reproduce import kind_morph_files
 from anomaly_cli.reproduce.eventfiles import EventFiles, LackingError
 from anomaly_cli.reproduce.targets import load_target
@@ -27,6 +29,10 @@ def test_background_of_both_files_is_scaled_alike_and_moved(data_file, monkeypat
     assert source.condition.min() >= 3.3
     assert source.condition.max() < 3.7
     assert not np.isin(source.condition, target.condition).all(), "both sides have the same events"
+    events = read_events(data_file, None)
+    signal = dijet_mass(events.columns)[events.is_signal] / 1000.0
+    assert len(signal) > 2_000
+    assert not np.isin(np.concatenate([source.condition, target.condition]), signal).any()
     with pytest.raises(DataError, match="are too few"):
         kind_morph_files.run({**described, "window": "9-9.5"}, compute())
 

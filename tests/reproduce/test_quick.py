@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 from toys import compute, shipped_rows, write_official
 
@@ -13,6 +14,7 @@ from anomaly_cli.reproduce import kind_search, kinds
 from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.running import plan_target
 from anomaly_cli.reproduce.targets import NO_EVENTS, find_targets, load_target
+from anomaly_cli.search.rank import rank, scored
 
 RUNNABLE = [name for name in find_targets() if not load_target(name).waits_for]
 N_BACKGROUND = 27_310
@@ -45,6 +47,30 @@ def test_one_search_finds_all_that_can_be_measured(data_file):
     assert found["rejection"] > 2.0
     assert 0.4 < found["closure_auc"] < 0.6
     assert found["ten_minutes"] == pytest.approx(10.0 * found["minutes"])
+
+
+def test_reference_events_are_scored_by_models_that_have_not_seen_them(data_file, monkeypatch):
+    """The idealised template is made of them; trees without limits know what they have seen."""
+    settings = {
+        "measure": ["sic"],
+        "config": {
+            "data": {"inject": 3000},
+            "regions": {"signal_region": "3.3-3.7", "side_bands": "3.0-3.3,3.7-4.6"},
+            "template": {"method": "idealised"},
+            "classifier": {"folds": 2},
+            "classifiers": {"trees": {"ensemble": 1}},
+        },
+    }
+    kept = []
+    monkeypatch.setattr(kind_search, "rank", lambda *given: kept.append(rank(*given)) or kept[0])
+    given = EventFiles(str(data_file), digests=(("data", "0"),), n_background=N_BACKGROUND, n_signal=2_500)
+    seen = []
+    monkeypatch.setattr(kind_search, "scored", lambda *given: seen.append(given) or scored(*given))
+    kind_search.run(kind_search.describe(settings, load_target("sic-trees"), given), compute())
+    assert len(seen) == 2
+    for _, events, folds in seen:
+        assert np.array_equal(folds, kept[0].crossfit.fold(events.source_id))
+        assert set(folds) == {0, 1}
 
 
 def test_a_file_without_the_features_of_a_series_ends_that_series_only(data_file):

@@ -125,6 +125,17 @@ def test_a_job_is_another_one_where_a_default_of_its_method_is(monkeypatch):
     assert not keys & {job.key for job in plan("training-time", "quick").jobs}
 
 
+def test_a_job_is_another_one_where_its_kind_is(monkeypatch):
+    keys = {job.key for job in plan("fpd-kpd-toys", "quick").jobs}
+    monkeypatch.setitem(KINDS, "distances", replace(KINDS["distances"], version="another"))
+    assert not keys & {job.key for job in plan("fpd-kpd-toys", "quick").jobs}
+
+
+def test_signal_that_is_published_as_in_the_region_is_injected_over_the_whole_spectrum():
+    jobs = plan("drapes-mlp", "quick").jobs
+    assert {job.settings["config"]["data"]["inject"] for job in jobs} == {GIVEN.injection(996, 1_000_000)}
+
+
 def test_rows_that_are_published_twice_are_refused():
     with pytest.raises(ConfigError, match=r"max SIC of Supervised at 'default' is published twice; name the tables"):
         rows_of(replace(load_target("max-sic-cathode"), tables=()))

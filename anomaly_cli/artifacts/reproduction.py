@@ -37,6 +37,7 @@ class Compared:
         published_error: its error as published; None where none is stated.
         published_over: over how many values that error is a standard deviation; 1 where it is the error of the value
             itself, 0 where so many that the number is not told.
+        compares: whether a difference from it says anything.
         how_read: how the published value was read.
         source: where.
     """
@@ -51,6 +52,7 @@ class Compared:
     published: float | None = None
     published_error: float | None = None
     published_over: int = 1
+    compares: bool = True
     how_read: str = ""
     source: str = ""
 
@@ -126,6 +128,7 @@ class Reproduction:
         cpu_seconds: CPU time of these [s].
         failed: jobs without a result, and why.
         notes: sentences on what differs from the paper.
+        papers: where the values were published.
     """
 
     target: str
@@ -141,6 +144,7 @@ class Reproduction:
     cpu_seconds: float
     failed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    papers: tuple[str, ...] = ()
     format: int = field(default=FORMAT)
 
 
@@ -165,7 +169,7 @@ def read_reproduction(path: Path) -> Reproduction:
         values = tuple(_compared(row) for row in tree.pop("values"))
         if tree.get("format") != FORMAT:
             raise ArtifactError(f"{path}: was written in another format; run the target again")
-        lists = {name: tuple(tree[name]) for name in ("failed", "notes")}
+        lists = {name: tuple(tree.get(name, ())) for name in ("failed", "notes", "papers")}
         return Reproduction(**{**tree, **lists, "values": values})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{path}: is not a reproduction that can be read; run the target again") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.reproduction import Reproduction, write_reproduction
@@ -15,19 +14,23 @@ from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.core.compute import CPU, Compute, available_cores
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.report.render.csv import render_table
 from anomaly_cli.report.render.registry import About, find_renderers
-from anomaly_cli.report.reproduction import command_of, published_table, reproduction_report, targets_table
+from anomaly_cli.report.reproduction import (
+    command_of,
+    published_table,
+    reproduction_report,
+    targets_table,
+    values_table,
+)
 from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.report.table import Level, Message
 from anomaly_cli.report.tables import plural
 from anomaly_cli.reproduce.published import rows_of
 from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SCALES, SIMULATED, find_targets, load_target
 
-if TYPE_CHECKING:
-    from anomaly_cli.reproduce.running import Job
-
-WRITTEN = {"csv": "csv", "markdown": "md", "latex": "tex"}
-"""Renderers, and the endings of what they write."""
+WRITTEN = {"markdown": "md", "latex": "tex"}
+"""Renderers of the report, and the endings of what they write."""
 RECORDS = "records"
 NEEDED = {NO_EVENTS: "no", SIMULATED: "labelled data, and for some or all of it simulated"}
 """Data that a target needs, in words, where they are not those of its declaration."""
@@ -95,23 +98,31 @@ def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
 
     target = load_target(wanted.name)
     target.scale(wanted.scale)
+    part = _parse_part(wanted.part)
     plan = plan_target(target, wanted.scale, open_files(target, wanted.scale, *wanted.files), wanted.seeds)
     if not plan.jobs:
         raise ConfigError(f"target {target.name}: nothing can be run; {plan.places[0].why_not}")
     folder = wanted.output / RECORDS
+    RunDirectory(folder).create()
     missing = missing_jobs(plan, folder)
     hours = expected_hours(plan, missing)
     about = f", about {_time(60.0 * hours)} of CPU time" if missing else ""
     say(f"{plural(len(plan.jobs), 'job')}, {len(plan.jobs) - len(missing)} done already{about}")
+    for reason in dict.fromkeys(place.why_not for place in plan.places if place.lacks):
+        names = dict.fromkeys(place.series.name for place in plan.places if place.why_not == reason)
+        say(f"Left out, {', '.join(names)}: {reason}.")
     if wanted.scale == PAPER and missing:
         say("Results are kept one by one: Ctrl-C stops, the same command goes on.")
     wanted_keys = {job.key for job in missing}
-    chosen = [job for job in _part(plan.jobs, wanted.part) if job.key in wanted_keys]
+    number, total = part
+    chosen = [job for job in plan.jobs[number - 1 :: total] if job.key in wanted_keys]
     if chosen:
-        RunDirectory(folder).create()
         with show_progress(manner) as progress:
             compute = Compute(Streams(0), processes=processes or available_cores(), progress=progress)
             run_jobs(chosen, folder, compute, CPU)
+    if wanted.part:
+        say(f"Part {number} of {total} is done; the command without --part shows and writes what all parts found.")
+        return
     found = collect(plan, folder)
     written = _write(found, wanted)
     show(reproduction_report(found))
@@ -119,14 +130,14 @@ def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
         say(f"{path}: written")
 
 
-def _part(jobs: list[Job], part: str) -> list[Job]:
-    """Return a part of all jobs of a plan, the same whatever has been run."""
-    if not part:
-        return jobs
-    number, _, total = part.partition("/")
-    if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
+def _parse_part(part: str) -> tuple[int, int]:
+    """Return which of how many parts of the jobs are run; all are the only part."""
+    number, _, total = (part or "1/1").partition("/")
+    if not (number.isdecimal() and total.isdecimal()):
         raise ConfigError(f"--part {part}: write it as K/N, for instance 1/10 for the first of ten parts")
-    return jobs[int(number) - 1 :: int(total)]
+    if not 1 <= int(number) <= int(total):
+        raise ConfigError(f"--part {part}: K of K/N must be from 1 to N")
+    return int(number), int(total)
 
 
 def _write(found: Reproduction, wanted: Wanted) -> list[Path]:
@@ -134,9 +145,10 @@ def _write(found: Reproduction, wanted: Wanted) -> list[Path]:
     stem = wanted.output / f"{found.target}-{found.scale}"
     written = [write_reproduction(found, stem.with_suffix(".json"))]
     renderers, about = find_renderers(), About(command_of(found))
-    for name, ending in WRITTEN.items():
+    texts = {ending: renderers[name](reproduction_report(found), about) for name, ending in WRITTEN.items()}
+    for ending, text in {"csv": render_table(values_table(found)), **texts}.items():
         path = stem.with_suffix(f".{ending}")
-        write_files({path: renderers[name](reproduction_report(found), about).encode()})
+        write_files({path: text.encode()})
         written.append(path)
     picture = draw_reproduction(found, stem.with_suffix(".png"))
     return [*written, picture] if picture else written

@@ -21,13 +21,21 @@ from torch.distributions import constraints
 
 
 class MaskedAutoregressive(zuko.flows.MaskedAutoregressiveTransform):  # type: ignore[misc]
-    """A transform of features, each given those of earlier groups and a context; made as zuko's, with its weights."""
+    """A transform of features, each given those of earlier groups and a context; made as zuko's, with its weights.
+
+    Features of a group have to lie side by side, and their order is the one given here, whatever is loaded later.
+
+    Raises:
+        ValueError: where a group has gaps.
+    """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         order = self.order.tolist()
         found = [[at for at, group in enumerate(order) if group == wanted] for wanted in sorted(set(order))]
-        self.groups = [slice(group[0], group[-1] + 1) for group in found]  # in order or against it: without gaps
+        self.groups = [slice(group[0], group[-1] + 1) for group in found]
+        if any(len(group) != group[-1] + 1 - group[0] for group in found):
+            raise ValueError(f"order {order}: features of a group must lie side by side")
 
     def forward(self, c: Tensor | None = None) -> zuko.transforms.AutoregressiveTransform:
         """Return the transform at a context `(n, c)`, or at none."""
@@ -68,6 +76,9 @@ class _Forward(zuko.transforms.AutoregressiveTransform):  # type: ignore[misc]
         return _Inverse(self)
 
     def _inverse(self, y: Tensor) -> Tensor:
+        if y.dim() != 2 or (self.context is not None and self.context.shape[:-1] != y.shape[:-1]):
+            moved: Tensor = super()._inverse(y)  # one event, or several per context: in passes, as zuko does
+            return moved
         return self.made_by.invert(y, self.context)[0]
 
 

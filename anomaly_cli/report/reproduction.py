@@ -39,7 +39,8 @@ def command_of(found: Reproduction) -> str:
 def reproduction_report(found: Reproduction) -> Report:
     """Return what was run and what came out: a table of each quantity, and what has to be said of them."""
     title = f"{found.target}: {found.title} (scale {found.scale})"
-    parts: list[Part] = [Message(title, Level.HEADLINE), Message(found.data)]
+    parts: list[Part] = [Message(title, Level.HEADLINE), Message(f"Published in {', '.join(found.papers)}.")]
+    parts.append(Message(found.data))
     if found.classifier:
         parts.append(Message(f"Ranked by {found.classifier}."))
     told = replace(found, values=tuple(value for value in found.values if value.why_not != NOT_RUN))
@@ -59,7 +60,7 @@ def reproduction_report(found: Reproduction) -> Report:
 def _disagreements(found: Reproduction) -> list[Message]:
     """Return which values of ours are far from the published or the exact ones."""
     far = []
-    for value in found.values:
+    for value in (value for value in found.values if value.compares):
         for other, error, name in (
             (value.published, value.published_mean_error, "published"),
             (value.exact, None, "exact"),
@@ -83,6 +84,8 @@ def _chance(value: Compared, difference: float, error: float) -> str:
 
 def _comparison(found: Reproduction, quantity: str) -> Table:
     rows = [value for value in found.values if value.quantity == quantity]
+    readings = dict.fromkeys((value.how_read, value.source) for value in rows if value.published is not None)
+    numbers = {reading: f"[{number}]" for number, reading in enumerate(readings, start=1)}
     is_one_series = len({value.series for value in found.values}) == 1
     fields = [] if found.x and is_one_series else [_text("series", "", Priority.KEY)]
     fields += [_text("x", found.x, Priority.KEY)] if found.x else []
@@ -94,14 +97,38 @@ def _comparison(found: Reproduction, quantity: str) -> Table:
     ]
     if any(value.exact is not None for value in rows):
         fields.append(_plain("exact", "exact", ROUNDED, lambda value: value.exact))
-        fields.append(_plain("pull", "(ours - exact) / error", PULL, _pull))
-    fields += [
+        fields.append(_plain("pull", "pull", PULL, _pull))
+    fields.append(made(Column("seeds", "seeds", priority=Priority.LOW, holds=int), lambda value: len(value.ours)))
+    if numbers and rows[0].compares:
+        fields.append(_number("difference", "difference", _difference, Priority.HIGH))
+    if numbers:
+        reading = Column("reading", "read from", priority=Priority.HIGH, holds=str)
+        fields.append(made(reading, lambda value: numbers.get((value.how_read, value.source))))
+    fields += [_text("how_read", "read from, in words", Priority.DATA), _text("source", "source", Priority.DATA)]
+    notes = [f"{number} {': '.join(filter(None, reading))}." for reading, number in numbers.items()]
+    if any(value.exact is not None for value in rows):
+        notes.append("pull: (ours - exact) / error.")
+    name = f"table_{found.target}".replace("-", "_")
+    return build(name, quantity, fields, rows, [*_reasons(rows), *notes])
+
+
+def values_table(found: Reproduction) -> Table:
+    """Return all values of a reproduction as one table for programs."""
+    fields = [
+        _text("quantity", "quantity", Priority.KEY),
+        _text("series", "series", Priority.KEY),
+        _text("x", "x", Priority.KEY),
+        _number("published", "published", lambda v: _measured(v.published, v.published_error)),
+        made(Column("published_over", "error over", holds=int), lambda value: value.published_over),
+        _number("ours", "ours", lambda v: _measured(v.mean, v.error)),
+        _plain("exact", "exact", ROUNDED, lambda value: value.exact),
         made(Column("seeds", "seeds", holds=int), lambda value: len(value.ours)),
-        _number("difference", "difference", lambda v: _difference(v, v.published, v.published_mean_error)),
-        _text("how_read", "published value read from", Priority.LOW),
-        _text("source", "source", Priority.DATA),
+        _number("difference", "difference", _difference),
+        _text("why_not", "not run because", Priority.LOW),
+        _text("how_read", "read from", Priority.LOW),
+        _text("source", "source", Priority.LOW),
     ]
-    return build(f"table_{found.target}".replace("-", "_"), quantity, fields, rows, _reasons(rows))
+    return build("values", f"{found.target}, {found.scale}", fields, found.values)
 
 
 def _reasons(rows: Sequence[Compared]) -> list[str]:
@@ -141,8 +168,8 @@ def _ours(value: Compared) -> AnyCell:
     return Missing("not run") if value.why_not else _measured(value.mean, value.error)
 
 
-def _difference(value: Compared, other: float | None, other_error: float | None) -> AnyCell:
-    found = value.difference(other, other_error)
+def _difference(value: Compared) -> AnyCell:
+    found = value.difference(value.published, value.published_mean_error) if value.compares else None
     return None if found is None else _measured(*found)
 
 

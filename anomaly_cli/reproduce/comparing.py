@@ -41,6 +41,7 @@ def collect(plan: Plan, folder: Path) -> Reproduction:
         cpu_seconds=sum(float(record["cpu_seconds"]) for record in known),
         failed=tuple(dict.fromkeys(failed)),
         notes=_notes(target, plan.scale, rows),
+        papers=target.papers,
     )
 
 
@@ -59,8 +60,10 @@ def tell_anew(found: Reproduction) -> Reproduction:
         if value.series not in series or value.quantity not in quantities:
             raise ConfigError(f"target {target.name}: has no {value.quantity} of {value.series} any more; run it again")
         row = _published(target, series[value.series], quantities[value.quantity], value.x, rows)
-        values.append(_beside(value, row, target))
-    return replace(found, values=tuple(values), title=target.title, notes=_notes(target, found.scale, rows))
+        told = replace(value, compares=quantities[value.quantity].compares)
+        values.append(_beside(told, row, target))
+    notes = _notes(target, found.scale, rows)
+    return replace(found, values=tuple(values), title=target.title, papers=target.papers, notes=notes)
 
 
 def _kept_settings(plan: Plan) -> dict[str, Any]:
@@ -82,7 +85,8 @@ def _compare(
 ) -> Compared:
     series, quantity = place.series, place.quantity
     published = _published(plan.target, series, quantity, place.x, rows)
-    compared = _beside(Compared(series.name, quantity.name, place.x, why_not=place.why_not), published, plan.target)
+    compared = Compared(series.name, quantity.name, place.x, why_not=place.why_not, compares=quantity.compares)
+    compared = _beside(compared, published, plan.target)
     if place.why_not:
         return compared
     name = series.found.get(quantity.name, quantity.found).replace("{x}", _number_text(place.x))

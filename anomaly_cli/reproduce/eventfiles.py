@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.windows import Window
 from anomaly_cli.datasets.manifests import SHIPPED, load_manifest, shipped_file
 from anomaly_cli.datasets.readers import read_events
 from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SIMULATED, Target
@@ -22,6 +23,10 @@ DIGITS = 12
 """Hexadecimal digits by which a file is told from others."""
 LEAST_OF_PAPER = 0.9
 """The paper's scale wants at least this share of the paper's background events."""
+REGION = Window(3300.0, 3700.0)
+"""The signal region of the papers [GeV], where S/sqrt(B) is compared."""
+BACKGROUND_SHARE, SIGNAL_SHARE = 0.121352, 0.772
+"""Shares of the background and of the signal of the R&D data set that are in it (arXiv:2109.00546, section 2)."""
 
 
 class LackingError(ConfigError):
@@ -39,6 +44,8 @@ class EventFiles:
         digests: of the files, by role.
         n_background: background events in the data.
         n_signal: signal events in the data.
+        n_background_inside: background events in the signal region of the papers.
+        n_signal_inside: signal events there.
         n_simulated: events of the simulation.
         is_real: whether the data are the file that the papers used.
     """
@@ -49,6 +56,8 @@ class EventFiles:
     digests: tuple[tuple[str, str], ...] = ()
     n_background: int = 0
     n_signal: int = 0
+    n_background_inside: int = 0
+    n_signal_inside: int = 0
     n_simulated: int = 0
     is_real: bool = False
 
@@ -64,9 +73,17 @@ class EventFiles:
         return [role for role, file in files.items() if file not in ("", SHIPPED)]
 
     def injection(self, published: int, n_background: int) -> int:
-        """Return the signal events that give the published S/sqrt(B), for that of a paper with `n_background`."""
-        share = (1.0 - self.reserve) * self.n_background / n_background if n_background else 1.0
-        return round(published * math.sqrt(share))
+        """Return the signal events that give the published S/sqrt(B) in the signal region.
+
+        Args:
+            published: events that are injected into the R&D data set, wherever they lie.
+            n_background: background events of the paper, likewise.
+        """
+        if not n_background:
+            return published
+        background = (1.0 - self.reserve) * self.n_background_inside / (BACKGROUND_SHARE * n_background)
+        signal = self.n_signal_inside / self.n_signal / SIGNAL_SHARE if self.n_signal_inside else 1.0
+        return round(published * math.sqrt(background) / signal)
 
     def words(self, target: Target, jobs: Sequence[Mapping[str, Any]]) -> str:
         """Return what jobs with these settings use, as sentences."""
@@ -82,10 +99,9 @@ class EventFiles:
         text = f"{name[:1].upper()}{name[1:]}: {counted}{kept}."
         if not self.is_real:
             factor = self.injection(1_000_000, target.n_background) / 1e6
-            scaled = (
-                f": injections are the published ones times {factor:.2f}, for equal S/sqrt(B)" if is_injected else ""
-            )
-            text += f" It is not what the paper used ({target.n_background:,} background events){scaled}."
+            text += f" It is not what the paper used ({target.n_background:,} background events)"
+            scaled = f": injections are the published ones times {factor:.2f}, for equal S/sqrt(B) in 3.3-3.7 TeV."
+            text += scaled if is_injected else "."
         for role in ("reference", "simulation"):
             if file := getattr(self, role):
                 size = f", {self.n_simulated:,} events" if role == "simulation" else ""
@@ -126,6 +142,9 @@ def open_files(target: Target, scale: str, data: str, reference: str, simulation
         raise ConfigError(f"--data {path}: has no labels, without which nothing can be compared; give a labelled file")
     n_signal = int(table.is_signal.sum())
     n_background = len(table) - n_signal
+    if simulation and digests["simulation"] == digests["data"]:
+        raise ConfigError(f"--simulation {simulation}: is the data itself; give background of another generator")
+    is_inside = REGION.contains(table.compute(table.feature_names[:1]).mjj)
     if scale == PAPER and n_background < LEAST_OF_PAPER * target.n_background:
         raise ConfigError(
             f"--data {path}: holds {n_background} background events where the paper has {target.n_background}; the"
@@ -140,6 +159,8 @@ def open_files(target: Target, scale: str, data: str, reference: str, simulation
         digests=tuple(sorted(digests.items())),
         n_background=n_background,
         n_signal=n_signal,
+        n_background_inside=int((is_inside & ~table.is_signal).sum()),
+        n_signal_inside=int((is_inside & table.is_signal).sum()),
         n_simulated=n_simulated,
         is_real=is_real,
     )

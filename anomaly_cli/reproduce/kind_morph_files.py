@@ -25,6 +25,7 @@ from anomaly_cli.reproduce.kind_morph_toys import move_table
 from anomaly_cli.reproduce.targets import Target
 from anomaly_cli.stages.data import read_data
 from anomaly_cli.stages.morph import MORPH_TRAINING
+from anomaly_cli.stages.provisions import refuse_unusable
 from anomaly_cli.stages.split import SPLIT
 
 VERSION = (1, SPLIT.version, MORPH_TRAINING.version)
@@ -61,11 +62,13 @@ def run(settings: Settings, compute: Compute) -> dict[str, float]:
 
     Raises:
         DataError: where a file has too few events in the window.
+        ConfigError: where events of the data are among the simulated ones.
     """
     files = settings["config"]["template"]["simulation"], settings["config"]["data"]["file"]
     source, target = (
         _background(file, side, settings, compute) for side, file in zip(("simulation", "data"), files, strict=True)
     )
+    refuse_unusable(source, target, f"--simulation {files[0]}")
     pooled = np.concatenate([source.features, target.features])
     low, high = pooled.min(axis=0), pooled.max(axis=0)
     tables = [
@@ -84,10 +87,7 @@ def run(settings: Settings, compute: Compute) -> dict[str, float]:
 def _background(file: str, side: str, settings: Settings, compute: Compute) -> Events:
     """Return some background events of a file, drawn at random."""
     data = DataSettings(file=file, features=tuple(settings["features"]), inject=0, reserve=0.0)
-    read = read_data(Config(seed=compute.streams.seed, data=data), compute.child(side))
-    events = read.observed
-    if read.truth is not None:
-        events = events.take(~read.truth.of(events))
+    events = read_data(Config(seed=compute.streams.seed, data=data), compute.child(side)).observed
     events = events.take(parse_window(settings["window"]).contains(events.mjj))
     if len(events) < FEWEST:
         raise DataError(f"{file}: {len(events)} background events in {settings['window']} TeV are too few; give more")

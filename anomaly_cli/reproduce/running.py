@@ -69,6 +69,7 @@ class Place:
         x: where, as the paper writes it; empty where there is one value only.
         jobs: one per seed; none where it cannot be run.
         why_not: why it cannot be run.
+        lacks: whether that is because something was not given.
     """
 
     series: Series
@@ -76,6 +77,7 @@ class Place:
     x: str
     jobs: Sequence[Job] = ()
     why_not: str = ""
+    lacks: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _place(target: Target, scale: str, at: tuple[Series, Quantity, str], files: 
     try:
         described = kind_of(target).describe(_settings(target, scale, at), target, files)
     except LackingError as error:
-        return Place(*at, why_not=str(error))
+        return Place(*at, why_not=str(error), lacks=True)
     jobs = [Job(target.kind, described, seed) for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
     return Place(*at, jobs)
 

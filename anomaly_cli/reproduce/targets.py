@@ -51,6 +51,7 @@ class Quantity:
         factor: what ours are multiplied by to have the published unit.
         settings: what its jobs have on top of the series'.
         waits_for: what has to be there before it can be run; empty where nothing has.
+        compares: whether a difference from the published value says anything; the notes say why where it does not.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Quantity:
     factor: float = 1.0
     settings: Mapping[str, Any] = field(default_factory=dict)
     waits_for: str = ""
+    compares: bool = True
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from conftest import invoke
 
@@ -42,11 +43,20 @@ def test_a_run_writes_what_people_and_programs_read_and_is_not_done_twice(tmp_pa
     first = invoke(*asked, "--part", "1/4")
     assert first.exit_code == 0, first.output
     assert "8 jobs, 0 done already" in first.stdout
-    assert "not run" in first.stdout
+    assert "Part 1 of 4 is done; the command without --part shows and writes" in " ".join(first.stdout.split())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["records"], "a part writes over what others do"
     assert "8 jobs, 2 done already" in invoke(*asked, "--part", "2/8").stdout
+    shown = invoke(*asked).stdout
+    assert "8 jobs, 3 done already" in shown
+    assert "difference" in shown
+    assert "[1] " in shown
     written = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
     assert written == {f"fpd-kpd-toys-quick.{ending}" for ending in ("json", "csv", "md", "tex", "png")}
     assert "| toy | published |" in (tmp_path / "out" / "fpd-kpd-toys-quick.md").read_text()
+    values = pd.read_csv(tmp_path / "out" / "fpd-kpd-toys-quick.csv")
+    assert set(values.columns) >= {"quantity", "series", "x", "published", "ours", "ours_uncertainty", "difference", "source"}
+    assert len(values[values.ours.notna()]) == 16
+    assert values.why_not.notna().any()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +65,8 @@ def test_a_run_writes_what_people_and_programs_read_and_is_not_done_twice(tmp_pa
         (("curtains-f4f-own",), 2, "waits for its values, which are in no public text"),
         (("sic-tree",), 2, "did you mean 'sic-trees'?"),
         (("sic-trees", "--scale", "paper"), 2, "anomaly data fetch lhco_rnd_features"),
-        (("fpd-kpd-toys", "--part", "9/8"), 2, "write it as K/N"),
+        (("fpd-kpd-toys", "--part", "9/8"), 2, "K of K/N must be from 1 to N"),
+        (("fpd-kpd-toys", "--part", "a"), 2, "write it as K/N"),
         (("sic-trees", "--data", "no.h5"), 3, "no.h5"),
     ],
 )
@@ -81,9 +92,7 @@ def test_a_preset_is_that_of_the_method_which_is_asked_for():
         resolve_settings(resolve_config(replace(plain, preset="publish")))
 
 
-def test_a_part_of_the_jobs_shows_what_it_has_made_and_says_what_is_left(tmp_path):
-    asked = ("reproduce", "run", "fpd-kpd-toys", "--output", tmp_path, "--processes", "1", "--quiet")
-    shown = " ".join(invoke(*asked, "--part", "1/8").stdout.split())
-    assert "values not shown: the jobs are not run yet; the same command goes on." in shown
-    assert "not run yet." not in shown.replace("the jobs are not run yet;", "")
-    assert "not run yet" not in invoke(*asked).stdout
+def test_what_is_left_out_for_want_of_a_file_is_told_before_anything_is_run(tmp_path):
+    asked = ("reproduce", "run", "interplay", "--output", tmp_path, "--processes", "1", "--quiet", "--part", "99/99")
+    shown = " ".join(invoke(*asked).stdout.split())
+    assert "Left out, FETA, SALAD: needs simulated background of another generator: --simulation FILE." in shown

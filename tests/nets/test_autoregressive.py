@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from anomaly_cli.nets.autoregressive import MaskedAutoregressive
 from anomaly_cli.nets.flows import make_spline_flow
 from anomaly_cli.nets.splines import FEW_BINS, Spline
 
@@ -73,6 +74,26 @@ def test_the_inverse_of_an_inverse_is_the_transform(n_conditions):
     torch.testing.assert_close(transform.inv.log_abs_det_jacobian(x, there), log_det)
     torch.testing.assert_close(transform.inv.inv(there), x)
     torch.testing.assert_close(transform.inv._inverse(there), x)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3)])
+@pytest.mark.parametrize("conditions", [None, (), (4,)])
+def test_samples_of_any_shape_are_those_of_zuko(shape, conditions):
+    """One event, or several at each context, which have more dimensions than events have elsewhere."""
+    flows = pair(3, 0 if conditions is None else 2, 3)
+    context = None if conditions is None else torch.randn(*conditions, 2, dtype=torch.float64)
+    found = []
+    for flow in flows:
+        torch.manual_seed(7)
+        found.append(flow(context).sample(shape))
+    assert found[0].shape == (*shape, *(conditions or ()), 3)
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-11)
+
+
+def test_groups_with_gaps_are_refused():
+    order, shapes = torch.tensor([0, 3, 1, 2]), [(4,), (4,), (3,)]
+    with pytest.raises(ValueError, match="must lie side by side"):
+        MaskedAutoregressive(4, order=order, passes=2, univariate=Spline, shapes=shapes)
 
 
 @pytest.mark.parametrize("n_conditions", [0, 1])

@@ -23,7 +23,8 @@ N_BACKGROUND = 27_310
 
 def files(path):
     digests = (("data", "0"), ("simulation", "1"))
-    return EventFiles(str(path), "", str(path), digests, n_background=N_BACKGROUND, n_signal=2_500)
+    inside = {"n_background_inside": 4_647, "n_signal_inside": 2_000}
+    return EventFiles(str(path), "", str(path), digests, n_background=N_BACKGROUND, n_signal=2_500, **inside)
 
 
 def test_one_search_finds_all_that_can_be_measured(data_file):
@@ -40,7 +41,7 @@ def test_one_search_finds_all_that_can_be_measured(data_file):
             "significance": {"background_efficiencies": [0.05]},
         },
     }
-    given = EventFiles(str(data_file), digests=(("data", "0"),), n_background=N_BACKGROUND, n_signal=2_500)
+    given = dataclasses.replace(files(data_file), simulation="")
     found = kind_search.run(kind_search.describe(settings, target, given), compute())
     for name in ("sic@0.01", "max_sic", "closure_auc", "z@0.05", "bias@0.05", "z_bias@0.05", "chi2_per_ndf"):
         assert math.isfinite(found[name]), name
@@ -63,7 +64,7 @@ def test_reference_events_are_scored_by_models_that_have_not_seen_them(data_file
     }
     kept = []
     monkeypatch.setattr(kind_search, "rank", lambda *given: kept.append(rank(*given)) or kept[0])
-    given = EventFiles(str(data_file), digests=(("data", "0"),), n_background=N_BACKGROUND, n_signal=2_500)
+    given = dataclasses.replace(files(data_file), simulation="")
     seen = []
     monkeypatch.setattr(kind_search, "scored", lambda *given: seen.append(given) or scored(*given))
     kind_search.run(kind_search.describe(settings, load_target("sic-trees"), given), compute())

@@ -27,6 +27,8 @@ GIVEN = EventFiles(
     digests=(("data", "0"), ("simulation", "1")),
     n_background=200_000,
     n_signal=20_000,
+    n_background_inside=24_270,
+    n_signal_inside=15_440,
 )
 MOST_QUICK_JOBS, MOST_QUICK_MINUTES = 40, 25.0
 
@@ -133,7 +135,7 @@ def test_a_job_is_another_one_where_its_kind_is(monkeypatch):
 
 def test_signal_that_is_published_as_in_the_region_is_injected_over_the_whole_spectrum():
     jobs = plan("drapes-mlp", "quick").jobs
-    assert {job.settings["config"]["data"]["inject"] for job in jobs} == {GIVEN.injection(996, 1_000_000)}
+    assert {job.settings["config"]["data"]["inject"] for job in jobs} == {GIVEN.injection(971, 1_000_000)}
 
 
 def test_rows_that_are_published_twice_are_refused():
@@ -169,9 +171,22 @@ def test_files_that_cannot_be_used_are_refused_in_a_sentence(name, scale, files,
         open_files(load_target(name), scale, *files)
 
 
+def test_injections_into_the_shipped_file_have_the_published_significance():
+    files = open_files(load_target("sic-trees"), "quick", "", "", "")
+    assert (files.n_background, files.n_signal) == (218_480, 20_000)
+    n = files.injection(1_000, 1_000_000)
+    ours = n * files.n_signal_inside / files.n_signal / (0.6 * files.n_background_inside) ** 0.5
+    assert ours == pytest.approx(772 / 121_352**0.5, rel=2e-3)  # arXiv:2109.00546
+
+
+def test_data_are_no_simulation_of_themselves(data_file):
+    with pytest.raises(ConfigError, match=r"is the data itself; give background of another generator"):
+        open_files(load_target("interplay"), "quick", str(data_file), "", str(data_file))
+
+
 def test_a_file_with_too_little_signal_is_refused_before_anything_is_run():
-    few = EventFiles(**{**vars(GIVEN), "n_signal": 9})
-    with pytest.raises(ConfigError, match=r"holds 9 signal events where target sic-trees injects 346"):
+    few = replace(GIVEN, n_signal=9, n_signal_inside=7)
+    with pytest.raises(ConfigError, match=r"holds 9 signal events where target sic-trees injects 344"):
         plan_target(load_target("sic-trees"), "quick", few)
 
 
@@ -186,7 +201,9 @@ def test_names_are_refused_with_the_nearest():
 
 def test_injections_have_the_published_significance_on_fewer_events():
     assert GIVEN.injection(1000, 1_000_000) == round(1000 * (0.6 * 0.2) ** 0.5)
-    whole = EventFiles(data="x", reference="y", n_background=1_000_000)
+    denser = replace(GIVEN, n_background_inside=4 * 24_270, n_signal_inside=15_440 // 2)
+    assert denser.injection(1000, 1_000_000) == pytest.approx(4 * GIVEN.injection(1000, 1_000_000), abs=2)
+    whole = replace(GIVEN, reference="y", n_background_inside=121_352)
     assert whole.injection(1000, 1_000_000) == 1000
     injected, plain = ({"config": {"data": {"inject": n, "reserve": 0.4}}} for n in (346, 0))
     words = GIVEN.words(load_target("sic-trees"), [plain, injected])

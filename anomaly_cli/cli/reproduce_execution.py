@@ -27,11 +27,13 @@ from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.report.table import Level, Message
 from anomaly_cli.report.tables import plural
 from anomaly_cli.reproduce.published import rows_of
-from anomaly_cli.reproduce.targets import NO_EVENTS, PAPER, SCALES, SIMULATED, find_targets, load_target
+from anomaly_cli.reproduce.targets import LABELLED, NO_EVENTS, PAPER, SCALES, SIMULATED, find_targets, load_target
 
 WRITTEN = {"markdown": "md", "latex": "tex"}
 """Renderers of the report, and the endings of what they write."""
 RECORDS = "records"
+LISTED = {NO_EVENTS: "nothing", LABELLED: "labelled events", SIMULATED: "a simulation too"}
+"""Data that a target needs, in the list."""
 NEEDED = {NO_EVENTS: "no", SIMULATED: "labelled data, and for some or all of it simulated"}
 """Data that a target needs, in words, where they are not those of its declaration."""
 
@@ -60,7 +62,7 @@ class Wanted:
 def print_targets() -> None:
     """Print the list of targets."""
     targets = [load_target(name) for name in find_targets()]
-    rows = [(t.name, t.title, ", ".join(t.papers), t.data, t.waits_for) for t in targets]
+    rows = [(t.name, t.title, ", ".join(t.papers), LISTED[t.data], t.waits_for) for t in targets]
     partly = {t.name: ", ".join(series.name for series in t.series if series.waits_for) for t in targets}
     notes = [f"{t.name} cannot be run yet: it waits for {t.waits_for}." for t in targets if t.waits_for]
     notes += [f"{name} runs without {left_out}." for name, left_out in partly.items() if left_out]

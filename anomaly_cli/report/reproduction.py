@@ -98,11 +98,13 @@ def _comparison(found: Reproduction, quantity: str) -> Table:
     if any(value.exact is not None for value in rows):
         fields.append(_plain("exact", "exact", ROUNDED, lambda value: value.exact))
         fields.append(_plain("pull", "pull", PULL, _pull))
-    fields.append(made(Column("seeds", "seeds", priority=Priority.LOW, holds=int), lambda value: len(value.ours)))
-    if numbers and rows[0].compares:
+    is_run = any(value.ours for value in rows)
+    if is_run:
+        fields.append(made(Column("seeds", "seeds", priority=Priority.LOW, holds=int), lambda value: len(value.ours)))
+    if is_run and numbers and rows[0].compares:
         fields.append(_number("difference", "difference", _difference, Priority.HIGH))
     if numbers:
-        reading = Column("reading", "read from", priority=Priority.HIGH, holds=str)
+        reading = Column("reading", "read", priority=Priority.HIGH, holds=str)
         fields.append(made(reading, lambda value: numbers.get((value.how_read, value.source))))
     fields += [_text("how_read", "read from, in words", Priority.DATA), _text("source", "source", Priority.DATA)]
     notes = [f"{number} {': '.join(filter(None, reading))}." for reading, number in numbers.items()]
@@ -185,7 +187,7 @@ def targets_table(rows: Sequence[tuple[str, str, str, str, str]], notes: Sequenc
         Column("target", "target", priority=Priority.KEY, holds=str),
         Column("title", "what", priority=Priority.HIGH, holds=str),
         Column("papers", "papers", priority=Priority.LOW, holds=str),
-        Column("data", "data", priority=Priority.DATA, holds=str),
+        Column("data", "needs", priority=Priority.NORMAL, holds=str),
         Column("waits_for", "waits for", priority=Priority.DATA, holds=str),
     )
     return Table("targets", "What can be reproduced", columns, tuple(rows), tuple(notes))
@@ -201,7 +203,7 @@ def published_table(rows: Sequence[tuple[str, str, str, float | None, float | No
         Column("quantity", "quantity", priority=Priority.HIGH, holds=str),
         Column("x", "x", priority=Priority.HIGH, holds=str),
         Column("value", "value", format=PUBLISHED, priority=Priority.KEY, holds=Measured),
-        Column("reading", "read from", priority=Priority.HIGH, holds=str),
+        Column("reading", "read", priority=Priority.HIGH, holds=str),
         Column("how_read", "read from, in words", priority=Priority.DATA, holds=str),
         Column("source", "source", priority=Priority.DATA, holds=str),
     )

@@ -69,7 +69,7 @@ def test_every_command_in_the_docs_exists_with_its_options():
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "workflows" / "README.md"):
         for line in re.findall(r"^(?:\$ )?anomaly (.*)$", path.read_text(), flags=re.MULTILINE):
             words, options = line.split(), re.findall(r"(?<= )--[a-z-]+", line)
-            is_nested = words[0] in ("data", "scan", "significance") and not words[1].startswith("-")
+            is_nested = words[0] in ("data", "reproduce", "scan", "significance") and not words[1].startswith("-")
             command = " ".join(words[: 1 + is_nested])
             if command not in helps:
                 result = runner.invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"})

@@ -24,7 +24,7 @@ from anomaly_cli.report.reproduction import (
     values_table,
 )
 from anomaly_cli.report.reproduction_picture import draw_reproduction
-from anomaly_cli.report.table import Level, Message
+from anomaly_cli.report.table import Level, Message, Report
 from anomaly_cli.report.tables import plural
 from anomaly_cli.reproduce.published import rows_of
 from anomaly_cli.reproduce.targets import LABELLED, NO_EVENTS, PAPER, SCALES, SIMULATED, find_targets, load_target
@@ -100,7 +100,7 @@ def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
 
     target = load_target(wanted.name)
     target.scale(wanted.scale)
-    part = _parse_part(wanted.part)
+    number, total = _parse_part(wanted.part)
     plan = plan_target(target, wanted.scale, open_files(target, wanted.scale, *wanted.files), wanted.seeds)
     if not plan.jobs:
         raise ConfigError(f"target {target.name}: nothing can be run; {plan.places[0].why_not}")
@@ -116,7 +116,6 @@ def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
     if wanted.scale == PAPER and missing:
         say("Results are kept one by one: Ctrl-C stops, the same command goes on.")
     wanted_keys = {job.key for job in missing}
-    number, total = part
     chosen = [job for job in plan.jobs[number - 1 :: total] if job.key in wanted_keys]
     if chosen:
         with show_progress(manner) as progress:
@@ -126,8 +125,9 @@ def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
         say(f"Part {number} of {total} is done; the command without --part shows and writes what all parts found.")
         return
     found = collect(plan, folder)
-    written = _write(found, wanted)
-    show(reproduction_report(found))
+    report = reproduction_report(found)
+    written = _write(found, report, wanted)
+    show(report)
     for path in written:
         say(f"{path}: written")
 
@@ -142,12 +142,12 @@ def _parse_part(part: str) -> tuple[int, int]:
     return int(number), int(total)
 
 
-def _write(found: Reproduction, wanted: Wanted) -> list[Path]:
+def _write(found: Reproduction, report: Report, wanted: Wanted) -> list[Path]:
     RunDirectory(wanted.output).create()
     stem = wanted.output / f"{found.target}-{found.scale}"
     written = [write_reproduction(found, stem.with_suffix(".json"))]
     renderers, about = find_renderers(), About(command_of(found))
-    texts = {ending: renderers[name](reproduction_report(found), about) for name, ending in WRITTEN.items()}
+    texts = {ending: renderers[name](report, about) for name, ending in WRITTEN.items()}
     for ending, text in {"csv": render_table(values_table(found)), **texts}.items():
         path = stem.with_suffix(f".{ending}")
         write_files({path: text.encode()})

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from scipy.special import stdtr
 
-from anomaly_cli.artifacts.reproduction import NOT_RUN, Compared, Reproduction
+from anomaly_cli.artifacts.reproduction import Compared, Reproduction
 from anomaly_cli.report.cells import AnyCell, Measured, Missing
 from anomaly_cli.report.notation import ROUNDED, Format
 from anomaly_cli.report.table import Column, Field, Level, Message, Part, Priority, Report, Table, build, made
@@ -43,13 +42,8 @@ def reproduction_report(found: Reproduction) -> Report:
     parts.append(Message(found.data))
     if found.classifier:
         parts.append(Message(f"Ranked by {found.classifier}."))
-    told = replace(found, values=tuple(value for value in found.values if value.why_not != NOT_RUN))
-    for quantity in dict.fromkeys(value.quantity for value in told.values):
-        parts.append(_comparison(told, quantity))
-    if n_left := len(found.values) - len(told.values):
-        parts.append(
-            Message(f"{plural(n_left, 'value')} not shown: the jobs are not run yet; the same command goes on.")
-        )
+    for quantity in dict.fromkeys(value.quantity for value in found.values):
+        parts.append(_comparison(found, quantity))
     cost = f"{plural(found.n_jobs, 'job')}, {found.cpu_seconds / 60.0:.1f} CPU minutes, release {found.release}."
     parts += [Message(ERRORS), Message(cost), *_disagreements(found)]
     parts += [Message(note) for note in found.notes]

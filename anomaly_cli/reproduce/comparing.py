@@ -59,9 +59,7 @@ def tell_anew(found: Reproduction) -> Reproduction:
     for value in found.values:
         if value.series not in series or value.quantity not in quantities:
             raise ConfigError(f"target {target.name}: has no {value.quantity} of {value.series} any more; run it again")
-        row = _published(target, series[value.series], quantities[value.quantity], value.x, rows)
-        told = replace(value, compares=quantities[value.quantity].compares)
-        values.append(_beside(told, row, target))
+        values.append(_beside(value, target, series[value.series], quantities[value.quantity], rows))
     notes = _notes(target, found.scale, rows)
     return replace(found, values=tuple(values), title=target.title, papers=target.papers, notes=notes)
 
@@ -84,9 +82,8 @@ def _compare(
     place: Place, plan: Plan, rows: Sequence[PublishedValue], records: Mapping[str, Record | None]
 ) -> Compared:
     series, quantity = place.series, place.quantity
-    published = _published(plan.target, series, quantity, place.x, rows)
-    compared = Compared(series.name, quantity.name, place.x, why_not=place.why_not, compares=quantity.compares)
-    compared = _beside(compared, published, plan.target)
+    compared = Compared(series.name, quantity.name, place.x, why_not=place.why_not)
+    compared = _beside(compared, plan.target, series, quantity, rows)
     if place.why_not:
         return compared
     name = series.found.get(quantity.name, quantity.found).replace("{x}", _number_text(place.x))
@@ -117,8 +114,12 @@ def _number_text(x: str) -> str:
         return x
 
 
-def _beside(value: Compared, published: PublishedValue | None, target: Target) -> Compared:
+def _beside(
+    value: Compared, target: Target, series: Series, quantity: Quantity, rows: Sequence[PublishedValue]
+) -> Compared:
     """Return a value of ours with the published one beside it."""
+    published = _published(target, series, quantity, value.x, rows)
+    value = replace(value, compares=quantity.compares)
     if published is None:
         return replace(value, published=None, published_error=None, published_over=1, how_read="", source="")
     return replace(

@@ -69,8 +69,7 @@ class EventFiles:
     @property
     def given(self) -> list[str]:
         """Roles of the files that were named."""
-        files = {"data": self.data, "reference": self.reference, "simulation": self.simulation}
-        return [role for role, file in files.items() if file not in ("", SHIPPED)]
+        return [role for role in ("data", "reference", "simulation") if getattr(self, role) not in ("", SHIPPED)]
 
     def injection(self, published: int, n_background: int) -> int:
         """Return the signal events that give the published S/sqrt(B) in the signal region.
@@ -102,10 +101,10 @@ class EventFiles:
             text += f" It is not what the paper used ({target.n_background:,} background events)"
             scaled = f": injections are the published ones times {factor:.2f}, for equal S/sqrt(B) in 3.3-3.7 TeV."
             text += scaled if is_injected else "."
-        for role in ("reference", "simulation"):
-            if file := getattr(self, role):
-                size = f", {self.n_simulated:,} events" if role == "simulation" else ""
-                text += f" {role.capitalize()}: {Path(file).name}{size}, SHA-256 {dict(self.digests)[role][:DIGITS]}..."
+        for role in (role for role in self.given if role != "data"):
+            size = f", {self.n_simulated:,} events" if role == "simulation" else ""
+            name, digest = Path(getattr(self, role)).name, dict(self.digests)[role][:DIGITS]
+            text += f" {role.capitalize()}: {name}{size}, SHA-256 {digest}..."
         return text
 
 

@@ -21,7 +21,7 @@ from anomaly_cli.scans.meaning import BASE_MEANING, MEASURED_MEANING, POINT_MEAN
 from anomaly_cli.scans.parts import Base, Measurement, Point, hash_key
 from anomaly_cli.scans.settings import AUTO, GridSettings, ScanConfig
 from anomaly_cli.scans.windows import find_windows, named_windows
-from anomaly_cli.search.settings import SearchSettings, describe_method
+from anomaly_cli.search.settings import DEFAULT_CROSSFIT, SearchSettings, describe_method
 from anomaly_cli.stages.frame import Analysis
 from anomaly_cli.stages.provisions import simulation_digests
 from anomaly_cli.stages.resolve import resolve_settings
@@ -62,9 +62,10 @@ class _Series:
     def _search(self) -> list[Any]:
         """All that a search depends on but the seed and the signal region."""
         config = self.config
+        crossfit = [] if self.settings.crossfit == DEFAULT_CROSSFIT else [self.settings.crossfit]
         return [
             [self.events, config.regions.side_bands, self.simulation, self.base_meaning],
-            [describe_method(self.settings.method), config.template.oversampling],
+            [describe_method(self.settings.method), config.template.oversampling, *crossfit],
             [self.settings.describe_ranking(), config.threads, config.device],
         ]
 

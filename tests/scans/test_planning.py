@@ -130,6 +130,12 @@ def test_a_changed_setting_changes_the_keys_and_keeps_the_base_flow(write_grid, 
     assert [base.key for base in old.bases] == [base.key for base in new.bases]
 
 
+def test_another_division_of_the_side_bands_changes_the_keys(write_grid, tmp_path):
+    old, grid = plan(write_grid(), tmp_path / "a"), write_grid()
+    grid.write_text(grid.read_text() + '\n[analysis.template]\ncrossfit = "none"\n')
+    assert not set(keys(plan(grid, tmp_path / "b")).values()) & set(keys(old).values())
+
+
 def test_what_a_job_may_use_changes_no_key(write_grid, tmp_path):
     old = plan(write_grid(), tmp_path / "a")
     more = "[jobs]\nprocesses = 3\nmemory_mb = 9000\nminutes = 5\nkeep_runs = true\nretries = 0\n"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import patch
 
+import click
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from grids import GRID
 from hypothesis import settings
 from toys import shipped_rows, write_official
-from typer.testing import CliRunner
+from typer.main import get_command
 
 from anomaly_cli.analysis import distances, quality
 from anomaly_cli.cli.app import app
@@ -41,10 +43,16 @@ def brief_closure() -> Iterator[None]:
         yield
 
 
+@functools.cache
+def command_line() -> click.Command:
+    """All commands, built once: by far most of what a refusal costs."""
+    return get_command(app)
+
+
 def invoke(*arguments: str | Path) -> Result:
     """Run the command line in this process."""
     with brief_closure():
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "100"})
+        return CliRunner().invoke(command_line(), [str(argument) for argument in arguments], env={"COLUMNS": "100"})
 
 
 @pytest.fixture(scope="session")

@@ -57,8 +57,8 @@ def test_the_docs_state_what_was_measured():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "number"), [("run", 1), ("scan", 1)])
-def test_a_command_that_is_killed_at_random_ends_as_if_it_had_not_been(recipe, number, tmp_path):
-    found = run_sequence(tmp_path, recipe, number)
+@pytest.mark.parametrize(("recipe", "n_kills"), [("run", 3), ("scan", 2)])
+def test_a_command_that_is_killed_at_random_ends_as_if_it_had_not_been(recipe, n_kills, tmp_path):
+    found = run_sequence(tmp_path, recipe, 1, n_kills)
     assert found["kills"] > 0
     assert {name: count for name, count in found.items() if count and name != "kills"} == {}

@@ -31,11 +31,12 @@ QUICK = {
 
 
 def brief(name):
-    """Settings that train for an epoch, enough where only sameness is asked for."""
+    """Settings that train for an epoch, with one mass scaling; enough where only sameness is asked for."""
     if name == "combined":
         return {"methods": ["cathode", "mass_scaling"], "settings": {"cathode": {"base_epochs": 1}}}
     epochs = [field.name for field in dataclasses.fields(FAMILY.find()[name]) if field.name.endswith("epochs")]
-    return QUICK.get(name, {}) | dict.fromkeys(epochs, 1)
+    bags = [field.name for field in dataclasses.fields(FAMILY.find()[name]) if field.name == "scaling_bags"]
+    return QUICK.get(name, {}) | dict.fromkeys([*epochs, *bags], 1)
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,9 @@ from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.report.render.markdown import escape, render
 from anomaly_cli.report.render.registry import About
 from anomaly_cli.report.reproduction import ERRORS, command_of, reproduction_report
-from anomaly_cli.report.table import Message
-from anomaly_cli.reproduce.comparing import tell_anew
+from anomaly_cli.report.table import Level, Message
+from anomaly_cli.reproduce.comparing import count_outdated, tell_anew
+from anomaly_cli.reproduce.eventfiles import open_files
 from anomaly_cli.reproduce.job_records import Record, load_record, record_name, write_record
 from anomaly_cli.reproduce.published import not_found, rows_of
 from anomaly_cli.reproduce.targets import find_targets, load_target
@@ -30,10 +31,14 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "reproduction"
 PAGE = ROOT / "docs" / "reproduction.md"
 UNFINISHED = ROOT / "benchmarks" / "results" / "reproduction-unfinished.jsonl"
+OUTDATED = (
+    "Older than this page: settings or stages of {} of its {} jobs have changed since; the command finds other values."
+)
 HEAD = """# Reproduction
 
 This page is made by `python benchmarks/reproduction.py` from results that were run; no value of ours is typed. The
-command above a table makes them again. How it works, and how to add a target: [reproduce](reproduce.md).
+command above a table makes them again, unless it is said that they are older. How it works, and how to add a target:
+[reproduce](reproduce.md).
 
 Published values are numbers of the papers, each with how it was read. Ours are of the file that is stated, with default
 settings unless the name of a row says otherwise. A value that was not run says why.
@@ -45,8 +50,12 @@ def page() -> str:
     """Return the page."""
     results = [tell_anew(read_reproduction(path)) for path in sorted(RESULTS.glob("*.json"))]
     blocks = [HEAD + "\n".join(textwrap.wrap(ERRORS, 120)) + "\n"]
+    shipped = open_files(load_target("sic-trees"), "quick", "", "", "")
     for found in results:
         report = [part for part in reproduction_report(found) if part != Message(ERRORS)]
+        outdated = count_outdated(found, shipped)
+        if outdated:
+            report.insert(1, Message(OUTDATED.format(outdated, len(found.settings["jobs"])), Level.WARNING))
         text = render(report, About(command_of(found)))
         blocks.append(f"## {found.target}, {found.scale}\n\n{text}")
     run = {found.target for found in results}

@@ -86,17 +86,24 @@ class Compared:
             return None
         return self.published_error / math.sqrt(self.published_over)
 
-    def freedom(self, error: float) -> float:
-        """Return the degrees of freedom of the error of a difference: few where it is mostly the spread of few seeds.
+    def freedom(self, error: float, is_published: bool) -> float:
+        """Return the degrees of freedom of the error of a difference: few where it is mostly the spread of few values.
+
+        Args:
+            error: of the difference.
+            is_published: whether it is that from the published value, which may be the mean of few values itself.
 
         References:
             B. L. Welch, "The generalization of 'Student's' problem when several different population variances are
             involved", Biometrika 34, 28, 1947; what is not a spread counts as known.
         """
-        spread, n = self._spread, len(self.ours)
-        if not spread or (self._statistical or 0.0) >= spread:
-            return math.inf
-        return (n - 1) * (error / spread) ** 4
+        spreads = []
+        if self._spread and self._spread > (self._statistical or 0.0):
+            spreads.append((self._spread, len(self.ours) - 1))
+        if is_published and self.published_mean_error and self.published_over > 1:
+            spreads.append((self.published_mean_error, self.published_over - 1))
+        variance = sum((spread / error) ** 4 / n for spread, n in spreads)
+        return 1.0 / variance if variance else math.inf
 
     def difference(self, other: float | None, other_error: float | None) -> tuple[float, float | None] | None:
         """Return how far ours lies above another value, and the error of that; None where either is missing.
@@ -124,9 +131,9 @@ class Reproduction:
         classifier: what ranked events, in words; empty where nothing was ranked.
         settings: everything that ours depend on besides the data and the release.
         release: of this package.
-        n_jobs: jobs whose results are in it.
+        n_jobs: jobs that were done, those without a result too.
         cpu_seconds: CPU time of these [s].
-        failed: jobs without a result, and why.
+        failed: jobs without a result: which, and why.
         notes: sentences on what differs from the paper.
         papers: where the values were published.
     """
@@ -146,6 +153,11 @@ class Reproduction:
     notes: tuple[str, ...] = ()
     papers: tuple[str, ...] = ()
     format: int = field(default=FORMAT)
+
+    @property
+    def given(self) -> list[str]:
+        """Roles of the files that were named in the command; older results do not tell, and had the shipped data."""
+        return list(self.settings.get("given", [role for role in self.settings["files"] if role != "data"]))
 
 
 def write_reproduction(found: Reproduction, path: Path) -> Path:

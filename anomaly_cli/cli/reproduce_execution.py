@@ -107,16 +107,16 @@ def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
     folder = wanted.output / RECORDS
     RunDirectory(folder).create()
     missing = missing_jobs(plan, folder)
-    hours = expected_hours(plan, missing)
-    about = f", about {_time(60.0 * hours)} of CPU time" if missing else ""
-    say(f"{plural(len(plan.jobs), 'job')}, {len(plan.jobs) - len(missing)} done already{about}")
+    wanted_keys = {job.key for job in missing}
+    chosen = [job for job in plan.jobs[number - 1 :: total] if job.key in wanted_keys]
+    about = f", about {_time(60.0 * expected_hours(plan, chosen))} of CPU time" if chosen else ""
+    here = f", {len(chosen)} to do in this part" if wanted.part else ""
+    say(f"{plural(len(plan.jobs), 'job')}, {len(plan.jobs) - len(missing)} done already{here}{about}")
     for reason in dict.fromkeys(place.why_not for place in plan.places if place.lacks):
         names = dict.fromkeys(place.series.name for place in plan.places if place.why_not == reason)
         say(f"Left out, {', '.join(names)}: {reason}.")
     if wanted.scale == PAPER and missing:
         say("Results are kept one by one: Ctrl-C stops, the same command goes on.")
-    wanted_keys = {job.key for job in missing}
-    chosen = [job for job in plan.jobs[number - 1 :: total] if job.key in wanted_keys]
     if chosen:
         with show_progress(manner) as progress:
             compute = Compute(Streams(0), processes=processes or available_cores(), progress=progress)

@@ -19,6 +19,10 @@ class ConfigError(AnomalyError):
     exit_code = 2
 
 
+class LackingFeatureError(ConfigError):
+    """A feature that is asked for and that the events of a file do not have."""
+
+
 class DataError(AnomalyError):
     """An input file that is missing, damaged or not in a known layout, or events that cannot be used."""
 

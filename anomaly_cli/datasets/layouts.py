@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.core.errors import DataError, LackingFeatureError
 from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.records import nearest
@@ -82,14 +82,14 @@ class EventTable:
         """Return mass and features.
 
         Raises:
-            ConfigError: for a feature that this file does not have.
+            LackingFeatureError: for a feature that this file does not have.
         """
         read = without_noise(names)
         for name in self.missing(names):
             advice = nearest(name, self.feature_names)
             if name in SUBJETTINESSES:
                 advice = "make it from raw events with 'anomaly data features RAW OUT --extended'"
-            raise ConfigError(f"--features: this file ({self.layout}) has no feature '{name}'; {advice}")
+            raise LackingFeatureError(f"--features: this file ({self.layout}) has no feature '{name}'; {advice}")
         found = self._read(read)
         if len(read) == len(names):
             return found

@@ -29,8 +29,7 @@ ERRORS = (
 
 def command_of(found: Reproduction) -> str:
     """Return the command that makes results again, without `anomaly`; files are named by what they are."""
-    given = found.settings.get("given", [role for role in found.settings["files"] if role != "data"])
-    files = "".join(f" --{role} FILE" for role in given)
+    files = "".join(f" --{role} FILE" for role in found.given)
     seeds = len(found.settings["seeds"])
     return f"reproduce run {found.target} --scale {found.scale} --seeds {seeds}{files}"
 
@@ -62,7 +61,8 @@ def _disagreements(found: Reproduction) -> list[Message]:
             difference = value.difference(other, error)
             if difference is not None and difference[1] and abs(difference[0]) > FAR * difference[1]:
                 place = ", ".join(filter(None, (value.series, value.quantity, f"{found.x} {value.x}".strip())))
-                chance = _chance(value, difference[0], difference[1])
+                freedom = value.freedom(difference[1], is_published=name == "published")
+                chance = _chance(difference[0] / difference[1], freedom)
                 far.append(f"{place}: {value.mean:.4g} where {name} is {other:.4g} ({chance})")
     if not far:
         return []
@@ -70,9 +70,9 @@ def _disagreements(found: Reproduction) -> list[Message]:
     return [Message(title, Level.HEADLINE, tuple(far))]
 
 
-def _chance(value: Compared, difference: float, error: float) -> str:
-    """Return how often a difference is as large by chance."""
-    chance = 2.0 * float(stdtr(value.freedom(error), -abs(difference) / error))
+def _chance(errors: float, freedom: float) -> str:
+    """Return how often a difference of so many errors comes about by chance."""
+    chance = 2.0 * float(stdtr(freedom, -abs(errors)))
     return f"{chance:.2g}" if chance >= LEAST_CHANCE else f"< {LEAST_CHANCE:g}"
 
 
@@ -105,7 +105,7 @@ def _comparison(found: Reproduction, quantity: str) -> Table:
     if any(value.exact is not None for value in rows):
         notes.append("pull: (ours - exact) / error.")
     name = f"table_{found.target}".replace("-", "_")
-    return build(name, quantity, fields, rows, [*_reasons(rows), *notes])
+    return build(name, quantity, fields, rows, [*_reasons(rows), *_fewer(found, rows), *notes])
 
 
 def values_table(found: Reproduction) -> Table:
@@ -134,6 +134,15 @@ def _reasons(rows: Sequence[Compared]) -> list[str]:
         if value.why_not and value.series not in missing.setdefault(value.why_not, []):
             missing[value.why_not].append(value.series)
     return [f"Not run, {', '.join(series)}: {reason}." for reason, series in missing.items()]
+
+
+def _fewer(found: Reproduction, rows: Sequence[Compared]) -> list[str]:
+    """Return which values are of fewer seeds than were asked for: those that are missing may be no accident."""
+    n = len(found.settings["seeds"])
+    few = [
+        f"{' '.join((value.series, value.x)).strip()} ({len(value.ours)})" for value in rows if 0 < len(value.ours) < n
+    ]
+    return [f"Of fewer than {n} seeds: {', '.join(few)}."] if few else []
 
 
 def _plain(name: str, header: str, digits: Format, cell: Callable[[Compared], AnyCell]) -> Field:

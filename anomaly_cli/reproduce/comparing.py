@@ -11,11 +11,12 @@ from typing import Any
 import anomaly_cli
 from anomaly_cli.artifacts.reproduction import NOT_RUN, Compared, Reproduction
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.job_records import Record
 from anomaly_cli.reproduce.kinds import KINDS
 from anomaly_cli.reproduce.published import PublishedValue, find_value, not_found, rows_of
-from anomaly_cli.reproduce.running import FIRST_SEED, Place, Plan, places_of, read_record
-from anomaly_cli.reproduce.targets import Quantity, Series, Target, load_target
+from anomaly_cli.reproduce.running import FIRST_SEED, Place, Plan, places_of, plan_target, read_record
+from anomaly_cli.reproduce.targets import NO_EVENTS, Quantity, Series, Target, load_target
 
 
 def collect(plan: Plan, folder: Path) -> Reproduction:
@@ -25,7 +26,6 @@ def collect(plan: Plan, folder: Path) -> Reproduction:
     records = {job.key: read_record(folder, job) for job in plan.jobs}
     known = [record for record in records.values() if record is not None]
     values = tuple(_compare(place, plan, rows, records) for place in plan.places)
-    failed = [f"seed {record['seed']}: {record['failure']}" for record in known if record["failure"]]
     ranks = dict.fromkeys(KINDS[job.kind].ranks(dict(job.settings)) for job in plan.jobs)
     return Reproduction(
         target=target.name,
@@ -39,10 +39,22 @@ def collect(plan: Plan, folder: Path) -> Reproduction:
         release=", ".join(sorted({str(record["release"]) for record in known} or {anomaly_cli.__version__})),
         n_jobs=len(known),
         cpu_seconds=sum(float(record["cpu_seconds"]) for record in known),
-        failed=tuple(dict.fromkeys(failed)),
+        failed=_failures(plan, records),
         notes=_notes(target, plan.scale, rows),
         papers=target.papers,
     )
+
+
+def _failures(plan: Plan, records: Mapping[str, Record | None]) -> tuple[str, ...]:
+    """Return which jobs have no result, by series, x and seed, and why."""
+    failed = []
+    for place in plan.places:
+        for job in place.jobs:
+            record = records[job.key]
+            if record is not None and record["failure"]:
+                at = ", ".join(filter(None, (place.series.name, f"{plan.target.x} {place.x}".strip())))
+                failed.append(f"{at}, seed {job.seed}: {record['failure']}")
+    return tuple(dict.fromkeys(failed))
 
 
 def tell_anew(found: Reproduction) -> Reproduction:
@@ -59,9 +71,30 @@ def tell_anew(found: Reproduction) -> Reproduction:
     for value in found.values:
         if value.series not in series or value.quantity not in quantities:
             raise ConfigError(f"target {target.name}: has no {value.quantity} of {value.series} any more; run it again")
-        values.append(_beside(value, target, series[value.series], quantities[value.quantity], rows))
+        at = series[value.series], quantities[value.quantity]
+        waits_for = at[0].waits_for or at[1].waits_for
+        waiting = replace(value, why_not=f"waits for {waits_for}") if waits_for and not value.ours else value
+        values.append(_beside(waiting, target, *at, rows))
     notes = _notes(target, found.scale, rows)
     return replace(found, values=tuple(values), title=target.title, papers=target.papers, notes=notes)
+
+
+def count_outdated(found: Reproduction, shipped: EventFiles) -> int:
+    """Return how many jobs of what was found are no longer those that its target asks for.
+
+    Their settings or the code of a stage have changed since, so that the command finds other values.
+
+    Args:
+        found: what was run; on the shipped events, or on none.
+        shipped: the shipped events, as `open_files` finds them.
+    """
+    target = load_target(found.target)
+    files = EventFiles()
+    if target.data != NO_EVENTS:
+        digests = tuple(sorted(found.settings["files"].items()))  # by which files are known, whatever they are called
+        files = replace(shipped, digests=digests, simulation="FILE" if "simulation" in found.given else "")
+    plan = plan_target(target, found.scale, files, len(found.settings["seeds"]))
+    return len(set(found.settings["jobs"]) - {job.key for job in plan.jobs})
 
 
 def _kept_settings(plan: Plan) -> dict[str, Any]:

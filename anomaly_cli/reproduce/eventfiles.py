@@ -29,6 +29,10 @@ BACKGROUND_SHARE, SIGNAL_SHARE = 0.121352, 0.772
 """Shares of the background and of the signal of the R&D data set that are in it (arXiv:2109.00546, section 2)."""
 
 
+WITHOUT_REFERENCE = ("morph_files",)
+"""Kinds of targets that compare their two files and hold nothing back."""
+
+
 class LackingError(ConfigError):
     """Something that a series needs was not given: it is left out, and the rest is run."""
 
@@ -77,11 +81,20 @@ class EventFiles:
         Args:
             published: events that are injected into the R&D data set, wherever they lie.
             n_background: background events of the paper, likewise.
+
+        Raises:
+            ConfigError: where there is no signal or no background in the signal region.
         """
-        if not n_background:
+        if not (n_background and published):
             return published
+        for kind, number in (("background", self.n_background_inside), ("signal", self.n_signal_inside)):
+            if not number:
+                raise ConfigError(
+                    f"--data {self.data}: holds no {kind} in 3.3-3.7 TeV, where this target compares S/sqrt(B); give a"
+                    " file that does"
+                )
         background = (1.0 - self.reserve) * self.n_background_inside / (BACKGROUND_SHARE * n_background)
-        signal = self.n_signal_inside / self.n_signal / SIGNAL_SHARE if self.n_signal_inside else 1.0
+        signal = self.n_signal_inside / self.n_signal / SIGNAL_SHARE
         return round(published * math.sqrt(background) / signal)
 
     def words(self, target: Target, jobs: Sequence[Mapping[str, Any]]) -> str:
@@ -97,10 +110,10 @@ class EventFiles:
         kept = f", {self.reserve:.0%} of the background held back to measure on" if is_split else ""
         text = f"{name[:1].upper()}{name[1:]}: {counted}{kept}."
         if not self.is_real:
-            factor = self.injection(1_000_000, target.n_background) / 1e6
-            text += f" It is not what the paper used ({target.n_background:,} background events)"
-            scaled = f": injections are the published ones times {factor:.2f}, for equal S/sqrt(B) in 3.3-3.7 TeV."
-            text += scaled if is_injected else "."
+            text += f" It is not what the paper used ({target.n_background:,} background events)."
+        factor = self.injection(1_000_000, target.n_background) / 1e6 if is_injected else 1.0
+        if f"{factor:.2f}" != "1.00":
+            text += f" Injections are the published ones times {factor:.2f}, for equal S/sqrt(B) in 3.3-3.7 TeV."
         for role in (role for role in self.given if role != "data"):
             size = f", {self.n_simulated:,} events" if role == "simulation" else ""
             name, digest = Path(getattr(self, role)).name, dict(self.digests)[role][:DIGITS]
@@ -128,6 +141,8 @@ def open_files(target: Target, scale: str, data: str, reference: str, simulation
         return EventFiles()
     if simulation and target.data != SIMULATED:
         raise ConfigError(f"target {target.name} uses no simulation; leave out --simulation")
+    if reference and target.kind in WITHOUT_REFERENCE:
+        raise ConfigError(f"target {target.name} holds no background back to measure on; leave out --reference")
     if scale == PAPER and not data:
         raise ConfigError(
             f"target {target.name} at scale {PAPER} needs the file that the paper used; get it with 'anomaly data fetch"
@@ -143,6 +158,8 @@ def open_files(target: Target, scale: str, data: str, reference: str, simulation
     n_background = len(table) - n_signal
     if simulation and digests["simulation"] == digests["data"]:
         raise ConfigError(f"--simulation {simulation}: is the data itself; give background of another generator")
+    if reference:
+        _refuse_reference(reference, digests)
     is_inside = REGION.contains(table.compute(table.feature_names[:1]).mjj)
     if scale == PAPER and n_background < LEAST_OF_PAPER * target.n_background:
         raise ConfigError(
@@ -163,3 +180,13 @@ def open_files(target: Target, scale: str, data: str, reference: str, simulation
         n_simulated=n_simulated,
         is_real=is_real,
     )
+
+
+def _refuse_reference(reference: str, digests: Mapping[str, str]) -> None:
+    """Refuse a reference that no job could use."""
+    if digests["reference"] == digests["data"]:
+        raise ConfigError(
+            f"--reference {reference}: is the data itself; give other events, or leave it out and 40 % are held back"
+        )
+    if not read_events(Path(reference), None).is_labelled:
+        raise ConfigError(f"--reference {reference}: has no labels, without which nothing can be measured on it")

@@ -18,7 +18,7 @@ from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.config import Config
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.core.errors import ConfigError, LackingFeatureError, PhysicsError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.records import build_record
@@ -88,20 +88,22 @@ def describe(settings: Settings, target: Target, files: EventFiles) -> Settings:
             f"--data {files.data}: holds {files.n_signal} signal events where target {target.name} injects"
             f" {data['inject']}; give a file that holds both background and signal"
         )
-    if files.simulation:
-        tree.setdefault("template", {})["simulation"] = files.simulation
     config = build_record(Config, tree, f"target {target.name}")
     unknown = set(settings.get("measure", ())) - set(MEASURES)
     if unknown:
         raise ConfigError(f"target {target.name}: cannot measure '{sorted(unknown)[0]}', only {', '.join(MEASURES)}")
-    search = resolve_settings(config)
-    if Need.SIMULATION in search.method.needs and not files.simulation:
+    search, digests = resolve_settings(config), dict(files.digests)
+    if Need.SIMULATION not in search.method.needs | search.score.needs:
+        digests.pop("simulation", None)  # a job that does without is that of targets which have none
+    elif files.simulation:
+        tree.setdefault("template", {})["simulation"] = files.simulation
+    else:
         raise LackingError("needs simulated background of another generator: --simulation FILE")
     return {
         "config": tree,
         "measure": sorted(settings.get("measure", ())),
         "shift": float(settings.get("shift", 0.0)),
-        "files": dict(files.digests),
+        "files": digests,
         "search": hash_json(_describe_search(search)),
     }
 
@@ -173,7 +175,7 @@ def run(settings: Settings, compute: Compute) -> Found:
 def _read(config: Config, shift: float, compute: Compute) -> _Events:
     try:
         data = read_data(config, compute)
-    except ConfigError as error:  # a file without these features: other series can be run on it
+    except LackingFeatureError as error:  # other series can be run on this file
         raise PhysicsError(str(error)) from error
     truth = data.truth
     if truth is None:

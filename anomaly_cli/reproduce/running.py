@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -209,7 +210,8 @@ def _run_and_keep(job: Job, folder: Path, device: str) -> None:
     start, found, failure = time.process_time(), {}, ""
     try:
         compute = Compute(Streams(job.seed), device=device)
-        found = dict(KINDS[job.kind].run(dict(job.settings), compute))
+        results = KINDS[job.kind].run(dict(job.settings), compute)
+        found = {name: value for name, value in results.items() if math.isfinite(value)}
     except (PhysicsError, TrainingError) as error:  # another try would meet it again: a result
         failure = str(error)
     record = {"key": job.key, "kind": job.kind, "seed": job.seed, "settings": job.settings, "found": found}

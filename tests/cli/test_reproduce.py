@@ -65,6 +65,17 @@ def test_a_run_writes_what_people_and_programs_read_and_is_not_done_twice(tmp_pa
     assert values.why_not.notna().any()
 
 
+def test_parts_that_run_one_after_another_leave_nothing_out(tmp_path):
+    asked = ("reproduce", "run", "fpd-kpd-toys", "--output", tmp_path, "--processes", "1", "--quiet")
+    told = [invoke(*asked, "--part", f"{number}/3").stdout for number in (1, 2, 3)]
+    assert [" ".join(text.split()).split(", about")[0] for text in told] == [
+        "8 jobs, 0 done already, 3 to do in this part",
+        "8 jobs, 3 done already, 3 to do in this part",
+        "8 jobs, 6 done already, 2 to do in this part",
+    ]
+    assert "8 jobs, 8 done already" in invoke(*asked, "--part", "1/3").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

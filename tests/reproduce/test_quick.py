@@ -11,7 +11,7 @@ from toys import compute, shipped_rows, write_official
 
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.reproduce import kind_search, kinds
-from anomaly_cli.reproduce.eventfiles import EventFiles
+from anomaly_cli.reproduce.eventfiles import REGION, EventFiles
 from anomaly_cli.reproduce.running import plan_target
 from anomaly_cli.reproduce.targets import NO_EVENTS, find_targets, load_target
 from anomaly_cli.search.rank import rank, scored
@@ -46,6 +46,7 @@ def test_one_search_finds_all_that_can_be_measured(data_file):
     for name in ("sic@0.01", "max_sic", "closure_auc", "z@0.05", "bias@0.05", "z_bias@0.05", "chi2_per_ndf"):
         assert math.isfinite(found[name]), name
     assert found["rejection"] > 2.0
+    assert found["excess@0.05"] / found["excess@0.05.error"] == pytest.approx(found["z@0.05"], rel=0.3)
     assert 0.4 < found["closure_auc"] < 0.6
     assert found["ten_minutes"] == pytest.approx(10.0 * found["minutes"])
 
@@ -69,9 +70,35 @@ def test_reference_events_are_scored_by_models_that_have_not_seen_them(data_file
     monkeypatch.setattr(kind_search, "scored", lambda *given: seen.append(given) or scored(*given))
     kind_search.run(kind_search.describe(settings, load_target("sic-trees"), given), compute())
     assert len(seen) == 2
+    assert all(REGION.contains(events.mjj).all() for _, events, _ in seen)
     for _, events, folds in seen:
         assert np.array_equal(folds, kept[0].crossfit.fold(events.source_id))
         assert set(folds) == {0, 1}
+
+
+def test_a_shift_moves_masses_of_jets_of_observed_and_of_reference_events(data_file, monkeypatch):
+    settings = {
+        "measure": ["sic"],
+        "config": {
+            "data": {"inject": 3000, "features": ["mj1", "tau21_j1"]},
+            "regions": {"signal_region": "3.3-3.7", "side_bands": "3.1-3.3,3.7-3.9"},
+            "template": {"method": "cwola_hunting"},
+            "classifier": {"folds": 2},
+            "classifiers": {"trees": {"ensemble": 1, "iterations": 5}},
+        },
+    }
+    given, seen = dataclasses.replace(files(data_file), simulation=""), []
+    monkeypatch.setattr(kind_search, "rank", lambda split, *more: seen.append(split.sr) or rank(split, *more))
+    monkeypatch.setattr(
+        kind_search, "scored", lambda score, events, fold: seen.append(events) or scored(score, events, fold)
+    )
+    for shift in (0.0, 0.1):
+        described = kind_search.describe({**settings, "shift": shift}, load_target("max-sic-cathode"), given)
+        kind_search.run(described, compute())
+    assert len(seen) == 6
+    for plain, moved in zip(seen[:3], seen[3:], strict=True):
+        assert np.allclose(moved.features[:, 0], plain.features[:, 0] + 0.1 * plain.mjj)
+        assert np.array_equal(moved.features[:, 1], plain.features[:, 1])
 
 
 def test_a_file_without_the_features_of_a_series_ends_that_series_only(data_file):

@@ -18,10 +18,12 @@ from anomaly_cli.report.render.registry import About, find_renderers
 from anomaly_cli.report.reproduction import reproduction_report
 from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.reproduce import kinds
-from anomaly_cli.reproduce.comparing import collect, tell_anew
+from anomaly_cli.reproduce.comparing import collect, count_outdated, tell_anew
+from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.job_records import write_record
 from anomaly_cli.reproduce.kind_distances import TOYS, frechet_distance, kernel_distance
-from anomaly_cli.reproduce.running import missing_jobs, read_record, run_jobs
+from anomaly_cli.reproduce.running import missing_jobs, plan_target, read_record, run_jobs
+from anomaly_cli.reproduce.targets import load_target
 
 
 @pytest.fixture
@@ -50,6 +52,9 @@ def test_published_exact_and_own_values_stand_beside_each_other(planned, tmp_pat
     assert len(shifted.ours) == 2
     assert abs(shifted.mean - 1000.0) < 5.0 * max(shifted.errors)
     assert "thesis" in shifted.how_read
+    records = [read_record(tmp_path, job)["found"] for job in planned.jobs if "shift" in job.settings["toy"]]
+    assert shifted.errors == pytest.approx([1000.0 * record["fpd.error"] for record in records])
+    assert all(record["fpd.error"] != record["kpd.error"] for record in records)
     waiting = next(v for v in found.values if v.quantity == "Wasserstein")
     assert waiting.published is not None
     assert waiting.why_not.startswith("waits for")
@@ -78,9 +83,37 @@ def test_a_job_that_cannot_be_done_is_a_result_with_its_reason(planned, tmp_path
     run_jobs(planned.jobs, tmp_path, compute(), "cpu")
     assert not missing_jobs(planned, tmp_path)
     found = collect(planned, tmp_path)
-    assert found.failed == ("seed 1: too few points", "seed 2: too few points")
+    assert found.failed == tuple(
+        f"two-dimensional toys, toy {toy}, seed {seed}: too few points"
+        for toy in ("truth", "shift mu_x by 1 sigma")
+        for seed in (1, 2)
+    )
     assert {value.why_not for value in found.values if value.quantity == "kernel distance"} == {"too few points"}
     assert not draw_reproduction(found, tmp_path / "none.png")
+
+
+def test_values_of_fewer_seeds_are_named(planned, tmp_path, monkeypatch):
+    def fail_once(settings, compute):
+        if settings["toy"] == "truth" and compute.streams.seed == 2:
+            return {"fpd": 1.0, "fpd.error": 0.1, "kpd": np.nan}
+        return {"fpd": 1.0, "fpd.error": 0.1, "kpd": 2.0, "kpd.error": 0.1}
+
+    monkeypatch.setitem(kinds.KINDS, "distances", dataclasses.replace(kinds.KINDS["distances"], run=fail_once))
+    run_jobs(planned.jobs, tmp_path, compute(), "cpu")
+    found = collect(planned, tmp_path)
+    assert all(np.isfinite(value.ours).all() for value in found.values)
+    text = find_renderers()["text"](reproduction_report(found), About(width=160))
+    assert text.count("Of fewer than 2 seeds") == 1
+    assert "Of fewer than 2 seeds: two-dimensional toys truth (1)." in text
+
+
+def test_what_was_found_knows_when_its_jobs_are_no_longer_those_asked_for(tmp_path, monkeypatch):
+    target = load_target("fpd-kpd-toys")
+    plan = plan_target(target, "quick", EventFiles())
+    found = collect(plan, tmp_path)
+    assert count_outdated(found, EventFiles()) == 0
+    monkeypatch.setitem(kinds.KINDS, "distances", dataclasses.replace(kinds.KINDS["distances"], version="next"))
+    assert count_outdated(found, EventFiles()) == len(plan.jobs)
 
 
 def test_seeds_that_agree_by_chance_do_not_make_the_error_smaller_than_statistics():
@@ -112,6 +145,8 @@ def test_a_published_standard_deviation_counts_as_the_error_of_the_mean():
     [
         (Compared("a", "SIC", ours=(4.0, 5.0, 6.0), published=3.0), "0.074"),  # Student's t of 2 degrees of freedom
         (Compared("a", "SIC", ours=(4.0, 5.0, 6.0), published=3.0, published_error=0.7), "0.047"),
+        # of five seeds theirs are: 6 degrees of freedom instead of thousands
+        (Compared("a", "SIC", ours=(4.99, 5.0, 5.01), published=3.0, published_error=1.0, published_over=5), "0.011"),
         (Compared("a", "SIC", ours=(4.9, 5.0, 5.1), errors=(1.0,) * 3, published=3.0), "< 0.001"),  # statistics
         (Compared("a", "SIC", ours=(4.0, 5.0, 6.0), published=4.0), None),
     ],

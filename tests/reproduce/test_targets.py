@@ -6,8 +6,10 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from toys import shipped_rows, write_official
 
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.manifests import shipped_file
 from anomaly_cli.methods.base import METHODS
 from anomaly_cli.reproduce import kind_search
@@ -179,6 +181,57 @@ def test_injections_into_the_shipped_file_have_the_published_significance():
     assert ours == pytest.approx(772 / 121_352**0.5, rel=2e-3)  # arXiv:2109.00546
 
 
+def test_of_the_papers_own_file_some_is_held_back_and_the_factor_says_so():
+    real = replace(GIVEN, n_background=10**6, n_signal=10**5, n_background_inside=121_352, n_signal_inside=77_200)
+    real = replace(real, is_real=True)
+    assert real.injection(1_000, 10**6) == round(1_000 * 0.6**0.5)
+    planned = plan_target(load_target("sic-trees"), "quick", real)
+    words = planned.files.words(planned.target, [job.settings for job in planned.jobs])
+    assert "the file that the paper used: 1,000,000 background" in words
+    assert "Injections are the published ones times 0.77, for equal S/sqrt(B) in 3.3-3.7 TeV." in words
+    whole = replace(real, reference="more.h5", digests=(*real.digests, ("reference", "2")))
+    assert "Injections" not in whole.words(planned.target, [job.settings for job in planned.jobs])
+
+
+@pytest.mark.parametrize("kind", ["background", "signal"])
+def test_a_file_with_nothing_in_the_region_cannot_be_scaled_to_it(kind):
+    none = replace(GIVEN, **{f"n_{kind}_inside": 0})
+    with pytest.raises(ConfigError, match=f"holds no {kind} in 3.3-3.7 TeV"):
+        plan_target(load_target("sic-trees"), "quick", none)
+    assert none.injection(0, 10**6) == 0
+
+
+def test_a_simulation_is_part_of_the_jobs_that_read_it():
+    target = load_target("interplay")
+    keys = {}
+    for digest in ("1", "2", None):
+        simulation = {"simulation": "mc.h5" if digest else ""}
+        digests = (("data", "0"), *([("simulation", digest)] if digest else []))
+        places = plan_target(target, "standard", replace(GIVEN, digests=digests, **simulation)).places
+        keys[digest] = {(place.series.name, job.key) for place in places for job in place.jobs}
+    read = {"FETA", "SALAD"}
+    assert {name for name, _ in keys["1"] ^ keys["2"]} == read
+    assert {name for name, _ in keys["1"] ^ keys[None]} == read
+
+
+def test_the_papers_scale_takes_a_file_that_is_nearly_the_papers(data_file):
+    target, n = load_target("sic-trees"), 27_310
+    nearly, not_quite = (replace(target, n_background=round(n / share)) for share in (0.91, 0.89))
+    assert open_files(nearly, "paper", str(data_file), "", "").n_background == n
+    with pytest.raises(ConfigError, match=f"holds {n} background events where the paper has {round(n / 0.89)}"):
+        open_files(not_quite, "paper", str(data_file), "", "")
+
+
+def test_references_that_no_job_could_use_are_refused_before_any_is_run(data_file, tmp_path):
+    with pytest.raises(ConfigError, match="is the data itself; give other events"):
+        open_files(load_target("sic-trees"), "quick", str(data_file), str(data_file), "")
+    unlabelled = write_official(tmp_path / "bare.h5", shipped_rows(8)[:, :14], OFFICIAL_COLUMNS)
+    with pytest.raises(ConfigError, match="has no labels, without which nothing can be measured on it"):
+        open_files(load_target("sic-trees"), "quick", "", str(unlabelled), "")
+    with pytest.raises(ConfigError, match="holds no background back to measure on; leave out --reference"):
+        open_files(load_target("flows-for-flows-science"), "quick", "", str(data_file), "")
+
+
 def test_data_are_no_simulation_of_themselves(data_file):
     with pytest.raises(ConfigError, match=r"is the data itself; give background of another generator"):
         open_files(load_target("interplay"), "quick", str(data_file), "", str(data_file))
@@ -208,7 +261,7 @@ def test_injections_have_the_published_significance_on_fewer_events():
     injected, plain = ({"config": {"data": {"inject": n, "reserve": 0.4}}} for n in (346, 0))
     words = GIVEN.words(load_target("sic-trees"), [plain, injected])
     assert "40% of the background held back" in words
-    assert "what the paper used (1,000,000 background events): injections are the published ones times 0.35" in words
+    assert "what the paper used (1,000,000 background events). Injections are the published ones times 0.35" in words
     assert words.endswith("Simulation: mc.h5, 0 events, SHA-256 1...")
     assert "injections" not in GIVEN.words(load_target("sic-trees"), [plain])
     assert "held back" not in GIVEN.words(load_target("sic-trees"), [{"config": {"data": {"file": "x"}}}])

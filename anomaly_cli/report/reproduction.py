@@ -83,12 +83,9 @@ def _comparison(found: Reproduction, quantity: str) -> Table:
     is_one_series = len({value.series for value in found.values}) == 1
     fields = [] if found.x and is_one_series else [_text("series", "", Priority.KEY)]
     fields += [_text("x", found.x, Priority.KEY)] if found.x else []
-    fields += [
-        _number(
-            "published", "published", lambda v: _measured(v.published, v.published_error), Priority.HIGH, PUBLISHED
-        ),
-        _number("ours", "ours", _ours, Priority.KEY),
-    ]
+    if numbers:
+        fields.append(_number("published", "published", _published, Priority.HIGH, PUBLISHED))
+    fields.append(_number("ours", "ours", _ours, Priority.KEY))
     if any(value.exact is not None for value in rows):
         fields.append(_plain("exact", "exact", ROUNDED, lambda value: value.exact))
         fields.append(_plain("pull", "pull", PULL, _pull))
@@ -114,7 +111,7 @@ def values_table(found: Reproduction) -> Table:
         _text("quantity", "quantity", Priority.KEY),
         _text("series", "series", Priority.KEY),
         _text("x", "x", Priority.KEY),
-        _number("published", "published", lambda v: _measured(v.published, v.published_error)),
+        _number("published", "published", _published),
         made(Column("published_over", "error over", holds=int), lambda value: value.published_over),
         _number("ours", "ours", lambda v: _measured(v.mean, v.error)),
         _plain("exact", "exact", ROUNDED, lambda value: value.exact),
@@ -167,6 +164,10 @@ def _measured(value: float | None, error: float | None) -> AnyCell:
     if value is None:
         return None
     return value if error is None else Measured(value, error)
+
+
+def _published(value: Compared) -> AnyCell:
+    return _measured(value.published, value.published_error)
 
 
 def _ours(value: Compared) -> AnyCell:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import invoke
-from grids import EMPTY
+from grids import EMPTY, other_driver
 
 from anomaly_cli.artifacts.scan_kinds import SCAN
 from anomaly_cli.artifacts.store import read_artifact
@@ -109,12 +109,11 @@ def test_resume_ends_jobs_that_ran_on_without_their_driver(write_grid, tmp_path)
 @pytest.mark.slow
 def test_a_scan_that_is_driven_or_was_killed_is_not_driven_again(write_grid, tmp_path):
     scan = plan(write_grid(seeds=1), tmp_path / "scan")
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "snakemake"]) as other:
-        (scan / "driver.json").write_text(json.dumps({"host": os.uname().nodename, "pid": other.pid}))
+    with other_driver() as pid:
+        (scan / "driver.json").write_text(json.dumps({"host": os.uname().nodename, "pid": pid}))
         refused = drive("run", scan, check=False)
         assert (refused.returncode, "is driven by process" in refused.stderr) == (4, True)
         assert "is driven by process" in drive("resume", scan, check=False).stderr
-        other.kill()
     # a later process of the same number is no driver
     (scan / "driver.json").write_text(json.dumps({"host": os.uname().nodename, "pid": os.getpid()}))
     lock = scan / ".snakemake" / "locks" / "0.input.lock"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import pairwise
 
 import pytest
 from conftest import invoke
+from grids import other_driver
 
 from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.scans.manifest import ScanDirectory
@@ -338,13 +340,8 @@ def test_costs_follow_what_is_done_at_a_point_and_kept_of_it(write_grid, tmp_pat
 
 
 def test_a_scan_that_is_driven_is_not_planned_anew(write_grid, tmp_path):
-    import os
-    import subprocess
-    import sys
-
     plan(write_grid(), tmp_path / "scan")
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "snakemake"]) as other:
-        (tmp_path / "scan" / "driver.json").write_text(json.dumps({"host": os.uname().nodename, "pid": other.pid}))
+    with other_driver() as pid:
+        (tmp_path / "scan" / "driver.json").write_text(json.dumps({"host": os.uname().nodename, "pid": pid}))
         result = invoke("scan", "plan", write_grid(seeds=2), "--output", tmp_path / "scan")
-        other.kill()
     assert (result.exit_code, "is driven by process" in " ".join(result.output.split())) == (4, True)

@@ -47,7 +47,12 @@ def test_a_wheel_carries_data_manifests_and_workflows_and_works(tmp_path):
     main_command = re.search(r"/bin/anomaly (run .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)[1].split()
     environment = {"PYTHONPATH": str(tmp_path / "site"), "OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]}
     script = tmp_path / "site" / "bin" / "anomaly"
-    subprocess.run([sys.executable, str(script), *main_command, *FAST], check=True, cwd=tmp_path, env=environment)
+    subprocess.run(
+        [sys.executable, str(script), *main_command, *FAST, "--processes", "1"],
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+    )
     (counted,) = tmp_path.glob("*/significance.h5")
     assert read_any(counted).groups["tests"]["n_observed"].min() > 0
     where = [sys.executable, "-c", "import anomaly_cli; print(anomaly_cli.__file__)"]

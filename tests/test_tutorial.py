@@ -13,7 +13,7 @@ from conftest import FAST, invoke
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"<!-- (run: tutorial|file: \S+) -->\n```(\w*)\n(.*?)\n```", re.DOTALL)
-SHORT = [*FAST, "--set", "significance.windows=3", "--set", "significance.experiments=5"]
+SHORT = [*FAST, "--processes", "1", "--set", "significance.windows=3", "--set", "significance.experiments=5"]
 CENTRES = "centres = [3.3, 3.5, 3.7]"
 SHORT_SCAN = """
 [analysis.classifier]

@@ -34,9 +34,8 @@ def brief(name):
     """Settings that train for an epoch, with one mass scaling; enough where only sameness is asked for."""
     if name == "combined":
         return {"methods": ["cathode", "mass_scaling"], "settings": {"cathode": {"base_epochs": 1}}}
-    epochs = [field.name for field in dataclasses.fields(FAMILY.find()[name]) if field.name.endswith("epochs")]
-    bags = [field.name for field in dataclasses.fields(FAMILY.find()[name]) if field.name == "scaling_bags"]
-    return QUICK.get(name, {}) | dict.fromkeys([*epochs, *bags], 1)
+    fields = [field.name for field in dataclasses.fields(FAMILY.find()[name])]
+    return QUICK.get(name, {}) | dict.fromkeys([one for one in fields if one.endswith(("epochs", "scaling_bags"))], 1)
 
 
 @pytest.fixture(scope="module")

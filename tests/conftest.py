@@ -26,7 +26,7 @@ if os.environ.get("SAME_EXAMPLES"):  # set where a change is judged: what it did
     settings.load_profile("same")
 
 FAST = [
-    *("--set", "methods.curtains_f4f.base_epochs=2"),
+    *("--set", "methods.curtains_f4f.base_epochs=1"),
     *("--set", "methods.curtains_f4f.transport_epochs=1"),
     *("--set", "methods.curtains_f4f.scaling_bags=3"),
     *("--set", "classifiers.trees.ensemble=1"),

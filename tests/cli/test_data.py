@@ -354,7 +354,7 @@ def test_describe_prints_columns_regions_and_the_next_command(tmp_path):
     result = invoke("data", "describe", data)
     assert result.exit_code == 0
     for text in ("official features", "tau21_j1", "3.3-3.7", "anomaly run --data"):
-        assert text in result.output
+        assert text in " ".join(result.output.split())
 
 
 def test_describe_says_how_many_columns_it_does_not_show(tmp_path):

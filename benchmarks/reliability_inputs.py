@@ -12,7 +12,6 @@ import random
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +41,6 @@ DOCUMENTS: dict[str, Callable[[Path, random.Random], Made]] = {
     "command line": make_line,
 }
 FAMILIES = (*CONTAINERS, *DOCUMENTS)
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What came of an input, and which it was."""
-
-    outcome: str
-    what: str
 
 
 def load_everything() -> None:

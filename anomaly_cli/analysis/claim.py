@@ -65,8 +65,8 @@ def claimable_significance(model: CountingModel, n_windows: int) -> float:
 def _interpolated_root(data: Experiments, shift: FloatArray) -> FloatArray:
     """Return the signed root at every shift `(s,)`, from fits at few of them.
 
-    It falls smoothly with the shift. Where its probability is 0 or 1 to all digits it need not be known, and could not:
-    fits with skewed parameters are made for shifts that have something to do with the data.
+    It falls smoothly with the shift. Where its probability is 0 or 1 to machine precision it is not needed, so only
+    shifts near the data are fitted: far from them, fits with skewed parameters may fail.
     """
     doubled = SMALLEST_SHIFT * 2.0 ** np.arange(1.0, math.log2(LARGEST_SHIFT / SMALLEST_SHIFT))
     low, high = doubled[_first(_root_at(data, -doubled) > SURE)], doubled[_first(_root_at(data, doubled) < -SURE)]
@@ -94,6 +94,8 @@ def reason_for_no_claim(model: CountingModel, p_value: float) -> str:
         p_value: of the windows' pulls; NaN where there are none.
     """
     closure = model.relative.get(CLOSURE, 0.0)
+    if model.n_expected == 0.0:
+        return "the template expects no event"
     if math.isnan(p_value):
         return ""
     if p_value < LEAST_P:

@@ -1,7 +1,7 @@
 """Conformal p-values: the place of an event's score among those of events that are taken for background.
 
-They are right where both kinds come from one distribution. Side-band events and background of the signal region do not,
-as far as features follow the mass, so the analysis counts with its template; what comes of side-bands is a warning.
+They are valid only if both samples follow one distribution. Side-band events and background of the signal region do not
+where features depend on the mass, so p-values from side-bands serve as a warning, and the count uses the template.
 
 References:
     J. Araz, M. Spannowsky, 2026, arXiv:2606.13780 (p-values of resonant searches, weighted and unweighted).

@@ -30,6 +30,8 @@ FEWEST_PER_FEATURE = 5
 LARGEST_SAMPLE = 50_000
 KERNEL_BATCHES, KERNEL_BATCH = 10, 2_000
 """Batches of the kernel distance, and events of each at most; half of the smaller sample at most."""
+FEWEST_OF_KERNEL = 4
+"""Points of each sample: a batch is half of them, and a discrepancy needs two."""
 MEDIAN_VARIANCE = np.pi / 2.0
 """Variance of a median in units of that of a mean, for normal values."""
 
@@ -45,7 +47,8 @@ class Distances:
         fpd: Frechet distance of the two Gaussian approximations, extrapolated to endless statistics; NaN where there
             are too few events.
         fpd_error: of the extrapolation, and of the finite samples by a jackknife over tenths, in quadrature.
-        kpd: squared maximum mean discrepancy of a polynomial kernel, median over batches; may be negative.
+        kpd: squared maximum mean discrepancy of a polynomial kernel, median over batches; may be negative, and NaN
+            where there are fewer than four events.
         kpd_error: of new samples, from the scatter of the batches, which overlap.
     """
 
@@ -143,6 +146,8 @@ def _kernel(x: FloatArray, y: FloatArray, generator: np.random.Generator) -> tup
     rest over their number. For equal distributions that is too much, since they have less in common.
     """
     smaller = min(len(x), len(y))
+    if smaller < FEWEST_OF_KERNEL:
+        return float("nan"), float("nan")
     n = min(smaller // 2, KERNEL_BATCH)
     values = [_discrepancy(*_scaled(*_subsamples(x, y, n, generator))) for _ in range(KERNEL_BATCHES)]
     common, within = (n / len(x) + n / len(y)) / 2.0, np.var(values, ddof=1)

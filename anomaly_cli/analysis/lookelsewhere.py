@@ -30,6 +30,8 @@ PASS_FAIL = "pass/fail"
 """Name of the tests whose control sample are the events that fail."""
 REFERENCE_LEVEL = 0.5
 """Level at which up-crossings are counted."""
+SMALL_P = 1e-9
+"""Below it, as many independent tests as the global p-value is times the local one."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,10 @@ def global_p_value(
     sidak = -np.expm1(t * np.log1p(-p_local)) if p_local < 1.0 else 1.0
     crossings = sum(_up_crossings(drawn[:, cuts == cut]) for cut in np.unique(cuts))
     vitells = len(np.unique(cuts)) * p_local + crossings * np.exp(-(z_max**2 - REFERENCE_LEVEL**2) / 2)
-    n_effective = np.log1p(-min(p_global, 1 - 1e-12)) / np.log1p(-p_local) if 0.0 < p_local < 1.0 else 1.0
+    if p_local < SMALL_P:
+        n_effective = float(np.exp(log_global - log_p))
+    else:
+        n_effective = np.log1p(-min(p_global, 1 - 1e-12)) / np.log1p(-p_local) if p_local < 1.0 else 1.0
     return GlobalResult(
         z_local=z_max,
         index=best,

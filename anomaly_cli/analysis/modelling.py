@@ -39,8 +39,8 @@ class Measured:
         n_windows: signal-free windows that the closure uncertainty comes from.
         windows_p: probability of larger pulls in these windows.
         correction: factor on the template's pass rate, what the windows exceed their expectation by on average.
-        closure_in_errors: the closure uncertainty in statistical errors of the template's models, where the windows
-            measured it so; that of a cut then follows from the cut's own model error.
+        closure_in_errors: the closure uncertainty in units of the model error, where the windows give it in them; that
+            of a cut is then this number times the cut's own model error.
         mean_in_errors: the same of the logarithm of the correction; 0 without one.
     """
 

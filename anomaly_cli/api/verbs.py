@@ -127,8 +127,9 @@ def template(
         regions: the events.
         method: the method, as `methods.CurtainsF4F(base_epochs=5)`; CURTAINsF4F by default.
         oversampling: template events per observed signal-region event.
-        crossfit: how side-band events are divided between models of the template, so that none trains a classifier and
-            says as well how much passes it: `thirds`, `parts`, `halves`, `complements`, `none`, or `default`.
+        crossfit: how side-band events are divided between models of the template, so that none is used both to
+            train a classifier and to estimate how much background passes it: `thirds`, `parts`, `halves`,
+            `complements`, `none`, or `default`.
         folds: folds of the classifier that the template is for.
         simulation: simulated background, for methods that need it; used in side-bands and signal region, at a mean
             weight of 1.

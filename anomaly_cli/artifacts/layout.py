@@ -6,11 +6,12 @@ import os
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.artifacts.store import Artifact, read_artifact
-from anomaly_cli.core.documents import parse_toml
+from anomaly_cli.core.documents import parse_json, parse_toml
 from anomaly_cli.core.errors import ArtifactError
 
 FILES = {schema.TEMPLATE_MODEL.name: "model.h5"}
@@ -93,6 +94,22 @@ class RunDirectory:
     def log(self) -> Path:
         """Times and host: all that varies."""
         return self.path / "run_log.json"
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Return the entries of the log, one for every output that was made; none where there is no log.
+
+        Raises:
+            ValueError: where it is damaged.
+        """
+        try:
+            entries = parse_json(self.log.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ValueError(str(error)) from error
+        if not isinstance(entries, list) or not all(isinstance(one, dict) and "output" in one for one in entries):
+            raise ValueError("is no list of outputs")
+        return entries
 
     @property
     def unblinding(self) -> Path:

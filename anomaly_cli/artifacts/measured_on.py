@@ -29,6 +29,8 @@ def difference_of_events(known: Mapping[str, Any], events: Mapping[str, Any]) ->
     """Return how the events that something was measured on differ from those of a search; empty where they do not."""
     if known["data"] != events["data"]:
         return "on another data file"
+    if known.get(SCORES_ROLE) != events.get(SCORES_ROLE):
+        return "with other scores (--score-file)"
     if not are_as_many(known, events):
         return f"with {known[SIZE]} side-band events, not {events[SIZE]}"
     return ""

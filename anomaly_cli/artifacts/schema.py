@@ -176,7 +176,7 @@ CROSSFIT = Group(
         "salt": Column("i8", "", "", "of the hash of source ids that divides"),
         "is_lagged": Column("b1", "", "", "whether a part is counted in the fold after its own"),
     },
-    "how events are divided, so that none trains a classifier and says as well how much passes it",
+    "how events are divided, so that none both trains a classifier and tells how much passes it",
     optional=True,
 )
 

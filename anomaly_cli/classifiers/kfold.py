@@ -1,6 +1,6 @@
 """Scoring in k folds: every event by models that never saw it or a copy of it.
 
-Whoever holds the contest says in which fold each event is, and which events train the models of which folds.
+The caller decides in which fold each event is, and which events train the models of which folds.
 
 References:
     E. M. Metodiev, B. Nachman, J. Thaler, "Classification without labels", 2017, arXiv:1708.02949.
@@ -75,11 +75,12 @@ class Ensembles:
     members: Sequence[Sequence[FittedClassifier]]
 
     def score(self, events: Events, fold: IntArray) -> FloatArray:
-        """Return each event's mean log-odds by the models of its fold `(n,)`."""
+        """Return each event's mean log-odds by the models of its fold `(n,)`; NaN where there is no such fold."""
         prepared = self.preparation.apply(events)
-        total = np.zeros(len(events))
+        total = np.full(len(events), np.nan)
         for index, members in enumerate(self.members):
             inside = np.flatnonzero(fold == index)
+            total[inside] = 0.0
             part = prepared.take(inside)
             for member in members:
                 total[inside] += member.log_odds(part)

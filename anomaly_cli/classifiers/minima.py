@@ -26,7 +26,7 @@ N_STEPS = 10
 N_CURVATURES = 5
 """Eigenvalues of the Hessian that are kept, the largest ones."""
 MOST_EVENTS = 20_000
-"""Events at most that the loss is the mean of; more are drawn from."""
+"""The loss is the mean over so many events at most, drawn where there are more."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Sharpness:
     Attributes:
         n_events: events that it is the mean of.
         loss: mean cross-entropy there, both classes having the same total weight.
-        rises: how much larger it is at most on the way uphill within each of `RADII` `(r,)`.
+        rises: largest rise of the loss found by gradient ascent within each of `RADII` `(r,)`.
         curvatures: largest eigenvalues of its second derivatives, the largest first `(k,)`.
     """
 

@@ -147,7 +147,7 @@ def write_manifest_and_print(file: Path, out: Path | None, key: str) -> None:
     """Write the skeleton of a manifest beside an event file, and say what is next."""
     target = out or file.with_name(f"{file.name.removesuffix(file.suffix)}.toml")
     if target.exists():
-        raise ArtifactError(f"{target}: is there already and is left alone; name another file with --out")
+        raise ArtifactError(f"{target}: exists already and was not overwritten; name another file with --out")
     write_files({target: manifest_skeleton(file, key).encode()})
     say(f"{target}: written; look at the lines marked CHECK")
     say(f"Next: anomaly data describe {shlex.quote(str(target))}")

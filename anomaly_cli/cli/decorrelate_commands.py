@@ -24,10 +24,10 @@ def decorrelate(
     ] = None,
     score: Annotated[str | None, typer.Option("--score", metavar="NAME", help="The column of the score.")] = None,
     protect: Annotated[
-        str | None, typer.Option("--protect", metavar="NAME,...", help="Columns that it is to be free of.")
+        str | None, typer.Option("--protect", metavar="NAME,...", help="Columns that the score must not depend on.")
     ] = None,
     label: Annotated[
-        str, typer.Option("--label", metavar="NAME", help="Column with 1 for signal; it trains nothing then.")
+        str, typer.Option("--label", metavar="NAME", help="Column that is 1 for signal, which then trains nothing.")
     ] = "",
     run: Annotated[
         Path | None, typer.Option("--run", metavar="DIR", help="Instead: side-bands and template of this run.")

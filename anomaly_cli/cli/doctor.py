@@ -29,6 +29,7 @@ PURPOSES = {
     "jets": "anomaly data features",
     "simulate": "anomaly simulate",
     "parquet": "Parquet files",
+    "root": "ROOT files",
     "scan": "anomaly scan run",
     "exchange": "checks of exported likelihoods and tables",
 }
@@ -67,7 +68,7 @@ def examine_and_print() -> None:
     parts: list[Part] = [_table(title, findings) for title, findings in sections.items()]
     problems = [finding for findings in sections.values() for finding in findings if finding.problem]
     parts += [Message(f"{one.about}: {one.problem}", Level.WARNING) for one in problems]
-    show([*parts, *([] if problems else [Message("Nothing that has to be mended was found.")])])
+    show([*parts, *([] if problems else [Message("No problems found.")])])
     if problems:
         raise typer.Exit(1)
 

@@ -54,7 +54,7 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             raise typer.Exit(error.exit_code) from None
         except OSError as error:
             if error.errno in REFUSED and error.filename is None:
-                _say(f"what is told cannot be written ({error.strerror}); make room where the output goes")
+                _say(f"cannot write the output ({error.strerror}); free some space where it goes")
                 raise typer.Exit(ArtifactError.exit_code) from None
             if error.errno not in REFUSED:
                 raise

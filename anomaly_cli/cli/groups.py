@@ -137,7 +137,7 @@ class CommandGroup(TyperGroup):
         return {title: task for title, task in {**listed, FURTHER if tasks else COMMANDS: rest}.items() if task}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that is named; refuse one that there is not, with what may have been meant."""
+        """Return the named command; an unknown one is refused with suggestions."""
         word = args[0]
         if self.get_command(ctx, word) is None and not ctx.resilient_parsing and not word.startswith("-"):
             path = [context.info_name for context in _chain(ctx)][1:]

@@ -110,7 +110,7 @@ KEY = Option(
     "key",
     str,
     "--key",
-    "Which table of an HDF5 file of several; other files: by a manifest.",
+    "Table to read where an HDF5 file holds several; for other files, name it in a manifest.",
     "data.key",
     metavar="NAME",
 )
@@ -178,7 +178,7 @@ DATA = under(
         "features",
         str,
         "--features",
-        "As mj1,delta_mj, or standard, extended, noise. [default: all five]",
+        "As mj1,delta_mj, or standard, extended, noise. [default: the standard five, or all of an own file]",
         "data.features",
         metavar="NAME,...",
         read=names,

@@ -96,7 +96,7 @@ def _notes(outlook: Outlook, processes: int, is_scaled: bool) -> tuple[str, ...]
     total = words(outlook.seconds)
     shared = f"with {processes} processes and nothing else to do" if processes > 1 else "with one process"
     scaled = "" if is_scaled else "; estimated for the 131,000 events of the shipped data"
-    return (f"In all {total} {shared}{scaled}." if total else "Nobody has measured how long all of this takes.",)
+    return (f"In all {total} {shared}{scaled}." if total else "How long this takes is not known for these settings.",)
 
 
 def outlook_of(analysis: Analysis, plan: Sequence[Planned]) -> Outlook:

@@ -16,11 +16,11 @@ MOST_COPIES = 0.001
 FEWEST_COPIES = 10
 """A file is refused where more than this share, and no fewer than this number, of its events are copies."""
 BY_CHANCE = 5.0
-"""This multiple of the share that is near known events by chance is allowed besides,"""
+"""So many times the share that is near known events by chance is allowed on top."""
 LARGEST_ALLOWED = 0.75
-"""up to this share, that duplicates among the known events hide no whole copy;"""
+"""What is allowed never exceeds this share, or duplicates among the known events would hide a whole copy."""
 COARSE = 0.5
-"""but where more than this share is near by chance, events are too coarse to be compared."""
+"""Where more than this share is near by chance, events are too coarse to be compared."""
 SHELL = 3.0
 """Chance is counted in a shell from one to so many distances around each event."""
 ANALYSED = "the analysed events"

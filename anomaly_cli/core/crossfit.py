@@ -86,10 +86,9 @@ class CrossFit:
 
     def __post_init__(self) -> None:
         check_scheme(self.scheme)
-        if self.n_folds < GROUPS.get(self.scheme, 2):
-            raise ConfigError(
-                f"cross-fitting: '{self.scheme}' needs {GROUPS[self.scheme]} folds or more; raise classifier.folds"
-            )
+        least = GROUPS.get(self.scheme, 2)
+        if self.n_folds < least:
+            raise ConfigError(f"cross-fitting: '{self.scheme}' needs {least} folds or more; raise classifier.folds")
         if self.is_lagged and self.scheme not in (PARTS, NONE):
             raise ConfigError(
                 f"cross-fitting: '{self.scheme}' cannot keep copies of counted events out of a template that is made"

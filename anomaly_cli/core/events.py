@@ -38,7 +38,7 @@ class Events:
         blocks: what is known of the n events, by name; `features` is the block of the features.
 
     Raises:
-        DataError: where lengths disagree or a mass is not finite.
+        DataError: where lengths disagree, or a mass or weight is not finite.
     """
 
     mjj: FloatArray
@@ -55,8 +55,9 @@ class Events:
         for name, block in self.blocks.items():
             if len(block) != n:
                 raise DataError(f"events: {name} of {len(block)} events, expected {n}")
-        if not np.isfinite(self.mjj).all():
-            raise DataError("events: mjj is not finite in some events; remove them and count them before this step")
+        for name in ("mjj", "weight"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise DataError(f"events: {name} is not finite in some events; remove and count them before this step")
 
     def __len__(self) -> int:
         return len(self.mjj)

@@ -64,7 +64,8 @@ def hash_rows(columns: Iterable[FloatArray]) -> npt.NDArray[np.uint64]:
     """Return a hash of every row `(n,)` of columns `(n,)`; equal rows have equal hashes."""
     mixed = np.zeros((), dtype=np.uint64)
     for column in columns:
-        mixed = (mixed ^ np.ascontiguousarray(column, dtype=np.float64).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        values = np.ascontiguousarray(column, dtype=np.float64) + 0.0  # -0 equals 0 in other bits
+        mixed = (mixed ^ values.view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
     return mixed
 

@@ -1,4 +1,4 @@
-"""Pieces of work that take turns, so that what each of them comes to ask for can be done for all of them at once."""
+"""Tasks that run in turn, their pending requests answered together, as one batch."""
 
 from __future__ import annotations
 

@@ -28,6 +28,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {quoted}?" if close else f"known are {', '.join(names)}"
 
 
+def nearest_sentence(name: str, known: Iterable[str]) -> str:
+    """Return the same hint as the end of a sentence, for a message that goes on after it."""
+    hint = nearest(name, known)
+    return hint if hint.endswith("?") else f"{hint}."
+
+
 def build_record(cls: type[Record], values: Mapping[str, Any], where: str) -> Record:
     """Return `cls(**values)` after checking names and types.
 

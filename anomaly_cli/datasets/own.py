@@ -112,14 +112,15 @@ def load_own_manifest(path: Path) -> OwnManifest:
     """Return a manifest, its file made absolute.
 
     Raises:
-        ConfigError: where it cannot be read or says something else than a manifest does.
+        DataError: where it cannot be read.
+        ConfigError: where it says something else than a manifest does.
     """
     if path.exists() and not path.is_file():
         raise ConfigError(f"{path}: is no regular file; name the manifest itself")
     try:
         tree = parse_toml(read_text(path, "utf-8-sig"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its path") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check its path") from error
     except ValueError as error:
         raise ConfigError(f"{path}: is not valid TOML ({error}); 'anomaly data manifest FILE' writes one") from error
     features = tree.pop("features", {})

@@ -28,7 +28,7 @@ def read_table(path: Path, columns: Sequence[str], conditions: Sequence[str]) ->
         conditions: columns to read as conditions.
 
     Raises:
-        DataError: where the file cannot be read, or a column is missing, constant, no numbers or not finite.
+        DataError: where the file cannot be read, or a column is missing, no numbers or not finite.
     """
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "no such file"

@@ -8,7 +8,6 @@ from typing import Any
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import NOT_THERE
-from anomaly_cli.core.documents import parse_json
 from anomaly_cli.report.cells import AnyCell, Measured, Missing
 from anomaly_cli.report.notation import COUNT, PERCENT, Format, fixed
 from anomaly_cli.report.plots.sources import Sources
@@ -158,6 +157,6 @@ def _times(runs: Sequence[RunDirectory]) -> dict[str, list[AnyCell]]:
 def _spent(run: RunDirectory) -> dict[str, float]:
     """Return the CPU seconds of each stage, of the last time that it was run; nothing without a log."""
     try:
-        return {str(e["stage"]): float(e["cpu_seconds"]) for e in parse_json(run.log.read_text(encoding="utf-8"))}
-    except (OSError, ValueError, KeyError, TypeError):
+        return {str(e["stage"]): float(e["cpu_seconds"]) for e in run.read_log()}
+    except (ValueError, KeyError, TypeError):
         return {}

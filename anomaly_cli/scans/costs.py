@@ -21,7 +21,7 @@ MEASURED: Mapping[str, float] = {
 shipped data, one process, two side by side on two cores with nothing else to do (`benchmarks/scan.py nine`; the default
 method from a run); up to twice as much on busy machines. Other methods: not measured."""
 MEASURED_ONCE: Mapping[str, float] = {"windows": 30.0, "experiments": 20.0}
-"""CPU time of one signal-free window and of one label permutation [s], from those of the shipped data."""
+"""CPU time of one signal-free window and of one pseudo-experiment [s], from those of the shipped data."""
 MOST_RECORDS = 20
 """Ended points that are enough for a mean."""
 RUN_MB = 34.0

@@ -120,8 +120,8 @@ def refuse_live_driver(scan: ScanDirectory, is_forced: bool = False) -> None:
         )
     if alive is None and scan.is_locked:
         raise EngineError(
-            f"{scan.path}: is driven from {record['host']}, or its driver died there; look there, and if it is dead go"
-            f" on there with 'anomaly scan resume {shlex.quote(str(scan.path))}', or from here with --force"
+            f"{scan.path}: a driver on {record['host']} holds this scan; if it has died, resume there with"
+            f" 'anomaly scan resume {shlex.quote(str(scan.path))}', or from here with --force"
         )
 
 

@@ -27,7 +27,7 @@ from anomaly_cli.stages.provisions import simulation_digests
 from anomaly_cli.stages.resolve import resolve_settings
 from anomaly_cli.stages.split import SPLIT, event_settings
 
-MEASURED_SETTINGS = ("background_efficiencies", "windows", "window_width", "experiments")
+MEASURED_SETTINGS = ("background_efficiencies", "windows", "window_width", "experiments", "least_fit_p")
 """Settings of the significance that measurements depend on."""
 
 

@@ -19,7 +19,7 @@ from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray
-from anomaly_cli.core.records import nearest
+from anomaly_cli.core.records import nearest_sentence
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.scores.base import FittedScore, Ranking, Score
@@ -76,12 +76,11 @@ def find_column(names: Sequence[str], column: str) -> int:
         ConfigError: where it is not there.
     """
     if column not in names:
-        hint = nearest(column, names)
-        hint += "" if hint.endswith("?") else "."
         raise ConfigError(
             f"score external: '{column}' is not among the features, so the template has no such score;"
-            f" {hint} Name a column of the event file as a feature in its manifest ('anomaly data manifest FILE' writes"
-            " one to fill in), or give scores in a file of their own to 'anomaly split' or 'run' by --score-file FILE"
+            f" {nearest_sentence(column, names)} Name a column of the event file as a feature in its manifest"
+            " ('anomaly data manifest FILE' writes one to fill in), or give scores in a file of their own to"
+            " 'anomaly split' or 'run' by --score-file FILE"
         )
     return list(names).index(column)
 

@@ -27,7 +27,7 @@ from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.folds import FloatArray, IntArray
-from anomaly_cli.core.records import nearest
+from anomaly_cli.core.records import nearest_sentence
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.scores.autoencoder import fit_autoencoder
@@ -106,8 +106,8 @@ class TagAndTrain(Score):
         for name in (*self.first, *self.second):
             if name not in names:
                 raise ConfigError(
-                    f"score {self.name}: there is no feature '{name}'; {nearest(name, names)} Say which features are of"
-                    " which jet by --set scores.tnt.first and --set scores.tnt.second"
+                    f"score {self.name}: there is no feature '{name}'; {nearest_sentence(name, names)} Say which"
+                    " features are of which jet by --set scores.tnt.first and --set scores.tnt.second"
                 )
         return [np.array([names.index(name) for name in jet], dtype=np.int64) for jet in (self.first, self.second)]
 

@@ -1,8 +1,8 @@
 """Pseudo-experiments of a search in which the template is right but for its statistics.
 
 Observed events are drawn from the template itself, each source once. The templates that are trained against and counted
-with are made by replicas of their models, without those sources, and the score is trained anew. So what Z scatters by
-beyond the errors that a model contains is what folds share: training events, and the errors of each other's templates.
+with are made by replicas of their models, without those sources, and the score is trained anew. Any scatter of
+Z beyond the errors of the model therefore comes from what folds share: training events and each other's templates.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ def networks_of(score: FittedScore, name: str) -> Ensembles:
     if found is None or not isinstance(found.members[0][0], FittedMLP):
         what = f"the classifier {found.classifier.name}" if found else f"the score {name}"
         raise ConfigError(
-            f"evaluate: --sharpness asks how a loss changes with the weights of networks, and {what} has none; classify"
-            " with --score cwola --classifier mlp"
+            f"evaluate: --sharpness needs the weights of networks, and {what} has none; classify with"
+            " --score cwola --classifier mlp"
         )
     return found
 

@@ -300,6 +300,8 @@ def sample_at_unit_weight(sample: Sample, n: int, generator: np.random.Generator
 def at_unit_weight(events: Events, n: int, generator: np.random.Generator) -> Events:
     """Return weighted events as `n` events of unit weight, each as often as its weight asks for.
 
+    Events that count alike already are all returned, however many they are.
+
     A cut at the m-th largest score is unbiased for events that count alike; one at a sum of weights is not, since the
     event that would exceed it tends to be heavy. Copies keep their source, so statistics stay those of the weights.
     """
@@ -313,5 +315,5 @@ def _drawn(events: Events, n: int, generator: np.random.Generator) -> IntArray |
 
 def _taken(events: Events, drawn: IntArray | None) -> Events:
     if drawn is None:
-        return events
+        return events if (events.weight == 1.0).all() else dataclasses.replace(events, weight=np.ones(len(events)))
     return dataclasses.replace(events.take(drawn), event_id=np.arange(len(drawn)), weight=np.ones(len(drawn)))

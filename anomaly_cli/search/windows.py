@@ -7,11 +7,12 @@ this may be done on observed data before unblinding.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anomaly_cli.analysis.mass_fit import refuse_poor_fit
 from anomaly_cli.analysis.nonclosure import FEWEST_WINDOWS
@@ -22,6 +23,7 @@ from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.placement import FEWEST_WINDOW_EVENTS, place_windows
 from anomaly_cli.core.progress import Step
+from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.windows import SHORTEST_SIDE_BAND, Window
 from anomaly_cli.core.workers import in_order
 from anomaly_cli.search.provisions import FEWEST_SIDE_BAND_EVENTS, Provisions
@@ -164,6 +166,21 @@ def count_window(index: int, searched: Searched, efficiencies: Sequence[float]) 
         with contextlib.suppress(PhysicsError):
             rows.append(_count_row(index, searched, efficiency))
     return rows
+
+
+def counts_of(rows: Sequence[Mapping[str, Any]], efficiencies: Sequence[float]) -> dict[str, npt.NDArray[Any]]:
+    """Return the rows of all windows as columns.
+
+    Raises:
+        PhysicsError: where no window's template is large enough for any cut.
+    """
+    if not rows:
+        cuts = ", ".join(f"{100.0 * efficiency:g} %" for efficiency in efficiencies)
+        raise PhysicsError(
+            f"validation windows: no template is large enough for cuts at {cuts} of the background; ask for looser"
+            " ones (--background-efficiencies) or for wider windows (significance.window_width)"
+        )
+    return {name: np.asarray(values) for name, values in as_columns(rows).items()}
 
 
 def _count_row(index: int, searched: Searched, efficiency: float) -> dict[str, Any]:

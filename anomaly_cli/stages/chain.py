@@ -13,7 +13,7 @@ from anomaly_cli.stages.closure import CLOSURE
 from anomaly_cli.stages.frame import Analysis, Outcome, Stage, State, append_log, execute, inspect_stage, save_config
 from anomaly_cli.stages.identity import configured_identity
 from anomaly_cli.stages.provisions import simulation_digests
-from anomaly_cli.stages.shared import SHARED
+from anomaly_cli.stages.shared import SHARED, describe_shared
 from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.stages.split import SPLIT
 from anomaly_cli.stages.template import MODEL, TEMPLATE
@@ -44,6 +44,7 @@ def plan_run(analysis: Analysis) -> list[Planned]:
         AnomalyError: where a setting or an input file cannot be used.
     """
     simulation_digests(analysis.config, analysis.settings.method)  # what is missing should not cost a split
+    describe_shared(analysis.config)
     return plan_stages(analysis, chain(analysis))
 
 

@@ -20,8 +20,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.unblinding import find_record
 from anomaly_cli.config import Config
-from anomaly_cli.core.documents import parse_json
-from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.stages.measurements import find_measurements
 
 DECLARED = {
@@ -104,10 +103,16 @@ def _content(run: RunDirectory, config: Config, digest: str) -> dict[str, Any]:
 
 
 def _count_rankings(run: RunDirectory) -> int:
-    """Return how often scores were made in the run directory, as its log says."""
-    try:
-        entries = parse_json(run.log.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return 0
+    """Return how often scores were made in the run directory, as its log says.
+
+    Raises:
+        ArtifactError: where the log is damaged.
+    """
     scores = f"{schema.SCORES.name}.h5"
-    return sum(isinstance(entry, dict) and entry.get("output") == scores for entry in entries)
+    try:
+        return sum(entry["output"] == scores for entry in run.read_log())
+    except ValueError:
+        raise ArtifactError(
+            f"{run.log}: is damaged, so that nobody can say how often events were ranked; restore it, or move it away"
+            " to begin a new one"
+        ) from None

@@ -29,7 +29,7 @@ from anomaly_cli.methods.densities import session
 from anomaly_cli.stages.blinding import require_unblinded
 from anomaly_cli.stages.identity import stored_identity
 
-STAGE, VERSION = "decorrelate", 2
+STAGE, VERSION = "decorrelate", 3
 N_FOLDS = 5
 EFFICIENCIES = (0.2, 0.1, 0.05, 0.01)
 SIGNAL_EFFICIENCY = 0.5
@@ -49,6 +49,8 @@ class Scored:
         is_signal: by a label `(n,)`; all false where there is none.
         source_id: events of one source share a fold `(n,)`.
         digest: of where they come from.
+        score_name: what the score is called there.
+        label_name: what the label is called there; empty where there is none.
         belongs: what makes them of a run: digests beside its scores', and of its settings; empty for a table.
     """
 
@@ -58,6 +60,8 @@ class Scored:
     is_signal: npt.NDArray[np.bool_]
     source_id: IntArray
     digest: str
+    score_name: str = "score"
+    label_name: str = ""
     belongs: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -72,7 +76,8 @@ def scored_table(path: Path, score: str, protected: Sequence[str], label: str) -
     if label and not np.isin(table.values[:, -1], (0.0, 1.0)).all():
         raise DataError(f"{path}: column '{label}' is no label of 0 and 1; name another with --label")
     digest = file_digest(path, "--input")
-    return Scored(table.values[:, 0], table.condition, table.condition_names, is_signal, np.arange(len(table)), digest)
+    source = np.arange(len(table))
+    return Scored(table.values[:, 0], table.condition, table.condition_names, is_signal, source, digest, score, label)
 
 
 def scored_run(run: RunDirectory) -> Scored:
@@ -95,7 +100,9 @@ def scored_run(run: RunDirectory) -> Scored:
         place[inside] = (np.argsort(np.argsort(columns[0][inside], kind="stable")) + 0.5) / len(inside)
     none = np.zeros(len(place), dtype=bool)
     belongs = {"split": run.read(schema.SPLIT).digest, "settings_digest": settings}
-    return Scored(place, columns[1][:, None], ("mjj",), none, columns[2].astype(np.int64), scores.digest, belongs)
+    return Scored(
+        place, columns[1][:, None], ("mjj",), none, columns[2].astype(np.int64), scores.digest, belongs=belongs
+    )
 
 
 def decorrelate_scores(scored: Scored, seed: int, progress: Progress = silent) -> FloatArray:
@@ -151,7 +158,12 @@ def decorrelate(scored: Scored, output: Path, seed: int, overwrite: bool, progre
     }
     if scored.is_signal.any():
         groups["tagging"] = as_columns(_tagging(scored, moved))
-    settings: dict[str, Any] = {"folds": N_FOLDS, "protected": list(scored.names)}
+    settings: dict[str, Any] = {
+        "folds": N_FOLDS,
+        "score": scored.score_name,
+        "label": scored.label_name,
+        "protected": list(scored.names),
+    }
     inputs = {"scores" if scored.belongs else "table": scored.digest}
     if scored.belongs:
         inputs["split"] = scored.belongs["split"]

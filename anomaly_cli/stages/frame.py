@@ -11,6 +11,7 @@ import json
 import logging
 import platform
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -31,8 +32,7 @@ from anomaly_cli.config import Config
 from anomaly_cli.core.arrays import Arrays
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.cputime import used_cpu
-from anomaly_cli.core.documents import parse_json
-from anomaly_cli.core.errors import AnomalyError, ArtifactError
+from anomaly_cli.core.errors import AnomalyError, AnomalyWarning, ArtifactError
 from anomaly_cli.core.progress import Progress, Step, silent
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.nets.device import resolve_device
@@ -128,7 +128,7 @@ class Beside:
     Attributes:
         twins: kinds of the same provenance that must be there.
         files: content of further files by their path relative to the run directory.
-        pattern: other files of this pattern are left from an earlier state and are removed with it.
+        pattern: glob of files left over from an earlier result; they are deleted.
     """
 
     twins: tuple[Kind, ...] = ()
@@ -335,12 +335,17 @@ def append_log(run: RunDirectory, outcomes: Sequence[Outcome]) -> None:
     if not made:
         return
     try:
-        entries = parse_json(run.log.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        entries = run.read_log()
+    except ValueError:
+        aside = run.log.with_name(f"{run.log.name}.damaged")
+        run.log.replace(aside)
+        warnings.warn(
+            f"{run.log} was damaged; it is {aside.name} now, and a new one begins", AnomalyWarning, stacklevel=2
+        )
         entries = []
     host = {"host": platform.node(), "machine": platform.machine(), "python": platform.python_version()}
     host["build"] = str(this_build())
-    entries = (entries if isinstance(entries, list) else []) + [
+    entries += [
         {
             **{"stage": o.stage, "output": o.output.name, "seconds": round(o.seconds, 2)},
             **{"cpu_seconds": round(o.cpu_seconds, 2), "finished": o.finished, **host},

@@ -190,7 +190,7 @@ def _advice(run: RunDirectory, config: Config) -> str:
 
 def _open(run: RunDirectory, path: Path) -> Artifact:
     if not path.exists():
-        raise ConfigError(f"{path}: no such file; this template method needs {ADVICE[Need.SHARED_MODEL]}")
+        raise ArtifactError(f"{path}: no such file; this template method needs {ADVICE[Need.SHARED_MODEL]}")
     return run.read_file(path, schema.SHARED_MODEL)
 
 

@@ -10,13 +10,12 @@ import numpy as np
 from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.config import SignificanceSettings
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.records import as_columns
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.pseudo import experiment_significances
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import Split
 from anomaly_cli.search.template import MadeTemplate
-from anomaly_cli.search.windows import count_window, find_windows, search_windows
+from anomaly_cli.search.windows import count_window, counts_of, find_windows, search_windows
 from anomaly_cli.stages.measurements import Measurements, closure_by_efficiency
 from anomaly_cli.studies.experiment_jobs import Record
 
@@ -54,7 +53,7 @@ class Remeasure:
             compute: one process, and the streams of this pseudo-experiment.
 
         Raises:
-            PhysicsError: where the events leave fewer than three windows.
+            PhysicsError: where the events leave fewer than three windows, or none large enough for a cut.
         """
         z = [
             experiment_significances(made.template, made.fitted, split, settings, compute.child(f"overdispersion/{n}"))[
@@ -68,7 +67,7 @@ class Remeasure:
             for index, searched in search_windows(windows[: self.windows], settings, Provisions(), compute)
             for row in count_window(index, searched, settings.cuts.loosest_first)
         ]
-        counts = {name: np.asarray(values).tolist() for name, values in as_columns(rows).items()}
+        counts = {name: values.tolist() for name, values in counts_of(rows, settings.cuts.loosest_first).items()}
         return {"experiments": [one.tolist() for one in z], "windows": counts}
 
 

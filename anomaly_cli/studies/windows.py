@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.measured_on import described_events
 from anomaly_cli.artifacts.pieces import Pieces
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.search.run import Searched, require_side_bands_only
 from anomaly_cli.search.split import Split
-from anomaly_cli.search.windows import count_window, find_windows, search_windows
+from anomaly_cli.search.windows import count_window, counts_of, find_windows, search_windows
 from anomaly_cli.stages.closure import SHAREABLE
 from anomaly_cli.stages.frame import Analysis, Made, Stage
 from anomaly_cli.stages.identity import configured_identity
@@ -51,7 +49,7 @@ def _make(analysis: Analysis) -> Made:
         done[index] = pieces.keep(index, {"window": _window_row(found[index], searched), "counts": counted})
     windows = [done[index]["window"] for index in range(len(found))]
     counts = [row for index in range(len(found)) for row in done[index]["counts"]]
-    count_columns = {name: np.asarray(values) for name, values in as_columns(counts).items()}
+    count_columns = counts_of(counts, settings.cuts.loosest_first)
     return Made(
         {
             "windows": as_columns(windows),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,13 @@ def test_too_few_events_have_no_frechet_distance():
     found = distances(normal(2_000, 1), normal(100, 2))
     assert np.isnan(found.fpd)
     assert np.isfinite(found.kpd)
+
+
+def test_three_events_have_no_kernel_distance_and_nobody_is_warned():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = distances(normal(2_000, 1), normal(3, 2))
+    assert np.isnan([found.kpd, found.kpd_error]).all()
 
 
 @pytest.mark.parametrize("shift", [0.2, 0.5])

@@ -10,7 +10,7 @@ NONE = np.zeros(0, dtype=np.int64)
 
 
 def test_independent_tests_give_the_formula_of_sidak_at_any_significance():
-    for z in (2.0, 3.0, 8.0):
+    for z in (2.0, 3.0, 8.0, 39.0):
         found = global_p_value(np.full(25, z), np.eye(25), np.zeros(25, dtype=int), np.random.default_rng(1))
         assert found.p_global == pytest.approx(-np.expm1(25 * np.log1p(-norm.sf(z))), rel=0.02)
         assert found.n_effective == pytest.approx(25, rel=0.02)

@@ -160,6 +160,7 @@ def test_no_claim_where_windows_disagree_or_closure_is_all_there_is():
     assert reason_for_no_claim(model(1000, closure=0.0), np.nan) == ""
     assert "disagree" in reason_for_no_claim(model(1000, closure=0.03), 0.001)
     assert "times the statistical one" in reason_for_no_claim(model(1000, closure=0.5), 0.5)
+    assert "expects no event" in reason_for_no_claim(CountingModel("SR", 0, 0, 1.0, {"closure": 0.03}), 0.5)
 
 
 @pytest.mark.slow

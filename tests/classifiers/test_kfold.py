@@ -122,6 +122,14 @@ def test_every_event_is_scored_once_also_events_of_other_sets():
         assert (found != 0.0).all()
 
 
+def test_an_event_of_a_fold_without_models_has_no_score():
+    rng = np.random.default_rng(1)
+    ensembles = train(background(600, rng), background(1500, rng, 10_000))
+    events = background(3, rng, 20_000)
+    found = ensembles.score(events, np.array([0, -1, 99]))
+    assert np.isnan(found).tolist() == [False, True, True]
+
+
 def test_too_few_events_are_refused():
     rng = np.random.default_rng(1)
     with pytest.raises(PhysicsError, match="too few for 4 folds"):

@@ -63,6 +63,11 @@ def test_an_extra_that_is_missing_is_no_fault(lacking):
     assert not any(one.problem for one in doctor._extras())
 
 
+def test_every_extra_that_is_not_for_developers_says_what_needs_it():
+    extras = set(importlib.metadata.metadata("anomaly-cli").get_all("Provides-Extra"))
+    assert set(doctor.PURPOSES) == extras - {"test", "docs"}
+
+
 def test_a_folder_without_room_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "LEAST_DISK", 1e30)
     assert "make room" in doctor._room("room", tmp_path / "not" / "yet").problem

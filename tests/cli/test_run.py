@@ -120,6 +120,12 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(copied, finished, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_dry_run_refuses_a_base_that_is_not_there(copied):
+    result = invoke("run", "--run", copied, "--method", "curtains_f4f_efficient", "--base", "nope.h5", "--dry-run")
+    assert result.exit_code == 4
+    assert "nope.h5: no such file; this template method needs" in " ".join(result.output.split())
+
+
 def test_stages_run_one_by_one_give_the_same_as_the_run(finished, tmp_path, data_file):
     directory = tmp_path / "stages"
     split = ["--signal-region", "3.3-3.7", "--data", data_file, "--inject", "150", "--reserve", "0.3"]

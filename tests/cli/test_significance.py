@@ -167,6 +167,7 @@ def test_measurements_on_other_data_or_on_many_more_events_are_refused(measured,
     before = (copied / "significance.h5").read_bytes()
     for other, words in (
         ({"data": "0" * 64}, "on another data file"),
+        ({"scores": "0" * 64}, "with other scores (--score-file)"),
         ({"n_side_bands": 10 * events["n_side_bands"]}, f"not {events['n_side_bands']}"),
     ):
         provenance = replace(artifact.provenance, settings=artifact.provenance.settings | {"events": events | other})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import concatenate, make_events
-from anomaly_cli.core.folds import assign_folds, hash_uniform
+from anomaly_cli.core.folds import assign_folds, hash_rows, hash_uniform
 from anomaly_cli.core.records import build_record
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions, Window, default_side_bands, parse_side_bands, parse_window
@@ -108,6 +110,15 @@ def test_events_refuse_what_is_not_finite_and_name_it():
         make_events(np.ones(3), features, ("a", "b"), np.arange(3))
     with pytest.raises(DataError, match="features of 3 events, expected 2"):
         make_events(np.ones(2), np.zeros((3, 2)), ("a", "b"), np.arange(2))
+    events = make_events(np.ones(2), np.zeros((2, 1)), ("a",), np.arange(2))
+    with pytest.raises(DataError, match="weight is not finite"):
+        replace(events, weight=np.array([1.0, np.inf]))
+
+
+def test_rows_that_are_equal_have_the_same_hash_whatever_the_sign_of_their_zeros():
+    first, second = hash_rows([np.array([0.0, -0.0]), np.array([-0.0, 0.0])])
+    assert first == second
+    assert len(np.unique(hash_rows([np.array([0.0, 1.0, -1.0])]))) == 3
 
 
 def test_joining_events_keeps_every_event():

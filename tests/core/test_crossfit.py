@@ -86,6 +86,9 @@ def test_sources_in_the_signal_region_go_with_parts_only(scheme):
 def test_too_few_folds_for_a_scheme_are_refused():
     with pytest.raises(ConfigError, match="'thirds' needs 3 folds or more"):
         CrossFit(THIRDS, 2, 1)
+    for scheme in (PARTS, NONE):
+        with pytest.raises(ConfigError, match=f"'{scheme}' needs 2 folds or more"):
+            CrossFit(scheme, 1, 1)
 
 
 def test_an_unknown_scheme_is_refused_with_those_there_are():

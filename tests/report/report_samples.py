@@ -19,9 +19,6 @@ from anomaly_cli.report.table import Column, Level, Message, Priority, Table
 
 MARKUP = "a[/b]<b>&_%$#{~^\\\"'|x"
 ESCAPES = "\x1b[31mred\nnext\u202e"
-SECRET = 987654.321
-"""A number that is nowhere in the report."""
-
 MIXED = Table(
     "mixed",
     "Cells of every sort",

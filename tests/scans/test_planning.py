@@ -88,6 +88,12 @@ def test_variants_that_are_measured_alike_share_the_measurement(write_grid, tmp_
     assert {point.measurement for point in manifest.points} == {job.key for job in manifest.measurements}
 
 
+def test_variants_whose_windows_are_chosen_otherwise_are_measured_each(write_grid, tmp_path):
+    grid = write_grid(more="[variants.a]\n[variants.b]\nsignificance = { least_fit_p = 0.05 }\n")
+    grid.write_text(grid.read_text().replace("closure = false", 'closure = false\nmeasure = ["windows"]'))
+    assert len(plan(grid, tmp_path / "scan").measurements) == 4
+
+
 def test_the_name_of_a_variant_is_in_no_file_name(write_grid, tmp_path):
     outputs = [
         [point.output for point in plan(write_grid(more=more), tmp_path / "scan").points]

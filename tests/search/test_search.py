@@ -35,7 +35,7 @@ from anomaly_cli.search.rank import rank
 from anomaly_cli.search.run import run_search
 from anomaly_cli.search.settings import SearchSettings
 from anomaly_cli.search.split import split_events
-from anomaly_cli.search.template import choose_crossfit, make_template
+from anomaly_cli.search.template import at_unit_weight, choose_crossfit, make_template
 from anomaly_cli.search.windows import find_windows, search_windows
 
 SETTINGS = SearchSettings(
@@ -225,6 +225,13 @@ def test_events_drawn_to_unit_weight_keep_the_component_that_they_came_from(spli
     assert np.array_equal(template.component, events.source_id % 3)
     assert (events.weight == 1.0).all()
     assert (len(np.unique(events.source_id)) < len(events)) is is_weighted
+
+
+def test_events_of_one_weight_are_all_kept_and_count_one_each(split):
+    heavy = replace(split.sr, weight=np.full(len(split.sr), 2.0))
+    kept = at_unit_weight(heavy, 5, np.random.default_rng(1))
+    assert np.array_equal(kept.event_id, heavy.event_id)
+    assert (kept.weight == 1.0).all()
 
 
 def test_a_tenth_of_the_side_bands_says_when_trainings_stop(split):

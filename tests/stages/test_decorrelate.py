@@ -53,6 +53,8 @@ def test_a_tagger_of_any_table_is_made_free_of_the_mass(table, tmp_path):
     assert "Rejection against divergence" in done.output
     artifact = read_artifact(made, DECORRELATION)
     assert not hides_region(RunDirectory(tmp_path), artifact)  # though no run lies beside it
+    settings = artifact.provenance.settings
+    assert (settings["score"], settings["label"], settings["protected"]) == ("tagger", "is_top", ["mass"])
     groups = artifact.groups
     before, after = (groups["cuts"]["chi2_per_ndf"][groups["cuts"]["points"] == which] for which in ("before", "after"))
     assert (after < before / 4).all()

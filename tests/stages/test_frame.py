@@ -18,8 +18,9 @@ from conftest import FAST, brief_closure, invoke
 from anomaly_cli.artifacts import schema, store
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.config import Config, load_config
-from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.core.errors import AnomalyWarning, ArtifactError, ConfigError
 from anomaly_cli.search.run import is_searchable
+from anomaly_cli.stages import declaration
 from anomaly_cli.stages.chain import plan_run, run_chain
 from anomaly_cli.stages.classify import CLASSIFY, stored_score, stored_scores
 from anomaly_cli.stages.frame import Analysis, State, execute, inspect_stage
@@ -223,6 +224,19 @@ def test_a_method_has_a_score_of_its_own_unless_another_is_asked_for(overrides, 
     settings = resolve_settings(load_config([], overrides, {}))
     assert settings.score.name == score
     assert is_searchable(settings) == searchable
+
+
+def test_a_damaged_run_log_is_put_aside_and_stands_for_no_declaration(copied):
+    run = RunDirectory(copied)
+    run.log.write_text("[{")
+    with pytest.raises(ArtifactError, match=r"run_log\.json: is damaged, so that nobody can say"):
+        declaration._count_rankings(run)
+    (copied / "closure.h5").unlink()
+    opened = Analysis.open(copied, configured(copied))
+    with pytest.warns(AnomalyWarning, match=r"was damaged; it is run_log\.json\.damaged now"):
+        run_chain(opened)
+    assert [entry["stage"] for entry in run.read_log()] == ["closure"]
+    assert (copied / "run_log.json.damaged").read_text() == "[{"
 
 
 def test_the_run_log_tells_when_each_stage_was_finished(finished):

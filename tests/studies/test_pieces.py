@@ -12,6 +12,7 @@ from anomaly_cli.artifacts.pieces import FOLDER, Pieces
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.config import load_config
 from anomaly_cli.core.compute import Compute
+from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.search import windows as searching
 from anomaly_cli.stages.frame import Analysis, execute
@@ -48,6 +49,11 @@ def counted(monkeypatch):
     monkeypatch.setattr(windows, "_window_row", _row)
     monkeypatch.setattr(windows, "count_window", lambda index, searched, _: _count(index, searched))
     return SimpleNamespace(asked=asked, broken=broken)
+
+
+def test_windows_whose_templates_are_too_small_for_every_cut_end_in_a_sentence():
+    with pytest.raises(PhysicsError, match=r"template is large enough for cuts at 0\.1 %, 0\.01 % of the background"):
+        searching.counts_of([], [1e-3, 1e-4])
 
 
 def _row(window, searched):

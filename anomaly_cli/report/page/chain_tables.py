@@ -67,7 +67,6 @@ def _each(versions: Mapping[str, Sequence[str]]) -> str:
 def time_table(run: RunDirectory) -> list[Table]:
     """Return how long each stage took, as its log says; nothing where there is no log that can be read."""
     try:
-        entries = parse_json(run.log.read_text(encoding="utf-8"))
         rows = [
             (
                 str(e["stage"]),
@@ -76,9 +75,9 @@ def time_table(run: RunDirectory) -> list[Table]:
                 float(e["cpu_seconds"]),
                 str(e.get("finished", "")).removesuffix("+00:00").replace("T", " "),
             )
-            for e in entries
+            for e in run.read_log()
         ]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return []
     fields = [
         *(_text("stage", "stage", 0), _text("output", "file", 1), _number("seconds", "time", 2, fixed(1), "s")),

@@ -15,7 +15,7 @@ from anomaly_cli.report.table import Column, Priority, Report, Table, build, mad
 from anomaly_cli.report.tables import cut_of, measured_of, rows_of
 
 KIND = schema.EXPLANATION
-IMPORTANCE, DISTRIBUTIONS, EVENTS = (KIND.groups[name] for name in ("importance", "distributions", "events"))
+IMPORTANCE, EVENTS = KIND.groups["importance"], KIND.groups["events"]
 EVENT_COLUMNS = ("event_id", "mjj", "tail", "score")
 MOST_SHOWN = 10
 """Events that a terminal shows."""

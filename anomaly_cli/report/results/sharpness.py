@@ -12,7 +12,7 @@ from anomaly_cli.report.table import Column, Priority, Report, Row, Table, build
 from anomaly_cli.report.tables import measured_of, rows_of
 
 KIND = schema.SHARPNESS
-RISES, CURVATURES, MODELS = (KIND.groups[name] for name in ("rises", "curvatures", "models"))
+MODELS = KIND.groups["models"]
 
 
 def tables(sharpness: Artifact) -> Report:

@@ -93,7 +93,8 @@ class TemplateSettings:
         method: name of the template method.
         oversampling: template events per observed signal-region event. Sensible: 1 to 10.
         crossfit: how side-band events are divided, so that none is used both to train a classifier and to estimate
-            how much background passes it: `thirds`, `parts`, `halves`, `complements`, `none`, or `default` for what suits method and events.
+            how much background passes it: `thirds`, `parts`, `halves`, `complements`, `none`, or `default` for what
+            suits method and events.
         simulation: file of simulated background, for methods that need one, or empty.
         base: shared base flow (`anomaly base`), for methods that need one, or empty for the run's own.
         base_without: mass windows whose events a shared base flow must not see, as `3.3-3.7`.

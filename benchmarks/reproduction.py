@@ -11,6 +11,7 @@ and `--restore reproduction/records` makes records of them, which `anomaly repro
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import textwrap
 from pathlib import Path
@@ -41,24 +42,26 @@ command above a table makes them again, unless it is said that they are older. H
 [reproduce](reproduce.md).
 
 Published values are numbers of the papers, each with how it was read. Ours are of the file that is stated, with default
-settings unless the name of a row says otherwise. A value that was not run says why.
+settings but for those that are stated and those that the name of a row says. A value that was not run says why.
 
 """
 
 
 def page() -> str:
     """Return the page."""
-    results = [tell_anew(read_reproduction(path)) for path in sorted(RESULTS.glob("*.json"))]
+    stored = [read_reproduction(path) for path in sorted(RESULTS.glob("*.json"))]
     blocks = [HEAD + "\n".join(textwrap.wrap(ERRORS, 120)) + "\n"]
     shipped = open_files(load_target("sic-trees"), "quick", "", "", "")
-    for found in results:
+    for one in stored:
+        outdated, found = count_outdated(one, shipped), tell_anew(one)
+        if outdated:  # notes of today may not be true of it
+            found = dataclasses.replace(found, notes=one.notes)
         report = [part for part in reproduction_report(found) if part != Message(ERRORS)]
-        outdated = count_outdated(found, shipped)
         if outdated:
             report.insert(1, Message(OUTDATED.format(outdated, len(found.settings["jobs"])), Level.WARNING))
         text = render(report, About(command_of(found)))
         blocks.append(f"## {found.target}, {found.scale}\n\n{text}")
-    run = {found.target for found in results}
+    run = {found.target for found in stored}
     left = [load_target(name) for name in find_targets() if name not in run]
     lines = [f"- `{t.name}` ({', '.join(t.papers)}): {escape(t.waits_for or 'not run for this page')}" for t in left]
     blocks.append("## Not on this page\n\n" + "\n".join(lines) + "\n")

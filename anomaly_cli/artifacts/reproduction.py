@@ -31,7 +31,9 @@ class Compared:
         x: where, as the paper writes it; empty where there is one value only.
         ours: one value per seed, empty where nothing was run.
         errors: statistical error of each, empty where they have none.
+        shared: share of the events that any two seeds measure on in common, at least.
         why_not: why nothing of ours is there; empty where something is.
+        was_run: whether it was run, though to no value.
         exact: what it has to be, where that is known without data.
         published: the published value; None where there is none.
         published_error: its error as published; None where none is stated.
@@ -47,7 +49,9 @@ class Compared:
     x: str = ""
     ours: tuple[float, ...] = ()
     errors: tuple[float, ...] = ()
+    shared: float = 0.0
     why_not: str = ""
+    was_run: bool = False
     exact: float | None = None
     published: float | None = None
     published_error: float | None = None
@@ -65,7 +69,8 @@ class Compared:
     def error(self) -> float | None:
         """Error of the mean, None where unknown: from the spread over seeds, but no less than statistical errors leave.
 
-        The spread of few seeds is small by chance now and then.
+        The spread of few seeds is small by chance now and then, and does not contain what the events that all of them
+        measure on have in common.
         """
         known = [error for error in (self._spread, self._statistical) if error is not None]
         return max(known, default=None)
@@ -77,7 +82,10 @@ class Compared:
 
     @property
     def _statistical(self) -> float | None:
-        return math.hypot(*self.errors) / len(self.ours) if self.errors else None
+        if not self.errors:
+            return None
+        n = len(self.errors)
+        return math.hypot(*self.errors) / n * math.sqrt(1.0 + (n - 1) * self.shared)
 
     @property
     def published_mean_error(self) -> float | None:
@@ -89,6 +97,8 @@ class Compared:
     def freedom(self, error: float, is_published: bool) -> float:
         """Return the degrees of freedom of the error of a difference: few where it is mostly the spread of few values.
 
+        Of the spread over our seeds that is the part beyond the statistical error, which is known.
+
         Args:
             error: of the difference.
             is_published: whether it is that from the published value, which may be the mean of few values itself.
@@ -97,13 +107,12 @@ class Compared:
             B. L. Welch, "The generalization of 'Student's' problem when several different population variances are
             involved", Biometrika 34, 28, 1947; what is not a spread counts as known.
         """
-        spreads = []
-        if self._spread and self._spread > (self._statistical or 0.0):
-            spreads.append((self._spread, len(self.ours) - 1))
+        beyond = (self._spread or 0.0) ** 2 - (self._statistical or 0.0) ** 2
+        estimated = [(beyond, len(self.ours) - 1)] if beyond > 0.0 else []
         if is_published and self.published_mean_error and self.published_over > 1:
-            spreads.append((self.published_mean_error, self.published_over - 1))
-        variance = sum((spread / error) ** 4 / n for spread, n in spreads)
-        return 1.0 / variance if variance else math.inf
+            estimated.append((self.published_mean_error**2, self.published_over - 1))
+        total = sum((variance / error**2) ** 2 / n for variance, n in estimated)
+        return 1.0 / total if total else math.inf
 
     def difference(self, other: float | None, other_error: float | None) -> tuple[float, float | None] | None:
         """Return how far ours lies above another value, and the error of that; None where either is missing.

@@ -74,7 +74,7 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             _say(OUT_OF_MEMORY)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            _say("interrupted; stages that were finished are kept: run the same command again to continue")
+            _say("interrupted; what was finished is kept: run the same command again to continue")
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapper

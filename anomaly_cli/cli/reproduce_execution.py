@@ -12,7 +12,7 @@ from anomaly_cli.cli.asked import Manner
 from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.core.compute import CPU, Compute, available_cores
-from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.report.render.csv import render_table
 from anomaly_cli.report.render.registry import About, find_renderers
@@ -24,9 +24,9 @@ from anomaly_cli.report.reproduction import (
     values_table,
 )
 from anomaly_cli.report.reproduction_picture import draw_reproduction
-from anomaly_cli.report.table import Level, Message, Report
+from anomaly_cli.report.table import Level, Message, Part, Report
 from anomaly_cli.report.tables import plural
-from anomaly_cli.reproduce.published import rows_of
+from anomaly_cli.reproduce.published import not_found, rows_of
 from anomaly_cli.reproduce.targets import LABELLED, NO_EVENTS, PAPER, SCALES, SIMULATED, find_targets, load_target
 
 WRITTEN = {"markdown": "md", "latex": "tex"}
@@ -34,8 +34,6 @@ WRITTEN = {"markdown": "md", "latex": "tex"}
 RECORDS = "records"
 LISTED = {NO_EVENTS: "nothing", LABELLED: "labelled events", SIMULATED: "a simulation too"}
 """Data that a target needs, in the list."""
-NEEDED = {NO_EVENTS: "no", SIMULATED: "labelled data, and for some or all of it simulated"}
-"""Data that a target needs, in words, where they are not those of its declaration."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +74,20 @@ def print_target(name: str) -> None:
     target = load_target(name)
     published = rows_of(target)
     rows = [(r.method, r.quantity, r.x, r.value, r.error, r.how_read, r.source) for r in published]
-    parts = [Message(f"{target.name}: {target.title}", Level.HEADLINE), Message(", ".join(target.papers))]
+    parts: list[Part] = [Message(f"{target.name}: {target.title}", Level.HEADLINE), Message(", ".join(target.papers))]
     if target.waits_for:
         parts.append(Message(f"Waits for {target.waits_for}."))
     parts += [Message(f"{one.name} waits for {one.waits_for}.") for one in target.series if one.waits_for]
     parts += [Message(note) for note in target.notes]
-    show([*parts, published_table(rows)])
+    is_published = any(row.value is not None for row in published)
+    parts += [] if is_published else [Message(f"In no public text: {text}.") for text in not_found(published)]
+    show([*parts, *([published_table(rows)] if is_published else [])])
     for scale in SCALES if not target.waits_for else ():
         wanted = target.scales[scale]
         n_jobs = count_jobs(target, scale)
         say(
             f"{scale}: {plural(n_jobs, 'job')}, {plural(wanted.seeds, 'seed')}, about"
-            f" {_time(n_jobs * wanted.cpu_minutes)} of CPU time; needs"
-            f" {NEEDED.get(target.data, target.data)} data"
+            f" {_time(n_jobs * wanted.cpu_minutes)} of CPU time; {_needs(target.data, scale)}"
         )
 
 
@@ -130,6 +129,16 @@ def run_and_show(wanted: Wanted, processes: int | None, manner: Manner) -> None:
     show(report)
     for path in written:
         say(f"{path}: written")
+    if found.failed and not any(value.ours for value in found.values):
+        raise PhysicsError(f"target {target.name}: no job has a result, for the reasons above; give other events")
+
+
+def _needs(data: str, scale: str) -> str:
+    """Return the files that a scale of a target needs, in words."""
+    if data == NO_EVENTS:
+        return "needs no data"
+    own = "needs the paper's file as --data" if scale == PAPER else "of the shipped file or --data"
+    return own + (", with --simulation for some or all of it" if data == SIMULATED else "")
 
 
 def _parse_part(part: str) -> tuple[int, int]:
@@ -158,4 +167,5 @@ def _write(found: Reproduction, report: Report, wanted: Wanted) -> list[Path]:
 
 def _time(minutes: float) -> str:
     number, unit = (minutes / 60.0, "h") if minutes >= 60.0 else (minutes, "minutes")
-    return f"{number:,.0f} {unit}" if number >= 10.0 else f"{number:.1g} {unit}"
+    text = f"{number:,.0f}" if number >= 10.0 else f"{number:.1g}"
+    return f"{text} {unit.removesuffix('s') if text == '1' else unit}"

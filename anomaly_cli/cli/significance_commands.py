@@ -181,7 +181,8 @@ def limits(
 ) -> None:
     """Set CLs upper limits on the signal events after each cut, with expected bands.
 
-    Also limits the signal strength, if 'inject-scan' has been run with these settings. A constant efficiency is refused where the score is trained on the signal it is to find.
+    Also limits the signal strength, if 'inject-scan' has been run with these settings. A constant efficiency is
+    refused where the score is trained on the signal it is to find.
 
     Example: anomaly significance limits --run my-run
     """

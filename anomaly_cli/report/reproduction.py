@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from scipy.special import stdtr
 
@@ -20,10 +21,11 @@ FAR = 2.0
 LEAST_CHANCE = 0.001
 """Smaller chances are not told apart."""
 ERRORS = (
-    "Errors of ours: of the mean over seeds, from their spread, but no less than independent statistical errors leave;"
-    " of one seed that error. Seeds share one file: what is alike in all of them is in no error, so that errors are"
-    " too small rather than too large. Differences: ours - published. A published standard deviation, over seeds or"
-    " events, counts in them as the error of the mean; where no error is published, theirs is that of ours alone."
+    "Errors of ours: of the mean over seeds, from their spread, but no less than statistical errors leave, in which the"
+    " events that seeds measure on in common count; of one seed the statistical error. What else is alike in all seeds"
+    " is in no error, so errors are too small rather than too large. Differences: ours - published. A published"
+    " standard deviation, over seeds or events, counts in them as the error of the mean; where no error is published,"
+    " theirs is that of ours alone."
 )
 
 
@@ -37,10 +39,15 @@ def command_of(found: Reproduction) -> str:
 def reproduction_report(found: Reproduction) -> Report:
     """Return what was run and what came out: a table of each quantity, and what has to be said of them."""
     title = f"{found.target}: {found.title} (scale {found.scale})"
-    parts: list[Part] = [Message(title, Level.HEADLINE), Message(f"Published in {', '.join(found.papers)}.")]
+    is_published = any(value.published is not None for value in found.values)
+    papers = f"{'Published in' if is_published else 'In the manner of'} {', '.join(found.papers)}."
+    parts: list[Part] = [Message(title, Level.HEADLINE), Message(papers)]
     parts.append(Message(found.data))
     if found.classifier:
         parts.append(Message(f"Ranked by {found.classifier}."))
+    settings = _settings_in_words(found)
+    if settings:
+        parts.append(Message(f"Settings of all rows: {settings}."))
     for quantity in dict.fromkeys(value.quantity for value in found.values):
         parts.append(_comparison(found, quantity))
     cost = f"{plural(found.n_jobs, 'job')}, {found.cpu_seconds / 60.0:.1f} CPU minutes, release {found.release}."
@@ -48,6 +55,23 @@ def reproduction_report(found: Reproduction) -> Report:
     parts += [Message(note) for note in found.notes]
     parts += [Message(f"No result: {failure}", Level.WARNING) for failure in found.failed]
     return parts
+
+
+def _settings_in_words(found: Reproduction) -> str:
+    """Return what the target and its scale set, apart from what x and the rows set."""
+    told: dict[str, str] = {}
+    for settings in (found.settings["target"], found.settings["scale"]):
+        told |= {name.removeprefix("config."): text for name, text in _flat(settings)}
+    told.pop("measure", None)
+    return "; ".join(f"{name} = {text}" for name, text in sorted(told.items()))
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _disagreements(found: Reproduction) -> list[Message]:
@@ -66,7 +90,10 @@ def _disagreements(found: Reproduction) -> list[Message]:
                 far.append(f"{place}: {value.mean:.4g} where {name} is {other:.4g} ({chance})")
     if not far:
         return []
-    title = f"Differ by more than {FAR:g} times the error of the difference (how often chance does, with so few seeds):"
+    title = (
+        f"Differ by more than {FAR:g} times the error of the difference (and how often chance"
+        " does that with so few seeds, published values without an error taken as exact):"
+    )
     return [Message(title, Level.HEADLINE, tuple(far))]
 
 
@@ -125,12 +152,18 @@ def values_table(found: Reproduction) -> Table:
 
 
 def _reasons(rows: Sequence[Compared]) -> list[str]:
-    """Return why values of ours are missing, each reason once with the series that it is said of."""
-    missing: dict[str, list[str]] = {}
-    for value in rows:
-        if value.why_not and value.series not in missing.setdefault(value.why_not, []):
-            missing[value.why_not].append(value.series)
-    return [f"Not run, {', '.join(series)}: {reason}." for reason, series in missing.items()]
+    """Return why values of ours are missing, each reason once with what it is said of."""
+    reasons = dict.fromkeys((value.was_run, value.why_not) for value in rows if value.why_not)
+    notes = []
+    for was_run, reason in reasons:
+        of_reason = [value for value in rows if (value.was_run, value.why_not) == (was_run, reason)]
+        names: dict[str, None] = {}
+        for value in of_reason:
+            own = [one for one in rows if one.series == value.series]
+            is_whole = all(one in of_reason for one in own)
+            names[value.series if is_whole else f"{value.series} {value.x}"] = None
+        notes.append(f"{'No value' if was_run else 'Not run'}, {', '.join(names)}: {reason}.")
+    return notes
 
 
 def _fewer(found: Reproduction, rows: Sequence[Compared]) -> list[str]:
@@ -171,7 +204,9 @@ def _published(value: Compared) -> AnyCell:
 
 
 def _ours(value: Compared) -> AnyCell:
-    return Missing("not run") if value.why_not else _measured(value.mean, value.error)
+    if value.why_not:
+        return Missing("no value" if value.was_run else "not run")
+    return _measured(value.mean, value.error)
 
 
 def _difference(value: Compared) -> AnyCell:

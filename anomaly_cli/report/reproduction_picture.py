@@ -52,12 +52,24 @@ def draw_reproduction(found: Reproduction, figure: Path) -> Path | None:
         (panel.set_ylabel if draw is draw_lines else panel.set_xlabel)(values[0].quantity)
         if draw is draw_lines:
             panel.set_xlabel(found.x)
-    picture.suptitle(f"{found.title} ({found.scale})", fontsize=10)
+    picture.suptitle(f"{found.title} ({found.scale})\n{_shown_as(panels)}", fontsize=10)
     try:
         picture.savefig(figure, dpi=120, metadata={"Software": None} if figure.suffix == ".png" else None)
     except OSError as error:
         raise ArtifactError(f"{figure}: cannot be written ({error.strerror}); free some space") from error
     return figure
+
+
+def _shown_as(panels: Sequence[Sequence[Compared]]) -> str:
+    """Return what lines and points of ours are: not everywhere the mean, which tables show."""
+    has_band = [_is_numeric(panel) and has_bands([value for value in panel if value.ours]) for panel in panels]
+    band, points = "ours: median and 68 % of the seeds", "ours: mean and its error"
+    return band if all(has_band) else points if not any(has_band) else f"{band}, where there is no band {points[6:]}"
+
+
+def has_bands(run: Sequence[Compared]) -> bool:
+    """Return whether values have seeds enough for a band."""
+    return bool(run) and min(len(value.ours) for value in run) >= FEWEST_FOR_BAND
 
 
 def _is_numeric(values: Sequence[Compared]) -> bool:
@@ -83,7 +95,7 @@ def draw_lines(axes: Axes, values: Sequence[Compared]) -> None:
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         run = [value for value in own if value.ours]
         x = [float(value.x) for value in run]
-        if run and min(len(value.ours) for value in run) >= FEWEST_FOR_BAND:
+        if has_bands(run):
             low, middle, high = np.array([np.percentile(v.ours, [BAND[0], 50.0, BAND[1]]) for v in run]).T
             axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
             axes.plot(x, middle, "-", color=colour, label=f"{series}, ours")

@@ -67,16 +67,25 @@ def tell_anew(found: Reproduction) -> Reproduction:
     rows = rows_of(target)
     series = {one.name: one for one in target.series}
     quantities = {one.name: one for one in target.quantities}
-    values = []
+    values, shared = [], _files_like(found, target).shared(target)
     for value in found.values:
         if value.series not in series or value.quantity not in quantities:
             raise ConfigError(f"target {target.name}: has no {value.quantity} of {value.series} any more; run it again")
         at = series[value.series], quantities[value.quantity]
         waits_for = at[0].waits_for or at[1].waits_for
         waiting = replace(value, why_not=f"waits for {waits_for}") if waits_for and not value.ours else value
+        waiting = replace(waiting, shared=shared)
         values.append(_beside(waiting, target, *at, rows))
     notes = _notes(target, found.scale, rows)
     return replace(found, values=tuple(values), title=target.title, papers=target.papers, notes=notes)
+
+
+def _files_like(found: Reproduction, target: Target) -> EventFiles:
+    """Return files as those of what was found, as far as they have names."""
+    if target.data == NO_EVENTS:
+        return EventFiles()
+    reference, simulation = ("FILE" if role in found.given else "" for role in ("reference", "simulation"))
+    return EventFiles(data="FILE", reference=reference, simulation=simulation)
 
 
 def count_outdated(found: Reproduction, shipped: EventFiles) -> int:
@@ -91,8 +100,11 @@ def count_outdated(found: Reproduction, shipped: EventFiles) -> int:
     target = load_target(found.target)
     files = EventFiles()
     if target.data != NO_EVENTS:
-        digests = tuple(sorted(found.settings["files"].items()))  # by which files are known, whatever they are called
-        files = replace(shipped, digests=digests, simulation="FILE" if "simulation" in found.given else "")
+        digests = dict(found.settings["files"])  # by which files are known, whatever they are called
+        if "data" not in found.given:
+            digests["data"] = dict(shipped.digests)["data"]
+        files = replace(shipped, digests=tuple(sorted(digests.items())))
+        files = replace(files, simulation="FILE" if "simulation" in found.given else "")
     plan = plan_target(target, found.scale, files, len(found.settings["seeds"]))
     return len(set(found.settings["jobs"]) - {job.key for job in plan.jobs})
 
@@ -115,7 +127,8 @@ def _compare(
     place: Place, plan: Plan, rows: Sequence[PublishedValue], records: Mapping[str, Record | None]
 ) -> Compared:
     series, quantity = place.series, place.quantity
-    compared = Compared(series.name, quantity.name, place.x, why_not=place.why_not)
+    shared = plan.files.shared(plan.target)
+    compared = Compared(series.name, quantity.name, place.x, why_not=place.why_not, shared=shared)
     compared = _beside(compared, plan.target, series, quantity, rows)
     if place.why_not:
         return compared
@@ -126,7 +139,8 @@ def _compare(
         for suffix in ("", ".error", ".exact")
     )
     if not ours:
-        return replace(compared, why_not=_why_not([records[job.key] for job in place.jobs]))
+        reason = _why_not([records[job.key] for job in place.jobs])
+        return replace(compared, why_not=reason, was_run=reason != NOT_RUN)
     kept = tuple(abs(error) for error in errors)
     return replace(compared, ours=tuple(ours), errors=kept, exact=exact[0] if exact else None)
 
@@ -159,24 +173,35 @@ def _beside(
         value,
         published=published.value,
         published_error=published.error,
-        published_over=target.spread_over.get(published.table, 1),
+        published_over=_spread_over(target, published),
         how_read=published.how_read,
         source=published.source,
     )
+
+
+def _spread_over(target: Target, row: PublishedValue) -> int:
+    """Return over how many values a published error is a standard deviation, 1 where it is that of the value."""
+    of_table = target.spread_over.get(row.table, 1)
+    return target.spread_over.get(f"{row.table} {row.quantity}", of_table)
 
 
 def _notes(target: Target, scale: str, rows: Sequence[PublishedValue]) -> tuple[str, ...]:
     """Return what has to be said: of target and series, of values not found, and of those that a scale leaves out."""
     notes = [*target.notes, *(f"{series.name}: {series.note}" for series in target.series if series.note)]
     notes += [f"Not found in any public text: {text}." for text in not_found(rows)]
-    shown = {id(_published(target, *place, rows)) for place in places_of(target, target.scales[scale])}
-    pairs = itertools.product(target.series, target.quantities)
-    named = {_published_name(series, quantity) for series, quantity in pairs}
-    known = [row for row in rows if row.value is not None and (row.method, row.quantity) in named]
-    left_out = sum(id(row) not in shown for row in known)
-    if left_out:
-        notes.append(f"{left_out} of {len(known)} published values of these methods are not asked for at this scale.")
+    methods = {_published_name(*pair)[0] for pair in itertools.product(target.series, target.quantities)}
+    known = {id(row) for row in rows if row.value is not None and row.method in methods}
+    here = known - _asked_for(target, scale, rows)
+    never = known.intersection(*(known - _asked_for(target, one, rows) for one in target.scales))
+    if here:
+        where = "at any scale" if here == never else f"at this scale, {len(never)} of them at none"
+        notes.append(f"{len(here)} of {len(known)} published values of these methods are not compared {where}.")
     return tuple(notes)
+
+
+def _asked_for(target: Target, scale: str, rows: Sequence[PublishedValue]) -> set[int]:
+    """Return which rows a scale compares, by identity."""
+    return {id(_published(target, *place, rows)) for place in places_of(target, target.scales[scale])}
 
 
 def _published(

@@ -75,6 +75,16 @@ class EventFiles:
         """Roles of the files that were named."""
         return [role for role in ("data", "reference", "simulation") if getattr(self, role) not in ("", SHIPPED)]
 
+    def shared(self, target: Target) -> float:
+        """Return the share of events that any two seeds measure on in common, at least.
+
+        Of background that is held back at random two seeds share as much as is held back; a reference, or files that
+        are compared, are the same for all; of unused signal nearly all is, so this is the least.
+        """
+        if not self.data:
+            return 0.0
+        return 1.0 if target.kind in WITHOUT_REFERENCE else self.reserve or 1.0
+
     def injection(self, published: int, n_background: int) -> int:
         """Return the signal events that give the published S/sqrt(B) in the signal region.
 
@@ -103,12 +113,12 @@ class EventFiles:
             return "No events are needed: they are drawn from known distributions."
         used = [job["config"].get("data", {}) for job in jobs]
         is_split, is_injected = (any(data.get(name) for data in used) for name in ("reserve", "inject"))
-        name = "the shipped stand-in for the LHC Olympics data" if self.data == SHIPPED else Path(self.data).name
+        name = "The shipped stand-in for the LHC Olympics data" if self.data == SHIPPED else Path(self.data).name
         if self.is_real:
             name += ", the file that the paper used"
         counted = f"{self.n_background:,} background and {self.n_signal:,} signal events"
         kept = f", {self.reserve:.0%} of the background held back to measure on" if is_split else ""
-        text = f"{name[:1].upper()}{name[1:]}: {counted}{kept}."
+        text = f"{name}: {counted}{kept}."
         if not self.is_real:
             text += f" It is not what the paper used ({target.n_background:,} background events)."
         factor = self.injection(1_000_000, target.n_background) / 1e6 if is_injected else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ def record_name(kind: str, key: str) -> str:
 
 
 def load_record(path: Path) -> Record | None:
-    """Return the record in a file, or None where there is none that can be read."""
+    """Return the record in a file, without values that are not finite, or None where there is none that can be read."""
     try:
         record = parse_json(path.read_text(encoding="utf-8"))
-        found = {str(name): float(value) for name, value in record["found"].items()}
-        texts = {name: str(record[name]) for name in ("key", "kind", "failure", "release")}
+        every = {str(name): float(value) for name, value in record["found"].items()}
+        found = {name: value for name, value in every.items() if math.isfinite(value)}
+        texts = {name: record[name] for name in ("key", "kind", "failure", "release")}
+        if not all(isinstance(text, str) for text in texts.values()):
+            return None
         numbers = {"seed": int(record["seed"]), "cpu_seconds": float(record["cpu_seconds"])}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -213,10 +213,16 @@ def _run_and_keep(job: Job, folder: Path, device: str) -> None:
         results = KINDS[job.kind].run(dict(job.settings), compute)
         found = {name: value for name, value in results.items() if math.isfinite(value)}
     except (PhysicsError, TrainingError) as error:  # another try would meet it again: a result
-        failure = str(error)
+        failure = _without_options(str(error))
     record = {"key": job.key, "kind": job.kind, "seed": job.seed, "settings": job.settings, "found": found}
     record |= {"failure": failure, "cpu_seconds": time.process_time() - start, "release": anomaly_cli.__version__}
     write_record(folder, record)
+
+
+def _without_options(sentence: str) -> str:
+    """Return what went wrong without the advice on options, which the settings of a target leave no room for."""
+    reason, _, advice = sentence.partition("; ")
+    return reason if "--" in advice else sentence
 
 
 def expected_hours(plan: Plan, jobs: Sequence[Job]) -> float:

@@ -95,8 +95,8 @@ class Target:
         kind: kind of experiment, one of `kinds.KINDS`.
         published: files of published rows, in `published/`.
         tables: tables of these rows that are meant; none for all.
-        spread_over: by table, over how many values its errors are standard deviations; 0 where so many that the number
-            is not told. Errors of other tables are those of the values.
+        spread_over: by table, or by table and quantity with a blank between, over how many values its errors are
+            standard deviations; 0 where so many that the number is not told. Errors of others are those of the values.
         data: one of `DATA`.
         x: what x is; empty where there is one value only.
         x_sets: dotted setting of a job that x sets; empty where it sets none.
@@ -149,7 +149,7 @@ class Target:
         if self.waits_for:
             raise ConfigError(
                 f"target {self.name} cannot be run yet: it waits for {self.waits_for}; 'anomaly reproduce show"
-                f" {self.name}' shows its published values"
+                f" {self.name}' tells of it"
             )
         return self.scales[name]
 

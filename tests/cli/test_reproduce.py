@@ -11,8 +11,20 @@ from conftest import invoke
 
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.settings import resolve_config
-from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.core.errors import ConfigError, PhysicsError
+from anomaly_cli.reproduce import kinds
 from anomaly_cli.stages.resolve import resolve_settings
+
+
+def test_a_run_without_any_result_is_a_failure(tmp_path, monkeypatch):
+    def fail(settings, compute):
+        raise PhysicsError("too few points")
+
+    monkeypatch.setitem(kinds.KINDS, "distances", replace(kinds.KINDS["distances"], run=fail))
+    done = invoke("reproduce", "run", "fpd-kpd-toys", "--output", tmp_path / "out", "--processes", "1", "--quiet")
+    assert done.exit_code == PhysicsError.exit_code
+    assert "No result: two-dimensional toys, toy truth, seed 1: too few points" in " ".join(done.output.split())
+    assert "no job has a result" in " ".join(done.output.split())
 
 
 def test_the_list_says_what_every_target_waits_for():
@@ -30,12 +42,13 @@ def test_a_target_shows_its_published_values_and_what_it_costs():
         "TRANSIT waits for",
         "arXiv:2503.04342",
         "second-hand",
-        "quick: 15 jobs, 3 seeds, about 4 minutes of CPU time; needs labelled data",
+        "quick: 15 jobs, 3 seeds, about 4 minutes of CPU time; of the shipped file or --data",
     ):
         assert words in " ".join(result.stdout.split())
     assert "needs no data" in invoke("reproduce", "show", "fpd-kpd-toys").stdout
     shown = invoke("reproduce", "show", "curtains-f4f-own").stdout
-    assert "NOT FOUND" in shown
+    assert "In no public text: SI, AUC and time tables" in shown
+    assert "NOT FOUND" not in shown
 
 
 def test_the_list_says_what_a_target_needs():

@@ -80,7 +80,7 @@ def words_of(table, width):
     cells = [cell for column in kept for cell in column.cells]
     named = kept if layout.widths else [*kept[1:]] * len(table.rows) if len(kept) > 2 else []
     left_out = [column.heading for index, column in enumerate(columns) if index not in layout.kept]
-    said = [f"Left out for want of room in {width} columns: {', '.join(left_out)}."] if left_out else []
+    said = [f"Columns not shown (the terminal is {width} wide): {', '.join(left_out)}."] if left_out else []
     return tokens([table.title, *(column.heading for column in named), *cells, *said, *table.notes])
 
 
@@ -173,12 +173,12 @@ def test_then_columns_go_and_are_named():
         "   0.2   659.8 +- 23.0   because of the\n"
         "                         many words\n"
         "  0.05             4.0   none\n"
-        "Left out for want of room in 40 columns:\n"
-        "p of something.\n"
+        "Columns not shown (the terminal is 40\n"
+        "wide): p of something.\n"
         "A note below.\n\n"
     )
-    assert "reason" in render([WIDE], About(width=30)).split("Left out")[1]
-    assert "expected" not in render([WIDE], About(width=30)).split("Left out")[1]
+    assert "reason" in render([WIDE], About(width=30)).split("not shown")[1]
+    assert "expected" not in render([WIDE], About(width=30)).split("not shown")[1]
 
 
 def test_where_nothing_fits_cells_stand_below_each_other():

@@ -116,6 +116,17 @@ def test_what_was_found_knows_when_its_jobs_are_no_longer_those_asked_for(tmp_pa
     assert count_outdated(found, EventFiles()) == len(plan.jobs)
 
 
+def test_results_of_another_stand_in_are_older_and_those_of_a_users_file_are_not(tmp_path):
+    files = EventFiles(data="shipped", digests=(("data", "1"),), n_background=9, n_signal=9)
+    files = dataclasses.replace(files, n_background_inside=9, n_signal_inside=9)
+    found = collect(plan_target(load_target("closure-auc"), "quick", files), tmp_path)
+    assert count_outdated(found, files) == 0
+    changed = dataclasses.replace(files, digests=(("data", "2"),))
+    assert count_outdated(found, changed) == len(found.settings["jobs"])
+    own = dataclasses.replace(found, settings=dict(found.settings) | {"given": ["data"]})
+    assert count_outdated(own, changed) == 0
+
+
 def test_seeds_that_agree_by_chance_do_not_make_the_error_smaller_than_statistics():
     alike = Compared("a", "SIC", ours=(5.0, 5.01, 5.0, 5.01), errors=(0.2, 0.2, 0.2, 0.2))
     assert alike.error == pytest.approx(0.1)
@@ -123,6 +134,19 @@ def test_seeds_that_agree_by_chance_do_not_make_the_error_smaller_than_statistic
         np.std((4.0, 6.0, 4.0, 6.0), ddof=1) / 2.0
     )
     assert dataclasses.replace(alike, errors=()).error < 0.01
+    assert dataclasses.replace(alike, shared=1.0).error == pytest.approx(0.2)  # one sample, measured four times
+    assert dataclasses.replace(alike, shared=0.4).error == pytest.approx(0.1 * np.sqrt(2.2))
+
+
+def test_degrees_of_freedom_do_not_jump_where_the_spread_exceeds_statistics():
+    """Three seeds whose spread is what statistics say, give or take next to nothing."""
+    below, above = (
+        Compared("a", "SIC", ours=(5.0 - step, 5.0, 5.0 + step), errors=(1.0,) * 3) for step in (0.999, 1.001)
+    )
+    assert below.freedom(below.error, is_published=False) == np.inf
+    assert above.freedom(above.error, is_published=False) > 1000.0
+    far = Compared("a", "SIC", ours=(0.0, 5.0, 10.0), errors=(1.0,) * 3)
+    assert far.freedom(far.error, is_published=False) == pytest.approx(2.0 / (1.0 - 0.2**2) ** 2)
 
 
 def test_a_difference_has_an_error_where_it_is_known():
@@ -160,7 +184,11 @@ def test_a_difference_is_told_with_how_often_chance_makes_one(planned, tmp_path,
 
 
 @pytest.mark.parametrize(
-    "damage", ["{", "[]", '{"key": "K"}', '{"key": "K", "kind": "distances", "found": {"a": "b"}}']
+    "damage",
+    [
+        *("{", "[]", '{"key": "K"}', '{"key": "K", "kind": "distances", "found": {"a": "b"}}'),
+        '{"key": "K", "kind": "d", "failure": null, "release": "1", "seed": 1, "cpu_seconds": 1, "found": {}}',
+    ],
 )
 def test_a_damaged_record_is_none(planned, tmp_path, damage):
     job = planned.jobs[0]
@@ -168,6 +196,35 @@ def test_a_damaged_record_is_none(planned, tmp_path, damage):
     assert read_record(tmp_path, job) is None
     assert job in missing_jobs(planned, tmp_path)
     collect(planned, tmp_path)
+
+
+def test_values_of_a_record_that_are_no_numbers_are_missing(planned, tmp_path):
+    run_jobs(planned.jobs, tmp_path, compute(), "cpu")
+    path = tmp_path / planned.jobs[0].name
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"found": record["found"] | {"fpd": float("nan"), "kpd": float("inf")}}))
+    assert not {"fpd", "kpd"} & set(read_record(tmp_path, planned.jobs[0])["found"])
+    assert draw_reproduction(collect(planned, tmp_path), tmp_path / "drawn.png")
+
+
+def test_what_ran_to_no_value_is_told_apart_from_what_did_not_run(planned, tmp_path, monkeypatch):
+    def measure(settings, compute):
+        return {"fpd": 1.0, "fpd.error": 0.1} | ({} if settings["toy"] == "truth" else {"kpd": 2.0})
+
+    monkeypatch.setitem(kinds.KINDS, "distances", dataclasses.replace(kinds.KINDS["distances"], run=measure))
+    run_jobs(planned.jobs, tmp_path, compute(), "cpu")
+    text = find_renderers()["text"](reproduction_report(collect(planned, tmp_path)), About(width=160))
+    assert "No value, two-dimensional toys truth: too few events." in text
+    assert "Not run, two-dimensional toys: waits for" in text
+
+
+def test_a_failure_gives_no_advice_on_options_that_the_command_lacks(planned, tmp_path, monkeypatch):
+    def fail(settings, compute):
+        raise PhysicsError("side-band 3-3.3 TeV holds 3 events; widen it with --side-bands")
+
+    monkeypatch.setitem(kinds.KINDS, "distances", dataclasses.replace(kinds.KINDS["distances"], run=fail))
+    run_jobs(planned.jobs[:1], tmp_path, compute(), "cpu")
+    assert read_record(tmp_path, planned.jobs[0])["failure"] == "side-band 3-3.3 TeV holds 3 events"
 
 
 def test_seeds_are_seeds(planned, tmp_path):

@@ -210,7 +210,7 @@ def test_resume_does_not_take_a_scan_from_a_driver_on_another_host(write_grid, t
     lock.write_text("")
     result = invoke("scan", "resume", scan)
     text = " ".join(result.output.split())
-    assert (result.exit_code, "driven from elsewhere" in text, "--force" in text) == (4, True, True)
+    assert (result.exit_code, "a driver on elsewhere" in text, "--force" in text) == (4, True, True)
     assert lock.exists()
     assert release(ScanDirectory(scan)) == ["released the lock of the last driver"]
 

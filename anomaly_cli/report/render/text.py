@@ -156,7 +156,7 @@ def _left_out(table: Table, columns: Sequence[ShownColumn], layout: Layout, widt
     """Say what a terminal does not show."""
     names = [column.heading for index, column in enumerate(columns) if index not in layout.kept]
     if names:
-        yield f"Columns not shown in a terminal of {width}: {', '.join(names)}."
+        yield f"Columns not shown (the terminal is {width} wide): {', '.join(names)}."
     n_rows = len(table.rows) - sum(map(len, _visible_groups(table).values()))
     if n_rows:
         yield f"Rows that are not shown here: {n_rows}."

@@ -17,12 +17,13 @@ import numpy as np
 
 from anomaly_cli.classifiers.base import Classifier, Labelled
 from anomaly_cli.classifiers.trees import Trees
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import NONE, THIRDS, CrossFit
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.events import Events, concatenate, make_events
-from anomaly_cli.core.folds import FloatArray, IntArray, KFold
+from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import Need, Seen, Simulation, TrueEvents
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.template import Template, TemplatePart

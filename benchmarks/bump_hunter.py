@@ -21,7 +21,7 @@ import numpy as np
 from anomaly_cli.analysis.bump import Resonance
 from anomaly_cli.analysis.bump_scan import make_grid, scan_bumps
 from anomaly_cli.analysis.spectrum import BinnedSpectrum, bin_masses
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.windows import Window
 
 RANGE, REGION = Window(3000.0, 4600.0), Window(3300.0, 3700.0)

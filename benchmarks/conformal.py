@@ -29,7 +29,7 @@ from anomaly_cli.analysis.conformal import conformal_p_values, tilted_weights
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.stages.classify import stored_scores
 from anomaly_cli.stages.split import stored_split
 

@@ -33,9 +33,9 @@ from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.analysis.sic import measure_improvement
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.config import SignificanceSettings
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.seen import Seen
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.template import Template, TemplatePart

@@ -44,8 +44,8 @@ from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import CutCounts
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.cuts import BY_MEAN, CORRECTIONS, Cuts
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import parse_window
 from anomaly_cli.methods.base import METHODS
 from anomaly_cli.report.null_studies import FILE as STUDIES

@@ -32,10 +32,11 @@ from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import measure_improvement
 from anomaly_cli.classifiers.kfold import Contest, train_in_folds
 from anomaly_cli.classifiers.trees import Trees
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import NONE, CrossFit
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FloatArray, KFold
+from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Regions

@@ -17,8 +17,8 @@ from scipy.special import ndtr
 from anomaly_cli.analysis.spectrum import BinnedSpectrum, deviance, orthogonal_basis, predict
 from anomaly_cli.analysis.tails import chi2_tail
 from anomaly_cli.analysis.workspaces import assemble, meaning_of_mu
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import PhysicsError
-from anomaly_cli.core.folds import FloatArray
 
 FEWEST_PARAMETERS, MOST_PARAMETERS = 3, 5
 """Range of the number of parameters of the smooth part."""

@@ -23,8 +23,8 @@ import numpy.typing as npt
 from anomaly_cli.analysis.bump import BumpFit, Resonance, fit_bump, smooth_fit
 from anomaly_cli.analysis.lookelsewhere import GlobalResult, global_p_value
 from anomaly_cli.analysis.spectrum import BinnedSpectrum
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import PhysicsError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
 
 STEP = 0.5

@@ -16,8 +16,8 @@ from scipy.special import gammaln, ndtri_exp, xlogy
 
 from anomaly_cli.analysis.bump import BumpFit, Resonance, fit_bump
 from anomaly_cli.analysis.spectrum import BinnedSpectrum
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import PhysicsError
-from anomaly_cli.core.folds import FloatArray
 
 
 @dataclass(frozen=True)

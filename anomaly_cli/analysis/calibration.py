@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta, chi2, kstest, kstwo
 
-from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.arrays import FloatArray, IntArray
 
 LEVELS = (0.159, 0.05, 0.01)
 """Nominal p-values at which the type-I error is quoted."""

@@ -21,7 +21,7 @@ from scipy.special import ndtr, ndtri, stdtr
 
 from anomaly_cli.analysis.counting import CountingModel
 from anomaly_cli.analysis.profile import Experiments, signed_root
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 LEAST_P = 0.01
 """Windows whose pulls are less likely, with all uncertainties, allow no claim."""

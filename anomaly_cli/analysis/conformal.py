@@ -16,8 +16,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from anomaly_cli.analysis.selection import ScoredEvents
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import PhysicsError
-from anomaly_cli.core.folds import FloatArray
 
 STEEPEST = 50.0
 """Largest slope of the logarithm of a weight [1/TeV]."""

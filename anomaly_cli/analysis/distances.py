@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import sqrtm
 
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 N_DIRECTIONS = 50
 """Random directions of the sliced Wasserstein distance."""

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import betainc, ndtri
 
 from anomaly_cli.analysis.profile import Experiments
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 
 def binomial_significance(data: Experiments) -> FloatArray:

@@ -14,7 +14,7 @@ from scipy.stats import norm, poisson, qmc
 
 from anomaly_cli.analysis.profile import Experiments, Profile, fit_background, q_tilde
 from anomaly_cli.analysis.toys import EQUAL
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 LEVEL = 0.05
 """1 - confidence level."""

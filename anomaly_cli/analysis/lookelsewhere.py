@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 from scipy.special import ndtri_exp
 
 from anomaly_cli.analysis.tails import log_normal_tail, normal_tail
-from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.systematics import BACKGROUND
 

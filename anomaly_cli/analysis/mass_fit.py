@@ -17,8 +17,8 @@ from anomaly_cli.analysis.spectrum import (
     predict,
 )
 from anomaly_cli.analysis.tails import chi2_tail
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import PhysicsError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import COLLISION_ENERGY, Window
 
 FEWEST_EVENTS = 50

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from anomaly_cli.analysis.spectrum import BIN_WIDTH
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.windows import Window
 
 COARSE_STEP = 0.05

@@ -28,7 +28,7 @@ from scipy.special import gammaln, logsumexp
 
 from anomaly_cli.analysis.scaled_nonclosure import NestedCounts, ScaledNonclosure, measure_scaled
 from anomaly_cli.analysis.tails import chi2_tail
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 FEWEST_EXPECTED = 20.0
 """A window that expects fewer background events after a cut does not measure the closure of that cut."""

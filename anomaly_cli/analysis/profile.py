@@ -34,7 +34,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from anomaly_cli.analysis.skewed import Skewed
-from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.arrays import FloatArray, IntArray
 
 SMALLEST_RATE = 1e-12
 """Lower end of the bracket of b, relative to its upper end."""

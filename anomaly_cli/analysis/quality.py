@@ -8,7 +8,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from anomaly_cli.analysis.selection import effective_sources
-from anomaly_cli.core.folds import FloatArray, IntArray, assign_folds
+from anomaly_cli.core.arrays import FloatArray, IntArray
+from anomaly_cli.core.folds import assign_folds
 
 ITERATIONS, LEAVES, FOLDS = 200, 31, 2
 """The fixed trees of every closure figure, so that figures compare."""

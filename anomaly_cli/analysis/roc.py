@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from anomaly_cli.analysis.selection import ScoredEvents, effective_sources
 from anomaly_cli.analysis.sic import SortedScores
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 PER_DECADE = 20
 """Points of a curve per decade of background efficiency."""

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 LARGEST_SHIFT = 7.0
 """Shifts x are tried up to sinh of this."""

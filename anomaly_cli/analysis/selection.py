@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import effective_number
-from anomaly_cli.core.folds import FloatArray, IntArray, hash_uniform
+from anomaly_cli.core.folds import hash_uniform
 
 BoolArray = npt.NDArray[np.bool_]
 TIE_SALT = 20_200_101

@@ -18,7 +18,7 @@ from anomaly_cli.analysis.claim import claimable_significance
 from anomaly_cli.analysis.counting import CountingModel
 from anomaly_cli.analysis.limits import asymptotic_limits
 from anomaly_cli.analysis.profile import signed_root
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 EVIDENCE, DISCOVERY = 3.0, 5.0
 """Significances that a signal is asked to reach."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly_cli.analysis.selection import ScoredEvents, effective_sources
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import effective_number
-from anomaly_cli.core.folds import FloatArray
 
 N_EFFICIENCIES = 60
 """Background efficiencies among which the largest SIC is looked for."""

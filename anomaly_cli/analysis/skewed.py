@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 _POWERS = np.arange(1, 7)
 _CONTINUITY = np.linalg.inv(

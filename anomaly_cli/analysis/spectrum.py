@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.windows import COLLISION_ENERGY, Window
 
 BIN_WIDTH = 20.0

@@ -24,8 +24,8 @@ from anomaly_cli.analysis.counting import Shift
 from anomaly_cli.analysis.limits import LEVEL, asymptotic_cls
 from anomaly_cli.analysis.profile import Experiments
 from anomaly_cli.analysis.skewed import log_factor
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import PhysicsError
-from anomaly_cli.core.folds import FloatArray, IntArray
 
 FEWEST_EXPERIMENTS = 2
 """Fewer experiments at a strength tell no spread."""

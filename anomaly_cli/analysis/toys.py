@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy.special import logsumexp, ndtri_exp, xlogy
 
 from anomaly_cli.analysis.profile import Experiments, fit_background, signed_root
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 EQUAL = 1e-9
 """Experiments whose statistic is smaller by less than this count as equal."""

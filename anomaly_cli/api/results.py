@@ -11,9 +11,9 @@ import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.template import Template
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import COLLISION_ENERGY

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 
 FEWEST_PASSING = 25
 """Thresholds that keep fewer template events are left out (ours: at fewer, the largest of many fluctuations wins)."""

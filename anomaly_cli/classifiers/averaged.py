@@ -20,10 +20,9 @@ import numpy.typing as npt
 
 from anomaly_cli.classifiers.base import Draws, FittedClassifier
 from anomaly_cli.classifiers.several import OfSeveral, numbered
-from anomaly_cli.core.arrays import Arrays, under
+from anomaly_cli.core.arrays import Arrays, FloatArray, under
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.classifiers.base import Classifier, Draws, FittedClassifier, Labelled, Preparation
-from anomaly_cli.core.arrays import Arrays, under
+from anomaly_cli.core.arrays import Arrays, FloatArray, IntArray, under
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FloatArray, IntArray, KFold, hash_uniform
+from anomaly_cli.core.folds import KFold, hash_uniform
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.workers import in_order
 

@@ -16,7 +16,7 @@ from anomaly_cli import nets
 from anomaly_cli.classifiers.base import Labelled
 from anomaly_cli.classifiers.kfold import balance
 from anomaly_cli.classifiers.mlp import FittedMLP, inputs_of
-from anomaly_cli.core.folds import FloatArray
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.streams import Streams
 
 RADII = (0.01, 0.03, 0.1)

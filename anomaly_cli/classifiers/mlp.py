@@ -29,12 +29,11 @@ from anomaly_cli.classifiers.base import (
     check_fraction,
     draw_features,
 )
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray
 from anomaly_cli.core.blocks import Block
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, TrainingError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.presets import Preset
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import KDTree
 
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray, IntArray
 
 DISTANCES = (5e-3, 5e-4, 5e-5)
 """How near a copy lies in every column, in quantiles: the first one holds rounding to four digits or half precision;

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import IntArray
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import IntArray, assign_folds
+from anomaly_cli.core.folds import assign_folds
 
 Folds = tuple[int, ...] | None
 """Some folds; None for all of them."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray, IntArray
 
 
 def draw_sources(events: Events, n: int, generator: np.random.Generator) -> IntArray:

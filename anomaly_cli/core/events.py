@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.blocks import FEATURES_BLOCK, Block, Features
 from anomaly_cli.core.errors import DataError, PhysicsError
-from anomaly_cli.core.folds import FloatArray, IntArray
 
 FEATURES = ("mj1", "delta_mj", "tau21_j1", "tau21_j2", "delta_r_jj")
 """The standard features, in order; jets are ordered by mass, `mj1` is the lighter one."""

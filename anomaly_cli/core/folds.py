@@ -13,11 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import ConfigError
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-
 
 MOST_FOLDS = 100
 """Each fold trains models of its own."""

@@ -13,11 +13,10 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, IntArray
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate, effective_number
-from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Regions, Window
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import DataError
-from anomaly_cli.core.folds import FloatArray
 
 
 @dataclass(frozen=True)

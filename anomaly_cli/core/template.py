@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.crossfit import NONE, CrossFit, Folds
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import FloatArray
 
 COLLISION_ENERGY = 13_000.0
 """Centre-of-mass energy where the data do not say another [GeV]."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import DataError, first_line
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import COLLISION_ENERGY
 
 DIRECT = "mjj"

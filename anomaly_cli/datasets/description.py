@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import AnomalyError
 from anomaly_cli.core.events import FEATURES
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
 from anomaly_cli.datasets.columns import RawPlace, Table
 from anomaly_cli.datasets.containers import CATHODE_COLUMNS, read_table

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.folds import FloatArray, IntArray
+from anomaly_cli.core.arrays import FloatArray, IntArray
 
 BoolArray = npt.NDArray[np.bool_]
 ELECTRON, MUON, PHOTON = 11, 13, 22

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import FEATURES
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.noise import NOISE, without_noise
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.datasets.features import BETAS, EXTENDED_COLUMNS, MOST_AXES, OFFICIAL_COLUMNS, tau_name
 
 RADIUS = 1.0

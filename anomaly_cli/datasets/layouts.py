@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import DataError, LackingFeatureError
 from anomaly_cli.core.events import FEATURES
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.records import nearest
 from anomaly_cli.core.windows import COLLISION_ENERGY
 from anomaly_cli.datasets.columns import DIRECT, Spelling, Table

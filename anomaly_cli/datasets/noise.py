@@ -17,7 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.folds import FloatArray, hash_uniform
+from anomaly_cli.core.arrays import FloatArray
+from anomaly_cli.core.folds import hash_uniform
 
 NOISE = tuple(f"noise_{index}" for index in range(1, 11))
 """Ten features of Gaussian noise, of mean 0 and width 1."""

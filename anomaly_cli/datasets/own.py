@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.documents import parse_toml, read_text
 from anomaly_cli.core.errors import ConfigError, DataError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import build_record, nearest
 from anomaly_cli.core.windows import COLLISION_ENERGY, LARGEST_ENERGY, parse_mass
 from anomaly_cli.datasets.columns import DIRECT, UNITS, WEIGHT, RawPlace, Spelling, Table

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.streams import Streams
 
 BoolArray = npt.NDArray[np.bool_]

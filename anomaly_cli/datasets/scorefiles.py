@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import DataError
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.records import nearest
 from anomaly_cli.datasets.columns import Table
 

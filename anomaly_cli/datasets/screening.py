@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import DataError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.datasets.columns import DIRECT, UNITS, WEIGHT, Spelling
 from anomaly_cli.datasets.features import dijet_mass
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import DataError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.datasets.columns import RawPlace
 from anomaly_cli.datasets.containers import read_table
 from anomaly_cli.datasets.own import is_own_manifest

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import DataError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import nearest
 from anomaly_cli.core.tables import Table
 from anomaly_cli.datasets import containers

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import nearest
 from anomaly_cli.core.tables import Table
 

@@ -15,13 +15,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import THIRDS
 from anomaly_cli.core.cuts import NO_CORRECTION
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.plugins import Family
 from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Need, Seen, SharedModel, TrainingRow

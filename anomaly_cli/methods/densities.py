@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray, IntArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError, TrainingError
 from anomaly_cli.core.events import EDGE_ANCHORS, Events, concatenate, make_events
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.records import nearest
 from anomaly_cli.core.seen import TrainingRow

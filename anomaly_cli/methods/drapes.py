@@ -17,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Need, Seen, TrainingRow
 from anomaly_cli.methods import densities

@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray, IntArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import make_events
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Seen

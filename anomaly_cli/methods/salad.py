@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FloatArray, hash_uniform
+from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Need, Seen
 from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import FittedTemplate, Request, Sample, TemplateMethod

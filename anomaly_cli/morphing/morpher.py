@@ -12,10 +12,9 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from anomaly_cli import nets
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import TrainingError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.seen import TrainingRow
 from anomaly_cli.core.tables import Table

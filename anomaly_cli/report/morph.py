@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from anomaly_cli.artifacts.morph_schema import MORPH
 from anomaly_cli.artifacts.store import Artifact, read_artifact
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import ArtifactError, ConfigError
 from anomaly_cli.core.records import nearest
 from anomaly_cli.report.plots.style import BLUE
 
-FloatArray = npt.NDArray[np.float64]
 MOST_POINTS = 20_000
 """Points of a panel, at most."""
 MOST_ARROWS = 400

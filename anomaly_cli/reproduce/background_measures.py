@@ -13,9 +13,9 @@ from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.sculpting import BoolArray, Sculpting, measure_sculpting, rejection
 from anomaly_cli.analysis.selection import ScoredEvents, select
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.cuts import Cuts
 from anomaly_cli.core.errors import PhysicsError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.search.count import build_cuts
 from anomaly_cli.search.rank import Ranked, scored
 from anomaly_cli.search.split import Split

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.linalg import sqrtm
 
 from anomaly_cli.analysis.distances import measure_distances
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.compute import Compute
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.targets import Target
 

@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 
 from anomaly_cli.config import Config, RegionSettings
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ArtifactError, ConfigError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.windows import Window
 from anomaly_cli.scans.manifest import Manifest

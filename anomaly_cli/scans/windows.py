@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import LOWER_WIDTH, UPPER_WIDTH, Window, default_side_bands, parse_window
 from anomaly_cli.scans.settings import AUTO, GridSettings
 

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray, IntArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, TrainingError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray, IntArray, hash_uniform
+from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray, IntArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import Folds
 from anomaly_cli.core.errors import ConfigError, PhysicsError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Seen
 from anomaly_cli.core.template import Template

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from anomaly_cli.classifiers.base import Classifier
 from anomaly_cli.classifiers.kfold import Contest, Ensembles, train_in_folds
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray, IntArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray, IntArray, KFold
+from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.plugins import Family
 from anomaly_cli.core.presets import Preset
 from anomaly_cli.core.seen import Need, Seen

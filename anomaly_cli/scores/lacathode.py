@@ -18,12 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.classifiers.kfold import Ensembles
-from anomaly_cli.core.arrays import Arrays, under
+from anomaly_cli.core.arrays import Arrays, FloatArray, IntArray, under
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.scores.backgrounds import Background, Backgrounds, BackgroundSettings, each_fold

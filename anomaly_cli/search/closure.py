@@ -14,9 +14,9 @@ import numpy as np
 
 from anomaly_cli.analysis.distances import Distances, measure_distances
 from anomaly_cli.analysis.quality import Sampled, Separation, measure_separation
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.seen import Need, Seen
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Regions

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly_cli.analysis.selection import ScoredEvents, Selection, select
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.scores.base import FittedScore
 from anomaly_cli.search.rank import scored

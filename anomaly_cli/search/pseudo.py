@@ -14,11 +14,11 @@ import numpy as np
 from anomaly_cli.analysis.modelling import Measured, model_by_fail
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import select
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.template import Template, TemplatePart
 from anomaly_cli.methods.base import FittedTemplate, Request
 from anomaly_cli.search.provisions import Provisions

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly_cli.analysis.selection import ScoredEvents, ScoredReplicas
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.blocks import Features
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.template import Replicas, Template
 from anomaly_cli.scores.base import FittedScore, Ranking
 from anomaly_cli.scores.decorrelated import decorrelate

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit
+from anomaly_cli.core.arrays import IntArray
 from anomaly_cli.core.compute import CPU, Compute
 from anomaly_cli.core.crossfit import HALVES, NONE, CrossFit, Folds
 from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.plugins import is_foreign
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import Need, Seen

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from anomaly_cli.analysis.mass_fit import refuse_poor_fit
 from anomaly_cli.analysis.nonclosure import FEWEST_WINDOWS
 from anomaly_cli.analysis.selection import select
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import PhysicsError
 from anomaly_cli.core.events import concatenate
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.placement import FEWEST_WINDOW_EVENTS, place_windows
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.records import as_columns

@@ -13,10 +13,11 @@ from anomaly_cli.artifacts.contents import read_crossfit, read_template
 from anomaly_cli.artifacts.quality_kinds import DIAGNOSTICS
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.classifiers.base import CLASSIFIERS
+from anomaly_cli.core.arrays import IntArray
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import ArtifactError
 from anomaly_cli.core.events import Events
-from anomaly_cli.core.folds import IntArray, KFold
+from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import Need
 from anomaly_cli.scores.base import SCORES, FittedScore, Ranking
 from anomaly_cli.scores.decorrelated import inner_arrays, load_decorrelated

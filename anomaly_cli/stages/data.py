@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.config import DEFAULT, Config
+from anomaly_cli.core.arrays import IntArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.copies import ANALYSED, refuse_copies
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate, refuse_constant
-from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.datasets.manifests import SHIPPED, SHIPPED_MANIFEST, load_manifest

@@ -17,9 +17,10 @@ from anomaly_cli.artifacts.decorrelation_kinds import DECORRELATION
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, file_digest, read_artifact, write_artifact
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, DataError, PhysicsError, TrainingError
-from anomaly_cli.core.folds import FloatArray, IntArray, assign_folds, hash_uniform
+from anomaly_cli.core.folds import assign_folds, hash_uniform
 from anomaly_cli.core.progress import Progress, Step, silent
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.seen import VALIDATION_FRACTION

@@ -14,10 +14,10 @@ from anomaly_cli.artifacts.measured_on import SCORES_ROLE
 from anomaly_cli.artifacts.provenance import hash_json
 from anomaly_cli.artifacts.store import file_digest
 from anomaly_cli.config import Config, DataSettings
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import AnomalyWarning, ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import FEATURES, Events, concatenate, make_events
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.datasets.features import check_features, expand_features
 from anomaly_cli.datasets.layouts import EventTable

@@ -15,9 +15,10 @@ from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.morph_schema import MORPH, MORPH_MODEL
 from anomaly_cli.artifacts.store import Artifact, file_digest, read_artifact
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, ConfigError, DataError, PhysicsError
-from anomaly_cli.core.folds import FloatArray, hash_uniform
+from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.records import build_record
 from anomaly_cli.core.streams import Streams

@@ -13,11 +13,11 @@ from anomaly_cli.artifacts.contents import read_regions, read_truth
 from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.artifacts.store import Artifact, file_digest
 from anomaly_cli.config import Config
+from anomaly_cli.core.arrays import IntArray
 from anomaly_cli.core.copies import ANALYSED, refuse_copies
 from anomaly_cli.core.cutflow import Cutflow
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.events import Events, concatenate, make_events, refuse_constant
-from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.seen import ADVICE, FEWEST_SIMULATED, Need, Simulation, TrueEvents
 from anomaly_cli.core.windows import Regions
 from anomaly_cli.datasets.own import event_file, is_own_manifest

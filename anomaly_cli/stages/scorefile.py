@@ -9,8 +9,8 @@ import numpy as np
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import file_digest, read_artifact
 from anomaly_cli.config import Config
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import ArtifactError, DataError
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.datasets.columns import RawPlace, Table, sort_columns
 from anomaly_cli.datasets.containers import read_table
 from anomaly_cli.datasets.layouts import EventTable

@@ -21,11 +21,11 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import Artifact, file_digest, write_artifact
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.blocks import FEATURES_BLOCK, Features
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.errors import DataError
 from anomaly_cli.core.events import Events, make_events
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.datasets.frames import written_in_one_step
 from anomaly_cli.datasets.noise import NOISE
 from anomaly_cli.datasets.own import event_file

@@ -31,9 +31,9 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.belonging import WORKSPACES, workspace_files
 from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError, PhysicsError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.windows import Regions

@@ -10,8 +10,8 @@ import numpy as np
 
 from anomaly_cli.analysis.calibration import LEVELS, summarise
 from anomaly_cli.artifacts import schema
+from anomaly_cli.core.arrays import IntArray
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import IntArray
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.windows import Window
 from anomaly_cli.search.run import require_side_bands_only

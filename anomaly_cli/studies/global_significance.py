@@ -21,9 +21,9 @@ from anomaly_cli.artifacts.contents import read_regions
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.significance_kinds import MEASURED
 from anomaly_cli.artifacts.store import Artifact
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ArtifactError, ConfigError, PhysicsError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.windows import Window
 from anomaly_cli.stages.blinding import require_unblinded
 from anomaly_cli.stages.frame import Analysis, Made, Stage

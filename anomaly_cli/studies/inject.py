@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.search.run import require_side_bands_only
 from anomaly_cli.stages.frame import Analysis, Made, Stage, execute

@@ -21,10 +21,9 @@ from anomaly_cli.artifacts.measured_on import described_events, difference_of_ev
 from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.artifacts.significance_kinds import MEASURED
 from anomaly_cli.artifacts.store import Artifact
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, FloatArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.folds import FloatArray
 from anomaly_cli.core.progress import Step
 from anomaly_cli.core.records import as_columns
 from anomaly_cli.core.seen import Need

@@ -21,10 +21,10 @@ from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import select
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.pieces import Pieces
+from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
-from anomaly_cli.core.folds import FloatArray, IntArray
 from anomaly_cli.core.progress import Step, silent
 from anomaly_cli.core.seen import Need
 from anomaly_cli.core.streams import Streams

@@ -40,7 +40,7 @@ from anomaly_cli.search.count import count as count_cuts
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.rank import rank
 from anomaly_cli.search.settings import SearchSettings
-from anomaly_cli.search.split import Split, choose_regions, refuse_empty, split_events
+from anomaly_cli.search.split import Split, choose_regions, refuse_empty, refuse_mass, split_events
 from anomaly_cli.search.template import make_templates
 from anomaly_cli.stages.data import read_data
 from anomaly_cli.stages.provisions import number_simulated, refuse_unusable
@@ -106,6 +106,7 @@ def split(data: Data, signal_region: str, side_bands: str = DEFAULT, *, seed: in
     regions = choose_regions(parse_window(signal_region), bands, *data.span, data.collision_energy)
     divided = split_events(data.observed, regions)
     refuse_empty(divided, *data.span)
+    refuse_mass(divided)
     return RegionEvents(divided, data, data.seed if seed is None else seed)
 
 

@@ -21,10 +21,14 @@ from anomaly_cli.morphing.settings import MORPH_CONFIG_NAME, MorphConfig
 from anomaly_cli.report.contents import find_results
 from anomaly_cli.report.summary import summarise_run
 from anomaly_cli.report.table import Message
+from anomaly_cli.scans.manifest import MANIFEST as SCAN_MANIFEST
 from anomaly_cli.stages.chain import run_chain, run_stages
 from anomaly_cli.stages.frame import Analysis, Outcome, Stage, append_log, execute
 from anomaly_cli.stages.identity import stored_identity
 from anomaly_cli.stages.significance import SIGNIFICANCE
+
+RECORDS = "records"
+"""Where `anomaly reproduce` keeps what its jobs found."""
 
 
 def run_and_summarise(asked: Asked, unblind: bool, measure: bool) -> None:
@@ -32,6 +36,7 @@ def run_and_summarise(asked: Asked, unblind: bool, measure: bool) -> None:
     from anomaly_cli.studies.measure import measure_uncertainties, refuse_unmeasurable
     from anomaly_cli.studies.sensitivity import SENSITIVITY
 
+    refuse_other_directory(asked.directory)
     opened = Analysis.open(asked.directory, asked.config, overwrite=asked.overwrite)
     with show_progress_of(asked, tell_effort(opened, plan_of(opened, measure), asked.quiet)) as progress:
         analysis = opened.reporting(progress)
@@ -49,11 +54,25 @@ def run_and_summarise(asked: Asked, unblind: bool, measure: bool) -> None:
     print_summary(analysis.run)
 
 
+def refuse_other_directory(directory: Path) -> None:
+    """Refuse a directory that holds something else than a run.
+
+    Raises:
+        ArtifactError: where it is that of a scan, or of what was reproduced.
+    """
+    quoted = shlex.quote(str(directory))
+    if (directory / SCAN_MANIFEST).exists():
+        raise ArtifactError(f"{directory}: holds a scan, which 'anomaly scan collect {quoted}' shows, and no run")
+    if (directory / RECORDS).is_dir():
+        raise ArtifactError(f"{directory}: holds what 'anomaly reproduce run' made, and no run; name another directory")
+
+
 def print_summary(run: RunDirectory) -> None:
     """Print the result of a run, where its files are, and what to do next."""
     directory = run.path
     if not directory.is_dir():
-        raise ArtifactError(f"{directory}: no such directory; check the path given to --run")
+        raise ArtifactError(f"{directory}: no such directory; check the path of the run")
+    refuse_other_directory(directory)
     needed = [schema.SPLIT, schema.SCORES, schema.CLOSURE]
     if run.has(schema.TRUTH):  # without truth the count waits for --unblind
         needed.append(schema.SIGNIFICANCE)
@@ -147,6 +166,7 @@ def before_the_look(
 
 def run_and_say(asked: Asked, stages: Sequence[Stage[Analysis]]) -> RunDirectory:
     """Say what single stages take, run and log them, and say what was made."""
+    refuse_other_directory(asked.directory)
     opened = Analysis.open(asked.directory, asked.config, overwrite=asked.overwrite)
     with show_progress_of(asked, tell_effort(opened, plan_single(opened, stages), asked.quiet)) as progress:
         analysis = opened.reporting(progress)

@@ -174,6 +174,9 @@ def _refusal(word: str, root: Any, path: Sequence[str]) -> str:
 def _meant(word: str, known: Sequence[str], group: str) -> list[str]:
     """Return the commands that a word may stand for: of the group where it was written first, then of the others."""
     own = [name for name in known if name.rpartition(" ")[0] == group]
+    swapped = [name for name in own if sorted(name.rpartition(" ")[2]) == sorted(word)]
+    if swapped:
+        return swapped
     for candidates, least in ((own, LIKE_HERE), (known, LIKE_ELSEWHERE)):
         last = [name.rpartition(" ")[2] for name in candidates]
         close = difflib.get_close_matches(word, set(last), n=2, cutoff=least)

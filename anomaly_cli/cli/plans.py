@@ -17,6 +17,7 @@ from anomaly_cli.stages.blinding import is_blinded
 from anomaly_cli.stages.chain import Planned, plan_run
 from anomaly_cli.stages.frame import Analysis, Stage, State, inspect_stage
 from anomaly_cli.stages.identity import configured_identity
+from anomaly_cli.stages.split import SPLIT
 
 ACTIONS = {
     State.MISSING: "run",
@@ -57,9 +58,11 @@ def print_plan(asked: Asked, measure: bool, look: bool) -> None:
 
     analysis = Analysis.open(asked.directory, asked.config)
     priorities = {"stage": Priority.KEY, "output": Priority.LOW, "action": Priority.HIGH}
-    priorities |= {"trains": Priority.NORMAL, "time": Priority.HIGH, "reason": Priority.NORMAL}
-    columns = tuple(Column(name, name, priority=priority, holds=str) for name, priority in priorities.items())
     plan, processes = plan_of(analysis, measure), analysis.compute.processes
+    reasons = Priority.HIGH if any(item.reason for item in plan) else Priority.NORMAL
+    priorities |= {"trains": Priority.NORMAL, "time": Priority.HIGH, "reason": reasons}
+    columns = tuple(Column(name, name, priority=priority, holds=str) for name, priority in priorities.items())
+    events = _events_of(analysis, plan)
     outlook = outlook_of(analysis, plan)
     is_hidden = not look and _is_known_to_be_blinded(analysis)
     rows = tuple(
@@ -72,8 +75,21 @@ def print_plan(asked: Asked, measure: bool, look: bool) -> None:
         )
         for item in plan
     )
-    notes = _notes(outlook, processes, is_scaled(analysis))
+    notes = (*events, *_notes(outlook, processes, is_scaled(analysis)))
     show(Table("plan", f"Plan for {asked.directory}", columns, rows, notes))
+
+
+def _events_of(analysis: Analysis, plan: Sequence[Planned]) -> tuple[str, ...]:
+    """Read the events where they are still to be divided, so that what cannot be analysed is refused; nothing is kept.
+
+    Returns:
+        How many lie in the side-bands, in a sentence.
+    """
+    if plan[0].stage is not SPLIT or plan[0].state is State.CURRENT:
+        return ()
+    groups = SPLIT.make(analysis).groups
+    lower, upper = (len(groups[name]["mjj"]) for name in ("sb1", "sb2"))
+    return (f"The side-bands hold {lower:,} and {upper:,} events.",)
 
 
 def _is_known_to_be_blinded(analysis: Analysis) -> bool:

@@ -9,6 +9,7 @@ from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.artifacts.reproduction import Reproduction, write_reproduction
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.cli.asked import Manner
+from anomaly_cli.cli.execution import RECORDS
 from anomaly_cli.cli.output import say, show
 from anomaly_cli.cli.progress import show_progress
 from anomaly_cli.core.compute import CPU, Compute, available_cores
@@ -31,7 +32,6 @@ from anomaly_cli.reproduce.targets import LABELLED, NO_EVENTS, PAPER, SCALES, SI
 
 WRITTEN = {"markdown": "md", "latex": "tex"}
 """Renderers of the report, and the endings of what they write."""
-RECORDS = "records"
 LISTED = {NO_EVENTS: "nothing", LABELLED: "labelled events", SIMULATED: "a simulation too"}
 """Data that a target needs, in the list."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from anomaly_cli.cli import options
 from anomaly_cli.cli.asked import Asked, takes
 from anomaly_cli.cli.failures import telling
+from anomaly_cli.core.errors import ConfigError
 
 
 def register(app: typer.Typer) -> None:
@@ -66,13 +68,20 @@ def run(
             write_report(asked.directory, None, None)
 
 
-@takes(options.RUN, common=())
-def summary(asked: Asked) -> None:
+@takes(replace(options.ANY_RUN, help="The same, as other commands name it."), common=())
+def summary(
+    asked: Asked,
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Directory of a run.", show_default=False)
+    ] = None,
+) -> None:
     """Print the result of a finished run again.
 
-    Example: anomaly summary --run anomaly-3.3-3.7
+    Example: anomaly summary anomaly-3.3-3.7
     """
     from anomaly_cli.artifacts.layout import RunDirectory
     from anomaly_cli.cli.execution import print_summary
 
-    print_summary(RunDirectory(asked.directory))
+    if (directory is None) == (asked.named is None):
+        raise ConfigError("summary: name one run, as 'anomaly summary DIR' or 'anomaly summary --run DIR'")
+    print_summary(RunDirectory(directory or asked.named or Path()))

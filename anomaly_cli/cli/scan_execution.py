@@ -79,6 +79,8 @@ def _show_plan(scan: ScanDirectory, manifest: Manifest) -> None:
     if manifest.measurements:
         measured, regions = " and ".join(grid.measure), len(manifest.measurements)
         say(f"Uncertainties from {measured}: {plural(regions, 'measurement')}, each for all seeds of its points")
+    if others := _other_results(scan, manifest):
+        say(f"{plural(others, 'result')} of earlier plans: kept, and used where a plan asks for them again")
     for name in stale_exports(scan, manifest):
         say(f"{scan.path / name}: was exported for another plan; export again")
     cost = estimate(scan, manifest, missing)
@@ -205,13 +207,22 @@ def collect_and_show(directory: Path) -> None:
     manifest = scan.read()
     result = collect_scan(scan, manifest)
     if result is None:
-        quoted = shlex.quote(str(scan.path))
-        raise ArtifactError(f"{scan.path}: has no results yet; run it with 'anomaly scan run {quoted}'")
+        quoted, others = shlex.quote(str(scan.path)), _other_results(scan, manifest)
+        earlier = f" of its present plan ({others} of earlier plans are kept for when they are planned again)"
+        raise ArtifactError(
+            f"{scan.path}: has no results{earlier if others else ''} yet; run it with 'anomaly scan run {quoted}'"
+        )
     _show_result(directory, result)
     say(f"{scan.result}: written")
     if len(result.groups["tests"]["z"]):
         draw_scan(result, scan.picture)
         say(f"{scan.picture}: written")
+
+
+def _other_results(scan: ScanDirectory, manifest: Manifest) -> int:
+    """Return how many results are there that the plan does not ask for."""
+    present = {path.relative_to(scan.path).as_posix() for path in (scan.path / "results").rglob("*.h5")}
+    return len(present - {point.output for point in manifest.points})
 
 
 def _show_result(directory: Path, result: Artifact) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.documents import parse_toml, read_text
@@ -123,7 +125,36 @@ def load_own_manifest(path: Path) -> OwnManifest:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check its path") from error
     except ValueError as error:
         raise ConfigError(f"{path}: is not valid TOML ({error}); 'anomaly data manifest FILE' writes one") from error
+    _check_names(path, tree)
     features = tree.pop("features", {})
+    if not isinstance(tree["file"], str):
+        raise ConfigError(f"{path}: 'file' must be text, the path of the event file, and not {tree['file']}")
+    own = {"mjj": tree["mjj"], **features} if features else {}
+    for name, value in own.items():
+        if not isinstance(value, dict) or not {"column", "unit"} <= set(value):
+            raise ConfigError(
+                f"{path}: '{name}' must name a column and its unit, as"
+                f' {name} = {{ column = "name in the file", unit = "GeV" }}'
+            )
+    columns = {name: build_record(OwnColumn, value, f"{path}: {name}") for name, value in own.items()}
+    _refuse_mass(path, columns)
+    tree |= {"mjj": columns.pop("mjj", None), "features": columns, "file": str(path.parent / tree["file"])}
+    manifest = build_record(OwnManifest, tree, str(path))
+    _check_energy(path, manifest)
+    return manifest
+
+
+def _check_names(path: Path, tree: Mapping[str, Any]) -> None:
+    """Refuse settings and features of names that they cannot have.
+
+    Raises:
+        ConfigError: where one is unknown, missing or out of place.
+    """
+    known = {field.name for field in dataclasses.fields(OwnManifest)}
+    for name in tree:
+        if name not in known:
+            raise ConfigError(f"{path}: unknown setting '{name}'; {nearest(name, known)}")
+    features = tree.get("features", {})
     if "file" not in tree or ("mjj" in tree) != bool(features) or not isinstance(features, dict):
         raise ConfigError(
             f"{path}: a manifest needs 'file', 'mjj' and a table 'features', or, for a file in a layout that is known"
@@ -135,20 +166,20 @@ def load_own_manifest(path: Path) -> OwnManifest:
     for name in features:
         if not re.fullmatch(r"[A-Za-z]\w*", name) or name in ("mjj", "label", "weight"):
             raise ConfigError(f"{path}: feature '{name}' needs another name: letters, digits and _, not mjj or label")
-    if not isinstance(tree["file"], str):
-        raise ConfigError(f"{path}: 'file' must be text, the path of the event file, and not {tree['file']}")
-    own = {"mjj": tree["mjj"], **features} if features else {}
-    for name, value in own.items():
-        if not isinstance(value, dict) or not {"column", "unit"} <= set(value):
-            raise ConfigError(
-                f"{path}: '{name}' must name a column and its unit, as"
-                f' {name} = {{ column = "name in the file", unit = "GeV" }}'
-            )
-    columns = {name: build_record(OwnColumn, value, f"{path}: {name}") for name, value in own.items()}
-    tree |= {"mjj": columns.pop("mjj", None), "features": columns, "file": str(path.parent / tree["file"])}
-    manifest = build_record(OwnManifest, tree, str(path))
-    _check_energy(path, manifest)
-    return manifest
+
+
+def _refuse_mass(path: Path, columns: Mapping[str, OwnColumn]) -> None:
+    """Refuse mjj as a feature.
+
+    Raises:
+        ConfigError: where it is one.
+    """
+    again = [name for name, own in columns.items() if name != "mjj" and own.column == columns["mjj"].column]
+    if again:
+        raise ConfigError(
+            f"{path}: feature '{again[0]}' is the column of mjj, '{columns['mjj'].column}', by which a classifier would"
+            " tell everything apart; leave it out of the features"
+        )
 
 
 def _check_energy(path: Path, manifest: OwnManifest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.core.errors import AnomalyWarning, ConfigError, DataError
 from anomaly_cli.core.folds import hash_rows
 from anomaly_cli.datasets.columns import DIRECT, WEIGHT, RawPlace, Spelling
 from anomaly_cli.datasets.containers import read_table, require_file
@@ -33,6 +34,8 @@ LARGEST_TYPICAL_GEV = 5e4
 """Dijet masses and momenta whose typical value is larger were not written in GeV."""
 LEAST_MJJ_GEV, LEAST_MASS_GEV = 50.0, 2.0
 """Dijet and jet masses whose typical value is smaller were not written in GeV."""
+HEAVY_GEV = 1000.0
+"""Dijets of at least this mass have no jet masses of the order of a GeV."""
 
 
 def read_events(
@@ -75,7 +78,9 @@ def read_events(
         table = _with_labels(file, table, labels)
     _refuse_mev(file, table)
     table = _screened(file, table, features, drop_nan)
-    if table.layout != OWN:  # a manifest states its units, and its masses may be small
+    if table.layout == OWN:  # a manifest states its units, and its masses may be small
+        _ask_units(file, table)
+    else:
         check_units(file, table)
     _check_labels_and_weights(file, table)
     return replace(table, n_duplicates=count_duplicates(table))
@@ -183,6 +188,17 @@ def check_units(path: Path, table: EventTable) -> None:
                 f"{path}: {table.spelling(name).subject} is around {typical:.3g} beside momenta or masses in GeV, so it"
                 f" is in TeV; {advice}"
             )
+
+
+def _ask_units(path: Path, table: EventTable) -> None:
+    """Warn of features that a manifest states in GeV and that are as small beside mjj as if they were in TeV."""
+    if np.median(table.columns[DIRECT]) < HEAVY_GEV:
+        return
+    for name in table.feature_names:
+        spelling, values = table.spelling(name), table.columns[name]
+        if spelling.unit == "GeV" and 0.0 < np.median(values) < LEAST_MASS_GEV and np.max(values) < LEAST_MJJ_GEV:
+            text = f"{path}: {spelling.subject} is around {np.median(values):.3g} GeV beside masses of TeV"
+            warnings.warn(f"{text}; is it in TeV, and the unit in the manifest wrong?", AnomalyWarning, stacklevel=2)
 
 
 def _check_labels_and_weights(path: Path, table: EventTable) -> None:

@@ -40,6 +40,8 @@ RARE = 1e-3
 """Probability below which it is no chance that values hit a mark so often."""
 MOST_DECIMALS = 4
 """Digits after the point by which values are taken to be rounded where all of them have no more."""
+MOST_DROPPED = 0.5
+"""More events than this part are not left out: then a unit or a column is wrong, and not some events."""
 NAMED = 3
 """Faults that a refusal names one by one."""
 
@@ -77,8 +79,15 @@ def refuse_faults(path: Path, faults: Sequence[Fault], drop: bool) -> None:
             f"{path}: {', '.join(fault.text for fault in faults[:NAMED])}{more}; pass --drop-nan to 'anomaly run' or"
             " 'anomaly split' to leave such events out and have them counted"
         )
-    if faults and np.any([fault.is_bad for fault in faults], axis=0).all():
+    is_bad = np.any([fault.is_bad for fault in faults], axis=0) if faults else np.zeros(1, dtype=bool)
+    if is_bad.all():
         raise DataError(f"{path}: every event has some column with such a value: {faults[0].text}; check the file")
+    if is_bad.mean() > MOST_DROPPED:
+        worst = max(faults, key=lambda fault: int(fault.is_bad.sum()))
+        raise DataError(
+            f"{path}: --drop-nan would leave out {int(is_bad.sum())} of {len(is_bad)} events, most of them since"
+            f" {worst.text}; check the units of its columns and how it was written, or leave out that column"
+        )
 
 
 def find_faults(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -189,13 +188,12 @@ def _notes(target: Target, scale: str, rows: Sequence[PublishedValue]) -> tuple[
     """Return what has to be said: of target and series, of values not found, and of those that a scale leaves out."""
     notes = [*target.notes, *(f"{series.name}: {series.note}" for series in target.series if series.note)]
     notes += [f"Not found in any public text: {text}." for text in not_found(rows)]
-    methods = {_published_name(*pair)[0] for pair in itertools.product(target.series, target.quantities)}
-    known = {id(row) for row in rows if row.value is not None and row.method in methods}
+    known = {id(row) for row in rows if row.value is not None}
     here = known - _asked_for(target, scale, rows)
     never = known.intersection(*(known - _asked_for(target, one, rows) for one in target.scales))
     if here:
         where = "at any scale" if here == never else f"at this scale, {len(never)} of them at none"
-        notes.append(f"{len(here)} of {len(known)} published values of these methods are not compared {where}.")
+        notes.append(f"{len(here)} of {len(known)} published values are not compared {where}.")
     return tuple(notes)
 
 

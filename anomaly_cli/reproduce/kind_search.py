@@ -50,11 +50,13 @@ from anomaly_cli.stages.evaluate import EVALUATE, measure_gain
 from anomaly_cli.stages.provisions import read_simulation, refuse_unusable
 from anomaly_cli.stages.resolve import resolve_settings
 from anomaly_cli.stages.shared import SHARED
-from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.stages.split import SPLIT
 from anomaly_cli.stages.template import MODEL, TEMPLATE
 
-VERSION = (2, *(stage.version for stage in (SPLIT, SHARED, MODEL, TEMPLATE, CLASSIFY, SIGNIFICANCE, CLOSURE, EVALUATE)))
+COUNT_VERSION = 9
+"""That of the count, as far as jobs take numbers from it."""
+_SEARCH, _JUDGED = (SPLIT, SHARED, MODEL, TEMPLATE, CLASSIFY), (CLOSURE, EVALUATE)
+VERSION = (2, *(one.version for one in _SEARCH), COUNT_VERSION, *(one.version for one in _JUDGED))
 """Of what jobs measure, and of every stage whose work they do."""
 SETTINGS = ("config", "measure", "shift")
 MEASURES = ("sic", "closure", "counts", "conformal", "bias", "shape", "tagging", "sharpness")

@@ -28,6 +28,8 @@ from anomaly_cli.scans.parts import Base, Chunk, Job, Measurement, Point, hash_k
 from anomaly_cli.scans.settings import ScanConfig
 
 FORMAT, VERSION = "anomaly scan", 5
+MANIFEST = "scan.json"
+"""Its file in the directory of a scan."""
 PLAIN = re.compile(r"\w[\w.+-]*", flags=re.ASCII)
 """What the names of files are made of."""
 
@@ -131,7 +133,7 @@ class ScanDirectory:
     @property
     def manifest(self) -> Path:
         """The manifest."""
-        return self.path / "scan.json"
+        return self.path / MANIFEST
 
     @property
     def result(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -48,7 +49,7 @@ class Counted:
         toys: p-value by toys, which is quoted.
         z_binomial: Z_Bi, the exact reference.
         fold_p: probability of the folds' pass rates differing more for equal true rates.
-        z_claimable: significance that the number of windows supports; that of the model where there are none.
+        z_claimable: significance that the number of windows supports; NaN where there are none.
         z_statistical: significance from statistics only: of the observed events, the template and its models.
         no_claim: why the significance may not be quoted, as part of a sentence; empty where it may.
     """
@@ -125,7 +126,7 @@ def count(cuts: list[Cut], observed: ScoredEvents, n_toys: int, compute: Compute
                 toy_p_value(experiment, n_toys, generator),
                 float(binomial_significance(experiment)),
                 fold_heterogeneity(cut.selection, observed),
-                claimable_significance(cut.model, cut.measured.n_windows),
+                claimable_significance(cut.model, cut.measured.n_windows) if cut.measured.n_windows else math.nan,
                 float(signed_root(cut.model.without(*MEASURED).without_systematics().experiment())),
                 reason_for_no_claim(cut.model.without_systematics(), cut.measured.windows_p),
             )

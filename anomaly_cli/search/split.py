@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from anomaly_cli.analysis.mass_fit import MassFit, fit_mass_spectrum
-from anomaly_cli.core.errors import PhysicsError
+from anomaly_cli.core.arrays import FloatArray
+from anomaly_cli.core.errors import AnomalyWarning, ConfigError, PhysicsError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.windows import COLLISION_ENERGY, Regions, Window, default_side_bands, refuse_beyond
 
+SAME, TIED = 0.999, 0.9
+"""Rank correlations with mjj from which a feature is refused, and warned of."""
+MOST_RANKED = 20_000
+"""Events of a side-band whose features are compared with mjj."""
 WORDS = {"sb1": "lower side-band", "sr": "signal region", "sb2": "upper side-band"}
 
 
@@ -92,6 +98,41 @@ def split_events(events: Events, regions: Regions, stretches: Sequence[Window] =
     rest = ~np.any(list(masks.values()), axis=0)
     parts = {name: events.take(mask) for name, mask in masks.items()}
     return Split(**parts, rest=events.take(rest), regions=regions, stretches=stretches or regions.side_bands)
+
+
+def rank_correlations(split: Split) -> dict[str, float]:
+    """Return how each feature follows mjj in the side-bands: Spearman's rank correlation, of some events."""
+    parts = [band.take(np.arange(min(len(band), MOST_RANKED))) for band in (split.sb1, split.sb2)]
+    columns = np.concatenate([np.column_stack([part.mjj, part.features]) for part in parts]).T
+    ranks = np.stack([_ranks(column) for column in columns], axis=1)
+    moved = ranks - ranks.mean(axis=0)
+    width = np.sqrt((moved**2).sum(axis=0))
+    correlation = moved[:, 0] @ moved[:, 1:] / np.maximum(width[0] * width[1:], 1.0)
+    return dict(zip(split.sb1.names, correlation.tolist(), strict=True))
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    """Return the rank of each value `(n,)`, the mean one where some are equal."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middle: FloatArray = np.cumsum(counts) - counts / 2.0
+    return middle[place]
+
+
+def refuse_mass(split: Split) -> None:
+    """Refuse a feature that is a function of mjj, and warn of one that nearly is.
+
+    A template has the masses of the signal region and a classifier would find them, whatever is learnt.
+
+    Raises:
+        ConfigError: naming the feature.
+    """
+    for name, correlation in rank_correlations(split).items():
+        said = f"feature '{name}' follows mjj (rank correlation {correlation:.4f} in the side-bands)"
+        if abs(correlation) > SAME:
+            raise ConfigError(f"{said}: it is the mass in other words; leave it out, or name others with --features")
+        if abs(correlation) > TIED:
+            text = f"{said}; a classifier is then likely to find the mass and no signal, unless closure says otherwise"
+            warnings.warn(text, AnomalyWarning, stacklevel=2)
 
 
 def refuse_empty(split: Split, lowest: float, highest: float) -> None:

@@ -86,7 +86,7 @@ def _beside(significance: Artifact) -> Beside:
 
 SIGNIFICANCE = Stage(
     name="significance",
-    version=9,
+    version=10,
     kind=schema.SIGNIFICANCE,
     settings=_settings,
     inputs=_inputs,

@@ -15,7 +15,7 @@ from anomaly_cli.artifacts.store import Artifact, event_columns
 from anomaly_cli.config import DEFAULT, Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.windows import COLLISION_ENERGY, Regions, Window, parse_side_bands, parse_window, refuse_beyond
-from anomaly_cli.search.split import Split, choose_regions, refuse_empty, split_events
+from anomaly_cli.search.split import Split, choose_regions, refuse_empty, refuse_mass, split_events
 from anomaly_cli.stages.data import ReadData, read_data, resolve_asked
 from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
 from anomaly_cli.stages.loading import choose_features, data_energy, plan_sources, source_digests
@@ -77,6 +77,7 @@ def _make(analysis: Analysis) -> Made:
     sr, side_bands = configured_windows(analysis.config)
     split = split_events(data.observed, choose_regions(sr, side_bands, *data.span, data.collision_energy))
     refuse_empty(split, *data.span)
+    refuse_mass(split)
     data.cutflow.add("in side-bands and signal region", len(data.observed) - len(split.rest))
     truth = [] if data.held is None else [(schema.TRUTH, _truth_groups(data, SPLIT.inputs(analysis)))]
     return Made(_split_groups(split, data), data.observed.names, truth)

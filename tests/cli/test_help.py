@@ -114,6 +114,7 @@ def test_the_commands_are_listed_by_task_and_none_is_left_over():
         ("version", "Did you mean 'anomaly --version'?"),
         ("data xyzzy", "'anomaly data --help' lists the commands."),
         ("spit", "Did you mean 'anomaly split'?"),
+        ("rnu", "Did you mean 'anomaly run'?"),
     ],
 )
 def test_a_misspelt_command_is_refused_with_the_one_that_may_be_meant(written, meant):

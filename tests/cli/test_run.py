@@ -120,6 +120,28 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(copied, finished, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_dry_run_reads_the_events_where_they_are_still_to_be_divided(tmp_path):
+    none = tmp_path / "none"
+    fits = invoke("run", "--run", none, "--signal-region", "3.3-3.7", "--dry-run")
+    assert re.search(r"The side-bands hold [\d,]+ and [\d,]+ events", fits.output)
+    beyond = invoke("run", "--run", none, "--signal-region", "8-9", "--dry-run")
+    assert (beyond.exit_code, none.exists()) == (2, False)
+    assert "choose a region further inside" in " ".join(beyond.output.split())
+
+
+def test_a_directory_of_a_scan_or_of_reproductions_becomes_no_run(tmp_path):
+    (tmp_path / "scan").mkdir()
+    (tmp_path / "scan" / "scan.json").write_text("{}")
+    (tmp_path / "reproduction" / "records").mkdir(parents=True)
+    for name, said in (("scan", "holds a scan, which 'anomaly scan collect"), ("reproduction", "and no run")):
+        directory = tmp_path / name
+        for words in (("summary", directory), ("run", "--run", directory, "--signal-region", "3.3-3.7")):
+            refused = invoke(*words)
+            assert refused.exit_code == 4
+            assert said in " ".join(refused.output.split())
+        assert not (directory / "split.h5").exists()
+
+
 def test_a_dry_run_refuses_a_base_that_is_not_there(copied):
     result = invoke("run", "--run", copied, "--method", "curtains_f4f_efficient", "--base", "nope.h5", "--dry-run")
     assert result.exit_code == 4

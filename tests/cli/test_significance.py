@@ -72,7 +72,10 @@ def test_what_is_measured_is_counted_again_and_weakens_the_claim(measured, finis
     assert (after["overdispersion"] >= 1.0).all()
     assert (after["uncertainty"] > before["uncertainty"]).all()
     assert (np.abs(after["z"]) <= np.abs(before["z"]) + 0.01).all()
-    output = run_ok("summary", "--run", measured)
+    assert np.isnan(before["z_claimable"]).all()  # nothing is claimed without windows
+    assert np.isfinite(after["z_claimable"]).all()
+    output = run_ok("summary", measured)
+    assert invoke("summary").exit_code == 2
     assert "from TOO FEW" in output
     assert "WITHOUT" not in output
 

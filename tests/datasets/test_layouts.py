@@ -14,7 +14,7 @@ import pytest
 from toys import shipped_rows, write_frame, write_official
 
 from anomaly_cli.artifacts.store import file_digest
-from anomaly_cli.core.errors import ConfigError, DataError
+from anomaly_cli.core.errors import AnomalyWarning, ConfigError, DataError
 from anomaly_cli.core.events import FEATURES
 from anomaly_cli.datasets.columns import UNITS, Spelling
 from anomaly_cli.datasets.description import MOST_COLUMNS, describe
@@ -158,10 +158,11 @@ def test_an_own_file_is_read_as_its_manifest_says(tmp_path, rows, suffix):
     [
         ('column = "s"', 'column = "S"', "has no column 'S'.*known are m_light, mass, s"),
         ('unit = "1"', 'unit = "MeV"', "unit 'MeV' is not known"),
-        ("[features]", "[feature]", "needs 'file', 'mjj' and a table 'features'"),
+        ("[features]", "[feature]", "unknown setting 'feature'; did you mean 'features'"),
         ('label = "truth"', 'labels = "truth"', "unknown setting 'labels'; did you mean 'label'"),
         ("mjj =", "mjj", "not valid TOML"),
         ("shape =", "mjj =", "feature 'mjj' needs another name"),
+        ('column = "s"', 'column = "mass"', "feature 'shape' is the column of mjj, 'mass'"),
     ],
 )
 def test_a_manifest_with_a_mistake_is_refused(tmp_path, rows, old, new, message):
@@ -486,6 +487,28 @@ def test_some_columns_or_some_rows_in_tev_are_found(tmp_path, rows):
     some[::3, :14] *= 1e-3
     with pytest.raises(DataError, match="TeV and GeV are mixed"):
         read_events(write_official(tmp_path / "rows.h5", some))
+
+
+def test_a_feature_stated_in_gev_that_is_as_small_as_in_tev_is_asked_about(tmp_path, rows):
+    write_own(tmp_path / "mine.csv", own_columns(rows))
+    told = MANIFEST.format(file="mine.csv").replace("mj1 =", "m_other =")
+    (tmp_path / "mine.toml").write_text(told)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_events(tmp_path / "mine.toml")
+    (tmp_path / "mine.toml").write_text(told.replace('"m_light", unit = "TeV"', '"m_light", unit = "GeV"'))
+    with pytest.warns(AnomalyWarning, match=r"column 'm_light' \(m_other\) is around 0\.1.* GeV .*is it in TeV"):
+        read_events(tmp_path / "mine.toml")
+
+
+def test_most_of_a_file_is_not_left_out_for_a_wrong_unit(tmp_path, rows):
+    rows[: int(0.6 * len(rows)), LABELLED.index("mj2")] = 14_000.0
+    path = write_official(tmp_path / "a.h5", rows)
+    with pytest.raises(DataError, match=rf"leave out \d+ of {len(rows)} events, most of them since column 'mj2'"):
+        read_events(path, drop_nan=True)
+    described = describe(path)
+    assert "check the units" in described.problem
+    assert "--drop-nan" not in described.next_command
 
 
 def test_a_stray_header_inside_a_csv_is_named_by_line(tmp_path, rows):

@@ -51,7 +51,16 @@ def test_a_column_that_numbers_events_is_no_feature(tmp_path):
     rows = "".join(f"{i},{3000 + 7 * i},{100 + i % 5}\n" for i in range(30))
     found = load(tmp_path, f"id,mjj,mj1\n{rows}")
     assert list(found.features) == ["mj1"]
-    assert "# id = " in (tmp_path / "e v.toml").read_text()
+    assert found.event_id == "id"
+
+
+def test_a_unit_in_a_name_is_read_and_what_never_changes_is_no_feature(tmp_path):
+    rows = "".join(f"{2.5 + 0.1 * i},{100 + i % 5},{0.1 * (i % 3)},7\n" for i in range(30))
+    found = load(tmp_path, f"M_jj (TeV),m1 [GeV],m2_TeV,run\n{rows}")
+    assert (found.mjj.column, found.mjj.unit) == ("M_jj (TeV)", "TeV")
+    units = {own.column: own.unit for own in found.features.values()}
+    assert units == {"m1 [GeV]": "GeV", "m2_TeV": "TeV"}
+    assert '"run"' in (tmp_path / "e v.toml").read_text()
 
 
 def test_a_manifest_has_no_manifest(tmp_path):
@@ -74,4 +83,4 @@ def test_the_command_names_what_is_next_and_leaves_a_manifest_alone(tmp_path):
     ]
     refused = invoke("data", "manifest", tmp_path / "e v.csv")
     assert refused.exit_code == 4
-    assert "is there already and is left alone" in " ".join(refused.output.split())
+    assert "exists already and was not overwritten" in " ".join(refused.output.split())

@@ -49,6 +49,8 @@ CHECKS = {
     "auc": np.array([0.502, 0.53]),
     "auc_error": np.array([0.004, 0.003]),
     "baseline_auc": np.array([0.62, 0.6]),
+    "n_template": np.array([900, 800]),
+    "n_compared": np.array([900, 800]),
     "uses_truth": np.array([False, True]),
 }
 

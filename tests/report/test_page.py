@@ -23,6 +23,7 @@ from anomaly_cli.report.page.run_document import run_document, works
 from anomaly_cli.report.page.story import tell
 from anomaly_cli.report.page.whole_page import page
 from anomaly_cli.report.plots.sources import Sources, of_run
+from anomaly_cli.report.results.registry import report_on
 from anomaly_cli.report.table import Message, Table
 
 
@@ -153,6 +154,15 @@ def test_caveats_name_what_may_not_be_claimed_and_what_is_doubtful():
     assert "(signal region, true background): AUC 0.5300 +- 0.0030" in said
     assert "held-out" not in said
     assert "WITHOUT" not in said
+
+
+def test_a_template_that_can_be_told_from_background_is_said_wherever_closure_is_shown():
+    closure = drawn_samples.sources().artifacts["closure"]
+    told = [part.text for part in report_on(closure) if isinstance(part, Message)]
+    assert told == [
+        "The template can be told from background (signal region, true background): AUC 0.5300 +- 0.0030. An excess can"
+        " come from that."
+    ]
 
 
 def test_every_method_and_data_set_that_was_used_is_cited_once(finished):

@@ -20,6 +20,7 @@ from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.cli.completion import plot_names
 from anomaly_cli.core.errors import ArtifactError, ConfigError
+from anomaly_cli.report.plots import feature_ratios
 from anomaly_cli.report.plots import sources as sources_module
 from anomaly_cli.report.plots.cut_counts import costs, rebuilt
 from anomaly_cli.report.plots.picture import BLINDED, render
@@ -249,6 +250,13 @@ def test_pictures_fit_a_page_and_a_slide_and_leave_no_row_empty(name, n_panels):
         assert width <= size.most_width + 1e-9
         assert height <= size.most_height
         assert (rows - 1) * columns < n_panels <= rows * columns
+
+
+def test_ratios_are_shown_as_far_as_they_are_beyond_chance():
+    ratio, error = np.array([1.0, 1.5, 0.9, np.inf, np.nan]), np.full(5, 0.1)
+    assert feature_ratios._shown(ratio, error) == pytest.approx((1 - 0.575, 1.575))
+    assert feature_ratios._shown(ratio, 5 * error) == (0.7, 1.3)
+    assert feature_ratios._shown(9 * ratio, error) == (0.0, 2.0)
 
 
 def test_panels_that_say_the_same_have_one_legend(shown):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy.stats import ks_2samp
+from scipy.stats import ks_2samp, spearmanr
 from toys import REGIONS, compute, toy_events
 
 from anomaly_cli.analysis.modelling import Measured, model_by_fail
@@ -19,11 +19,11 @@ from anomaly_cli.artifacts.provenance import Provenance
 from anomaly_cli.artifacts.store import event_columns, read_artifact, write_artifact
 from anomaly_cli.classifiers.base import Classifier, FittedClassifier
 from anomaly_cli.classifiers.trees import Trees
-from anomaly_cli.core.blocks import Block
+from anomaly_cli.core.blocks import Block, Features
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.crossfit import HALVES, NONE, PARTS, SCHEMES, THIRDS
 from anomaly_cli.core.cuts import Cuts
-from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
+from anomaly_cli.core.errors import AnomalyWarning, ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import concatenate
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Need
@@ -34,7 +34,7 @@ from anomaly_cli.search.provisions import Provisions, show
 from anomaly_cli.search.rank import rank
 from anomaly_cli.search.run import run_search
 from anomaly_cli.search.settings import SearchSettings
-from anomaly_cli.search.split import split_events
+from anomaly_cli.search.split import rank_correlations, refuse_mass, split_events
 from anomaly_cli.search.template import at_unit_weight, choose_crossfit, make_template
 from anomaly_cli.search.windows import find_windows, search_windows
 
@@ -145,6 +145,29 @@ def test_a_block_of_another_length_is_refused_and_one_that_not_all_have_is_left_
     with pytest.raises(DataError, match="particles of 3 events, expected 10"):
         events.with_block("particles", Constituents(np.ones(3, dtype=np.int64), np.ones(3)))
     assert "particles" not in concatenate([with_particles(events), events]).blocks
+
+
+def with_feature(split, change):
+    """Return a split whose last feature is made of the masses."""
+
+    def changed(events):
+        features = np.column_stack([events.features[:, :-1], change(events.mjj)])
+        return events.with_block(Features.kind, Features(features, events.names))
+
+    return replace(split, **{name: changed(getattr(split, name)) for name in ("sb1", "sr", "sb2", "rest")})
+
+
+def test_a_feature_that_is_the_mass_is_refused_and_one_that_follows_it_warned_of(split):
+    noise = np.random.default_rng(1)
+    refuse_mass(with_feature(split, lambda mjj: noise.normal(size=len(mjj))))
+    assert rank_correlations(split)["shape"] == pytest.approx(
+        spearmanr(split.side_bands.mjj, split.side_bands.features[:, 2]).statistic
+    )
+    for change in (np.log, lambda mjj: -mjj / 1e3, lambda mjj: mjj + noise.normal(scale=1.0, size=len(mjj))):
+        with pytest.raises(ConfigError, match=r"feature 'shape' follows mjj .*leave it out"):
+            refuse_mass(with_feature(split, change))
+    with pytest.warns(AnomalyWarning, match="feature 'shape' follows mjj"):
+        refuse_mass(with_feature(split, lambda mjj: mjj + noise.normal(scale=100.0, size=len(mjj))))
 
 
 def test_every_event_lands_in_one_region(split):

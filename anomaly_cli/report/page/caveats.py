@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.columns import Kind
 from anomaly_cli.report.contents import describe, missing_uncertainties
@@ -13,11 +11,11 @@ from anomaly_cli.report.null_studies import doubt_without_signal
 from anomaly_cli.report.page.story import listed
 from anomaly_cli.report.plots.sources import Sources
 from anomaly_cli.report.plots.style import cut_label
+from anomaly_cli.report.results.closure import told_apart
+from anomaly_cli.report.tables import rows_of
 
 CHAIN = (schema.SPLIT, schema.TEMPLATE_MODEL, schema.TEMPLATE, schema.SCORES, schema.SIGNIFICANCE, schema.CLOSURE)
 """What a finished run holds."""
-DOUBTFUL = 3.0
-"""Standard deviations from which an AUC is told to differ from 0.5."""
 UNLIKELY = 0.01
 """Probabilities below this are pointed out."""
 
@@ -90,9 +88,6 @@ def _template(sources: Sources) -> Iterator[str]:
     template = sources.artifacts.get(schema.TEMPLATE.name)
     if template is not None and "truth" in template.provenance.inputs:
         yield "The template is true background: a benchmark, which no analysis has."
-    checks = sources.group(schema.CLOSURE, "checks")
-    if not checks:
-        return
-    off = np.abs(checks["auc"] - 0.5) > DOUBTFUL * checks["auc_error"]
-    for name, auc, error in zip(checks["check"][off], checks["auc"][off], checks["auc_error"][off], strict=True):
-        yield f"The template can be told from background ({name}): AUC {auc:.4f} +- {error:.4f}."
+    closure = sources.artifacts.get(schema.CLOSURE.name)
+    if closure is not None:
+        yield from told_apart(rows_of(closure.groups["checks"]))

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 BINS = 30
-SHOWN = (0.7, 1.3)
-"""Ratios that are shown; those beyond are arrows at the edge."""
+LEAST_SHOWN, MOST_SHOWN = 0.3, 1.0
+"""Differences of a ratio from 1 that are shown: more where some are beyond errors; those still beyond are arrows."""
+BEYOND_ERRORS = 3.0
 OUTSIDE = (0.001, 0.999)
 """Quantiles of the observed events that the axis ends at; events beyond are in the outermost bins."""
 
@@ -58,12 +59,21 @@ def draw(axes: Axes, sources: Sources, feature: str) -> None:
         lower.errorbar(middle, ratio, np.sqrt(number) / shape, **points())
     lower.stairs(1 + share, edges, baseline=1 - share, fill=True, color=BLUE, alpha=0.25)
     guide(lower, 1.0)
-    lower.set_ylim(*SHOWN)
-    for end, marker, beyond in zip(SHOWN, ("v", "^"), (ratio < SHOWN[0], ratio > SHOWN[1]), strict=True):
+    shown = _shown(ratio, np.hypot(np.sqrt(number) / np.maximum(shape, 1.0), share))
+    lower.set_ylim(*shown)
+    for end, marker, beyond in zip(shown, ("v", "^"), (ratio < shown[0], ratio > shown[1]), strict=True):
         (arrows,) = lower.plot(middle[beyond], np.full(beyond.sum(), end), marker, color="black", markersize=4)
         arrows.set(clip_on=False, in_layout=False)
     lower.set_xlabel(feature_label(feature))
     legend_above(axes, 1, order=("observed", "template, scaled"))
+
+
+def _shown(ratio: Array, error: Array) -> tuple[float, float]:
+    """Return the ends of the axis of a ratio: what differs from 1 by more than chance lies inside."""
+    off = np.abs(np.nan_to_num(ratio, nan=1.0, posinf=1.0) - 1.0)
+    far = float(np.max(off, where=off > BEYOND_ERRORS * error, initial=0.0))
+    half = min(max(LEAST_SHOWN, 1.15 * far), MOST_SHOWN)
+    return 1.0 - half, 1.0 + half
 
 
 def _edges(observed: Array) -> Array:

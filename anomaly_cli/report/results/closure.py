@@ -22,6 +22,8 @@ NOT_CHECKED = (
 )
 IN_WINDOWS = " Before unblinding, measure it in signal-free windows by 'anomaly closure --windows --overwrite'."
 NO_WINDOWS = " Nor can this method be used in signal-free windows; compare its result with one of a method that can."
+DOUBTFUL = 3.0
+"""Standard deviations from which an AUC is told to differ from 0.5."""
 WEAK_BASELINE = 0.55
 """A check that tells untouched side-bands no better than this proves no closure."""
 WEAK = "a check that could hardly have found a difference, as it does not tell untouched side-bands either"
@@ -61,7 +63,17 @@ def tables(closure: Artifact) -> Report:
         ),
     ]
     notes = ["AUC of boosted trees that try to tell the template from background."]
-    return [build("closure", "Closure of the template", fields, rows, notes)]
+    doubts = [Message(f"{sentence} An excess can come from that.", Level.WARNING) for sentence in told_apart(rows)]
+    return [build("closure", "Closure of the template", fields, rows, notes), *doubts]
+
+
+def told_apart(checks: Sequence[Row]) -> list[str]:
+    """Return sentences on the checks in which a template can be told from background."""
+    return [
+        f"The template can be told from background ({row['check']}): AUC {row['auc']:.4f} +- {row['auc_error']:.4f}."
+        for row in checks
+        if abs(row["auc"] - 0.5) > DOUBTFUL * row["auc_error"]
+    ]
 
 
 def distance_tables(closure: Artifact, is_blinded: bool) -> Report:

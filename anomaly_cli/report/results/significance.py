@@ -123,7 +123,7 @@ def _counts(rows: Sequence[Row], contents: str) -> Table:
     fields = [
         cut_of(TESTS),
         made(
-            Column("n_expected", "expected", format=fixed(1), holds=Measured),
+            Column("n_expected", "expected", format=fixed(1), priority=Priority.HIGH, holds=Measured),
             measured_of("n_expected", "uncertainty"),
             TESTS,
         ),
@@ -134,7 +134,7 @@ def _counts(rows: Sequence[Row], contents: str) -> Table:
                 "z_claimable",
                 "claimable Z",
                 format=z,
-                priority=Priority.HIGH,
+                priority=Priority.HIGH if any(row["n_windows"] for row in rows) else Priority.NORMAL,
                 note="claimable Z: asymptotic, lower where few signal-free windows say how wrong the template can be.",
             ),
             _unless_refused(_claimable),

@@ -40,7 +40,7 @@ SEPARATOR = ":"
 """Between the name, kind and array of a block in the name of its column."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artifact:
     """What was read from an artifact.
 
@@ -59,6 +59,9 @@ class Artifact:
     features: tuple[str, ...]
     provenance: Provenance
     digest: str
+
+    def __repr__(self) -> str:
+        return f"Artifact({self.kind.name}, {self.path}, {', '.join(self.groups)})"
 
     def events(self, group: str) -> Events:
         """Return the events of a group.

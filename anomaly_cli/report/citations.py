@@ -106,8 +106,13 @@ def software(version: str) -> str:
     Args:
         version: of it, with its exact build where that is known.
     """
-    title = "{anomaly: resonant anomaly detection from the command line}"
-    return f"@software{{anomaly,\n  title = {{{title}}},\n  version = {{{version.translate(SPECIAL)}}},\n}}"
+    fields = {
+        "author": "{The anomaly developers}",
+        "title": "{anomaly: resonant anomaly detection from the command line}",
+        "version": version.translate(SPECIAL),
+        "license": "MIT",
+    }
+    return "@software{anomaly,\n" + "".join(f"  {name} = {{{text}}},\n" for name, text in fields.items()) + "}"
 
 
 def bibtex(keys: Iterable[str], version: str) -> str:

@@ -22,6 +22,9 @@ from anomaly_cli.core.documents import parse_json
 from anomaly_cli.scans.batch import own_batch_job
 from anomaly_cli.stages.frame import Outcome
 
+INTERRUPTED = "interrupted"
+"""State of a job that somebody stopped, and the reason that its command gives."""
+
 
 @dataclass
 class JobRecord:
@@ -54,8 +57,10 @@ class JobRecord:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         largest = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         to_mb = 1024 if sys.platform != "darwin" else 1024**2
+        is_wanted = isinstance(error, KeyboardInterrupt) and str(error) in ("", INTERRUPTED)
+        how = INTERRUPTED if is_wanted else "died"
         self.content |= {
-            "state": "ended" if error is None else "died",
+            "state": "ended" if error is None else how,
             "reason": "" if error is None else f"{str(error) or type(error).__name__}",
             "ended": _now(),
             "seconds": round(time.monotonic() - self.started, 2),

@@ -28,6 +28,7 @@ class JobState(Enum):
     RUNNING = "running"
     STARTED = "started elsewhere"
     DIED = "died"
+    INTERRUPTED = "interrupted"
     WAITING = "waiting"
 
 
@@ -129,8 +130,8 @@ def _without_result(
     state, alive = record.get("state"), is_alive(record)
     if not record:
         return JobState.WAITING, ""
-    if state == "died":
-        return JobState.DIED, str(record.get("reason", ""))
+    if state in (JobState.DIED.value, JobState.INTERRUPTED.value):
+        return JobState(state), str(record.get("reason", ""))
     if state == "ended":
         return JobState.DIED, "its result is gone or damaged; the next run makes it again"
     where = f"{record.get('host')}, process {record.get('pid')}, since {record.get('began')}"

@@ -200,6 +200,12 @@ def test_a_file_that_has_just_been_written_is_hashed_again(tmp_path, hashed):
     assert len(hashed) == 2
 
 
+def test_an_artifact_is_shown_by_what_it_is_and_not_by_all_that_it_holds(written):
+    artifact = read_artifact(written, schema.EVALUATION)
+    assert repr(artifact).startswith(f"Artifact(evaluation, {written}, ")
+    assert len(repr(artifact)) < len(str(written)) + 200
+
+
 def test_an_artifact_that_cannot_even_be_opened_is_not_called_damaged(tmp_path):
     path = tmp_path / "closure.h5"
     path.symlink_to(path)

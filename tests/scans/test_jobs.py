@@ -18,6 +18,7 @@ from grids import EMPTY
 from anomaly_cli.artifacts.scan_kinds import SCAN, SCAN_POINT
 from anomaly_cli.artifacts.store import read_artifact
 from anomaly_cli.scans.manifest import ScanDirectory
+from anomaly_cli.scans.records import JobRecord
 
 
 def words(result):
@@ -155,6 +156,23 @@ def test_a_killed_job_is_told_from_a_running_one(scan):
     ):
         record.write_text(json.dumps({"state": "running", "host": host, "pid": pid, "began": "now"}))
         assert state in words(invoke("scan", "status", scan))
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (KeyboardInterrupt("interrupted"), "1 interrupted"),
+        (KeyboardInterrupt(), "1 interrupted"),
+        (KeyboardInterrupt("terminated (time limit or cancelled)"), "1 died"),
+        (MemoryError("none left"), "1 died"),
+    ],
+)
+def test_a_job_that_somebody_stopped_has_not_died(scan, error, state):
+    record = scan / ScanDirectory(scan).read().points[1].record
+    with pytest.raises(type(error)), JobRecord.start(record):
+        raise error
+    assert state in words(invoke("scan", "status", scan))
+    record.unlink()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ RENAMED = {
     for name in ("ensemble", "iterations", "leaves", "learning_rate", "patience")
 }
 """Settings of earlier releases that are found elsewhere now."""
+MEMBERS = {"template": "methods", "method": "methods", "classifier": "classifiers", "score": "scores"}
+"""Where settings of the members of a family are, by the table that one may look for them in."""
 
 
 @dataclass(frozen=True)
@@ -321,10 +323,21 @@ def load_settings(
 
 
 def _refuse_renamed(tree: Mapping[str, Any]) -> None:
+    """Refuse settings that are found elsewhere.
+
+    Raises:
+        ConfigError: saying where.
+    """
     for old, new in RENAMED.items():
         table, name = old.split(".")
         if isinstance(tree.get(table), Mapping) and name in tree[table]:
             raise ConfigError(f"configuration: the setting '{old}' is called '{new}' now; rename it")
+    for chosen, members in MEMBERS.items():
+        for name, value in tree[chosen].items() if isinstance(tree.get(chosen), Mapping) else ():
+            if isinstance(value, Mapping):
+                raise ConfigError(
+                    f"configuration: '{chosen}.{name}' is no table; settings of {name} are in '{members}.{name}'"
+                )
 
 
 def merge(tree: dict[str, Any], newer: Mapping[str, Any]) -> None:

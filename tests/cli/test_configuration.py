@@ -11,6 +11,7 @@ import pytest
 from conftest import invoke
 
 from anomaly_cli.config import load_config
+from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.morphing.settings import MorphConfig
 
 
@@ -71,3 +72,17 @@ def test_the_settings_of_a_morph_are_printed_alike():
     text = printed("morph", "config")
     assert tomllib.loads(text) == tomllib.loads(MorphConfig().to_toml())
     assert "# events of each side kept out of the training" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("classifier.trees.ensemble=3", "classifiers.trees"),
+        ("template.cathode.base_epochs=3", "methods.cathode"),
+        ("method.cathode.base_epochs=3", "methods.cathode"),
+        ("score.r_anode.flows=2", "scores.r_anode"),
+    ],
+)
+def test_settings_of_a_member_that_are_looked_for_in_the_wrong_table_say_where_they_are(key, place):
+    with pytest.raises(ConfigError, match=f"are in '{place}'"):
+        load_config([], [key], {})

@@ -15,7 +15,7 @@ import tomli_w
 
 from anomaly_cli.core.compute import CPU, DEVICES, available_cores
 from anomaly_cli.core.crossfit import check_scheme
-from anomaly_cli.core.cuts import CORRECTIONS, Cuts, check_oversampling
+from anomaly_cli.core.cuts import CORRECTIONS, OVERSAMPLING, Cuts, check_oversampling
 from anomaly_cli.core.documents import parse_toml, read_text
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
@@ -103,7 +103,7 @@ class TemplateSettings:
     """
 
     method: str = "curtains_f4f"
-    oversampling: float = 4.0
+    oversampling: float = OVERSAMPLING
     crossfit: str = DEFAULT
     simulation: str = ""
     base: str = ""
@@ -120,7 +120,7 @@ class ClassifierSettings:
 
     Attributes:
         name: family of classifiers; its own settings are those of `classifiers.NAME`.
-        folds: number of folds; an event is scored by models trained on the other folds. Sensible: 3 to 10.
+        folds: number of folds; an event is scored by models trained on the other folds. Sensible: 5 to 10.
         validation_fraction: part of the training events, by source, that decides when a training stops.
             Sensible: 0.05 to 0.3.
     """

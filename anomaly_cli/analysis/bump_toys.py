@@ -74,15 +74,6 @@ def bump_p_value(
     )
 
 
-def bump_toys(
-    spectrum: BinnedSpectrum, resonance: Resonance, fit: BumpFit, n_toys: int, generator: np.random.Generator
-) -> FloatArray:
-    """Return signed significances of pseudo-experiments without signal `(n_toys,)`, infinite for one without a fit."""
-    drawn = generator.poisson(fit.background, (n_toys, len(fit.background))).astype(np.float64)
-    found = (_fit(spectrum, resonance, fit.n_parameters, counts) for counts in drawn)
-    return np.array([np.inf if one is None else one.z for one in found])
-
-
 def _fit(spectrum: BinnedSpectrum, resonance: Resonance, n_parameters: int, counts: FloatArray) -> BumpFit | None:
     with contextlib.suppress(PhysicsError, np.linalg.LinAlgError):
         return fit_bump(replace(spectrum, counts=counts), resonance, n_parameters)

@@ -20,7 +20,7 @@ from anomaly_cli.classifiers.base import Classifier
 from anomaly_cli.config import DEFAULT, FEWEST_TOYS, Config, DataSettings, SignificanceSettings
 from anomaly_cli.core.compute import CPU, Compute, available_cores
 from anomaly_cli.core.cutflow import Cutflow
-from anomaly_cli.core.cuts import Cuts
+from anomaly_cli.core.cuts import OVERSAMPLING, Cuts
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import Events, concatenate
 from anomaly_cli.core.folds import KFold
@@ -115,7 +115,7 @@ def template(
     regions: RegionEvents,
     method: TemplateMethod | None = None,
     *,
-    oversampling: float = 4.0,
+    oversampling: float = OVERSAMPLING,
     crossfit: str = DEFAULT,
     folds: int = KFold.folds,
     simulation: Events | None = None,
@@ -151,7 +151,7 @@ def templates(
     regions: Sequence[RegionEvents],
     method: TemplateMethod | None = None,
     *,
-    oversampling: float = 4.0,
+    oversampling: float = OVERSAMPLING,
     crossfit: str = DEFAULT,
     folds: int = KFold.folds,
     simulation: Events | None = None,

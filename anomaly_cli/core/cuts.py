@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.systematics import Systematic
 
+OVERSAMPLING = 4.0
+"""Template events for each expected one."""
 LARGEST_OVERSAMPLING = 100.0
 NO_CORRECTION, BY_MEAN = CORRECTIONS = ("none", "mean")
 """Whether expectations are corrected by the mean excess of the validation windows."""
@@ -56,5 +58,6 @@ def check_oversampling(oversampling: float) -> None:
     """
     if not 0.0 < oversampling <= LARGEST_OVERSAMPLING:
         raise ConfigError(
-            f"template: oversampling = {oversampling:g} is outside (0, {LARGEST_OVERSAMPLING:g}]; the usual value is 4"
+            f"template: oversampling = {oversampling:g} is outside (0, {LARGEST_OVERSAMPLING:g}]; the usual value is"
+            f" {OVERSAMPLING:g}"
         )

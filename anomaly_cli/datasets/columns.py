@@ -26,7 +26,7 @@ LONGEST_QUOTE = 40
 
 
 @dataclass(frozen=True)
-class Table:
+class FileColumns:
     """The columns of a file by name, and what kind of file they came from.
 
     Attributes:
@@ -89,7 +89,7 @@ def several_levels(path: Path, name: str) -> DataError:
     )
 
 
-def sort_columns(found: Mapping[str, npt.NDArray[Any]], container: str) -> Table:
+def sort_columns(found: Mapping[str, npt.NDArray[Any]], container: str) -> FileColumns:
     """Return a table of arrays, of which some may be no columns of numbers."""
     columns: dict[str, npt.NDArray[Any]] = {}
     other: dict[str, str] = {}
@@ -101,7 +101,7 @@ def sort_columns(found: Mapping[str, npt.NDArray[Any]], container: str) -> Table
             other[name] = f"holds {_kind(flat)}"
         else:
             columns[name] = flat
-    return Table(columns, container, other)
+    return FileColumns(columns, container, other)
 
 
 def _kind(values: npt.NDArray[Any]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, DataError, first_line
-from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, several_levels, sort_columns
+from anomaly_cli.datasets.columns import FileColumns, RawPlace, damaged, require_single, several_levels, sort_columns
 from anomaly_cli.datasets.csvfiles import read_csv
 from anomaly_cli.datasets.hdf5 import read_hdf5
 from anomaly_cli.datasets.rootfiles import SUFFIX as ROOT_SUFFIX
@@ -47,7 +47,7 @@ def require_file(path: Path) -> None:
         raise DataError(f"{path}: is empty (0 bytes); download or copy it again")
 
 
-def read_table(path: Path, key: str = "") -> Table | RawPlace:
+def read_table(path: Path, key: str = "") -> FileColumns | RawPlace:
     """Return the table of a file, or where its raw events lie.
 
     Args:
@@ -71,13 +71,13 @@ def read_table(path: Path, key: str = "") -> Table | RawPlace:
     return found if isinstance(found, RawPlace) else _with_events(path, found)
 
 
-def _with_events(path: Path, found: Table) -> Table:
+def _with_events(path: Path, found: FileColumns) -> FileColumns:
     if len(found) == 0 and not found.other:
         raise DataError(f"{path}: holds no events; check how it was written")
     return found
 
 
-def _read_parquet(path: Path) -> Table:
+def _read_parquet(path: Path) -> FileColumns:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
@@ -105,7 +105,7 @@ def _values(series: pd.Series[Any]) -> npt.NDArray[Any]:
     return series.to_numpy()
 
 
-def _read_npz(path: Path) -> Table:
+def _read_npz(path: Path) -> FileColumns:
     try:
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):
@@ -117,7 +117,7 @@ def _read_npz(path: Path) -> Table:
         raise damaged(path, "npz", error) from error
 
 
-def _npz_columns(file: Any) -> Table:
+def _npz_columns(file: Any) -> FileColumns:
     """Return the table of an open npz file; what cannot be read without running code, or is no array, is no column."""
     columns: dict[str, npt.NDArray[Any]] = {}
     other: dict[str, str] = {}
@@ -134,10 +134,10 @@ def _npz_columns(file: Any) -> Table:
         else:
             other[name] = "is no array"
     table = sort_columns(columns, "npz")
-    return Table(table.columns, table.container, {**table.other, **other})
+    return FileColumns(table.columns, table.container, {**table.other, **other})
 
 
-def _read_npy(path: Path) -> Table:
+def _read_npy(path: Path) -> FileColumns:
     try:
         values = np.load(path, allow_pickle=False)
     except _NUMPY_ERRORS as error:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli.core.errors import DataError, first_line
-from anomaly_cli.datasets.columns import Table, require_single, shortened
+from anomaly_cli.datasets.columns import FileColumns, require_single, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NUMBER = r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?(\.[0-9]+)?"
 
 
-def read_csv(path: Path) -> Table:
+def read_csv(path: Path) -> FileColumns:
     """Return the table of a CSV file.
 
     Raises:
@@ -52,7 +52,7 @@ def read_csv(path: Path) -> Table:
             columns[name] = series.to_numpy()
         else:
             other[name] = _first_text(name, series)
-    return Table(columns, "CSV", other)
+    return FileColumns(columns, "CSV", other)
 
 
 def _first_text(name: str, series: pd.Series[Any]) -> str:

@@ -13,7 +13,7 @@ from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.errors import AnomalyError
 from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.windows import Window
-from anomaly_cli.datasets.columns import RawPlace, Table
+from anomaly_cli.datasets.columns import FileColumns, RawPlace
 from anomaly_cli.datasets.containers import CATHODE_COLUMNS, read_table
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.layouts import CATHODE, CURTAINS_COLUMNS, EventTable
@@ -91,7 +91,7 @@ def _is_same(computed: FloatArray, read: FloatArray | None) -> bool:
     return read is not None and computed.shape == read.shape and bool((computed == read).all())
 
 
-def _describe_events(path: Path, content: Table, table: EventTable, key: str) -> Description:
+def _describe_events(path: Path, content: FileColumns, table: EventTable, key: str) -> Description:
     features = table.compute(table.feature_names)
     n_bad = table.n_read - len(table)
     shown = _shown(path, content)
@@ -124,7 +124,7 @@ def _describe_events(path: Path, content: Table, table: EventTable, key: str) ->
     )
 
 
-def _describe_unusable(path: Path, content: Table, problem: str) -> Description:
+def _describe_unusable(path: Path, content: FileColumns, problem: str) -> Description:
     shown = _shown(path, content)
     return Description(
         path=path,
@@ -144,7 +144,7 @@ def _describe_unusable(path: Path, content: Table, problem: str) -> Description:
     )
 
 
-def _shown(path: Path, content: Table) -> dict[str, FloatArray]:
+def _shown(path: Path, content: FileColumns) -> dict[str, FloatArray]:
     """Return the columns that are described: those that the layout or a manifest uses, then the first of the others."""
     manifest = load_own_manifest(path) if is_own_manifest(path) else None
     used = [*OFFICIAL_COLUMNS, *CURTAINS_COLUMNS, *CATHODE_COLUMNS, "label", "is_signal"]

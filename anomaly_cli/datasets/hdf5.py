@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, DataError, first_line
 from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.columns import RawPlace, Table, damaged, require_single, several_levels, sort_columns
+from anomaly_cli.datasets.columns import FileColumns, RawPlace, damaged, require_single, several_levels, sort_columns
 
 RAW_COLUMNS = (2100, 2101)
 """700 x (pT, eta, phi), without and with label."""
@@ -25,7 +25,7 @@ MOST_NAMED = 4
 Node: TypeAlias = h5py.Group | h5py.Dataset
 
 
-def read_hdf5(path: Path, key: str = "") -> Table | RawPlace:
+def read_hdf5(path: Path, key: str = "") -> FileColumns | RawPlace:
     """Return the table of an HDF5 file, or where its raw events lie.
 
     Args:
@@ -86,7 +86,7 @@ def _load_filters(path: Path) -> None:
         ) from error
 
 
-def _read(path: Path, file: h5py.File, key: str) -> Table | RawPlace:
+def _read(path: Path, file: h5py.File, key: str) -> FileColumns | RawPlace:
     if "kind_version" in file.attrs:
         raise DataError(
             f"{path}: is an artifact of an analysis, not an event file; 'anomaly inspect {shlex.quote(str(path))}'"
@@ -222,7 +222,7 @@ def _column(data: h5py.Dataset) -> npt.NDArray[Any]:
     return np.asarray(data[()])
 
 
-def _read_pandas_frame(path: Path, node: h5py.Group) -> Table | RawPlace:
+def _read_pandas_frame(path: Path, node: h5py.Group) -> FileColumns | RawPlace:
     if "axis0" not in node and "axis0_nlevels" in node.attrs:
         raise several_levels(path, "('jet', 'mass')")
     if node["axis0"].shape[0] in RAW_COLUMNS:
@@ -240,7 +240,7 @@ def _read_pandas_frame(path: Path, node: h5py.Group) -> Table | RawPlace:
         else:
             columns |= _by_name(path, names, values[()])
     table = sort_columns(columns, "pandas fixed HDF5")
-    return Table(table.columns, table.container, {**table.other, **other})
+    return FileColumns(table.columns, table.container, {**table.other, **other})
 
 
 def _locate_raw_frame(path: Path, node: h5py.Group) -> RawPlace:

@@ -14,7 +14,7 @@ from anomaly_cli.core.errors import DataError, LackingFeatureError
 from anomaly_cli.core.events import FEATURES
 from anomaly_cli.core.records import nearest
 from anomaly_cli.core.windows import COLLISION_ENERGY
-from anomaly_cli.datasets.columns import DIRECT, Spelling, Table
+from anomaly_cli.datasets.columns import DIRECT, FileColumns, Spelling
 from anomaly_cli.datasets.containers import CATHODE_COLUMNS
 from anomaly_cli.datasets.features import (
     EXTENDED_COLUMNS,
@@ -152,7 +152,7 @@ def _as_truth(label: FloatArray, spelling: Spelling | None) -> BoolArray:
     return truth
 
 
-def detect_layout(path: Path, table: Table, features: Sequence[str] | None = None) -> EventTable:
+def detect_layout(path: Path, table: FileColumns, features: Sequence[str] | None = None) -> EventTable:
     """Return the events of a table in one of the known layouts; columns that no feature uses need not be numbers.
 
     Raises:
@@ -180,13 +180,13 @@ def detect_layout(path: Path, table: Table, features: Sequence[str] | None = Non
     )
 
 
-def _label(table: Table, name: str) -> FloatArray | None:
+def _label(table: FileColumns, name: str) -> FloatArray | None:
     if name in table.other:
         raise DataError(f"column '{name}' {table.other[name]}; write 0 for background and 1 for signal")
     return table.take((name,))[name] if name in table.names else None
 
 
-def _cathode(table: Table) -> EventTable:
+def _cathode(table: FileColumns) -> EventTable:
     mjj, lighter, difference, tau_lighter, tau_heavier = table.take(CATHODE_COLUMNS[:-1]).values()
     columns = {
         DIRECT: 1000.0 * mjj,
@@ -201,7 +201,7 @@ def _cathode(table: Table) -> EventTable:
     return make_table(CATHODE, columns, _label(table, "label"), spellings=spellings)
 
 
-def _curtains(table: Table) -> EventTable:
+def _curtains(table: FileColumns) -> EventTable:
     mjj, first, second, *tau, delta_r = table.take(CURTAINS_COLUMNS).values()
     swap = first > second
     columns = {

@@ -15,7 +15,7 @@ from anomaly_cli.core.documents import parse_toml, read_text
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.records import build_record, nearest
 from anomaly_cli.core.windows import COLLISION_ENERGY, LARGEST_ENERGY, parse_mass
-from anomaly_cli.datasets.columns import DIRECT, UNITS, WEIGHT, RawPlace, Spelling, Table
+from anomaly_cli.datasets.columns import DIRECT, UNITS, WEIGHT, FileColumns, RawPlace, Spelling
 from anomaly_cli.datasets.containers import read_table
 
 
@@ -198,7 +198,7 @@ def _check_energy(path: Path, manifest: OwnManifest) -> None:
         )
 
 
-def read_own_table(path: Path, manifest: OwnManifest, key: str = "") -> Table | RawPlace:
+def read_own_table(path: Path, manifest: OwnManifest, key: str = "") -> FileColumns | RawPlace:
     """Return the table that a manifest describes; `key` says which where the manifest does not.
 
     Raises:

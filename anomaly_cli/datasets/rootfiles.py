@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from anomaly_cli.core.errors import ConfigError, DataError
 from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.columns import Table, damaged, require_single, sort_columns
+from anomaly_cli.datasets.columns import FileColumns, damaged, require_single, sort_columns
 
 SUFFIX = ".root"
 EVENTS = "events"
@@ -58,7 +58,7 @@ def require_uproot(path: Path) -> Any:
     return uproot
 
 
-def read_root(path: Path, key: str = "") -> Table:
+def read_root(path: Path, key: str = "") -> FileColumns:
     """Return the table of a tree.
 
     Args:
@@ -126,7 +126,7 @@ def _choose(path: Path, trees: set[str], key: str) -> str:
     return key.strip("/") or next(iter(trees))
 
 
-def _table(tree: Any) -> Table:
+def _table(tree: Any) -> FileColumns:
     """Return the branches with one number an event as columns, and what the others hold."""
     columns: dict[str, npt.NDArray[Any]] = {}
     other: dict[str, str] = {}
@@ -137,4 +137,4 @@ def _table(tree: Any) -> Table:
         else:
             other[branch.name] = f"holds {branch.typename}, no single number for each event (flatten it when writing)"
     table = sort_columns(columns, "ROOT tree")
-    return Table(table.columns, table.container, {**table.other, **other})
+    return FileColumns(table.columns, table.container, {**table.other, **other})

@@ -10,7 +10,7 @@ import numpy as np
 from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import DataError
 from anomaly_cli.core.records import nearest
-from anomaly_cli.datasets.columns import Table
+from anomaly_cli.datasets.columns import FileColumns
 
 ROW, ID = "row", "event_id"
 """Columns that say which event a score is of: its row in the event file, counted from 0, or its id where it has one."""
@@ -105,7 +105,7 @@ class GivenScores:
             )
 
 
-def given_scores(where: str, table: Table, column: str = "") -> GivenScores:
+def given_scores(where: str, table: FileColumns, column: str = "") -> GivenScores:
     """Return the scores in a table.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from anomaly_cli.core.arrays import Arrays
+from anomaly_cli.core.arrays import Arrays, under
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.events import concatenate
@@ -83,9 +83,7 @@ class Combined(TemplateMethod):
         """Rebuild every method from the arrays of the model artifact."""
         parts = {}
         for name, method in self._made().items():
-            start = len(name) + 1
-            own = {key[start:]: array for key, array in arrays.items() if key.startswith(f"{name}:")}
-            parts[name] = method.load(own, seen)
+            parts[name] = method.load(under(f"{name}:", arrays), seen)
         return FittedCombined(parts)
 
 

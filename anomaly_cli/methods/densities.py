@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly_cli import nets
-from anomaly_cli.core.arrays import Arrays, FloatArray, IntArray
+from anomaly_cli.core.arrays import Arrays, FloatArray, IntArray, under
 from anomaly_cli.core.compute import Compute
 from anomaly_cli.core.drawing import draw_sources
 from anomaly_cli.core.errors import ConfigError, TrainingError
@@ -182,8 +182,7 @@ def scaler_arrays(scaler: MassScaler, prefix: str = "scaling") -> dict[str, npt.
 
 def load_scaler(arrays: Arrays, prefix: str = "scaling") -> MassScaler:
     """Rebuild what `scaler_arrays` returned."""
-    start = len(prefix) + 1
-    return MassScaler.from_arrays({key[start:]: arrays[key] for key in arrays if key.startswith(f"{prefix}.")})
+    return MassScaler.from_arrays(under(f"{prefix}.", arrays))
 
 
 def check_positive(method: str, counts: Sequence[int], rates: Sequence[float], word: str = "method") -> None:

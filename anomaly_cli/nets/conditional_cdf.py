@@ -45,7 +45,7 @@ class SplineSettings:
 
 
 @dataclass(frozen=True)
-class Table:
+class QuantileTable:
     """A rising map of a number to a standard normal one over all conditions, linear between points and beyond them.
 
     Attributes:
@@ -57,15 +57,15 @@ class Table:
     normal: FloatArray
 
     @staticmethod
-    def of(values: FloatArray) -> Table:
+    def of(values: FloatArray) -> QuantileTable:
         """Return the table of values `(n,)`."""
         outermost = float(ndtri(1.0 - TAIL / max(len(values), 100)))
         normal = np.linspace(-outermost, outermost, N_POINTS)
         points, index = np.unique(np.quantile(values, ndtr(normal)), return_index=True)
         if len(points) == 1:
-            return Table(points + np.array([-0.5, 0.5]), np.array([-0.5, 0.5]))
+            return QuantileTable(points + np.array([-0.5, 0.5]), np.array([-0.5, 0.5]))
         last = np.append(index[1:], N_POINTS) - 1  # of points that are one value, the middle
-        return Table(points, (normal[index] + normal[last]) / 2)
+        return QuantileTable(points, (normal[index] + normal[last]) / 2)
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """Return the normal numbers of values `(n,)`; beyond the table they go on rising."""
@@ -86,8 +86,8 @@ class ConditionalCdf:
         flow: from what the table makes of the number to a standard normal, at every condition.
     """
 
-    table: Table
-    conditions: Sequence[Table]
+    table: QuantileTable
+    conditions: Sequence[QuantileTable]
     flow: Any
 
     @staticmethod
@@ -103,8 +103,8 @@ class ConditionalCdf:
         Raises:
             Diverged: where the training diverges twice.
         """
-        table = Table.of(values)
-        tables = [Table.of(column) for column in conditions.T]
+        table = QuantileTable.of(values)
+        tables = [QuantileTable.of(column) for column in conditions.T]
         flow = make_flow(conditions.shape[1], settings)
         flows.start_at_identity(flow)
         x = weights.to_tensor(np.clip(table(values), -4.9, 4.9)[:, None])
@@ -150,15 +150,15 @@ class ConditionalCdf:
     @staticmethod
     def from_arrays(arrays: Arrays, prefix: str, settings: SplineSettings) -> ConditionalCdf:
         """Rebuild what `to_arrays` returned."""
-        tables: list[Table] = []
+        tables: list[QuantileTable] = []
         while f"{prefix}.table{len(tables)}" in arrays:
-            tables.append(Table(*arrays[f"{prefix}.table{len(tables)}"]))
+            tables.append(QuantileTable(*arrays[f"{prefix}.table{len(tables)}"]))
         flow = make_flow(len(tables) - 1, settings)
         weights.load_module(flow, arrays, f"{prefix}.flow")
         return ConditionalCdf(tables[0], tables[1:], flow)
 
 
-def _mapped(tables: Sequence[Table], conditions: FloatArray) -> FloatArray:
+def _mapped(tables: Sequence[QuantileTable], conditions: FloatArray) -> FloatArray:
     """Return conditions `(n, c)` as the spline sees them: by their tables, those far outside held."""
     found = np.stack([table(column) for table, column in zip(tables, conditions.T, strict=True)], axis=1)
     return np.asarray(np.clip(found, -OUTERMOST, OUTERMOST), dtype=np.float64)

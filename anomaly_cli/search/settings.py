@@ -10,7 +10,7 @@ from typing import Any
 from anomaly_cli.classifiers.base import CLASSIFIERS, Classifier
 from anomaly_cli.classifiers.trees import Trees
 from anomaly_cli.core.crossfit import FEWEST_FOLDS, GROUPS, HALVES, NONE, PARTS
-from anomaly_cli.core.cuts import Cuts, check_oversampling
+from anomaly_cli.core.cuts import OVERSAMPLING, Cuts, check_oversampling
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import KFold
 from anomaly_cli.core.plugins import Family
@@ -52,7 +52,7 @@ class SearchSettings:
     """
 
     method: TemplateMethod = field(default_factory=default_method)
-    oversampling: float = 4.0
+    oversampling: float = OVERSAMPLING
     crossfit: str = DEFAULT_CROSSFIT
     score: Score = field(default_factory=default_score)
     classifier: Classifier = field(default_factory=Trees)

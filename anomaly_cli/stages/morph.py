@@ -21,6 +21,7 @@ from anomaly_cli.core.errors import ArtifactError, ConfigError, DataError, Physi
 from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.progress import Progress, Step
 from anomaly_cli.core.records import build_record
+from anomaly_cli.core.seen import VALIDATION_FRACTION
 from anomaly_cli.core.streams import Streams
 from anomaly_cli.core.tables import Table
 from anomaly_cli.datasets.tables import read_table
@@ -32,7 +33,6 @@ from anomaly_cli.stages.curves import training_columns
 from anomaly_cli.stages.frame import Bench, Made, Stage
 
 TOY = "toy:"
-VALIDATION_FRACTION = 0.1
 PART_SALT, CHOICE_SALT = (Streams(0).integer(f"morph/{name}") for name in ("parts", "choice"))
 """Unlike any seed, which salts the folds of the trees: else all test events would share a fold."""
 FEWEST_EVENTS = 500

@@ -11,7 +11,7 @@ from anomaly_cli.artifacts.store import file_digest, read_artifact
 from anomaly_cli.config import Config
 from anomaly_cli.core.arrays import FloatArray, IntArray
 from anomaly_cli.core.errors import ArtifactError, DataError
-from anomaly_cli.datasets.columns import RawPlace, Table, sort_columns
+from anomaly_cli.datasets.columns import FileColumns, RawPlace, sort_columns
 from anomaly_cli.datasets.containers import read_table
 from anomaly_cli.datasets.layouts import EventTable
 from anomaly_cli.datasets.scorefiles import ID, given_scores, whole_numbers
@@ -39,7 +39,7 @@ def join_scores(config: Config, table: EventTable, used: IntArray, mjj: FloatArr
     return found.of(table.row[used], known, mjj)
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path) -> FileColumns:
     file_digest(path, OPTION)  # refuses what is no file, naming the option
     if path.suffix == ".h5":
         try:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anomaly_cli.core.errors import DataError
-from anomaly_cli.datasets.columns import Table
+from anomaly_cli.datasets.columns import FileColumns
 from anomaly_cli.datasets.scorefiles import given_scores
 
 N = 7
@@ -17,7 +17,7 @@ MJJ = 3000.0 + 10.0 * np.arange(N)
 
 def table(**columns):
     given = {"row": np.arange(N), "score": np.linspace(0.0, 1.0, N), **columns}
-    return Table({name: np.asarray(values) for name, values in given.items() if values is not None}, "CSV")
+    return FileColumns({name: np.asarray(values) for name, values in given.items() if values is not None}, "CSV")
 
 
 def joined(found, rows=(1, 4, 6), known=None):
@@ -74,7 +74,7 @@ def test_it_has_to_be_known_which_event_has_which_score(columns, sentence):
 def test_another_name_and_text_are_refused():
     with pytest.raises(DataError, match=r"has no column 'vrn'; did you mean 'vrnn'\?"):
         given_scores("s", table(vrnn=MJJ), "vrn")
-    text = Table(dict(table(score=None).columns), "CSV", {"score": "has 'high' in line 2"})
+    text = FileColumns(dict(table(score=None).columns), "CSV", {"score": "has 'high' in line 2"})
     with pytest.raises(DataError, match="column 'score' has 'high' in line 2, where numbers are needed; mend the file"):
         given_scores("s", text)
 

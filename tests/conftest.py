@@ -36,6 +36,14 @@ FAST = [
 """Settings that make a run take seconds."""
 
 
+LONGEST = ("test_reliability", "test_engine", "test_coverage", "test_tutorial", "test_slurm", "test_packaging")
+"""Files of the slow tests that take a minute or more: begun first, lest one core waits for the other at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 @contextlib.contextmanager
 def brief_closure() -> Iterator[None]:
     """Measure closure with few trees and small batches: half of a run. What they find is tested on values."""

@@ -174,6 +174,7 @@ def test_an_injected_signal_is_found_as_large_as_it_is(s, b, m, d, is_pass_fail)
     assert 0.8 < found.std() < 1.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_pass_fail", [False, True])
 def test_the_fit_of_pyhf_finds_an_injected_signal_as_large_as_it_is(is_pass_fail):
     """Counts, control counts and the pass rate fluctuate; signal yield and Z are those of minuit's fit."""

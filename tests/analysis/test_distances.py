@@ -94,6 +94,7 @@ def test_the_sliced_distance_of_a_shift_is_its_mean_projection():
     assert feature_distances(points, points + [2.0, 0.5]) == pytest.approx([2.0, 0.5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.0, 0.7])
 def test_kernel_distances_scatter_as_their_errors_say_though_their_batches_overlap(shift):
     found = [distances(normal(1_200, 2 * seed, shift=shift), normal(1_200, 2 * seed + 1)) for seed in range(40)]

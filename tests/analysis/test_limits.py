@@ -53,6 +53,7 @@ def test_toys_correct_the_asymptotic_limit_where_nothing_is_seen(n, b, factor):
     assert ratio == pytest.approx(factor, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("b", [0.25, 1.2, 3.5])
 def test_expected_limits_by_toys_are_those_of_pseudo_experiments_without_signal(b):
     """Quantiles over many counts drawn, each count's limit from other random numbers."""

@@ -31,6 +31,7 @@ def fit(masses: np.ndarray):
     return fit_mass_spectrum([masses[w.contains(masses)] for w in REGIONS.side_bands], REGIONS.side_bands, REGIONS.sr)
 
 
+@pytest.mark.slow
 def test_the_yield_in_the_signal_region_is_unbiased_and_its_error_right():
     pulls = []
     for seed in range(200):

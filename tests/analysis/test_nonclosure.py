@@ -27,6 +27,7 @@ def drawn(b, d, mean=0.0, windows=8, times=40, seed=1):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [0.05, pytest.param(0.15, marks=pytest.mark.slow)])
 def test_the_size_is_that_of_the_truth(d):
     size = np.array([measure_nonclosure(one, 1.0).size for one in drawn(1200.0, d)])
@@ -40,6 +41,7 @@ def test_without_nonclosure_the_size_is_below_the_statistics_of_a_window():
     assert size.mean() < 1200.0**-0.5
 
 
+@pytest.mark.slow
 def test_a_common_excess_is_in_the_size_and_in_the_mean():
     found = [measure_nonclosure(one, 1.0) for one in drawn(5000.0, 0.02, mean=0.08)]
     assert np.mean([one.mean for one in found]) == pytest.approx(np.expm1(0.08), abs=0.006)

@@ -23,6 +23,7 @@ def scored(score, fold, source=None, first_id=0):
     return ScoredEvents(ids, ids if source is None else source, np.ones(n), fold, score)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("efficiency", [0.2, 0.01])
 def test_the_cut_is_unbiased_for_background(efficiency):
     """numpy.quantile on each held-out fold would give a mean excess of about 0.4 sigma at 1 %."""
@@ -106,6 +107,7 @@ def test_the_errors_of_independent_models_add_in_quadrature():
     assert np.isnan(select(template, template, 0.5).model_uncertainty)
 
 
+@pytest.mark.slow
 def test_a_template_drawn_by_its_weights_is_cut_without_bias():
     """A cut at a sum of weights would leave out the heavy events that exceed it: five times too low at 0.1 %."""
     rng = np.random.default_rng(8)

@@ -78,6 +78,7 @@ def test_toys_have_the_asymptotic_significance_of_many_events():
     assert without > z + 0.5
 
 
+@pytest.mark.slow
 def test_a_systematic_weakens_limits_and_tests_that_it_does_not_shift_are_as_they_were():
     bare, shifted = model(1200, 1200, 4.0), model(1200, 1200, 4.0, SKEWED)
     together = asymptotic_limits(experiments([bare, shifted])).observed

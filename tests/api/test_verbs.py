@@ -141,6 +141,7 @@ def test_parts_of_different_analyses_are_refused(data_file, data, regions, templ
     assert an.count(again, scores, (0.2,)).to_pandas()["n_observed"].item() > 0
 
 
+@pytest.mark.slow
 def test_closure_leaves_out_what_a_template_of_truth_consists_of(data, regions):
     made = an.template(regions, an.methods.Idealised())
     held_back = len(data.truth.background(regions.split.regions.sr))
@@ -231,6 +232,7 @@ def test_failures_of_the_verbs_name_arguments(data, regions, template):
         assert "--" not in str(failed.value)
 
 
+@pytest.mark.slow
 def test_templates_are_those_of_each(data):
     several = [an.split(data, "3.3-3.7", seed=seed) for seed in (1, 2)]
     method = an.methods.MassScaling()

@@ -86,6 +86,7 @@ def test_pure_background_with_repeated_sources_gives_no_excess(n_experiments):
         assert 0.9 < z.std() < 1.5
 
 
+@pytest.mark.slow
 def test_folds_drawn_at_random_over_copies_would_fake_an_excess():
     assert np.mean([null_z(seed, by_source=False, n=600, settings=SMALL) for seed in range(6)]) > 2.5
     assert np.mean([null_z(seed, by_source=False) for seed in range(3)]) > 4

@@ -78,6 +78,7 @@ def test_a_run_writes_what_people_and_programs_read_and_is_not_done_twice(tmp_pa
     assert values.why_not.notna().any()
 
 
+@pytest.mark.slow
 def test_parts_that_run_one_after_another_leave_nothing_out(tmp_path):
     asked = ("reproduce", "run", "fpd-kpd-toys", "--output", tmp_path, "--processes", "1", "--quiet")
     told = [invoke(*asked, "--part", f"{number}/3").stdout for number in (1, 2, 3)]

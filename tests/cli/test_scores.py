@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import pytest
 from conftest import invoke
 
 from anomaly_cli.artifacts import schema
@@ -34,6 +35,7 @@ def test_a_run_is_ranked_by_r_anode_and_decorrelated_and_tells_of_itself(finishe
     assert evaluated.exit_code == 0, evaluated.output
 
 
+@pytest.mark.slow
 def test_the_models_of_both_jets_are_read_again_and_explained_whatever_features_are_called(finished, tmp_path):
     run = shutil.copytree(finished, tmp_path / "run")
     for arguments in (("classify", "--score", "tnt", "--overwrite"), ("significance", "--overwrite"), ("explain",)):

@@ -129,6 +129,7 @@ def test_validation_windows_leave_the_signal_region_out(measured):
         assert ((masses >= low) & (masses < high)).sum() == n
 
 
+@pytest.mark.slow
 def test_a_window_whose_template_is_too_small_for_a_cut_counts_for_the_looser_ones(fresh, monkeypatch):
     from anomaly_cli.analysis.selection import select
     from anomaly_cli.core.errors import PhysicsError
@@ -868,6 +869,7 @@ def test_methods_that_need_more_than_side_bands_have_no_validation_windows(fresh
     assert "needs more than side-bands" in " ".join(refused.output.split())
 
 
+@pytest.mark.slow
 def test_a_users_systematics_are_counted_shown_shared_and_exported(copied):
     own = {"scale.up": "0.3", "scale.down": "-0.02", "tagging.up": "0.1", "tagging.on": "signal"}
     options = [text for key, value in own.items() for text in ("--set", f"significance.systematics.{key}={value}")]

@@ -65,6 +65,7 @@ def resonance(n, n_features, seed):
     return np.column_stack([generator.normal(3500.0, 80.0, n), generator.normal(1.0, 0.05, (n, n_features))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "n_features"), [(500, 1), (1_000, 3), *(pytest.param(n, 1, marks=pytest.mark.slow) for n in (1_500, 8_000))]
 )
@@ -73,6 +74,7 @@ def test_few_columns_are_near_by_chance(n, n_features):
     assert [share_of_copies(smooth(n, n_features, seed), known) for seed in range(2, 22)] == [0.0] * 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "n_features"), [(100, 3), (600, 4), (3_000, 4)])
 def test_a_narrow_resonance_is_not_taken_for_copies_of_another_sample_of_it(n, n_features):
     known = np.concatenate([smooth(20_000, n_features, 1), resonance(600, n_features, 2)])

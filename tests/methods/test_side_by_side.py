@@ -92,6 +92,7 @@ def test_the_first_reports_and_no_part_is_named(monkeypatch):
     assert not any("part" in note for _, note in trained)
 
 
+@pytest.mark.slow
 def test_templates_of_several_searches_are_those_of_each(monkeypatch, groups):
     """Both searches divide their side-bands in three: their six models are trained at once."""
     settings = SearchSettings(method=METHODS.make("curtains_f4f", SMALL["curtains_f4f"]), oversampling=1.0)

@@ -82,6 +82,7 @@ def test_a_variant_trains_the_networks_it_needs_moves_every_event_and_survives_b
     assert np.array_equal(again.move(source, aim, ONE), moved)
 
 
+@pytest.mark.slow
 def test_a_transport_that_starts_at_the_base_transfer_is_it_until_training_makes_something_better():
     still = {**TINY, "learning_rate": 1e-12}
     (source, _), morpher = train(flow=still, start="base_transfer")

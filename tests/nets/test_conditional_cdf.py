@@ -56,6 +56,6 @@ def test_it_survives_being_stored(toy, fitted):
 
 def test_a_table_keeps_the_order_of_scores_with_many_equal_ones():
     values = np.repeat([0.0, 1.0, 5.0], [500, 300, 200])
-    table = conditional_cdf.Table.of(values)
+    table = conditional_cdf.QuantileTable.of(values)
     assert (np.diff(table(np.array([-3.0, 0.0, 0.5, 1.0, 5.0, 9.0]))) > 0.0).all()
-    assert (np.diff(conditional_cdf.Table.of(np.ones(100))(np.array([0.0, 1.0, 2.0]))) > 0.0).all()
+    assert (np.diff(conditional_cdf.QuantileTable.of(np.ones(100))(np.array([0.0, 1.0, 2.0]))) > 0.0).all()

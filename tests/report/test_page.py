@@ -233,6 +233,7 @@ def test_a_run_ends_with_its_report_where_that_is_asked_for(copied, without_pict
     assert "Selected events" in (copied / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_report_is_of_one_run_however_it_is_named(finished, tmp_path):
     for number, given in enumerate(((finished,), ("--run", finished))):
         assert invoke("report", *given, "-o", tmp_path / f"{number}.html").exit_code == 0

@@ -27,6 +27,7 @@ def files(path):
     return EventFiles(str(path), "", str(path), digests, n_background=N_BACKGROUND, n_signal=2_500, **inside)
 
 
+@pytest.mark.slow
 def test_one_search_finds_all_that_can_be_measured(data_file):
     target = load_target("sic-trees")
     settings = {

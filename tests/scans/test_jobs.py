@@ -86,6 +86,7 @@ def test_a_job_whose_result_is_there_is_not_run_again(scan):
     assert path.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_the_same_job_gives_the_same_bytes_and_a_damaged_result_is_made_again(scan):
     path = scan / ScanDirectory(scan).read().points[0].output
     before = path.read_bytes()
@@ -201,6 +202,7 @@ def test_a_base_flow_that_cannot_be_trained_is_the_reason_of_its_points(write_gr
     assert "shared base flow: base:" in words(invoke("scan", "status", tmp_path / "s"))
 
 
+@pytest.mark.slow
 def test_data_without_labels_stay_blinded_until_the_grid_says_so_and_that_is_recorded(write_grid, tmp_path):
     from toys import shipped_rows, write_official
 
@@ -305,6 +307,7 @@ def test_a_job_of_several_seeds_makes_those_that_are_missing(seeds):
     assert "2 done, 1 waiting" in words(invoke("scan", "status", seeds))
 
 
+@pytest.mark.slow
 def test_a_seed_that_dies_does_not_take_the_others_with_it(seeds, monkeypatch):
     from anomaly_cli.scans import jobs
 
@@ -425,6 +428,7 @@ def test_where_nothing_was_measured_the_table_says_so(scan):
     assert "WITHOUT closure uncertainty and k-fold over-dispersion" in words(invoke("scan", "collect", scan))
 
 
+@pytest.mark.slow
 def test_a_point_whose_windows_cannot_be_measured_keeps_its_result_and_says_why(scan, write_grid):
     grid = write_grid(windows=("3.1-4.3",))
     grid.write_text(grid.read_text().replace("closure = false", 'closure = false\nmeasure = ["windows"]'))

@@ -79,6 +79,7 @@ def test_models_of_other_packages_are_not_sent(monkeypatch):
     assert asked == [1]
 
 
+@pytest.mark.slow
 def test_closure_is_the_same_in_several_processes(asked):
     rng = np.random.default_rng(1)
     made, untouched, compared = (

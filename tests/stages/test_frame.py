@@ -70,6 +70,7 @@ def test_a_changed_workspace_is_noticed_and_healed(analysis):
     assert path.read_text() == content
 
 
+@pytest.mark.slow
 def test_an_artifact_of_another_run_beside_it_is_refused_wherever_it_is_read(copied, data_file, tmp_path):
     other = tmp_path / "other"
     options = ["--signal-region", "3.4-3.8", "--data", data_file, "--inject", "150", "--reserve", "0.3", *FAST]

@@ -106,7 +106,7 @@ def served(monkeypatch):
     log = Log()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, log))
     server.handle_error = lambda *_: None  # a client that hangs up is part of the tests
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     monkeypatch.setattr("time.sleep", lambda _: None)  # pooch waits between attempts
     manifest = replace(

@@ -28,7 +28,7 @@ if os.environ.get("SAME_EXAMPLES"):  # set where a change is judged: what it did
 FAST = [
     *("--set", "methods.curtains_f4f.base_epochs=1"),
     *("--set", "methods.curtains_f4f.transport_epochs=1"),
-    *("--set", "methods.curtains_f4f.scaling_bags=3"),
+    *("--set", "methods.curtains_f4f.scaling_bags=2"),
     *("--set", "classifiers.trees.ensemble=1"),
     *("--set", "classifier.folds=3"),
     *("--background-efficiencies", "0.2,0.05"),

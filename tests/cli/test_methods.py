@@ -23,6 +23,7 @@ EFFICIENT = [
     *("--method", "curtains_f4f_efficient"),
     *("--set", "methods.curtains_f4f_efficient.base_epochs=1"),
     *("--set", "methods.curtains_f4f_efficient.transport_epochs=1"),
+    *("--set", "methods.curtains_f4f_efficient.scaling_bags=2"),
 ]
 DATA = ["--inject", "150", "--reserve", "0.3", "--processes", "1"]
 

@@ -20,11 +20,11 @@ from anomaly_cli.testing import check_method, toy_seen, toy_split
 METHODS = list(FAMILY.find())
 PRIME = 8209  # more than one batch, and the last one partly filled
 QUICK = {
-    **{name: {"epochs": 10, "width": 64} for name in METHODS if name.startswith("drapes")},
+    **{name: {"epochs": 10, "width": 64, "scaling_bags": 3} for name in METHODS if name.startswith("drapes")},
     "salad": {"epochs": 8},
-    "cathode": {"base_epochs": 3},
+    "cathode": {"base_epochs": 3, "scaling_bags": 3},
     "combined": {"methods": ["cathode", "mass_scaling"], "settings": {"cathode": {"base_epochs": 3}}},
-    "curtains_f4f": {"base_epochs": 4, "transport_epochs": 3},
+    "curtains_f4f": {"base_epochs": 4, "transport_epochs": 3, "scaling_bags": 3},
     "flows_for_flows": {"base_epochs": 4, "transport_epochs": 3},
     "rad_ot": {"batch": 500},
 }

@@ -29,6 +29,9 @@ ERRORS = (
 )
 
 
+INJECT = "data.inject"
+
+
 def command_of(found: Reproduction) -> str:
     """Return the command that makes results again, without `anomaly`; files are named by what they are."""
     files = "".join(f" --{role} FILE" for role in found.given)
@@ -63,6 +66,8 @@ def _settings_in_words(found: Reproduction) -> str:
     for settings in (found.settings["target"], found.settings["scale"]):
         told |= {name.removeprefix("config."): text for name, text in _flat(settings)}
     told.pop("measure", None)
+    if told.get(INJECT, "0") != "0":
+        told[INJECT] += " as published"
     return "; ".join(f"{name} = {text}" for name, text in sorted(told.items()))
 
 

@@ -192,8 +192,9 @@ def _notes(target: Target, scale: str, rows: Sequence[PublishedValue]) -> tuple[
     here = known - _asked_for(target, scale, rows)
     never = known.intersection(*(known - _asked_for(target, one, rows) for one in target.scales))
     if here:
-        where = "at any scale" if here == never else f"at this scale, {len(never)} of them at none"
-        notes.append(f"{len(here)} of {len(known)} published values are not compared {where}.")
+        of_all, rest = f"{len(here)} of {len(known)} published values", f", {len(never)} of them at none"
+        where = "any scale" if here == never else "this scale"
+        notes.append(f"Not compared at {where}: {of_all}{rest if never and here != never else ''}.")
     return tuple(notes)
 
 

@@ -12,6 +12,8 @@ from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.datasets.features import OFFICIAL_COLUMNS
 from anomaly_cli.datasets.manifests import shipped_file
 from anomaly_cli.methods.base import METHODS
+from anomaly_cli.report.reproduction import reproduction_report
+from anomaly_cli.report.table import Message
 from anomaly_cli.reproduce import kind_search
 from anomaly_cli.reproduce.comparing import collect
 from anomaly_cli.reproduce.eventfiles import EventFiles, open_files
@@ -259,6 +261,16 @@ def test_names_are_refused_with_the_nearest():
         parse_target("x", {"title": "", "serie": []})
 
 
+def test_settings_that_are_no_defaults_are_told(tmp_path):
+    report = reproduction_report(collect(plan("lacathode", "quick"), tmp_path))
+    said = [part.text for part in report if isinstance(part, Message)]
+    (settings,) = (text for text in said if text.startswith("Settings of all rows: "))
+    for one in ("template.crossfit = none", "data.inject = 1000 as published", "data.features = mj1,delta_mj,tau21_j1"):
+        assert one in settings
+    assert "methods.cathode.base_epochs = 4" in settings, "of the scale"
+    assert "measure" not in settings
+
+
 def test_seeds_share_what_is_held_back_or_all_of_a_reference():
     search, files = load_target("sic-trees"), load_target("flows-for-flows-science")
     assert GIVEN.shared(search) == 0.4
@@ -285,13 +297,12 @@ def test_injections_have_the_published_significance_on_fewer_events():
 @pytest.mark.parametrize(
     ("name", "scale", "left_out"),
     [
-        ("sic-trees", "quick", ("67 of 76", "at this scale, 9 of them at none")),
-        ("r-anode", "quick", ("171 of 182", "at this scale, 92 of them at none")),
-        ("lacathode", "standard", ("15 of 27", "at any scale")),
-        ("fpd-kpd-toys", "standard", ("32 of 56", "at any scale")),
+        ("sic-trees", "quick", "Not compared at this scale: 67 of 76 published values, 9 of them at none."),
+        ("r-anode", "quick", "Not compared at this scale: 171 of 182 published values, 92 of them at none."),
+        ("lacathode", "standard", "Not compared at any scale: 15 of 27 published values."),
+        ("fpd-kpd-toys", "standard", "Not compared at any scale: 32 of 56 published values."),
     ],
 )
 def test_published_values_that_a_scale_leaves_out_are_counted(name, scale, left_out, tmp_path):
-    counted = [note for note in collect(plan(name, scale), tmp_path).notes if "published values are not" in note]
-    text = "{} published values are not compared {}."
-    assert counted == ([text.format(*left_out)] if left_out else [])
+    counted = [note for note in collect(plan(name, scale), tmp_path).notes if note.startswith("Not compared")]
+    assert counted == [left_out]

@@ -41,7 +41,7 @@ from anomaly_cli.scans.manifest import Manifest, ScanDirectory, find_job, refuse
 from anomaly_cli.scans.parts import Base, Chunk, Job, Measurement, Point
 from anomaly_cli.scans.results import is_made
 from anomaly_cli.scans.settings import load_scan
-from anomaly_cli.scans.status import JobState, current_result, job_statuses, missing_points
+from anomaly_cli.scans.status import JobState, current_result, files_in, job_statuses, missing_points
 
 DRY_RUN = {"--dry-run", "--dryrun", "-n"}
 """Options of Snakemake that let it only say what it would do."""
@@ -221,8 +221,8 @@ def collect_and_show(directory: Path) -> None:
 
 def _other_results(scan: ScanDirectory, manifest: Manifest) -> int:
     """Return how many results are there that the plan does not ask for."""
-    present = {path.relative_to(scan.path).as_posix() for path in (scan.path / "results").rglob("*.h5")}
-    return len(present - {point.output for point in manifest.points})
+    present = {name for name in files_in(scan.path / "results") if name.endswith(".h5")}
+    return len(present - {Path(point.output).name for point in manifest.points})
 
 
 def _show_result(directory: Path, result: Artifact) -> None:

@@ -34,6 +34,17 @@ def nearest_sentence(name: str, known: Iterable[str]) -> str:
     return hint if hint.endswith("?") else f"{hint}."
 
 
+def refuse_unknown(names: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuse settings of names that there are not.
+
+    Raises:
+        ConfigError: for the first, with the nearest known one.
+    """
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{where}: unknown setting '{name}'; {nearest(name, known)}")
+
+
 def build_record(cls: type[Record], values: Mapping[str, Any], where: str) -> Record:
     """Return `cls(**values)` after checking names and types.
 
@@ -49,8 +60,7 @@ def build_record(cls: type[Record], values: Mapping[str, Any], where: str) -> Re
     fields = {field.name for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     converted = {}
     for key, value in values.items():
-        if key not in fields:
-            raise ConfigError(f"{where}: unknown setting '{key}'; {nearest(key, fields)}")
+        refuse_unknown([key], fields, where)
         converted[key] = _convert(hints[key], value, f"{where}: {key}" if where else key)
     return cls(**converted)
 

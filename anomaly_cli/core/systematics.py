@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anomaly_cli.core.errors import ConfigError
-from anomaly_cli.core.records import nearest
+from anomaly_cli.core.records import nearest, refuse_unknown
 
 BACKGROUND, SIGNAL = "background", "signal"
 TARGETS = (BACKGROUND, SIGNAL)
@@ -74,9 +74,7 @@ def _read(name: str, table: Any, n_cuts: int) -> Systematic:
         )
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where}: must be a table, as in {{up = 0.03, down = -0.02}}, not {table!r}")
-    for key in table:
-        if key not in KEYS:
-            raise ConfigError(f"{where}: unknown setting '{key}'; {nearest(key, KEYS)}")
+    refuse_unknown(table, KEYS, where)
     if "up" not in table:
         raise ConfigError(f"{where}: needs up, the relative shift at plus one standard deviation, as in up = 0.03")
     on, correlated = table.get("on", BACKGROUND), table.get("correlated", CORRELATED[0])

@@ -13,7 +13,7 @@ from typing import Any
 from anomaly_cli.core.arrays import FloatArray
 from anomaly_cli.core.documents import parse_toml, read_text
 from anomaly_cli.core.errors import ConfigError, DataError
-from anomaly_cli.core.records import build_record, nearest
+from anomaly_cli.core.records import build_record, nearest, refuse_unknown
 from anomaly_cli.core.windows import COLLISION_ENERGY, LARGEST_ENERGY, parse_mass
 from anomaly_cli.datasets.columns import DIRECT, UNITS, WEIGHT, FileColumns, RawPlace, Spelling
 from anomaly_cli.datasets.containers import read_table
@@ -150,10 +150,7 @@ def _check_names(path: Path, tree: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: where one is unknown, missing or out of place.
     """
-    known = {field.name for field in dataclasses.fields(OwnManifest)}
-    for name in tree:
-        if name not in known:
-            raise ConfigError(f"{path}: unknown setting '{name}'; {nearest(name, known)}")
+    refuse_unknown(tree, {field.name for field in dataclasses.fields(OwnManifest)}, str(path))
     features = tree.get("features", {})
     if "file" not in tree or ("mjj" in tree) != bool(features) or not isinstance(features, dict):
         raise ConfigError(

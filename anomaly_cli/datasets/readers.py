@@ -183,11 +183,16 @@ def check_units(path: Path, table: EventTable) -> None:
         )
     for name in masses:
         typical = float(np.median(table.columns[name]))
-        if 0.0 < typical < LEAST_MASS_GEV and float(np.max(table.columns[name])) < LEAST_MJJ_GEV:
+        if _is_as_in_tev(table.columns[name]):
             raise DataError(
                 f"{path}: {table.spelling(name).subject} is around {typical:.3g} beside momenta or masses in GeV, so it"
                 f" is in TeV; {advice}"
             )
+
+
+def _is_as_in_tev(masses: npt.NDArray[np.float64]) -> bool:
+    """Return whether jet masses [GeV] `(n,)` are as small as if they had been written in TeV."""
+    return bool(0.0 < np.median(masses) < LEAST_MASS_GEV and np.max(masses) < LEAST_MJJ_GEV)
 
 
 def _ask_units(path: Path, table: EventTable) -> None:
@@ -196,7 +201,7 @@ def _ask_units(path: Path, table: EventTable) -> None:
         return
     for name in table.feature_names:
         spelling, values = table.spelling(name), table.columns[name]
-        if spelling.unit == "GeV" and 0.0 < np.median(values) < LEAST_MASS_GEV and np.max(values) < LEAST_MJJ_GEV:
+        if spelling.unit == "GeV" and _is_as_in_tev(values):
             text = f"{path}: {spelling.subject} is around {np.median(values):.3g} GeV beside masses of TeV"
             warnings.warn(f"{text}; is it in TeV, and the unit in the manifest wrong?", AnomalyWarning, stacklevel=2)
 

@@ -67,19 +67,21 @@ def refuse_faults(path: Path, faults: Sequence[Fault], drop: bool) -> None:
     Raises:
         DataError: naming columns and numbers.
     """
+    if not faults:
+        return
     whole = [fault for fault in faults if fault.is_bad.all()]
     if whole:
         raise DataError(
             f"{path}: {whole[0].text}; check how it was written, or leave it out with --features or of the file's"
             " manifest"
         )
-    if faults and not drop:
+    if not drop:
         more = f", and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
         raise DataError(
             f"{path}: {', '.join(fault.text for fault in faults[:NAMED])}{more}; pass --drop-nan to 'anomaly run' or"
             " 'anomaly split' to leave such events out and have them counted"
         )
-    is_bad = np.any([fault.is_bad for fault in faults], axis=0) if faults else np.zeros(1, dtype=bool)
+    is_bad = np.any([fault.is_bad for fault in faults], axis=0)
     if is_bad.all():
         raise DataError(f"{path}: every event has some column with such a value: {faults[0].text}; check the file")
     if is_bad.mean() > MOST_DROPPED:

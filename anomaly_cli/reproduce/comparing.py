@@ -10,6 +10,7 @@ from typing import Any
 import anomaly_cli
 from anomaly_cli.artifacts.reproduction import NOT_RUN, Compared, Reproduction
 from anomaly_cli.core.errors import ConfigError
+from anomaly_cli.datasets.manifests import SHIPPED
 from anomaly_cli.reproduce.eventfiles import EventFiles
 from anomaly_cli.reproduce.job_records import Record
 from anomaly_cli.reproduce.kinds import KINDS
@@ -66,7 +67,7 @@ def tell_anew(found: Reproduction) -> Reproduction:
     rows = rows_of(target)
     series = {one.name: one for one in target.series}
     quantities = {one.name: one for one in target.quantities}
-    values, shared = [], _files_like(found, target).shared(target)
+    values, shared = [], _files_like(found, target, EventFiles(data=SHIPPED)).shared(target)
     for value in found.values:
         if value.series not in series or value.quantity not in quantities:
             raise ConfigError(f"target {target.name}: has no {value.quantity} of {value.series} any more; run it again")
@@ -79,12 +80,15 @@ def tell_anew(found: Reproduction) -> Reproduction:
     return replace(found, values=tuple(values), title=target.title, papers=target.papers, notes=notes)
 
 
-def _files_like(found: Reproduction, target: Target) -> EventFiles:
-    """Return files as those of what was found, as far as they have names."""
+def _files_like(found: Reproduction, target: Target, shipped: EventFiles) -> EventFiles:
+    """Return the files of what was found: the shipped ones where none was named, others by digest, without a name."""
     if target.data == NO_EVENTS:
         return EventFiles()
+    digests = dict(found.settings["files"])
+    if "data" not in found.given:
+        digests |= dict(shipped.digests)
     reference, simulation = ("FILE" if role in found.given else "" for role in ("reference", "simulation"))
-    return EventFiles(data="FILE", reference=reference, simulation=simulation)
+    return replace(shipped, reference=reference, simulation=simulation, digests=tuple(sorted(digests.items())))
 
 
 def count_outdated(found: Reproduction, shipped: EventFiles) -> int:
@@ -97,13 +101,7 @@ def count_outdated(found: Reproduction, shipped: EventFiles) -> int:
         shipped: the shipped events, as `open_files` finds them.
     """
     target = load_target(found.target)
-    files = EventFiles()
-    if target.data != NO_EVENTS:
-        digests = dict(found.settings["files"])  # by which files are known, whatever they are called
-        if "data" not in found.given:
-            digests["data"] = dict(shipped.digests)["data"]
-        files = replace(shipped, digests=tuple(sorted(digests.items())))
-        files = replace(files, simulation="FILE" if "simulation" in found.given else "")
+    files = _files_like(found, target, shipped)
     plan = plan_target(target, found.scale, files, len(found.settings["seeds"]))
     return len(set(found.settings["jobs"]) - {job.key for job in plan.jobs})
 

@@ -50,11 +50,10 @@ from anomaly_cli.stages.evaluate import EVALUATE, measure_gain
 from anomaly_cli.stages.provisions import read_simulation, refuse_unusable
 from anomaly_cli.stages.resolve import resolve_settings
 from anomaly_cli.stages.shared import SHARED
+from anomaly_cli.stages.significance import COUNT_VERSION
 from anomaly_cli.stages.split import SPLIT
 from anomaly_cli.stages.template import MODEL, TEMPLATE
 
-COUNT_VERSION = 9
-"""That of the count, as far as jobs take numbers from it."""
 _SEARCH, _JUDGED = (SPLIT, SHARED, MODEL, TEMPLATE, CLASSIFY), (CLOSURE, EVALUATE)
 VERSION = (2, *(one.version for one in _SEARCH), COUNT_VERSION, *(one.version for one in _JUDGED))
 """Of what jobs measure, and of every stage whose work they do."""

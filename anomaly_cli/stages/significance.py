@@ -84,6 +84,8 @@ def _beside(significance: Artifact) -> Beside:
     return Beside(files=_workspaces(significance.groups), pattern=WORKSPACES[schema.SIGNIFICANCE.name])
 
 
+COUNT_VERSION = 9
+"""Version of the numbers that are counted: raised with that of the stage, unless only other columns changed."""
 SIGNIFICANCE = Stage(
     name="significance",
     version=10,

@@ -125,6 +125,10 @@ def test_results_of_another_stand_in_are_older_and_those_of_a_users_file_are_not
     assert count_outdated(found, changed) == len(found.settings["jobs"])
     own = dataclasses.replace(found, settings=dict(found.settings) | {"given": ["data"]})
     assert count_outdated(own, changed) == 0
+    measured = dataclasses.replace(files, reference="other.h5", digests=(("data", "1"), ("reference", "2")))
+    on_reference = collect(plan_target(load_target("closure-auc"), "quick", measured), tmp_path)
+    assert count_outdated(on_reference, files) == 0
+    assert count_outdated(on_reference, changed) == len(on_reference.settings["jobs"])
 
 
 def test_seeds_that_agree_by_chance_do_not_make_the_error_smaller_than_statistics():

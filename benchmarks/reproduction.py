@@ -1,4 +1,6 @@
-"""The page docs/reproduction.md, from results of `anomaly reproduce run` that lie in benchmarks/results/reproduction.
+"""The page docs/reproduction.md and its pictures, from what `anomaly reproduce run` found.
+
+Results lie in benchmarks/results/reproduction:
 
 anomaly reproduce run sic-trees --output reproduction
 cp reproduction/sic-trees-quick.json benchmarks/results/reproduction/
@@ -16,11 +18,12 @@ import json
 import textwrap
 from pathlib import Path
 
-from anomaly_cli.artifacts.reproduction import read_reproduction
+from anomaly_cli.artifacts.reproduction import Reproduction, read_reproduction
 from anomaly_cli.artifacts.store import write_files
 from anomaly_cli.report.render.markdown import escape, render
 from anomaly_cli.report.render.registry import About
 from anomaly_cli.report.reproduction import ERRORS, command_of, reproduction_report
+from anomaly_cli.report.reproduction_picture import draw_reproduction
 from anomaly_cli.report.table import Level, Message
 from anomaly_cli.reproduce.comparing import count_outdated, tell_anew
 from anomaly_cli.reproduce.eventfiles import open_files
@@ -31,6 +34,7 @@ from anomaly_cli.reproduce.targets import find_targets, load_target
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "reproduction"
 PAGE = ROOT / "docs" / "reproduction.md"
+PICTURES = PAGE.parent / "images" / "reproduction"
 UNFINISHED = ROOT / "benchmarks" / "results" / "reproduction-unfinished.jsonl"
 OUTDATED = (
     "Older than this page: settings or stages of {} of its {} jobs have changed since; the command finds other values."
@@ -60,7 +64,8 @@ def page() -> str:
         if outdated:
             report.insert(1, Message(OUTDATED.format(outdated, len(found.settings["jobs"])), Level.WARNING))
         text = render(report, About(command_of(found)))
-        blocks.append(f"## {found.target}, {found.scale}\n\n{text}")
+        picture = f"![{escape(found.title)}]({picture_of(found).relative_to(PAGE.parent).as_posix()})"
+        blocks.append(f"## {found.target}, {found.scale}\n\n{text}\n{picture}\n")
     run = {found.target for found in stored}
     left = [load_target(name) for name in find_targets() if name not in run]
     lines = [f"- `{t.name}` ({', '.join(t.papers)}): {escape(t.waits_for or 'not run for this page')}" for t in left]
@@ -70,6 +75,20 @@ def page() -> str:
         "## Published values that are in no public text\n\n" + "\n".join(f"- {escape(t)}" for t in unknown) + "\n"
     )
     return "\n".join(blocks)
+
+
+def picture_of(found: Reproduction) -> Path:
+    """Return where the picture of a result is."""
+    return PICTURES / f"{found.target}-{found.scale}.svg"
+
+
+def draw() -> None:
+    """Draw every stored result, and remove pictures of what is stored no longer."""
+    PICTURES.mkdir(exist_ok=True)
+    stored = [tell_anew(read_reproduction(path)) for path in sorted(RESULTS.glob("*.json"))]
+    drawn = {draw_reproduction(found, picture_of(found)) for found in stored}
+    for path in set(PICTURES.glob("*.svg")) - drawn:
+        path.unlink()
 
 
 def keep(records: Path, kept: Path = UNFINISHED) -> int:
@@ -107,6 +126,7 @@ def main() -> None:
         print(f"{restore(asked.restore)} records are made again in {asked.restore}")
     else:
         PAGE.write_text(page(), encoding="utf-8")
+        draw()
 
 
 if __name__ == "__main__":

@@ -6,25 +6,34 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from anomaly_cli.artifacts.reproduction import Compared, Reproduction
-from anomaly_cli.core.errors import ArtifactError
+from anomaly_cli.report.plots.picture import save
+from anomaly_cli.report.plots.style import BLACK, BLUE, RED, Size, look, plain_log, settings
 
+SIZE = Size(7.0, 3.0, 9.0, 7.0, 30.0)
+"""Of a panel of lines across a page."""
+ROW, FRAME = 0.3, 0.9
+"""Height of one row, and of what is about all of them [inch]."""
 FEWEST_FOR_BAND = 3
 """With fewer seeds a band says nothing: then points have their errors."""
 BAND = (16.0, 84.0)
-COLOURS = ("#0072b2", "#d55e00", "#000000", "#e69f00", "#009e73", "#56b4e9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDEST_RATIO = 30.0
 """Values further apart than this stand on a logarithmic axis."""
 CLOSEST_TICKS = 0.08
 """Part of a logarithmic axis that a label needs."""
 WIDEST_X = 9.0
 """As `WIDEST_RATIO`, for x that are all above 0: cuts are decades."""
+BESIDE = 3.0
+"""How far published values of several series at one x stand from each other [pt]."""
 
 
 def draw_reproduction(found: Reproduction, figure: Path) -> Path | None:
@@ -32,9 +41,10 @@ def draw_reproduction(found: Reproduction, figure: Path) -> Path | None:
 
     Args:
         found: what was run.
-        figure: the picture.
+        figure: the picture: pdf, png or svg.
 
     Raises:
+        ConfigError: where its name ends in none of these.
         ArtifactError: where it cannot be written.
     """
     shown = [value for value in found.values if value.ours or value.published is not None]
@@ -42,29 +52,33 @@ def draw_reproduction(found: Reproduction, figure: Path) -> Path | None:
     if not quantities:
         return None
     panels = [[value for value in shown if value.quantity == quantity] for quantity in quantities]
-    heights = [max(3.0, 0.0 if _is_numeric(panel) else 0.32 * len(panel) + 1.0) for panel in panels]
-    picture = Figure(figsize=(7.0, sum(heights) + 0.4), layout="constrained")
-    FigureCanvasAgg(picture)
-    axes = picture.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for panel, values in zip(axes, panels, strict=True):
-        draw = draw_lines if _is_numeric(values) else draw_rows
-        draw(panel, values)
-        (panel.set_ylabel if draw is draw_lines else panel.set_xlabel)(values[0].quantity)
-        if draw is draw_lines:
-            panel.set_xlabel(found.x)
-    picture.suptitle(f"{found.title} ({found.scale})\n{_shown_as(panels)}", fontsize=10)
-    try:
-        picture.savefig(figure, dpi=120, metadata={"Software": None} if figure.suffix == ".png" else None)
-    except OSError as error:
-        raise ArtifactError(f"{figure}: cannot be written ({error.strerror}); free some space") from error
+    heights = [SIZE.height if _is_numeric(panel) else ROW * len(panel) + FRAME for panel in panels]
+    with mpl.rc_context(settings(SIZE)):
+        picture = Figure(figsize=(SIZE.width, sum(heights) + 0.5), layout="constrained")
+        FigureCanvasAgg(picture)
+        axes = picture.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for panel, values in zip(axes, panels, strict=True):
+            if _is_numeric(values):
+                draw_lines(panel, values)
+                panel.set(xlabel=found.x, ylabel=values[0].quantity)
+            else:
+                draw_rows(panel, values)
+                places = {value.x for value in values}
+                at = f", {found.x} {values[0].x}" if len(places) == 1 and values[0].x else ""
+                panel.set_xlabel(values[0].quantity + at)
+        picture.suptitle(f"{found.title} ({found.scale})\n{_shown_as(panels)}", fontsize=SIZE.font)
+        save(picture, figure, SIZE)
     return figure
 
 
 def _shown_as(panels: Sequence[Sequence[Compared]]) -> str:
-    """Return what lines and points of ours are: not everywhere the mean, which tables show."""
+    """Return what lines and marks are: ours are not everywhere the mean, which tables show."""
     has_band = [_is_numeric(panel) and has_bands([value for value in panel if value.ours]) for panel in panels]
     band, points = "ours: median and 68 % of the seeds", "ours: mean and its error"
-    return band if all(has_band) else points if not any(has_band) else f"{band}, where there is no band {points[6:]}"
+    ours = band if all(has_band) else points if not any(has_band) else f"{band}, where there is no band {points[6:]}"
+    lines = any(_is_numeric(panel) for panel in panels)
+    is_published = any(value.published is not None for panel in panels for value in panel)
+    return f"{ours}; open marks: published" if lines and is_published else ours
 
 
 def has_bands(run: Sequence[Compared]) -> bool:
@@ -84,45 +98,51 @@ def _number(text: str) -> float | None:
 
 
 def draw_lines(axes: Axes, values: Sequence[Compared]) -> None:
-    """Draw values against x: our median with a 68 % band over seeds, published ones as points.
+    """Draw values against x: our median with a 68 % band over seeds, published ones as open marks.
 
     Args:
         axes: where to draw.
         values: those of one quantity, with numeric x.
     """
-    for number, series in enumerate(dict.fromkeys(value.series for value in values)):
+    names = list(dict.fromkeys(value.series for value in values))
+    handles = []
+    for number, series in enumerate(names):
         own = sorted((value for value in values if value.series == series), key=lambda value: float(value.x))
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         run = [value for value in own if value.ours]
-        x = [float(value.x) for value in run]
-        if has_bands(run):
-            low, middle, high = np.array([np.percentile(v.ours, [BAND[0], 50.0, BAND[1]]) for v in run]).T
-            axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-            axes.plot(x, middle, "-", color=colour, label=f"{series}, ours")
-        elif run:
-            errors = [value.error or 0.0 for value in run]
-            axes.errorbar(
-                x, [float(np.mean(v.ours)) for v in run], errors, fmt="-", color=colour, label=f"{series}, ours"
-            )
         told = [value for value in own if value.published is not None]
-        if told:
-            axes.errorbar(
-                [float(value.x) for value in told],
-                [float(value.published or 0.0) for value in told],
-                [value.published_error or 0.0 for value in told],
-                fmt=marker,
-                color=colour,
-                markersize=4,
-                fillstyle="none",
-                label=f"{series}, published",
-            )
-    every = [float(value.x) for value in values]
-    if min(every) > 0.0 and max(every) > WIDEST_X * min(every):
+        _draw_ours(axes, run, number)
+        _draw_published(axes, told, number, BESIDE * (number - (len(names) - 1) / 2))
+        style = look(number)
+        line, marker = style.line if run else "none", style.marker if told else "none"
+        handles.append(Line2D([], [], color=style.colour, ls=line, marker=marker, fillstyle="none", label=series))
+    every = sorted({float(value.x) for value in values})
+    if every[0] > 0.0 and every[-1] > WIDEST_X * every[0]:
         axes.set_xscale("log")
-        places = sorted({float(value.x) for value in values})
-        axes.set_xticks(_apart(places), [f"{place:g}" for place in _apart(places)])
+        axes.set_xticks(_apart(every), [f"{place:g}" for place in _apart(every)])
         axes.set_xticks([], minor=True)
-    _put_legend(axes)
+    _put_legend(axes, handles)
+
+
+def _draw_ours(axes: Axes, run: Sequence[Compared], number: int) -> None:
+    style, x = look(number), [float(value.x) for value in run]
+    drawn = {"color": style.colour, "ls": style.line, "marker": style.marker, "markersize": 2.5}
+    if has_bands(run):
+        low, middle, high = np.array([np.percentile(value.ours, [BAND[0], 50.0, BAND[1]]) for value in run]).T
+        axes.fill_between(x, low, high, color=style.colour, alpha=0.2, linewidth=0)
+        axes.plot(x, middle, **drawn)
+    elif run:
+        axes.errorbar(x, [value.mean or 0.0 for value in run], [value.error or 0.0 for value in run], **drawn)
+
+
+def _draw_published(axes: Axes, told: Sequence[Compared], number: int, beside: float) -> None:
+    style = look(number)
+    x, errors = [float(value.x) for value in told], [value.published_error or 0.0 for value in told]
+    y = [value.published or 0.0 for value in told]
+    moved = axes.transData + ScaledTranslation(beside / 72.0, 0.0, axes.figure.dpi_scale_trans)
+    axes.errorbar(x, y, errors, fmt=style.marker, color=style.colour, fillstyle="none", transform=moved)
+    ends = np.add.outer((-1.0, 1.0), np.zeros(len(told))) * errors + y
+    axes.update_datalim([*zip(x, ends[0], strict=True), *zip(x, ends[1], strict=True)])  # not done for what is moved
+    axes.autoscale_view()
 
 
 def _apart(places: Sequence[float]) -> list[float]:
@@ -142,43 +162,61 @@ def draw_rows(axes: Axes, values: Sequence[Compared]) -> None:
         axes: where to draw.
         values: those of one quantity.
     """
-    names = [", ".join(filter(None, (value.series, value.x))) for value in values]
-    if len({value.series for value in values}) == 1 and values[0].x:
-        names = [value.x for value in values]
+    parts = [(value.series, value.x) for value in values]
+    several = [len(set(part)) > 1 for part in zip(*parts, strict=True)]
+    names = [", ".join(name for name, shown in zip(part, several, strict=True) if name and shown) for part in parts]
+    if not any(several):
+        names = [value.series for value in values]
+    told, exact = ([getattr(value, name) for value in values] for name in ("published", "exact"))
+    apart = 0.12 if any(value is not None for value in told) else 0.0
     for row, value in enumerate(values):
         if value.mean is not None:
-            axes.errorbar(value.mean, row - 0.12, xerr=value.error or 0.0, fmt="o", color=COLOURS[0], markersize=4)
+            axes.errorbar(value.mean, row - apart, xerr=value.error or 0.0, fmt="o", color=BLUE)
         if value.published is not None:
             error = value.published_error or 0.0
-            axes.errorbar(
-                value.published, row + 0.12, xerr=error, fmt="s", color=COLOURS[1], markersize=4, fillstyle="none"
-            )
+            axes.errorbar(value.published, row + apart, xerr=error, fmt="s", color=RED, fillstyle="none")
         if value.exact is not None:
-            axes.plot([value.exact] * 2, [row - 0.4, row + 0.4], "-", color=COLOURS[2], linewidth=1)
-    for fmt, number, text in (("o", 0, "ours"), ("s", 1, "published"), ("-", 2, "exact")):
-        if text == "ours" or any(getattr(value, text) is not None for value in values):
-            style = "full" if number == 0 else "none"
-            axes.plot([], [], fmt, color=COLOURS[number], fillstyle=style, markersize=4, label=text)
-    axes.set_yticks(range(len(values)), names, fontsize=8)
+            axes.plot([value.exact] * 2, [row - 0.4, row + 0.4], "-", color=BLACK, linewidth=1)
+    kinds = (("o", BLUE, "ours", [0.0]), ("s", RED, "published", told), ("-", BLACK, "exact", exact))
+    handles = [
+        axes.plot([], [], fmt, color=colour, fillstyle="full" if fmt == "o" else "none", label=text)[0]
+        for fmt, colour, text, shown in kinds
+        if any(one is not None for one in shown)
+    ]
+    axes.set_yticks(range(len(values)), names)
     axes.set_ylim(len(values) - 0.5, -0.5)
-    _stretch(axes, [v for value in values for v in (value.mean, value.published, value.exact) if v is not None])
-    _put_legend(axes)
+    axes.tick_params(axis="y", which="both", left=False, right=False)
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
+    _stretch(axes, values)
+    if len(handles) > 1:
+        _put_legend(axes, handles)
 
 
-def _put_legend(axes: Axes) -> None:
+def _put_legend(axes: Axes, handles: Sequence[Line2D]) -> None:
     """Put the legend beside the axes, where it hides nothing."""
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    axes.legend(handles=list(handles), loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
 
 
-def _stretch(axes: Axes, shown: Sequence[float]) -> None:
-    """Give values of very different size a logarithmic axis that is straight about 0."""
+def _stretch(axes: Axes, values: Sequence[Compared]) -> None:
+    """Give values of very different size a logarithmic axis, one that is straight about 0 where not all are above."""
+    shown = [v for value in values for v in (value.mean, value.published, value.exact) if v is not None]
     sizes = [abs(value) for value in shown if value]
-    if not sizes or max(sizes) < WIDEST_RATIO * float(np.median(sizes)):
-        return
+    lowest = min(shown + [(v.published or 0.0) - v.published_error for v in values if v.published_error])
+    if lowest > 0.0 and max(sizes) > WIDEST_RATIO * min(sizes):
+        axes.set_xscale("log")
+        if max(sizes) < WIDEST_RATIO**1.5 * min(sizes):
+            plain_log(axes.xaxis)
+    elif lowest <= 0.0 and sizes and max(sizes) > WIDEST_RATIO * float(np.median(sizes)):
+        _stretch_about_zero(axes, shown, sizes)
+
+
+def _stretch_about_zero(axes: Axes, shown: Sequence[float], sizes: Sequence[float]) -> None:
     straight = 10.0 ** math.floor(math.log10(np.median(sizes)) - 1.0)
     low, high = axes.get_xlim()
     axes.set_xscale("symlog", linthresh=straight)
-    lowest = min(0.0, *shown)
-    axes.set_xlim(2.0 * lowest - straight, 2.0 * max(shown) if high > 0.0 else high)
+    axes.set_xlim(2.0 * min(0.0, *shown) - straight, 2.0 * max(shown) if high > 0.0 else high)
     decades = [10.0**power for power in range(math.ceil(math.log10(straight)), math.ceil(math.log10(max(sizes))) + 1)]
     axes.set_xticks([tick for tick in (-straight, 0.0, *decades) if low <= tick])
+    axes.set_xticks([], minor=True)

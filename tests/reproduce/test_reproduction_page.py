@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def tool():
 
 def test_no_value_on_the_page_is_typed(tool):
     assert (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8") == tool.page()
+
+
+def test_every_stored_result_has_its_picture_on_the_page(tool):
+    shown = re.findall(r"^!\[.+\]\((.+)\)$", tool.PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [tool.PAGE.parent / path for path in shown] == [tool.PICTURES / f"{path.stem}.svg" for path in RESULTS]
+    assert sorted(tool.PICTURES.glob("*")) == sorted(tool.PICTURES / f"{path.stem}.svg" for path in RESULTS)
 
 
 def test_a_run_that_goes_on_elsewhere_needs_no_job_again(tool, tmp_path):

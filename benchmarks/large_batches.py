@@ -28,7 +28,7 @@ from anomaly_cli.methods import densities
 from anomaly_cli.methods.base import METHODS, TemplateMethod
 from anomaly_cli.search.provisions import Provisions
 from anomaly_cli.search.settings import SearchSettings
-from anomaly_cli.search.template import choose_crossfit, part_of, see
+from anomaly_cli.search.template import choose_crossfit, see
 
 RESULTS = Path(__file__).parent / "results" / "large_batches.json"
 REGION = "3.3-3.7"
@@ -69,7 +69,7 @@ def measure(data: Data, method: TemplateMethod, seed: int) -> dict[str, Any]:
     crossfit = choose_crossfit(settings, seen, compute)
     losses, start = [], time.process_time()
     for index, plan in enumerate(crossfit.plans):
-        own = part_of(seen, crossfit, plan.divisions)
+        own = crossfit.part_of(seen, plan.divisions)
         losses.append(held_out_loss(method.fit(own, compute.child(f"part/{index}")), own))
     took = time.process_time() - start
     return {"loss": losses, "auc": float(an.closure(an.template(regions, method), data.truth).auc), "cpu": took}

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from anomaly_cli.core.arrays import IntArray
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.folds import assign_folds
+from anomaly_cli.core.seen import Seen
 
 Folds = tuple[int, ...] | None
 """Some folds; None for all of them."""
@@ -141,6 +142,12 @@ class CrossFit:
         if self.scheme in GROUPS:  # a hash of its own, so that every division falls into all of its folds
             return assign_folds(source_id, self.n_divisions, self.salt + 1)
         return assign_folds(source_id, self.n_divisions, self.salt)
+
+    def part_of(self, seen: Seen, divisions: Folds) -> Seen:
+        """Return what is seen of the source events of some divisions only, of all of them for None."""
+        if divisions is None:
+            return seen
+        return seen.only(lambda source_id: np.isin(self.division(source_id), divisions))
 
     def fold(self, source_id: IntArray, counts: Folds = None) -> IntArray:
         """Return the fold of events of such sources, in one of those given, `(n,)`; -1 where there is none."""

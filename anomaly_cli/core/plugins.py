@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from anomaly_cli.core.errors import AnomalyWarning, ConfigError, first_line
 from anomaly_cli.core.presets import resolve_preset
-from anomaly_cli.core.records import build_record, nearest
+from anomaly_cli.core.records import build_record, nearest, nearest_sentence
 
 Plugin = TypeVar("Plugin")
 OWN = "anomaly_cli"
@@ -80,10 +80,8 @@ class Family(Generic[Plugin]):
         if name in found.broken and name not in found.classes:
             raise ConfigError(f"{self.word} '{name}' cannot be used: {found.broken[name]}")
         if name not in found.classes:
-            hint = nearest(name, found.classes)
-            raise ConfigError(
-                f"unknown {self.word} '{name}'; {hint}{' ' if hint.endswith('?') else '; '}'{self.command}' lists them"
-            )
+            hint = nearest_sentence(name, found.classes)
+            raise ConfigError(f"unknown {self.word} '{name}'; {hint} '{self.command}' lists them")
         cls, where = found.classes[name], f"{self.word} {name}"
         return build_record(cls, resolve_preset(cls, settings, where), where)
 

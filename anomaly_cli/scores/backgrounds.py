@@ -202,7 +202,7 @@ def _seen_by(ranking: Ranking, fold: int) -> tuple[Folds, int]:
 def _fit(work: _Work, job: tuple[int, tuple[Folds, int], int]) -> dict[str, npt.NDArray[Any]]:
     """Fit the scaling of some divisions, and train one flow."""
     (index, (divisions, without), number), settings = job, work.settings
-    seen = sides_of(work.seen, work.ranking, divisions)
+    seen = work.ranking.crossfit.part_of(work.seen, divisions)
     if divisions is None:
         seen = seen.only(lambda source_id: work.ranking.crossfit.side_band_fold(source_id) != without)
     own = work.compute.child(f"background/{index}")
@@ -214,13 +214,6 @@ def _fit(work: _Work, job: tuple[int, tuple[Folds, int], int]) -> dict[str, npt.
         settings.train_base(flow, data, trainer, generator)
     arrays = nets.weights.module_arrays(f"background{index}.flow{number}", flow)
     return densities.scaler_arrays(scaler, f"background{index}.scaling") | arrays
-
-
-def sides_of(seen: Seen, ranking: Ranking, divisions: Folds) -> Seen:
-    """Return what is seen of some divisions of the side-bands only."""
-    if divisions is None:
-        return seen
-    return seen.only(lambda source_id: np.isin(ranking.crossfit.division(source_id), divisions))
 
 
 def each_fold(fold: IntArray, events: Events) -> Iterator[tuple[int, IntArray, Events]]:

@@ -23,7 +23,7 @@ from anomaly_cli.core.progress import Step
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Seen
 from anomaly_cli.core.template import Template
 from anomaly_cli.methods import densities
-from anomaly_cli.scores.backgrounds import each_fold, sides_of, training_template
+from anomaly_cli.scores.backgrounds import each_fold, training_template
 from anomaly_cli.scores.base import Diagnostic, FittedScore, Ranking
 
 AS_IT_IS, OF_TEMPLATE, OF_SIDE_BANDS = "none", "template", "side_bands"
@@ -136,5 +136,5 @@ def _background(how: str, seen: Seen, template: Template, ranking: Ranking, fold
     crossfit = ranking.crossfit
     if how == OF_TEMPLATE:
         return template.events.take(training_template(template, ranking, fold))
-    sides = sides_of(seen, ranking, crossfit.trained_divisions(fold)).side_bands
+    sides = crossfit.part_of(seen, crossfit.trained_divisions(fold)).side_bands
     return sides.take(crossfit.side_band_fold(sides.source_id) != fold)

@@ -13,7 +13,7 @@ import numpy as np
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.core.arrays import IntArray
 from anomaly_cli.core.compute import CPU, Compute
-from anomaly_cli.core.crossfit import HALVES, NONE, CrossFit, Folds
+from anomaly_cli.core.crossfit import HALVES, NONE, CrossFit
 from anomaly_cli.core.drawing import draw_by_weight
 from anomaly_cli.core.errors import ConfigError, DataError, PhysicsError
 from anomaly_cli.core.events import Events
@@ -97,7 +97,7 @@ def _too_small(crossfit: CrossFit, seen: Seen) -> str:
     if crossfit.scheme == NONE:
         return ""
     for index, plan in enumerate(crossfit.plans):
-        own = part_of(seen, crossfit, plan.divisions)
+        own = crossfit.part_of(seen, plan.divisions)
         for window, band in zip(seen.regions.side_bands, (own.sb1, own.sb2), strict=True):
             if len(band) < FEWEST_SIDE_BAND_EVENTS:
                 other = NONE if crossfit.is_lagged or crossfit.scheme == HALVES else HALVES
@@ -113,13 +113,6 @@ def _too_small(crossfit: CrossFit, seen: Seen) -> str:
             except PhysicsError as error:
                 return f"cross-fitting by {crossfit.scheme}, part {index + 1}: {error}"
     return ""
-
-
-def part_of(seen: Seen, crossfit: CrossFit, divisions: Folds) -> Seen:
-    """Return what the model of some divisions may see: their source events only."""
-    if divisions is None:
-        return seen
-    return seen.only(lambda source_id: np.isin(crossfit.division(source_id), divisions))
 
 
 @dataclass(frozen=True)
@@ -139,7 +132,7 @@ class _Plan:
             own = _own(self.compute, index, crossfit).child(f"template/{method.name}")
             if not in_turn:
                 own = dataclasses.replace(own, progress=self.compute.progress)
-            pieces.append((method, part_of(self.seen, crossfit, plan.divisions), own))
+            pieces.append((method, crossfit.part_of(self.seen, plan.divisions), own))
         return pieces
 
 

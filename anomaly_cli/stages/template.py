@@ -23,7 +23,6 @@ from anomaly_cli.search.template import (
     MadeTemplate,
     choose_crossfit,
     fit_parts,
-    part_of,
     sample_template,
     see,
 )
@@ -170,7 +169,7 @@ def load_parts(analysis: Analysis, model: Artifact) -> tuple[FittedParts, list[S
     crossfit, weights = read_crossfit(model), model.groups.get("weights", {})
     if crossfit is None:
         raise ArtifactError(f"{model.path}: does not say how its events were divided; train anew with --overwrite")
-    seen_by = [part_of(seen, crossfit, plan.divisions) for plan in crossfit.plans]
+    seen_by = [crossfit.part_of(seen, plan.divisions) for plan in crossfit.plans]
     models = [method.load(under(f"{index}:", weights), own) for index, own in enumerate(seen_by)]
     return FittedParts(crossfit, models), seen_by
 

@@ -14,7 +14,7 @@ from anomaly_cli.core.crossfit import HALVES, NONE, PARTS, CrossFit
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.seen import Need
 from anomaly_cli.methods.base import METHODS as FAMILY
-from anomaly_cli.search.template import FittedParts, part_of, sample_template
+from anomaly_cli.search.template import FittedParts, sample_template
 from anomaly_cli.testing import check_method, toy_seen, toy_split
 
 METHODS = list(FAMILY.find())
@@ -150,7 +150,7 @@ def scrambled(events, is_kept, seed=5):
 
 def first_part(method, seen, crossfit, split):
     """Return the first part of a template; the models of the others would not be looked at and are not trained."""
-    model = method.fit(part_of(seen, crossfit, crossfit.plans[0].divisions), compute())
+    model = method.fit(crossfit.part_of(seen, crossfit.plans[0].divisions), compute())
     fitted = FittedParts(crossfit, [model] * len(crossfit.plans))
     return sample_template(method, fitted, split, 0.5, compute()).template.parts[0]
 

@@ -165,6 +165,7 @@ def test_a_broken_plug_in_leaves_everything_else_at_work_and_is_told_of(installe
     assert "new events from noise" in told  # ours, not the impostor's
 
 
+@pytest.mark.slow
 def test_our_own_members_keep_the_public_contracts():
     for name in CLASSIFIERS.find():
         check_classifier(CLASSIFIERS.make(name, {}))

@@ -101,6 +101,7 @@ def test_a_signal_is_found():
     assert z_at(observed, template, scores, 0.01) > 8
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_processes():
     rng = np.random.default_rng(1)
     observed, template = background(600, rng), background(1500, rng, 10_000)

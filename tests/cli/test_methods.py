@@ -363,6 +363,7 @@ def made_of_reference(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["evaluate", "closure"])
 def test_a_template_made_from_the_reference_measures_nothing_on_it(stage, made_of_reference):
     run, data, reference = (made_of_reference / name for name in ("run", "data.h5", "reference.h5"))

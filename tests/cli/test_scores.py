@@ -20,6 +20,7 @@ QUICK = [
 ]
 
 
+@pytest.mark.slow
 def test_a_run_is_ranked_by_r_anode_and_decorrelated_and_tells_of_itself(finished, tmp_path):
     run = shutil.copytree(finished, tmp_path / "run")
     for name in ("scores", "classifier", "significance", "closure", "evaluation"):

@@ -91,6 +91,7 @@ def test_features_are_the_same_as_a_root_tree_which_holds_no_constituents(tmp_pa
         make_features(raw, tmp_path / "kept.root", RawOptions(keeps_constituents=True), 1, silent)
 
 
+@pytest.mark.slow
 def test_the_result_is_the_same_for_any_number_of_processes(tmp_path):
     generator = np.random.default_rng(2)
     raw = write_raw(tmp_path / "raw.h5", [toy_event(generator) for _ in range(2 * CHUNK_EVENTS + 13)])

@@ -118,6 +118,7 @@ def test_a_single_setting_leaves_the_other_defaults_of_its_flow():
     assert flows.transport == dataclasses.replace(MorphSettings().transport, epochs=3)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_flows_and_another_seed_others():
     (source, _), first = train()
     moved = first.move(source, source.condition, ONE)

@@ -274,6 +274,7 @@ def test_what_is_not_declared_is_not_shown(split):
         seen.need(Need.SHARED_MODEL)
 
 
+@pytest.mark.slow
 def test_a_search_is_the_same_whatever_is_done_beside_it(split):
     one, again = (run_search(split, SETTINGS, Provisions(), compute(3)) for _ in range(2))
     two = run_search(split, SETTINGS, Provisions(), Compute(compute(3).streams, processes=2))

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     data = command_group(
         "data",
-        help="Fetch, check, describe and cluster event files.\n\nExample: anomaly data list",
+        help="Fetch, check and describe event files, and make features of raw ones.\n\nExample: anomaly data list",
         no_args_is_help=True,
     )
     data.command("list")(telling(list_sets))

@@ -43,7 +43,7 @@ def run(
 
     Chains split, template, classify, significance and closure. A stage whose inputs and settings are
     unchanged is not run again, so an interrupted run continues where it stopped. With --measure, which takes
-    some minutes more, the significance contains every uncertainty that it should.
+    some minutes more, the significance contains closure uncertainty and k-fold over-dispersion as well.
 
     Examples:
       anomaly run --signal-region 3.3-3.7

@@ -69,7 +69,7 @@ def windows(asked: Asked) -> None:
     """Measure the closure uncertainty: the whole search in signal-free windows, then count again.
 
     Neither the windows nor their side-bands hold signal-region events, so observed data stay blinded. Takes
-    about half a run for each window (8 by default, --set significance.windows=4).
+    about half a run for each window (at most 8; fewer with --set significance.windows=4).
 
     Example: anomaly significance windows --run my-run
     """

@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 def split(asked: Asked) -> None:
     """Divide an event file into side-bands, signal region and rest.
 
-    Writes split.h5 and, for labelled files, truth.h5, which no stage of the analysis reads.
+    Writes split.h5 and, for labelled files, truth.h5, which nothing that makes, ranks or counts events reads.
 
     Example: anomaly split --run my-run --signal-region 3.3-3.7 --inject 420
     """

@@ -41,7 +41,7 @@ def missing_uncertainties(columns: Mapping[str, Any]) -> list[str]:
 
 def describe(missing: list[str]) -> str:
     """Return what a number contains, in words."""
-    return f"WITHOUT {' and '.join(missing)}" if missing else "all uncertainties included"
+    return f"WITHOUT {' and '.join(missing)}" if missing else f"with {CLOSURE} and {KFOLD}"
 
 
 def contents_of(artifact: Artifact) -> str:

@@ -15,6 +15,7 @@ from anomaly_cli.report.hepdata import submission_files
 from anomaly_cli.report.notation import ROUNDED
 from anomaly_cli.report.render import csv, latex
 
+WITH = "with closure uncertainty and k-fold over-dispersion"
 ROWS = [
     {"background_efficiency": 0.2, "n_observed": 123456, "z": 0.1 + 0.2, "p0": 2.7e-11, "calculation": "toys"},
     {"background_efficiency": 0.05, "n_observed": 7, "z": float("nan"), "p0": float("inf"), "calculation": "toys"},
@@ -34,15 +35,15 @@ NUMBERS = {"n_windows": 6, "n_permutations": 0, "n_toys": 1000}
 
 
 def test_numbers_are_exact_in_csv_and_counts_in_latex_as_well():
-    table = _Export(ROWS, "all uncertainties included").table("counts")
+    table = _Export(ROWS, WITH).table("counts")
     assert csv.render_table(table) == (
         "background_efficiency,n_observed,z,p0,calculation,contents\n"
-        "0.2,123456,0.30000000000000004,2.7e-11,toys,all uncertainties included\n"
-        "0.05,7,-,-,toys,all uncertainties included\n"
+        "0.2,123456,0.30000000000000004,2.7e-11,toys,with closure uncertainty and k-fold over-dispersion\n"
+        "0.05,7,-,-,toys,with closure uncertainty and k-fold over-dispersion\n"
     )
     assert r"$0.2$ & $123456$ & $0.30$ & $2.7 \times 10^{-11}$ & toys \\" in latex.render_table(table)
     assert r"$0.05$ & $7$ & - & - & toys \\" in latex.render_table(table)
-    assert "all uncertainties included" in latex.render_table(table)
+    assert WITH in latex.render_table(table)
 
 
 def test_uncertainties_stand_beside_their_values_and_the_numbers_behind_them_in_every_row():
@@ -62,8 +63,8 @@ def test_uncertainties_stand_beside_their_values_and_the_numbers_behind_them_in_
 @pytest.mark.parametrize(
     ("windows", "experiments", "closure", "factor", "said"),
     [
-        ([6, 6], [20, 20], 0.1, 1.1, "all uncertainties included (6 windows, 20 pseudo-experiments)"),
-        ([6, 3], [20, 20], 0.1, 1.1, "all uncertainties included (3 to 6 windows, 20 pseudo-experiments)"),
+        ([6, 6], [20, 20], 0.1, 1.1, f"{WITH} (6 windows, 20 pseudo-experiments)"),
+        ([6, 3], [20, 20], 0.1, 1.1, f"{WITH} (3 to 6 windows, 20 pseudo-experiments)"),
         ([6, 6], [5, 5], 0.1, 1.1, "k-fold over-dispersion from TOO FEW pseudo-experiments (6 windows, 5 pseudo-"),
         ([0, 0], [20, 20], float("nan"), 1.1, "WITHOUT closure uncertainty (20 pseudo-experiments)"),
         ([0, 0], [0, 0], float("nan"), float("nan"), "WITHOUT closure uncertainty and k-fold over-dispersion"),

@@ -312,7 +312,7 @@ def test_a_calibration_is_drawn_beside_what_is_right():
     plot.panel(axes, found, "distribution")
     steps = {line.get_label(): line for line in axes.get_lines()}
     assert list(steps["cut 1 %"].get_ydata()) == [0.0, 0.5, 1.0, 1.0]  # without the one that has no Z
-    assert plot.header(found).endswith("3 searches of 2 sets without signal; all uncertainties included")
+    assert plot.header(found).endswith("; with closure uncertainty and k-fold over-dispersion")
     plot.panel(Figure().subplots(), found, "type-I errors")
 
 

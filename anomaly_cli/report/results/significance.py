@@ -33,6 +33,11 @@ LARGEST_Z = 37.5194
 SMALLEST_SHOWN = 0.01
 """Smaller probabilities are shown as smaller than this."""
 STATISTICS = "template, model: statistics of the template's events, and of the models that made them."
+FAILING = (
+    "Where the events that fail the cut normalise the background, uncertainties of the pass rate count 1/(1 - cut)"
+    " times, and the statistics of these events come on top."
+)
+OF_Z = "global p0 and Z start from Z, not from the claimable Z."
 INDEPENDENT = (
     "independent tests: how many of them would find so small a p0 by chance as often as these cuts do. That cuts share"
     " events counts for less the smaller p0 is; their excesses are one piece of evidence all the same."
@@ -77,7 +82,7 @@ def _largest(largest: Row, rows: Sequence[Row], without: str) -> Report:
             LARGEST,
         ),
         made(
-            Column("z_global", "global Z", format=fixed(2), priority=Priority.HIGH),
+            Column("z_global", "global Z", format=fixed(2), priority=Priority.HIGH, note="" if without else OF_Z),
             lambda row: significance_cell(row["z_global"]),
             LARGEST,
         ),
@@ -215,8 +220,8 @@ def _uncertainties(rows: Sequence[Row]) -> Table:
         stored(TESTS, "overdispersion", "k-fold factor used", priority=Priority.DATA, missing=NOT_MEASURED),
     ]
     corrected = "correction: of the pass rate, by the mean excess of the windows; closure: what it leaves uncertain."
-    notes = [corrected] if is_corrected else []
-    return build("uncertainties", "Relative uncertainties of the expectation", fields, rows, notes)
+    notes = [FAILING] * any(row["test"] == "pass/fail" for row in rows) + [corrected] * is_corrected
+    return build("uncertainties", "Relative uncertainties of pass rate and yield", fields, rows, notes)
 
 
 def _side_bands() -> Field:

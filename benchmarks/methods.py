@@ -5,15 +5,13 @@ For each method and seed, the division of the data, the injected signal and ever
 - with signal (S/sqrt(B) about 2.2): SIC at background efficiencies 1e-2 and 1e-3 on reference background and unused
   signal, its ratio to the idealised classifier of the same seed, and closure AUC of the template, where a method that
   sees the signal region shows what signal does to it;
-- with nothing injected: closure AUC of the template, and the significance found;
-- with `--measure`, with nothing injected only: the significance found before and after closure and over-dispersion
-  have been measured in the method's own validation windows and permutations, as an analysis would.
+- with nothing injected: closure AUC of the template, and the significance found from statistics alone
+  (`benchmarks/null.py` has it with all uncertainties).
 
 The seeds share one pool of 218,480 background events, so they overlap: the spread over seeds is smaller than that of
 independent data sets. Figures are written after each run; those that are there already are not measured again.
 
     python benchmarks/methods.py --seeds 101 102 103 104 105
-    python benchmarks/methods.py --measure --methods drapes cathode --seeds 101 --set classifiers.trees.ensemble=5
     python benchmarks/methods.py --report
 """
 
@@ -34,7 +32,6 @@ from anomaly_cli.analysis.quality import Sampled, measure_separation
 from anomaly_cli.analysis.sic import Improvement
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.contents import read_regions, read_truth
-from anomaly_cli.artifacts.layout import RunDirectory
 from anomaly_cli.config import Config, load_config
 from anomaly_cli.core.events import Events
 from anomaly_cli.core.seen import Need
@@ -54,10 +51,18 @@ from anomaly_cli.stages.frame import Analysis
 from anomaly_cli.stages.significance import SIGNIFICANCE
 from anomaly_cli.stages.split import stored_split
 from anomaly_cli.stages.template import method_of
-from anomaly_cli.studies.measure import measure_uncertainties
 
 WITHOUT_SIMULATION = ["curtains_f4f", "curtains_f4f_efficient", "drapes", "drapes_side_bands", "drapes_signal_region"]
-WITHOUT_SIMULATION += ["cathode", "rad_ot", "cwola_hunting", "idealised", "over_idealised", "supervised", "combined"]
+WITHOUT_SIMULATION += [
+    "cathode",
+    "rad_ot",
+    "mass_scaling",
+    "cwola_hunting",
+    "idealised",
+    "over_idealised",
+    "supervised",
+    "combined",
+]
 FROM_SIMULATION = ["salad", "flows_for_flows"]
 TRAINING = ("base flow", "shared model", "template model")
 """Stages that train a method; the shared model is the base flow in figures of before it was renamed."""
@@ -131,52 +136,6 @@ def configure(method: str, seed: int, settings: list[str], processes: int, **opt
     data = {f"data.{name}": value for name, value in options.items()}
     common = {"seed": seed, "processes": processes, "regions.signal_region": "3.3-3.7", "template.method": method}
     return load_config([], settings, common | data)
-
-
-def measure_uncertain(method: str, seed: int, settings: list[str], processes: int) -> Figures:
-    """Return what is found with nothing injected, before and after the uncertainties are measured, by efficiency."""
-    with tempfile.TemporaryDirectory() as folder:
-        analysis = Analysis.open(Path(folder), configure(method, seed, settings, processes, inject=0))
-        run_chain(analysis)
-        before = tests_of(analysis.run)
-        start = time.monotonic()
-        measure_uncertainties(analysis, look=False)
-        wall = time.monotonic() - start
-        return {"before": before, "after": tests_of(analysis.run), "wall": wall}
-
-
-def tests_of(run: RunDirectory) -> Figures:
-    """Return significance, excess and uncertainties of each cut, by background efficiency."""
-    tests = run.read(schema.SIGNIFICANCE)
-    return {
-        f"{row['background_efficiency']:g}": {
-            "z": float(row["z"]),
-            "excess": float(row["n_observed"] / row["n_expected"] - 1.0),
-            "closure": float(row["closure_uncertainty"]),
-            "overdispersion": float(row["overdispersion"]),
-        }
-        for row in rows_of(tests.groups["tests"])
-    }
-
-
-def report_uncertain(results: dict[str, dict[str, Figures]]) -> str:
-    """Return the table of what is found before and after the uncertainties are measured, over seeds."""
-    head = ["method", "seeds", "cut", "excess [%]", "Z before", "closure uncertainty [%]", "over-dispersion", "Z after"]
-    lines = ["| " + " | ".join([*head, "largest"]) + " |", "|" + "---|" * (len(head) + 1)]
-    for method, by_seed in results.items():
-        runs = list(by_seed.values())
-        for efficiency in runs[0]["after"]:
-            after = {key: [run["after"][efficiency][key] for run in runs] for key in runs[0]["after"][efficiency]}
-            cells = [method, str(len(runs)), f"{100 * float(efficiency):g} %", mean(percent(after["excess"]), 1)]
-            cells += [mean([run["before"][efficiency]["z"] for run in runs], 2), mean(percent(after["closure"]), 0)]
-            cells += [mean(after["overdispersion"], 2), mean(after["z"], 2), f"{max(after['z']):.2f}"]
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def percent(values: list[float]) -> list[float]:
-    """Return fractions in percent."""
-    return [100.0 * value for value in values]
 
 
 def measure(method: str, seed: int, settings: list[str], processes: int, with_ideal: bool) -> Figures:
@@ -256,12 +215,10 @@ def main() -> None:
     parser.add_argument("--simulation", type=Path, help="measure the methods that need a simulation, with this file")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--output", type=Path, help="by default a file in benchmarks/results")
-    parser.add_argument("--measure", action="store_true", help="measure the uncertainties, with nothing injected")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/methods.json"))
     parser.add_argument("--report", action="store_true", help="print the table of what was measured")
     arguments = parser.parse_args()
-    output = arguments.output or Path(f"benchmarks/results/methods{'_measured' if arguments.measure else ''}.json")
-    results = read_results(output)
+    output, results = arguments.output, read_results(arguments.output)
     settings = list(arguments.settings)
     methods = list(arguments.methods)
     if arguments.simulation:
@@ -271,16 +228,13 @@ def main() -> None:
         for method in methods:
             if seed in results.setdefault(method, {}):
                 continue
-            if arguments.measure:
-                figures = measure_uncertain(method, int(seed), settings, arguments.processes)
-            else:
-                with_ideal = not any("ideal_sic" in m[seed]["signal"] for m in results.values() if seed in m)
-                figures = measure(method, int(seed), settings, arguments.processes, with_ideal)
+            with_ideal = not any("ideal_sic" in m[seed]["signal"] for m in results.values() if seed in m)
+            figures = measure(method, int(seed), settings, arguments.processes, with_ideal)
             results = read_results(output)
             results.setdefault(method, {})[seed] = figures
             output.write_text(json.dumps(results, indent=1))
             print(f"{method}, seed {seed}: done", flush=True)
-    print(report_uncertain(results) if arguments.measure else report(results))
+    print(report(results))
 
 
 if __name__ == "__main__":

@@ -53,16 +53,8 @@ from anomaly_cli.stages.split import stored_split
 from anomaly_cli.stages.template import method_of
 
 WITHOUT_SIMULATION = ["curtains_f4f", "curtains_f4f_efficient", "drapes", "drapes_side_bands", "drapes_signal_region"]
-WITHOUT_SIMULATION += [
-    "cathode",
-    "rad_ot",
-    "mass_scaling",
-    "cwola_hunting",
-    "idealised",
-    "over_idealised",
-    "supervised",
-    "combined",
-]
+WITHOUT_SIMULATION += ["cathode", "rad_ot", "mass_scaling", "cwola_hunting", "combined"]
+WITHOUT_SIMULATION += ["idealised", "over_idealised", "supervised"]
 FROM_SIMULATION = ["salad", "flows_for_flows"]
 TRAINING = ("base flow", "shared model", "template model")
 """Stages that train a method; the shared model is the base flow in figures of before it was renamed."""

@@ -11,6 +11,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -190,6 +191,22 @@ def global_p_value(
         sidak=float(sidak),
         n_effective=float(n_effective),
     )
+
+
+def claimable_global(
+    z_claimable: FloatArray, correlation: FloatArray, cuts: IntArray, generator: np.random.Generator
+) -> float:
+    """Return the global significance of the largest claimable Z; NaN where that of a test is not known.
+
+    Args:
+        z_claimable: claimable significances `(t,)`, in the order of `global_p_value`, as all else.
+        correlation: of the tests `(t, t)`.
+        cuts: which cut each test belongs to `(t,)`.
+        generator: randomness.
+    """
+    if np.isnan(z_claimable).any():
+        return math.nan
+    return global_p_value(z_claimable, correlation, cuts, generator).z_global
 
 
 def _draw(correlation: FloatArray, n: int, generator: np.random.Generator) -> FloatArray:

@@ -52,7 +52,7 @@ SYSTEMATICS = Group(
 
 SIGNIFICANCE = Kind(
     "significance",
-    5,
+    6,
     "counts after each cut, their expectation and their significance",
     "anomaly significance",
     {
@@ -109,6 +109,7 @@ SIGNIFICANCE = Kind(
                 "p_global": Column("f8", "", "", "probability of so large a Z in any of the cuts; NaN without a claim"),
                 "p_global_error": Column("f8", "", "", "its statistical error"),
                 "z_global": Column("f8", "", "", "its significance"),
+                "z_global_claimable": Column("f8", "", "", "of the largest claimable Z; NaN where one is not known"),
                 "n_effective": Column("f8", "", "", "independent tests that give this probability"),
             },
             "the largest excess of all cuts, closure of the cuts taken as independent",
@@ -260,7 +261,7 @@ LIMITS = Kind(
 
 GLOBAL = Kind(
     "global",
-    4,
+    5,
     "global significance of the largest excess of a scan",
     "anomaly significance global",
     {
@@ -283,6 +284,7 @@ GLOBAL = Kind(
                 "p_global": Column("f8", "", "", "probability of so large an excess anywhere, from the copula"),
                 "p_global_error": Column("f8", "", "", "statistical error"),
                 "z_global": Column("f8", "", "", "its significance"),
+                "z_global_claimable": Column("f8", "", "", "of the largest claimable Z; NaN where one is not known"),
                 "p_gross_vitells": Column("f8", "", "", "from up-crossings"),
                 "p_sidak": Column("f8", "", "", "for independent tests"),
                 "n_effective": Column("f8", "", "", "number of independent tests that would give p_global"),

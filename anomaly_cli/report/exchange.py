@@ -45,7 +45,10 @@ BUMPS = (
     *("overdispersion", "p_value", "p_value_with_signal", "spurious_signal", "sculpting_p"),
 )
 """Columns of the table of the bump hunt."""
-GLOBALS = ("z_local", "p_global", "p_global_error", "z_global", "p_gross_vitells", "p_sidak", "n_effective")
+GLOBALS = (
+    *("z_local", "p_global", "p_global_error", "z_global", "z_global_claimable", "p_gross_vitells", "p_sidak"),
+    "n_effective",
+)
 """Columns of the table of the global significance."""
 CALIBRATIONS = ("background_efficiency", "mean", "mean_error", "std", "std_low", "std_high", "ks_p")
 """Columns of the table of the calibration, beside the type-I errors."""

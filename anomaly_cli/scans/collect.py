@@ -12,6 +12,7 @@ import numpy.typing as npt
 from anomaly_cli.analysis.lookelsewhere import (
     NO_EVENTS,
     SelectedEvents,
+    claimable_global,
     copula_generator,
     global_p_value,
     overlap_correlation,
@@ -29,7 +30,7 @@ from anomaly_cli.scans.manifest import Manifest, ScanDirectory
 from anomaly_cli.scans.parts import Point
 from anomaly_cli.scans.results import read_result
 
-STAGE, VERSION = "scan", 4
+STAGE, VERSION = "scan", 5
 
 
 @dataclass(frozen=True)
@@ -153,18 +154,20 @@ def _combine(members: Sequence[_Selected], seed: int) -> dict[str, Any]:
             f"{members[0].point.output}: holds other events than other results of seed {members[0].point.seed};"
             " the data have changed while the scan ran: delete results/ and run it again"
         )
-    selections, z, cuts, rows = [], [], [], []
+    selections, z, claimable, cuts, rows = [], [], [], [], []
     for item in members:
         for test, (selection, row) in enumerate(zip(item.selections, item.rows, strict=True)):
             if item.claims[test]:
                 selections.append(selection)
                 z.append(float(item.tests["z"][test]))
+                claimable.append(float(item.tests["z_claimable"][test]))
                 efficiency = float(item.tests["background_efficiency"][test])
                 cuts.append((item.point.method, item.point.variant, efficiency))
                 rows.append(row)
     numbered = {cut: number for number, cut in enumerate(sorted(set(cuts)))}
     labels = np.array([numbered[cut] for cut in cuts])
-    result = global_p_value(np.array(z), overlap_correlation(selections), labels, copula_generator(seed))
+    correlation = overlap_correlation(selections)
+    result = global_p_value(np.array(z), correlation, labels, copula_generator(seed))
     return {
         "n_tests": len(z),
         "n_refused": sum(int((item.tests["no_claim"] != "").sum()) for item in members),
@@ -173,6 +176,7 @@ def _combine(members: Sequence[_Selected], seed: int) -> dict[str, Any]:
         "p_global": result.p_global,
         "p_global_error": result.error,
         "z_global": result.z_global,
+        "z_global_claimable": claimable_global(np.array(claimable), correlation, labels, copula_generator(seed)),
         "n_effective": result.n_effective,
     }
 

@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.lookelsewhere import copula_generator, global_p_value, overlap_correlation, selected_events
+from anomaly_cli.analysis.lookelsewhere import (
+    claimable_global,
+    copula_generator,
+    global_p_value,
+    overlap_correlation,
+    selected_events,
+)
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.artifacts import schema
@@ -88,7 +94,7 @@ COUNT_VERSION = 9
 """Version of the numbers that are counted: raised with that of the stage, unless only other columns changed."""
 SIGNIFICANCE = Stage(
     name="significance",
-    version=10,
+    version=11,
     kind=schema.SIGNIFICANCE,
     settings=_settings,
     inputs=_inputs,
@@ -126,14 +132,16 @@ def _largest(groups: Mapping[str, Mapping[str, Any]], scores: Artifact, seed: in
     region = (scores.groups["observed"]["event_id"], scores.groups["template"]["event_id"])
     selections = selected_events({"tests": tests, **counted}, region, scores.provenance.inputs[schema.TEMPLATE.name])
     if any(tests["no_claim"]) or any(one.is_empty for one in selections):
-        return {"test": -1, "p_global": np.nan, "p_global_error": np.nan, "z_global": np.nan, "n_effective": np.nan}
+        return {**dict.fromkeys(schema.SIGNIFICANCE.groups["largest"].columns, np.nan), "test": -1}
     cuts = np.unique(tests["background_efficiency"], return_inverse=True)[1]
-    found = global_p_value(tests["z"], overlap_correlation(selections), cuts, copula_generator(seed))
+    correlation = overlap_correlation(selections)
+    found = global_p_value(tests["z"], correlation, cuts, copula_generator(seed))
     return {
         "test": found.index,
         "p_global": found.p_global,
         "p_global_error": found.error,
         "z_global": found.z_global,
+        "z_global_claimable": claimable_global(tests["z_claimable"], correlation, cuts, copula_generator(seed)),
         "n_effective": found.n_effective,
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from anomaly_cli.analysis.lookelsewhere import (
     SelectedEvents,
+    claimable_global,
     copula_generator,
     global_p_value,
     overlap_correlation,
@@ -59,7 +60,7 @@ def global_stage(directories: Sequence[Path], output: Path) -> Stage[Analysis]:
     runs.sort(key=lambda run: (run.window.low, run.window.high))
     return Stage(
         name="global",
-        version=4,
+        version=5,
         kind=schema.GLOBAL,
         settings=lambda _: {},
         inputs=lambda _: {f"significance {run.window.text}": run.significance.digest for run in runs},
@@ -76,6 +77,7 @@ def _make(runs: Sequence[_Searched], compute: Compute) -> Made:
     efficiencies = np.array([run.significance.groups["tests"]["background_efficiency"][index] for run, index in tests])
     cuts = np.unique(efficiencies, return_inverse=True)[1]
     found = global_p_value(z, correlation, cuts, copula_generator(compute.streams.seed))
+    claimable = np.array([run.significance.groups["tests"]["z_claimable"][index] for run, index in tests])
     groups: dict[str, Mapping[str, Any]] = {
         "tests": {
             "background_efficiency": efficiencies,
@@ -91,6 +93,9 @@ def _make(runs: Sequence[_Searched], compute: Compute) -> Made:
             "p_global": found.p_global,
             "p_global_error": found.error,
             "z_global": found.z_global,
+            "z_global_claimable": claimable_global(
+                claimable, correlation, cuts, copula_generator(compute.streams.seed)
+            ),
             "p_gross_vitells": found.gross_vitells,
             "p_sidak": found.sidak,
             "n_effective": found.n_effective,

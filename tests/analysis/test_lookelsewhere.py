@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from anomaly_cli.analysis.lookelsewhere import SelectedEvents, global_p_value, overlap_correlation
+from anomaly_cli.analysis.lookelsewhere import SelectedEvents, claimable_global, global_p_value, overlap_correlation
 
 NONE = np.zeros(0, dtype=np.int64)
 
@@ -100,3 +100,11 @@ def test_the_copula_agrees_with_pseudo_experiments():
 def test_a_result_without_excess_is_unremarkable():
     found = global_p_value(np.full(5, -1.0), np.eye(5), np.zeros(5, dtype=int), np.random.default_rng(1))
     assert found.p_global > 0.9
+
+
+def test_the_claimable_z_has_a_global_one_of_its_own():
+    """That of the largest, which need not be the cut with the largest Z; none where one is not known."""
+    shape = (np.eye(4), np.zeros(4, dtype=int))
+    found = claimable_global(np.array([1.0, 3.0, 2.0, 0.0]), *shape, np.random.default_rng(1))
+    assert found == pytest.approx(norm.isf(-np.expm1(4 * np.log1p(-norm.sf(3.0)))), abs=0.01)
+    assert np.isnan(claimable_global(np.array([1.0, np.nan, 2.0, 0.0]), *shape, np.random.default_rng(1)))

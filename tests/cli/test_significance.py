@@ -75,6 +75,9 @@ def test_what_is_measured_is_counted_again_and_weakens_the_claim(measured, finis
     assert np.isnan(before["z_claimable"]).all()  # nothing is claimed without windows
     assert np.isfinite(after["z_claimable"]).all()
     output = run_ok("summary", measured)
+    largest = read_artifact(measured / "significance.h5", schema.SIGNIFICANCE).groups["largest"]
+    assert largest["test"] == -1 or largest["z_global_claimable"] < after["z_claimable"].max()
+    assert ("claimable: global Z of the largest" in " ".join(output.split())) == (largest["test"] != -1)
     assert invoke("summary").exit_code == 2
     assert "from TOO FEW" in output
     assert "WITHOUT" not in output
@@ -905,7 +908,7 @@ def test_the_largest_of_all_cuts_is_as_global_significance_says(fresh):
     run_ok("significance", "global", "--run", fresh)
     alone = read_any(fresh / "global.h5").groups["result"]
     largest = read_any(fresh / "significance.h5").groups["largest"]
-    for name in ("test", "p_global", "p_global_error", "z_global", "n_effective"):
+    for name in ("test", "p_global", "p_global_error", "z_global", "z_global_claimable", "n_effective"):
         assert largest[name] == alone[name], name
     tests = read_any(fresh / "significance.h5").groups["tests"]
     assert tests["p0"].min() * 0.9 < largest["p_global"] < 2.2 * tests["p0"].min()

@@ -32,7 +32,7 @@ def made_up(events, template="a", closure=0.0, z=(1.0, 0.0), no_claim=("", "")):
     tests = {"z": np.array(z), "background_efficiency": np.array(CUTS), "test": np.full(2, "pass/fail")}
     tests |= {"n_expected": n.astype(float), "n_template": n, "transfer": transfer}
     tests |= {"uncertainty": np.sqrt(variance - n), "template_uncertainty": np.zeros(2)}
-    tests |= {"no_claim": np.array(no_claim)}
+    tests |= {"z_claimable": 0.5 * np.array(z), "no_claim": np.array(no_claim)}
     rows = np.repeat([0, 1], n)
     groups = {
         "events": {"identity": "same"},
@@ -120,8 +120,9 @@ def test_a_scan_and_the_significance_suite_find_the_same_global_significance(two
     assert suite["correlation"]["matrix"].shape == (6, 6)
     assert 0.03 < suite["correlation"]["matrix"][0, 3] < 0.9
     assert np.array_equal(matrices[0], suite["correlation"]["matrix"])
-    for name in ("z_local", "p_global", "p_global_error", "z_global", "n_effective"):
-        assert in_scan[name] == suite["result"][name], name
+    for name in ("z_local", "p_global", "p_global_error", "z_global", "z_global_claimable", "n_effective"):
+        assert np.array_equal(in_scan[name], suite["result"][name], equal_nan=True), name
+    assert np.isnan(in_scan["z_global_claimable"])  # no window was measured
 
 
 def test_what_a_point_keeps_of_the_events_that_fail_is_small(two_regions):
@@ -136,5 +137,6 @@ def test_tests_that_allow_no_claim_are_no_largest_excess():
     allowed, refused = made_up(events, z=(1.0, 9.0), no_claim=("", "windows disagree")), made_up(others, z=(2.0, 0.5))
     (row,) = collect._global(selected(allowed, refused), "420", 1, 1)
     assert (row["z_local"], row["test"], row["n_tests"], row["n_refused"]) == (2.0, 2, 3, 1)
+    assert 0.0 < row["z_global_claimable"] < 1.0  # of 1.0, the largest that may be claimed
     none = made_up(events, z=(5.0, 9.0), no_claim=("a", "b"))
     assert collect._global(selected(none), "420", 1, 1) == []

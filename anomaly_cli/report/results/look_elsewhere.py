@@ -9,7 +9,7 @@ from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import AnyCell, Measured
 from anomaly_cli.report.contents import contents_of
 from anomaly_cli.report.notation import PROBABILITY, fixed
-from anomaly_cli.report.results.significance import probability_cell, significance_cell
+from anomaly_cli.report.results.significance import claimable_cell, probability_cell, significance_cell
 from anomaly_cli.report.table import Column, Priority, Report, build, made
 from anomaly_cli.report.tables import contents_field, percent, rows_of
 
@@ -32,6 +32,7 @@ def tables(result: Artifact) -> Report:
             probability_cell(values["p_global"], values["p_global_error"]),
             significance_cell(values["z_global"]),
         ),
+        ("global, of claimable Z", None, claimable_cell(values)),
         ("global, Gross-Vitells", probability_cell(values["p_gross_vitells"]), None),
         ("global, Sidak (independent)", probability_cell(values["p_sidak"]), None),
     ]

@@ -15,6 +15,7 @@ from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import AnyCell, Missing, OutOf
 from anomaly_cli.report.contents import CLOSURE, KFOLD, describe
 from anomaly_cli.report.notation import COUNT, PERCENT, PROBABILITY, Format, fixed
+from anomaly_cli.report.results.significance import claimable_field
 from anomaly_cli.report.table import Column, Field, Message, Part, Priority, Report, Row, Table, build, made, stored
 from anomaly_cli.report.tables import plural, rows_of, window_field, window_of
 
@@ -232,6 +233,7 @@ def global_table(scan: Artifact) -> Table:
         stored(GLOBAL, "p_global", "p global", PROBABILITY, Priority.HIGH),
         stored(GLOBAL, "p_global_error", "p global error", priority=Priority.DATA),
         stored(GLOBAL, "z_global", "Z global", fixed(2), Priority.HIGH),
+        *([claimable_field(GLOBAL)] if is_measured_in(scan) else []),
     ]
     title = f"Largest excess{'' if is_measured_in(scan) else f'; {WITHOUT}'}"
     notes = [

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Group
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import Above, AnyCell, Below, Measured, Missing, marked, number_or
 from anomaly_cli.report.contents import (
@@ -37,7 +38,7 @@ FAILING = (
     "Where the events that fail the cut normalise the background, uncertainties of the pass rate count 1/(1 - cut)"
     " times, and the statistics of these events come on top."
 )
-OF_Z = "global p0 and Z start from Z, not from the claimable Z."
+OF_CLAIMABLE = "claimable: global Z of the largest claimable Z."
 INDEPENDENT = (
     "independent tests: how many of them would find so small a p0 by chance as often as these cuts do. That cuts share"
     " events counts for less the smaller p0 is; their excesses are one piece of evidence all the same."
@@ -82,10 +83,11 @@ def _largest(largest: Row, rows: Sequence[Row], without: str) -> Report:
             LARGEST,
         ),
         made(
-            Column("z_global", "global Z", format=fixed(2), priority=Priority.HIGH, note="" if without else OF_Z),
+            Column("z_global", "global Z", format=fixed(2), priority=Priority.HIGH),
             lambda row: significance_cell(row["z_global"]),
             LARGEST,
         ),
+        *([] if without else [claimable_field(LARGEST)]),
         stored(LARGEST, "n_effective", "independent tests", fixed(1), Priority.LOW, note=INDEPENDENT),
     ]
     title = f"Probability of so large an excess in any of the {len(rows)} cuts"
@@ -95,6 +97,18 @@ def _largest(largest: Row, rows: Sequence[Row], without: str) -> Report:
 def significance_cell(z: float) -> AnyCell:
     """Return a significance; at the smallest probability that a float holds it is only a bound."""
     return Above(37.5) if abs(z - LARGEST_Z) < 1e-3 else float(z)
+
+
+def claimable_cell(row: Row) -> AnyCell:
+    """Return the global significance of the largest claimable Z."""
+    z = float(row["z_global_claimable"])
+    return Missing(NOT_MEASURED) if math.isnan(z) else significance_cell(z)
+
+
+def claimable_field(group: Group) -> Field:
+    """Return it as a column."""
+    column = Column("z_global_claimable", "claimable", format=fixed(2), priority=Priority.HIGH, note=OF_CLAIMABLE)
+    return made(column, claimable_cell, group)
 
 
 def probability_cell(p: float, error: float = 0.0) -> AnyCell:

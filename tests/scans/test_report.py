@@ -176,12 +176,14 @@ def test_a_point_that_observes_nothing_is_in_the_family_as_a_cut_that_observes_n
     def member(position, observed):
         point = Point(f"3.{position}-3.9", "cathode", "default", 0, 1, "", "")
         template = np.arange(20) + 100 * position
-        tests = {"z": np.array([-1.0]), "background_efficiency": np.array([0.01]), "no_claim": np.array([""])}
+        tests = {"z": np.array([-1.0]), "z_claimable": np.array([np.nan]), "no_claim": np.array([""])}
+        tests |= {"background_efficiency": np.array([0.01])}
         selection = SelectedEvents(np.arange(observed), template, 4.0)
         return _Selected(point, "same", tests, [selection], range(position, position + 1))
 
     (row,) = _global([member(0, 5), member(1, 0)], "0", 1, 1)
     assert row["n_tests"] == 2
+    assert np.isnan(row["z_global_claimable"])
 
 
 def test_a_cut_that_allows_no_claim_shows_no_significance():

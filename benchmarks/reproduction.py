@@ -53,7 +53,7 @@ settings but for those that are stated and those that the name of a row says. A 
 
 def page() -> str:
     """Return the page."""
-    stored = [read_reproduction(path) for path in sorted(RESULTS.glob("*.json"))]
+    stored = stored_results()
     blocks = [HEAD + "\n".join(textwrap.wrap(ERRORS, 120)) + "\n"]
     shipped = open_files(load_target("sic-trees"), "quick", "", "", "")
     for one in stored:
@@ -77,6 +77,11 @@ def page() -> str:
     return "\n".join(blocks)
 
 
+def stored_results() -> list[Reproduction]:
+    """Return what was run for the page, in the order of the files' names."""
+    return [read_reproduction(path) for path in sorted(RESULTS.glob("*.json"))]
+
+
 def picture_of(found: Reproduction) -> Path:
     """Return where the picture of a result is."""
     return PICTURES / f"{found.target}-{found.scale}.svg"
@@ -85,8 +90,7 @@ def picture_of(found: Reproduction) -> Path:
 def draw() -> None:
     """Draw every stored result, and remove pictures of what is stored no longer."""
     PICTURES.mkdir(exist_ok=True)
-    stored = [tell_anew(read_reproduction(path)) for path in sorted(RESULTS.glob("*.json"))]
-    drawn = {draw_reproduction(found, picture_of(found)) for found in stored}
+    drawn = {draw_reproduction(tell_anew(found), picture_of(found)) for found in stored_results()}
     for path in set(PICTURES.glob("*.svg")) - drawn:
         path.unlink()
 

@@ -140,8 +140,8 @@ def _draw_published(axes: Axes, told: Sequence[Compared], number: int, beside: f
     y = [value.published or 0.0 for value in told]
     moved = axes.transData + ScaledTranslation(beside / 72.0, 0.0, axes.figure.dpi_scale_trans)
     axes.errorbar(x, y, errors, fmt=style.marker, color=style.colour, fillstyle="none", transform=moved)
-    ends = np.add.outer((-1.0, 1.0), np.zeros(len(told))) * errors + y
-    axes.update_datalim([*zip(x, ends[0], strict=True), *zip(x, ends[1], strict=True)])  # not done for what is moved
+    for ends in (np.subtract(y, errors), np.add(y, errors)):
+        axes.update_datalim(np.column_stack([x, ends]))  # not done for what is moved
     axes.autoscale_view()
 
 

@@ -73,11 +73,12 @@ def global_stage(directories: Sequence[Path], output: Path) -> Stage[Analysis]:
 def _make(runs: Sequence[_Searched], compute: Compute) -> Made:
     tests = [(run, index) for run in runs for index in range(len(run.significance.groups["tests"]["z"]))]
     correlation = overlap_correlation([selection for run in runs for selection in _selections(run)])
-    z = np.array([run.significance.groups["tests"]["z"][index] for run, index in tests])
-    efficiencies = np.array([run.significance.groups["tests"]["background_efficiency"][index] for run, index in tests])
+    z, claimable, efficiencies = (
+        np.concatenate([run.significance.groups["tests"][name] for run in runs])
+        for name in ("z", "z_claimable", "background_efficiency")
+    )
     cuts = np.unique(efficiencies, return_inverse=True)[1]
     found = global_p_value(z, correlation, cuts, copula_generator(compute.streams.seed))
-    claimable = np.array([run.significance.groups["tests"]["z_claimable"][index] for run, index in tests])
     groups: dict[str, Mapping[str, Any]] = {
         "tests": {
             "background_efficiency": efficiencies,

@@ -34,6 +34,7 @@ VARYING = ("run_log.json", "anomaly.log", "driver.json", "driver.lock")
 FAST = (
     *("--background-efficiencies", "0.2,0.05", "--processes", "2", "--quiet"),
     *("--set", "methods.curtains_f4f.base_epochs=1", "--set", "methods.curtains_f4f.transport_epochs=1"),
+    *("--set", "methods.curtains_f4f.scaling_bags=1"),
     *("--set", "classifiers.trees.ensemble=1", "--set", "classifier.folds=3"),
     *("--set", "significance.windows=3", "--set", "significance.experiments=5"),
     *("--set", "significance.permutations=5", "--set", "significance.toys=1000"),
@@ -71,6 +72,7 @@ toys = 1000
 [analysis.methods.curtains_f4f_efficient]
 base_epochs = 1
 transport_epochs = 1
+scaling_bags = 1
 """
 
 

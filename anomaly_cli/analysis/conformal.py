@@ -45,9 +45,18 @@ class Conformal:
 
     def significance(self, level: float) -> float:
         """Return by how many standard deviations there are too many, from the statistics of both kinds of events."""
-        expected = self.expected(level)
-        variance = expected * (1.0 - level) * (1.0 + len(self.p) / self.n_effective)
-        return float((self.count(level) - expected) / np.sqrt(variance))
+        return float((self.count(level) - self.expected(level)) / np.sqrt(self._variance(level, self.expected(level))))
+
+    def scatter(self, level: float) -> float:
+        """Return how much the significance scatters: 1 without an excess, more with one."""
+        n = self.count(level)
+        found = self._variance(level, float(n))
+        return float(np.sqrt(found / self._variance(level, self.expected(level))))
+
+    def _variance(self, level: float, passing: float) -> float:
+        """Return the variance of a count of so many on average, less what was expected."""
+        compared = self.expected(level) * len(self.p) / self.n_effective
+        return (1.0 - level) * (passing + compared)
 
 
 def conformal_p_values(

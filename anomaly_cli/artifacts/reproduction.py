@@ -69,16 +69,24 @@ class Compared:
     def error(self) -> float | None:
         """Error of the mean, None where unknown: from the spread over seeds, but no less than statistical errors leave.
 
-        The spread of few seeds is small by chance now and then, and does not contain what the events that all of them
-        measure on have in common.
+        The spread of few seeds is small by chance now and then. It does not contain what the events that all of them
+        measure on have in common, which is added to it.
         """
-        known = [error for error in (self._spread, self._statistical) if error is not None]
+        known = [error for error in (self._scattered, self._statistical) if error is not None]
         return max(known, default=None)
 
     @property
     def _spread(self) -> float | None:
         n = len(self.ours)
         return float(np.std(self.ours, ddof=1) / math.sqrt(n)) if n > 1 else None
+
+    @property
+    def _scattered(self) -> float | None:
+        """Error of the mean from the spread, with that of the events in common."""
+        if self._spread is None:
+            return None
+        in_common = self.shared * float(np.mean(np.square(self.errors))) if self.errors else 0.0
+        return math.hypot(self._spread, math.sqrt(in_common))
 
     @property
     def _statistical(self) -> float | None:
@@ -97,7 +105,7 @@ class Compared:
     def freedom(self, error: float, is_published: bool) -> float:
         """Return the degrees of freedom of the error of a difference: few where it is mostly the spread of few values.
 
-        Of the spread over our seeds that is the part beyond the statistical error, which is known.
+        Statistical errors are taken as known. Where the spread over our seeds exceeds them, all of it is an estimate.
 
         Args:
             error: of the difference.
@@ -107,8 +115,9 @@ class Compared:
             B. L. Welch, "The generalization of 'Student's' problem when several different population variances are
             involved", Biometrika 34, 28, 1947; what is not a spread counts as known.
         """
-        beyond = (self._spread or 0.0) ** 2 - (self._statistical or 0.0) ** 2
-        estimated = [(beyond, len(self.ours) - 1)] if beyond > 0.0 else []
+        spread = self._spread or 0.0
+        is_spread = spread > 0.0 and (self._scattered or 0.0) > (self._statistical or 0.0)
+        estimated = [(spread**2, len(self.ours) - 1)] if is_spread else []
         if is_published and self.published_mean_error and self.published_over > 1:
             estimated.append((self.published_mean_error**2, self.published_over - 1))
         total = sum((variance / error**2) ** 2 / n for variance, n in estimated)

@@ -91,8 +91,9 @@ def _disagreements(found: Reproduction) -> list[Message]:
             if difference is not None and difference[1] and abs(difference[0]) > FAR * difference[1]:
                 place = ", ".join(filter(None, (value.series, value.quantity, f"{found.x} {value.x}".strip())))
                 freedom = value.freedom(difference[1], is_published=name == "published")
-                chance = _chance(difference[0] / difference[1], freedom)
-                far.append(f"{place}: {value.mean:.4g} where {name} is {other:.4g} ({chance})")
+                chance = chance_of(difference[0] / difference[1], freedom)
+                told = f"{chance:.2g}" if chance >= LEAST_CHANCE else f"< {LEAST_CHANCE:g}"
+                far.append(f"{place}: {value.mean:.4g} where {name} is {other:.4g} ({told})")
     if not far:
         return []
     title = (
@@ -102,10 +103,14 @@ def _disagreements(found: Reproduction) -> list[Message]:
     return [Message(title, Level.HEADLINE, tuple(far))]
 
 
-def _chance(errors: float, freedom: float) -> str:
-    """Return how often a difference of so many errors comes about by chance."""
-    chance = 2.0 * float(stdtr(freedom, -abs(errors)))
-    return f"{chance:.2g}" if chance >= LEAST_CHANCE else f"< {LEAST_CHANCE:g}"
+def chance_of(errors: float, freedom: float) -> float:
+    """Return how often a difference of so many errors comes about by chance, either way, where nothing differs.
+
+    Args:
+        errors: the difference over its error.
+        freedom: degrees of freedom of the error.
+    """
+    return 2.0 * float(stdtr(freedom, -abs(errors)))
 
 
 def _comparison(found: Reproduction, quantity: str) -> Table:

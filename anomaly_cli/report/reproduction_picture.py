@@ -136,7 +136,7 @@ def _draw_ours(axes: Axes, run: Sequence[Compared], number: int) -> None:
 
 def _draw_published(axes: Axes, told: Sequence[Compared], number: int, beside: float) -> None:
     style = look(number)
-    x, errors = [float(value.x) for value in told], [value.published_error or 0.0 for value in told]
+    x, errors = [float(value.x) for value in told], [value.published_mean_error or 0.0 for value in told]
     y = [value.published or 0.0 for value in told]
     moved = axes.transData + ScaledTranslation(beside / 72.0, 0.0, axes.figure.dpi_scale_trans)
     axes.errorbar(x, y, errors, fmt=style.marker, color=style.colour, fillstyle="none", transform=moved)
@@ -173,7 +173,7 @@ def draw_rows(axes: Axes, values: Sequence[Compared]) -> None:
         if value.mean is not None:
             axes.errorbar(value.mean, row - apart, xerr=value.error or 0.0, fmt="o", color=BLUE)
         if value.published is not None:
-            error = value.published_error or 0.0
+            error = value.published_mean_error or 0.0
             axes.errorbar(value.published, row + apart, xerr=error, fmt="s", color=RED, fillstyle="none")
         if value.exact is not None:
             axes.plot([value.exact] * 2, [row - 0.4, row + 0.4], "-", color=BLACK, linewidth=1)
@@ -203,7 +203,7 @@ def _stretch(axes: Axes, values: Sequence[Compared]) -> None:
     """Give values of very different size a logarithmic axis, one that is straight about 0 where not all are above."""
     shown = [v for value in values for v in (value.mean, value.published, value.exact) if v is not None]
     sizes = [abs(value) for value in shown if value]
-    lowest = min(shown + [(v.published or 0.0) - v.published_error for v in values if v.published_error])
+    lowest = min(shown + [(v.published or 0.0) - v.published_mean_error for v in values if v.published_mean_error])
     if lowest > 0.0 and max(sizes) > WIDEST_RATIO * min(sizes):
         axes.set_xscale("log")
         if max(sizes) < WIDEST_RATIO**1.5 * min(sizes):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from anomaly_cli.analysis.conformal import conformal_p_values
+from anomaly_cli.analysis.counting import CountingModel, experiments
 from anomaly_cli.analysis.mass_fit import MassFit
 from anomaly_cli.analysis.modelling import Measured
 from anomaly_cli.analysis.profile import signed_root
@@ -52,8 +53,21 @@ def measure_bias(ranked: Ranked, background: ScoredEvents, fit: MassFit, cuts: C
         statistical = np.sqrt(max(kept.n_passing, 1)) / (kept.n_all * kept.efficiency)
         found[f"bias@{efficiency:g}"] = float(bias)
         found[f"bias@{efficiency:g}.error"] = float(np.hypot(statistical, (1.0 + bias) * kept.efficiency_uncertainty))
-        found[f"z_bias@{efficiency:g}"] = float(signed_root(built[0].model.experiment()))
+        found |= significance_found(f"z_bias@{efficiency:g}", built[0].model)
     return found
+
+
+def significance_found(name: str, model: CountingModel) -> Found:
+    """Return the signed significance of a count, and how much Poisson fluctuations of what was counted move it."""
+    counts = (float(model.n_observed), model.n_control)
+    steps = [max(1.0, round(np.sqrt(count))) for count in counts]
+    moved = [
+        dataclasses.replace(model, n_observed=round(max(0.0, counts[0] + side * steps[0]))) for side in (-1.0, 1.0)
+    ] + [dataclasses.replace(model, n_control=max(0.0, counts[1] + side * steps[1])) for side in (-1.0, 1.0)]
+    z = signed_root(experiments([model, *moved]))
+    widths = np.array([moved[1].n_observed - moved[0].n_observed, moved[3].n_control - moved[2].n_control])
+    slopes = np.array([z[2] - z[1], z[4] - z[3]]) / widths
+    return {name: float(z[0]), f"{name}.error": float(np.hypot(*(slopes * np.sqrt(counts))))}
 
 
 def count_by_side_bands(ranked: Ranked, split: Split, efficiencies: Sequence[float]) -> Found:
@@ -67,7 +81,8 @@ def count_by_side_bands(ranked: Ranked, split: Split, efficiencies: Sequence[flo
     bands = split.side_bands
     known = scored(ranked.score, bands, ranked.crossfit.side_band_fold(bands.source_id))
     values = conformal_p_values(ranked.observed, known)
-    return {f"z@{efficiency:g}": values.significance(efficiency) for efficiency in efficiencies}
+    found = {f"z@{efficiency:g}": values.significance(efficiency) for efficiency in efficiencies}
+    return found | {f"z@{efficiency:g}.error": values.scatter(efficiency) for efficiency in efficiencies}
 
 
 def measure_shape(mjj: FloatArray, background: ScoredEvents, in_region: BoolArray) -> Found:

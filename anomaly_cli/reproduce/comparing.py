@@ -192,13 +192,14 @@ def _notes(target: Target, scale: str, rows: Sequence[PublishedValue]) -> tuple[
     if here:
         of_all, rest = f"{len(here)} of {len(known)} published values", f", {len(never)} of them at none"
         where = "any scale" if here == never else "this scale"
-        notes.append(f"Not compared at {where}: {of_all}{rest if never and here != never else ''}.")
+        notes.append(f"Not computed at {where}: {of_all}{rest if never and here != never else ''}.")
     return tuple(notes)
 
 
 def _asked_for(target: Target, scale: str, rows: Sequence[PublishedValue]) -> set[int]:
-    """Return which rows a scale compares, by identity."""
-    return {id(_published(target, *place, rows)) for place in places_of(target, target.scales[scale])}
+    """Return which rows a scale computes, by identity."""
+    places = places_of(target, target.scales[scale])
+    return {id(_published(target, *place, rows)) for place in places if not (place[0].waits_for or place[1].waits_for)}
 
 
 def _published(

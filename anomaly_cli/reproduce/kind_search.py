@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.analysis.sic import largest_improvement
 from anomaly_cli.artifacts.provenance import hash_json
@@ -25,7 +24,13 @@ from anomaly_cli.core.records import build_record
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Need, SharedModel, Simulation, TrueEvents
 from anomaly_cli.core.truth import Truth
 from anomaly_cli.core.windows import Window, parse_side_bands, parse_window
-from anomaly_cli.reproduce.background_measures import count_by_side_bands, measure_bias, measure_shape, measure_tagging
+from anomaly_cli.reproduce.background_measures import (
+    count_by_side_bands,
+    measure_bias,
+    measure_shape,
+    measure_tagging,
+    significance_found,
+)
 from anomaly_cli.reproduce.eventfiles import EventFiles, LackingError
 from anomaly_cli.reproduce.sharpness_measure import measure_minima
 from anomaly_cli.reproduce.targets import Target
@@ -60,6 +65,8 @@ VERSION = (2, *(one.version for one in _SEARCH), COUNT_VERSION, *(one.version fo
 SETTINGS = ("config", "measure", "shift")
 MEASURES = ("sic", "closure", "counts", "conformal", "bias", "shape", "tagging", "sharpness")
 """What a job may measure, besides its cost."""
+MEASURE_VERSIONS = {"counts": 2, "bias": 2, "conformal": 2}
+"""Of measures that have changed since others were kept; they are in the keys of the jobs that measure them alone."""
 RANKING = {"sic", "counts", "conformal", "bias", "shape", "tagging", "sharpness"}
 """Those that need a score."""
 FEWEST_KEPT = 25
@@ -100,9 +107,12 @@ def describe(settings: Settings, target: Target, files: EventFiles) -> Settings:
         tree.setdefault("template", {})["simulation"] = files.simulation
     else:
         raise LackingError("needs simulated background of another generator: --simulation FILE")
+    measure = sorted(settings.get("measure", ()))
+    versions = {name: MEASURE_VERSIONS[name] for name in measure if name in MEASURE_VERSIONS}
     return {
+        **({"versions": versions} if versions else {}),
         "config": tree,
-        "measure": sorted(settings.get("measure", ())),
+        "measure": measure,
         "shift": float(settings.get("shift", 0.0)),
         "files": digests,
         "search": hash_json(_describe_search(search)),
@@ -285,5 +295,5 @@ def _counts(ranked: Ranked, made: MadeTemplate, config: Config) -> Found:
         model, name = built[0].model, f"@{efficiency:g}"
         found[f"excess{name}"] = float(model.n_observed / model.n_expected - 1.0)
         found[f"excess{name}.error"] = float(np.hypot(np.sqrt(model.n_observed), model.uncertainty) / model.n_expected)
-        found[f"z{name}"] = float(signed_root(model.experiment()))
+        found |= significance_found(f"z{name}", model)
     return found

@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 from toys import REGIONS, toy_events
 
+from anomaly_cli.analysis.conformal import conformal_p_values
+from anomaly_cli.analysis.counting import CountingModel
 from anomaly_cli.analysis.mass_fit import fit_mass_spectrum
 from anomaly_cli.analysis.selection import ScoredEvents
 from anomaly_cli.core.crossfit import CrossFit
 from anomaly_cli.core.cuts import Cuts
-from anomaly_cli.reproduce.background_measures import count_by_side_bands, measure_bias, measure_shape, measure_tagging
+from anomaly_cli.reproduce.background_measures import (
+    count_by_side_bands,
+    measure_bias,
+    measure_shape,
+    measure_tagging,
+    significance_found,
+)
 from anomaly_cli.search.rank import Ranked
 from anomaly_cli.search.rank import scored as search_scored
 from anomaly_cli.search.split import split_events
@@ -71,6 +79,31 @@ def test_a_bias_in_the_error_lowers_a_significance(fit):
     assert 0.0 < z[1] < 2.0
 
 
+@pytest.mark.parametrize("n_signal", [0, 30, 300])
+def test_the_error_of_a_significance_is_how_it_scatters(n_signal):
+    rng = np.random.default_rng(5)
+    models = [
+        CountingModel("SR", int(rng.poisson(100 + n_signal)), float(rng.poisson(400)), 4.0, {"closure": 0.02})
+        for _ in range(500)
+    ]
+    found = [significance_found("z", model) for model in models]
+    spread = np.std([one["z"] for one in found])
+    assert np.mean([one["z.error"] for one in found]) == pytest.approx(spread, rel=0.12)
+    none = significance_found("z", CountingModel("SR", 0, 4.0, 4.0, {}))
+    assert np.isfinite(none["z.error"])
+
+
+@pytest.mark.parametrize("excess", [0, 150])
+def test_the_error_of_a_conformal_significance_is_how_it_scatters(excess):
+    rng, z, errors = np.random.default_rng(6), [], []
+    for _ in range(400):
+        scores = np.concatenate([rng.exponential(size=2_000), np.full(rng.poisson(excess), 20.0)])
+        values = conformal_p_values(scored(scores), scored(rng.exponential(size=4_000), 10_000))
+        z.append(values.significance(0.05))
+        errors.append(values.scatter(0.05))
+    assert np.mean(errors) == pytest.approx(np.std(z), rel=0.12)
+
+
 def test_a_score_that_follows_the_mass_sculpts_and_one_that_does_not_does_not():
     rng = np.random.default_rng(4)
     mjj = rng.uniform(REGIONS.sb1.low, REGIONS.sb2.high, 30_000)
@@ -99,11 +132,23 @@ class _Follows:
         return np.minimum(events.mjj, SR.low) / 1000.0 + noise
 
 
+class _Asked(_Follows):
+    """The same, which notes the fold that it was last asked for."""
+
+    def score(self, events, fold):
+        self.folds = fold
+        return super().score(events, fold)
+
+
 def test_side_bands_taken_for_background_of_the_region_fabricate_an_excess():
     split, crossfit = split_events(toy_events(40_000, 4), REGIONS), CrossFit("halves", 4, 1)
     observed = search_scored(_Follows(), split.sr, crossfit.fold(split.sr.source_id))
     found = count_by_side_bands(Ranked(_Follows(), crossfit, observed, None, None), split, (0.2, 0.05))
     assert found["z@0.2"] > 3.0
+    asked = _Asked()
+    count_by_side_bands(Ranked(asked, crossfit, observed, None, None), split, (0.2,))
+    bands = split.side_bands
+    assert np.array_equal(asked.folds, crossfit.side_band_fold(bands.source_id)), "scored by a model that has seen them"
     like = search_scored(_Follows(), split.sb2, crossfit.fold(split.sb2.source_id))
     above = replace(split, sb1=split.sb2)
     assert abs(count_by_side_bands(Ranked(_Follows(), crossfit, like, None, None), above, (0.2,))["z@0.2"]) < 3.0

@@ -11,7 +11,6 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,8 +74,8 @@ class GlobalResult:
     """Global p-value of the most significant test.
 
     Attributes:
-        z_local: its local significance.
         index: which test.
+        z_local: its local significance.
         p_global: from the copula.
         error: its statistical error; 0 where no draw had two tests above the threshold, so that the bound of
             Bonferroni is reached.
@@ -86,14 +85,25 @@ class GlobalResult:
         n_effective: independent tests that would give p_global.
     """
 
-    z_local: float
     index: int
+    z_local: float
     p_global: float
     error: float
     z_global: float
     gross_vitells: float
     sidak: float
     n_effective: float
+
+    def columns(self) -> dict[str, float]:
+        """Return what artifacts keep of it."""
+        return {
+            "test": self.index,
+            "z_local": self.z_local,
+            "p_global": self.p_global,
+            "p_global_error": self.error,
+            "z_global": self.z_global,
+            "n_effective": self.n_effective,
+        }
 
 
 def overlap_correlation(selections: Sequence[SelectedEvents]) -> FloatArray:
@@ -182,8 +192,8 @@ def global_p_value(
     else:
         n_effective = np.log1p(-min(p_global, 1 - 1e-12)) / np.log1p(-p_local) if p_local < 1.0 else 1.0
     return GlobalResult(
-        z_local=z_max,
         index=best,
+        z_local=z_max,
         p_global=p_global,
         error=float(error),
         z_global=float(-ndtri_exp(log_global)),
@@ -195,8 +205,10 @@ def global_p_value(
 
 def claimable_global(
     z_claimable: FloatArray, correlation: FloatArray, cuts: IntArray, generator: np.random.Generator
-) -> float:
-    """Return the global significance of the largest claimable Z; NaN where that of a test is not known.
+) -> GlobalResult | None:
+    """Return the global p-value of the largest claimable Z; None where that of a test is not known.
+
+    It need not be the test with the largest Z.
 
     Args:
         z_claimable: claimable significances `(t,)`, in the order of `global_p_value`, as all else.
@@ -205,8 +217,8 @@ def claimable_global(
         generator: randomness.
     """
     if np.isnan(z_claimable).any():
-        return math.nan
-    return global_p_value(z_claimable, correlation, cuts, generator).z_global
+        return None
+    return global_p_value(z_claimable, correlation, cuts, generator)
 
 
 def _draw(correlation: FloatArray, n: int, generator: np.random.Generator) -> FloatArray:

@@ -110,7 +110,7 @@ SCAN_POINT = Kind(
 
 SCAN = Kind(
     "scan",
-    5,
+    6,
     "all results of a scan",
     "anomaly scan collect",
     {
@@ -146,7 +146,9 @@ SCAN = Kind(
                 "p_global": Column("f8", "g", "", "probability of so large an excess in any of the tests"),
                 "p_global_error": Column("f8", "g", "", "statistical error"),
                 "z_global": Column("f8", "g", "", "its significance"),
-                "z_global_claimable": Column("f8", "g", "", "of the largest claimable Z; NaN where one is not known"),
+                "test_claimable": Column("i8", "g", "", "row of the largest claimable Z; -1 if one is not known"),
+                "z_local_claimable": Column("f8", "g", "", "its local significance"),
+                "z_global_claimable": Column("f8", "g", "", "its global one"),
                 "n_effective": Column("f8", "g", "", "number of independent tests that would give p_global"),
             },
             "look-elsewhere effect on the same events, per method and variant and over all of them",

@@ -50,9 +50,21 @@ SYSTEMATICS = Group(
 )
 
 
+LARGEST = {
+    "test": Column("i8", "", "", "row in tests; -1 where no claim may be made"),
+    "z_local": Column("f8", "", "", "its local significance"),
+    "p_global": Column("f8", "", "", "probability of so large a one in any of the tests, from the copula"),
+    "p_global_error": Column("f8", "", "", "its statistical error"),
+    "z_global": Column("f8", "", "", "its significance"),
+    "n_effective": Column("f8", "", "", "number of independent tests that would give p_global"),
+}
+"""The look-elsewhere effect of the largest of several significances."""
+CLAIMABLE = "the same for the claimable Z; missing where that of a test is not known"
+
+
 SIGNIFICANCE = Kind(
     "significance",
-    6,
+    7,
     "counts after each cut, their expectation and their significance",
     "anomaly significance",
     {
@@ -103,17 +115,8 @@ SIGNIFICANCE = Kind(
             },
             "one row per test",
         ),
-        "largest": Group(
-            {
-                "test": Column("i8", "", "", "row in tests; -1 where there is none"),
-                "p_global": Column("f8", "", "", "probability of so large a Z in any of the cuts; NaN without a claim"),
-                "p_global_error": Column("f8", "", "", "its statistical error"),
-                "z_global": Column("f8", "", "", "its significance"),
-                "z_global_claimable": Column("f8", "", "", "of the largest claimable Z; NaN where one is not known"),
-                "n_effective": Column("f8", "", "", "independent tests that give this probability"),
-            },
-            "the largest excess of all cuts, closure of the cuts taken as independent",
-        ),
+        "largest": Group(LARGEST, "the largest Z of all cuts, closure of the cuts taken as independent"),
+        "largest_claimable": Group(LARGEST, CLAIMABLE, optional=True),
         "folds": Group(
             {
                 "test": Column("i8", "f", "", "row in tests"),
@@ -259,9 +262,13 @@ LIMITS = Kind(
     parents=("significance",),
 )
 
+_OTHERS = {
+    "p_gross_vitells": Column("f8", "", "", "from up-crossings"),
+    "p_sidak": Column("f8", "", "", "for independent tests"),
+}
 GLOBAL = Kind(
     "global",
-    5,
+    6,
     "global significance of the largest excess of a scan",
     "anomaly significance global",
     {
@@ -270,6 +277,7 @@ GLOBAL = Kind(
                 low=Column("f8", "t", "GeV", "lower edge of the signal region"),
                 high=Column("f8", "t", "GeV", "upper edge"),
                 z=Column("f8", "t", "", "local significance"),
+                z_claimable=Column("f8", "t", "", "the same with the tails that so few windows allow, asymptotic"),
                 **MEASURED,
             ),
             "all tests",
@@ -277,19 +285,7 @@ GLOBAL = Kind(
         "correlation": Group(
             {"matrix": Column("f8", "t,t", "", "shared statistical variance over total variance")}, "between the tests"
         ),
-        "result": Group(
-            {
-                "test": Column("i8", "", "", "row of the largest excess"),
-                "z_local": Column("f8", "", "", "its local significance"),
-                "p_global": Column("f8", "", "", "probability of so large an excess anywhere, from the copula"),
-                "p_global_error": Column("f8", "", "", "statistical error"),
-                "z_global": Column("f8", "", "", "its significance"),
-                "z_global_claimable": Column("f8", "", "", "of the largest claimable Z; NaN where one is not known"),
-                "p_gross_vitells": Column("f8", "", "", "from up-crossings"),
-                "p_sidak": Column("f8", "", "", "for independent tests"),
-                "n_effective": Column("f8", "", "", "number of independent tests that would give p_global"),
-            },
-            "the largest excess",
-        ),
+        "result": Group({**LARGEST, **_OTHERS}, "the largest Z"),
+        "claimable": Group({**LARGEST, **_OTHERS}, CLAIMABLE, optional=True),
     },
 )

@@ -17,7 +17,7 @@ from anomaly_cli.stages.blinding import is_blinded
 from anomaly_cli.stages.chain import Planned, plan_run
 from anomaly_cli.stages.frame import Analysis, Stage, State, inspect_stage
 from anomaly_cli.stages.identity import configured_identity
-from anomaly_cli.stages.split import SPLIT
+from anomaly_cli.stages.split import SPLIT, count_side_bands
 
 ACTIONS = {
     State.MISSING: "run",
@@ -87,8 +87,7 @@ def _events_of(analysis: Analysis, plan: Sequence[Planned]) -> tuple[str, ...]:
     """
     if plan[0].stage is not SPLIT or plan[0].state is State.CURRENT:
         return ()
-    groups = SPLIT.make(analysis).groups
-    lower, upper = (len(groups[name]["mjj"]) for name in ("sb1", "sb2"))
+    lower, upper = count_side_bands(SPLIT.make(analysis))
     return (f"The side-bands hold {lower:,} and {upper:,} events.",)
 
 

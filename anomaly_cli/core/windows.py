@@ -19,6 +19,8 @@ LOWER_WIDTH = 300.0
 """Default width of the lower side-band [GeV]."""
 UPPER_WIDTH = 900.0
 """Default width of the upper side-band [GeV]; the spectrum falls, so the upper one has to be wider."""
+SMALL_MASS = 100.0
+"""A spectrum that ends below is likely to be one of other units [GeV]."""
 SHORTEST_SIDE_BAND = 100.0
 """A default side-band that the data cut shorter than this is refused [GeV]."""
 
@@ -171,9 +173,10 @@ def default_side_bands(sr: Window, lowest: float, highest: float) -> tuple[Windo
         ConfigError: where fewer than 100 GeV of data lie on one side.
     """
     if sr.high <= lowest or sr.low >= highest:
+        doubt = "; are masses in GeV, and columns in the right order?" if highest < SMALL_MASS else ""
         raise ConfigError(
             f"signal region {sr.text} TeV holds no events: the data span {lowest / 1000:.3f} to"
-            f" {highest / 1000:.3f} TeV; choose a region inside"
+            f" {highest / 1000:.3f} TeV; choose a region inside{doubt}"
         )
     low = max(sr.low - LOWER_WIDTH, float(np.floor(lowest)))
     high = min(sr.high + UPPER_WIDTH, float(np.ceil(highest)))

@@ -104,12 +104,13 @@ def _describe_events(path: Path, content: FileColumns, table: EventTable, key: s
         inside = window.contains(features.mjj)
         regions.append((window.text, int((inside & ~table.is_signal).sum()), int((inside & table.is_signal).sum())))
     quoted = shlex.quote(str(path))
-    command = f"anomaly run --data {quoted} --signal-region 3.3-3.7" + (f" --key {shlex.quote(key)}" if key else "")
+    region = "3.3-3.7" if all(window.contains(features.mjj).any() for window in REGIONS) else "LOW-HIGH"
+    command = f"anomaly run --data {quoted} --signal-region {region}" + (f" --key {shlex.quote(key)}" if key else "")
     if table.layout == CATHODE:
         command += " --features mj1,delta_mj,tau21_j1,tau21_j2"
     n_signal = int(table.is_signal.sum()) if table.is_labelled else -1
     if n_signal == len(table):
-        command = f"anomaly run --inject-from {quoted} --signal-region 3.3-3.7  # all of it is signal"
+        command = f"anomaly run --inject-from {quoted} --signal-region {region}  # all of it is signal"
     return Description(
         path=path,
         layout=f"{table.layout}, {content.container}",

@@ -102,7 +102,7 @@ def _number_to_inject(inject: int | str, n_signal: int, n_background: int, sourc
     if inject == "default":
         return min(default_injection(n_background), n_signal)
     if not isinstance(inject, int) or inject < 0:
-        raise ConfigError(f"{option}{inject}: must be a number of events, 0 or more, or 'all'")
+        raise ConfigError(f"{option}{inject}: must be a whole number of events, 0 or more, or 'all'")
     if inject > n_signal:
         raise ConfigError(f"{option}{inject}: {where} has only {n_signal} signal events; ask for fewer, or for 'all'")
     return inject

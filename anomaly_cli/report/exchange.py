@@ -22,6 +22,7 @@ from anomaly_cli.report.contents import contents_of, find_results
 from anomaly_cli.report.likelihoods import find_likelihoods, likelihood_files
 from anomaly_cli.report.notation import COUNT, ROUNDED, fixed
 from anomaly_cli.report.render import csv, latex
+from anomaly_cli.report.results.significance import largest_of
 from anomaly_cli.report.table import Column, Priority, Table
 from anomaly_cli.report.tables import rows_of
 
@@ -45,10 +46,7 @@ BUMPS = (
     *("overdispersion", "p_value", "p_value_with_signal", "spurious_signal", "sculpting_p"),
 )
 """Columns of the table of the bump hunt."""
-GLOBALS = (
-    *("z_local", "p_global", "p_global_error", "z_global", "z_global_claimable", "p_gross_vitells", "p_sidak"),
-    "n_effective",
-)
+GLOBALS = ("z_local", "p_global", "p_global_error", "z_global", "p_gross_vitells", "p_sidak", "n_effective")
 """Columns of the table of the global significance."""
 CALIBRATIONS = ("background_efficiency", "mean", "mean_error", "std", "std_low", "std_high", "ks_p")
 """Columns of the table of the calibration, beside the type-I errors."""
@@ -60,7 +58,7 @@ ERRORS = {
     **{"overdispersion_measured": "overdispersion_error", "mean": "mean_error"},
 }
 """Columns whose symmetric uncertainty another one is."""
-INDEPENDENT = ("background_efficiency", "name")
+INDEPENDENT = ("significance", "background_efficiency", "name")
 """Columns that say what a row is for."""
 UNITS = {"low": "GeV", "high": "GeV", "mass": "GeV", "width": "GeV"}
 WORDS = {
@@ -77,7 +75,7 @@ DESCRIPTIONS = {
     "limits": "95 % CLs upper limits on signal events after each cut: observed, and expected with its bands.",
     "strength": "95 % CLs upper limits on signal events before any cut; '-' where no strength studied is excluded.",
     "bump": "Bump hunt in the dijet mass after each cut: fitted signal, local significance, spurious signal.",
-    "global": "Global significance of the largest local excess of the tests named.",
+    "global": "Global significance of the largest local excess of the tests, by Z and by claimable Z.",
     "calibration": "Mean and standard deviation of signed Z without signal, and type-I errors with 68 % intervals.",
 }
 
@@ -224,7 +222,7 @@ def _exports(significance: Artifact, results: Mapping[str, Artifact]) -> dict[st
             own = {**numbers, "n_toys": int(artifact.provenance.settings.get("toys", 0))}
             exports[name] = _Export(_columns(artifact, BUMPS), contents, own)
         elif name == "global":
-            exports[name] = _Export([_global_row(artifact)], contents, numbers)
+            exports[name] = _Export(_global_rows(artifact), contents, numbers)
         elif name == "calibration":
             own = {**numbers, "n_calibrations": len(artifact.groups["experiments"]["z"])}
             exports[name] = _Export(_calibration_rows(artifact), contents, own)
@@ -259,10 +257,14 @@ def _limit_row(row: dict[str, Any]) -> dict[str, Any]:
     return {"background_efficiency": row["background_efficiency"], "observed": row["observed"], **expected, **named}
 
 
-def _global_row(artifact: Artifact) -> dict[str, Any]:
-    found, tests = artifact.groups["result"], rows_of(artifact.groups["tests"])
-    best = {name: tests[int(found["test"])][name] for name in ("background_efficiency", "low", "high")}
-    return {**best, "n_tests": len(tests), **{name: float(found[name]) for name in GLOBALS}}
+def _global_rows(artifact: Artifact) -> list[dict[str, Any]]:
+    """Return one row for the largest Z and, where windows tell, one for the largest claimable Z."""
+    tests, rows = rows_of(artifact.groups["tests"]), []
+    for found in largest_of(artifact, ("result", "claimable")):
+        at = {name: tests[int(found["test"])][name] for name in ("background_efficiency", "low", "high")}
+        numbers = {name: float(found[name]) for name in GLOBALS}
+        rows.append({"significance": found["of"], **at, "n_tests": len(tests), **numbers})
+    return rows
 
 
 def _calibration_rows(artifact: Artifact) -> list[dict[str, Any]]:

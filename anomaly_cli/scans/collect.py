@@ -168,16 +168,15 @@ def _combine(members: Sequence[_Selected], seed: int) -> dict[str, Any]:
     labels = np.array([numbered[cut] for cut in cuts])
     correlation = overlap_correlation(selections)
     result = global_p_value(np.array(z), correlation, labels, copula_generator(seed))
+    of_claimable = claimable_global(np.array(claimable), correlation, labels, copula_generator(seed))
     return {
         "n_tests": len(z),
         "n_refused": sum(int((item.tests["no_claim"] != "").sum()) for item in members),
+        **result.columns(),
         "test": rows[result.index],
-        "z_local": result.z_local,
-        "p_global": result.p_global,
-        "p_global_error": result.error,
-        "z_global": result.z_global,
-        "z_global_claimable": claimable_global(np.array(claimable), correlation, labels, copula_generator(seed)),
-        "n_effective": result.n_effective,
+        "test_claimable": rows[of_claimable.index] if of_claimable else -1,
+        "z_local_claimable": of_claimable.z_local if of_claimable else np.nan,
+        "z_global_claimable": of_claimable.z_global if of_claimable else np.nan,
     }
 
 

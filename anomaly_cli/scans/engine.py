@@ -64,7 +64,10 @@ def snakemake_command(
         ConfigError: where Snakemake or the profile's scheduler is missing.
     """
     if importlib.util.find_spec("snakemake") is None:
-        raise ConfigError("Snakemake is not installed; install it with: pip install 'anomaly-cli[scan]'")
+        raise ConfigError(
+            "Snakemake is not installed; install it with: pip install 'anomaly-cli[scan]', or in a checkout"
+            " pip install -c constraints.txt '.[scan]'"
+        )
     require_answer(profile.name, profile.executor)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(package_folder("workflows") / "Snakefile")]
     command += ["--directory", str(scan.path.absolute()), "--profile", str(profile.path)]

@@ -12,6 +12,7 @@ from anomaly_cli.core.events import refuse_constant
 from anomaly_cli.core.folds import hash_uniform
 from anomaly_cli.core.seen import VALIDATION_FRACTION, Need, Seen, SharedModel, Simulation, TrueEvents
 from anomaly_cli.core.streams import Streams
+from anomaly_cli.core.windows import Window
 from anomaly_cli.search.split import Split
 
 FEWEST_SIDE_BAND_EVENTS = 500
@@ -33,6 +34,19 @@ class Provisions:
     true: TrueEvents | None = None
 
 
+def refuse_few(window: Window, n: int) -> None:
+    """Refuse a side-band with too few events to train a template.
+
+    Raises:
+        PhysicsError: naming it.
+    """
+    if n < FEWEST_SIDE_BAND_EVENTS:
+        raise PhysicsError(
+            f"side-band {window.text} TeV holds {n} events, training a template needs at least"
+            f" {FEWEST_SIDE_BAND_EVENTS}; widen it with --side-bands, and --overwrite for the split that is there"
+        )
+
+
 def show(split: Split, provisions: Provisions, needs: Set[Need], reader: str, streams: Streams) -> Seen:
     """Return the side-bands, and of everything else only what was declared to be needed.
 
@@ -47,11 +61,7 @@ def show(split: Split, provisions: Provisions, needs: Set[Need], reader: str, st
         PhysicsError: where a side-band has too few events, or a feature that is constant.
     """
     for window, band in zip(split.regions.side_bands, (split.sb1, split.sb2), strict=True):
-        if len(band) < FEWEST_SIDE_BAND_EVENTS:
-            raise PhysicsError(
-                f"side-band {window.text} TeV holds {len(band)} events, training a template needs at least"
-                f" {FEWEST_SIDE_BAND_EVENTS}; widen it with --side-bands, and --overwrite for the split that is there"
-            )
+        refuse_few(window, len(band))
     refuse_constant(split.side_bands, "side-band event, so that nothing is learnt of it")
     ids = np.concatenate([split.sb1.event_id, split.sb2.event_id])
     is_validation = hash_uniform(ids, streams.integer("template/validation")) < VALIDATION_FRACTION

@@ -21,6 +21,7 @@ from anomaly_cli.analysis.profile import signed_root
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.belonging import WORKSPACES, workspace_files
 from anomaly_cli.artifacts.layout import RunDirectory
+from anomaly_cli.artifacts.significance_kinds import LARGEST
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.artifacts.unblinding import require_record
 from anomaly_cli.core.records import as_columns
@@ -76,7 +77,7 @@ def _make(analysis: Analysis) -> Made:
     built = build_cuts(observed, template, stored_replicas(scores), fit, cuts, measured)
     counted = count(built, observed, analysis.config.significance.toys, analysis.compute)
     groups = _groups(counted, fit, scores, measurements)
-    groups["largest"] = _largest(groups, scores, analysis.compute.streams.seed)
+    groups |= _largest(groups, scores, analysis.compute.streams.seed)
     return Made(groups, files=_workspaces(groups))
 
 
@@ -94,7 +95,7 @@ COUNT_VERSION = 9
 """Version of the numbers that are counted: raised with that of the stage, unless only other columns changed."""
 SIGNIFICANCE = Stage(
     name="significance",
-    version=11,
+    version=12,
     kind=schema.SIGNIFICANCE,
     settings=_settings,
     inputs=_inputs,
@@ -121,10 +122,10 @@ def _groups(
     }
 
 
-def _largest(groups: Mapping[str, Mapping[str, Any]], scores: Artifact, seed: int) -> dict[str, Any]:
+def _largest(groups: Mapping[str, Mapping[str, Any]], scores: Artifact, seed: int) -> dict[str, Mapping[str, Any]]:
     """Return the global significance of the largest of all cuts, as `anomaly significance global` has it for one run.
 
-    Without a number where a cut allows no claim or selects nothing.
+    And that of the largest claimable Z. Without a number where a cut allows no claim or selects nothing.
     """
     tests = {name: np.asarray(column) for name, column in groups["tests"].items()}
     kept = [name for name in (*SELECTIONS, "systematics") if name in groups]
@@ -132,18 +133,12 @@ def _largest(groups: Mapping[str, Mapping[str, Any]], scores: Artifact, seed: in
     region = (scores.groups["observed"]["event_id"], scores.groups["template"]["event_id"])
     selections = selected_events({"tests": tests, **counted}, region, scores.provenance.inputs[schema.TEMPLATE.name])
     if any(tests["no_claim"]) or any(one.is_empty for one in selections):
-        return {**dict.fromkeys(schema.SIGNIFICANCE.groups["largest"].columns, np.nan), "test": -1}
+        return {"largest": {**dict.fromkeys(LARGEST, np.nan), "test": -1}}
     cuts = np.unique(tests["background_efficiency"], return_inverse=True)[1]
     correlation = overlap_correlation(selections)
     found = global_p_value(tests["z"], correlation, cuts, copula_generator(seed))
-    return {
-        "test": found.index,
-        "p_global": found.p_global,
-        "p_global_error": found.error,
-        "z_global": found.z_global,
-        "z_global_claimable": claimable_global(tests["z_claimable"], correlation, cuts, copula_generator(seed)),
-        "n_effective": found.n_effective,
-    }
+    claimable = claimable_global(tests["z_claimable"], correlation, cuts, copula_generator(seed))
+    return {"largest": found.columns(), **({"largest_claimable": claimable.columns()} if claimable else {})}
 
 
 def _selected(masks: list[Any], scores: Artifact, group: str) -> dict[str, Any]:
@@ -238,7 +233,10 @@ def read_significance(run: RunDirectory) -> Artifact:
 
     Raises:
         ArtifactError: where it was made from other scores, or the unblinding that it needed is not recorded.
+        ConfigError: where it is not there, since the signal region is blinded.
     """
+    if run.has(schema.SCORES) and not run.has(schema.SIGNIFICANCE):
+        require_unblinded(run, stored_identity(run).digest)
     significance = run.read(schema.SIGNIFICANCE)
     require_record(run, run.read(schema.SPLIT), significance)
     return significance

@@ -15,6 +15,7 @@ from anomaly_cli.artifacts.store import Artifact, event_columns
 from anomaly_cli.config import DEFAULT, Config
 from anomaly_cli.core.errors import ConfigError
 from anomaly_cli.core.windows import COLLISION_ENERGY, Regions, Window, parse_side_bands, parse_window, refuse_beyond
+from anomaly_cli.search.provisions import refuse_few
 from anomaly_cli.search.split import Split, choose_regions, refuse_empty, refuse_mass, split_events
 from anomaly_cli.stages.data import ReadData, read_data, resolve_asked
 from anomaly_cli.stages.frame import Analysis, Beside, Made, Stage
@@ -148,6 +149,20 @@ SPLIT = Stage(
     beside=_beside,
 )
 """The first stage of every analysis."""
+
+
+def count_side_bands(made: Made) -> tuple[int, int]:
+    """Return how many events the side-bands of a split hold that is not kept.
+
+    Raises:
+        PhysicsError: where that is too few for a template.
+    """
+    windows = made.groups["windows"]
+    counts = [len(made.groups[name]["mjj"]) for name in ("sb1", "sb2")]
+    for name, n in zip(("sb1", "sb2"), counts, strict=True):
+        row = list(windows["name"]).index(name)
+        refuse_few(Window(windows["low"][row], windows["high"][row]), n)
+    return counts[0], counts[1]
 
 
 def stored_split(split: Artifact) -> Split:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from anomaly_cli.analysis.lookelsewhere import (
+    GlobalResult,
     SelectedEvents,
     claimable_global,
     copula_generator,
@@ -60,7 +61,7 @@ def global_stage(directories: Sequence[Path], output: Path) -> Stage[Analysis]:
     runs.sort(key=lambda run: (run.window.low, run.window.high))
     return Stage(
         name="global",
-        version=5,
+        version=6,
         kind=schema.GLOBAL,
         settings=lambda _: {},
         inputs=lambda _: {f"significance {run.window.text}": run.significance.digest for run in runs},
@@ -79,30 +80,25 @@ def _make(runs: Sequence[_Searched], compute: Compute) -> Made:
     )
     cuts = np.unique(efficiencies, return_inverse=True)[1]
     found = global_p_value(z, correlation, cuts, copula_generator(compute.streams.seed))
+    of_claimable = claimable_global(claimable, correlation, cuts, copula_generator(compute.streams.seed))
     groups: dict[str, Mapping[str, Any]] = {
         "tests": {
             "background_efficiency": efficiencies,
             "low": [run.window.low for run, _ in tests],
             "high": [run.window.high for run, _ in tests],
             "z": z,
+            "z_claimable": claimable,
             **{name: np.concatenate([run.significance.groups["tests"][name] for run in runs]) for name in MEASURED},
         },
         "correlation": {"matrix": correlation},
-        "result": {
-            "test": found.index,
-            "z_local": found.z_local,
-            "p_global": found.p_global,
-            "p_global_error": found.error,
-            "z_global": found.z_global,
-            "z_global_claimable": claimable_global(
-                claimable, correlation, cuts, copula_generator(compute.streams.seed)
-            ),
-            "p_gross_vitells": found.gross_vitells,
-            "p_sidak": found.sidak,
-            "n_effective": found.n_effective,
-        },
+        "result": _columns(found),
+        **({"claimable": _columns(of_claimable)} if of_claimable else {}),
     }
     return Made(groups)
+
+
+def _columns(found: GlobalResult) -> dict[str, float]:
+    return {**found.columns(), "p_gross_vitells": found.gross_vitells, "p_sidak": found.sidak}
 
 
 def _read(run: RunDirectory) -> _Searched:

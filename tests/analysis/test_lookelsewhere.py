@@ -104,7 +104,10 @@ def test_a_result_without_excess_is_unremarkable():
 
 def test_the_claimable_z_has_a_global_one_of_its_own():
     """That of the largest, which need not be the cut with the largest Z; none where one is not known."""
-    shape = (np.eye(4), np.zeros(4, dtype=int))
-    found = claimable_global(np.array([1.0, 3.0, 2.0, 0.0]), *shape, np.random.default_rng(1))
-    assert found == pytest.approx(norm.isf(-np.expm1(4 * np.log1p(-norm.sf(3.0)))), abs=0.01)
-    assert np.isnan(claimable_global(np.array([1.0, np.nan, 2.0, 0.0]), *shape, np.random.default_rng(1)))
+    cuts, z = np.zeros(4, dtype=int), np.array([1.0, 3.0, 2.0, 0.0])
+    found = claimable_global(z, np.eye(4), cuts, np.random.default_rng(1))
+    assert found.index == 1
+    assert found.z_global == pytest.approx(norm.isf(-np.expm1(4 * np.log1p(-norm.sf(3.0)))), abs=0.01)
+    alike = claimable_global(z, np.full((4, 4), 0.999) + 0.001 * np.eye(4), cuts, np.random.default_rng(1))
+    assert alike.z_global == pytest.approx(3.0, abs=0.05), "tests that see the same events are one"
+    assert claimable_global(np.array([1.0, np.nan, 2.0, 0.0]), np.eye(4), cuts, np.random.default_rng(1)) is None

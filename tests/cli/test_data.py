@@ -357,6 +357,14 @@ def test_describe_prints_columns_regions_and_the_next_command(tmp_path):
         assert text in " ".join(result.output.split())
 
 
+def test_describe_names_no_region_that_the_masses_do_not_reach(tmp_path):
+    rows = shipped_rows(50)
+    momenta = [f"{name}{jet}" for jet in ["j1", "j2"] for name in ("px", "py", "pz", "m")]
+    rows[:, [OFFICIAL_COLUMNS.index(name) for name in momenta]] *= 0.2
+    data = write_official(tmp_path / "light.h5", rows)
+    assert "--signal-region LOW-HIGH" in " ".join(invoke("data", "describe", data).output.split())
+
+
 def test_describe_says_how_many_columns_it_does_not_show(tmp_path):
     rows = shipped_rows(500)
     names = (*OFFICIAL_COLUMNS, "label", *(f"c{i}" for i in range(2000)))

@@ -127,6 +127,9 @@ def test_a_dry_run_reads_the_events_where_they_are_still_to_be_divided(tmp_path)
     beyond = invoke("run", "--run", none, "--signal-region", "8-9", "--dry-run")
     assert (beyond.exit_code, none.exists()) == (2, False)
     assert "choose a region further inside" in " ".join(beyond.output.split())
+    few = invoke("run", "--run", none, "--signal-region", "6-6.2", "--dry-run")
+    assert (few.exit_code, none.exists()) == (5, False)
+    assert re.search(r"side-band \S+ TeV holds \d+ events, training a template needs at least 500", few.output)
 
 
 def test_a_directory_of_a_scan_or_of_reproductions_becomes_no_run(tmp_path):

@@ -85,6 +85,8 @@ def test_default_side_bands_are_the_documented_ones_and_end_with_the_data():
     assert default_side_bands(sr, 3100.5, 4000.5) == (Window(3100.0, 3300.0), Window(3700.0, 4001.0))
     with pytest.raises(ConfigError, match="further inside"):
         default_side_bands(sr, 3250.0, 9000.0)
+    with pytest.raises(ConfigError, match="are masses in GeV"):
+        default_side_bands(sr, 1.0, 9.0)
 
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=50), st.integers(0, 2**31), st.integers(2, 10))

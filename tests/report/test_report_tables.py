@@ -48,6 +48,7 @@ SYSTEMATICS = {
 CHANGES = {
     "significance": {
         "largest": {"test": 1},
+        "largest_claimable": {"test": 2},
         "mass_fit": {"p_value": 0.5},
         "systematics": SYSTEMATICS,
         "tests": {
@@ -61,7 +62,7 @@ CHANGES = {
             "fold_p": [0.5, 0.004, 0.01],
         },
     },
-    "global": {"result": {"test": 1}},
+    "global": {"result": {"test": 1}, "claimable": {"test": 2}},
     "sensitivity": {
         "costs": {"test": [0, 1, 2], "term": ["closure", "kfold", "scale"]},
         "tests": {"no_claim": ["", "", "the windows disagree"]},

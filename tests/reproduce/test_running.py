@@ -138,7 +138,7 @@ def test_seeds_that_agree_by_chance_do_not_make_the_error_smaller_than_statistic
         np.std((4.0, 6.0, 4.0, 6.0), ddof=1) / 2.0
     )
     assert dataclasses.replace(alike, errors=()).error < 0.01
-    assert dataclasses.replace(alike, shared=1.0).error == pytest.approx(0.2, abs=1e-4)  # one sample, measured four times
+    assert dataclasses.replace(alike, shared=1.0).error == pytest.approx(0.2, abs=1e-4), "one sample"
     assert dataclasses.replace(alike, shared=0.4).error == pytest.approx(0.1 * np.sqrt(2.2))
 
 
@@ -170,7 +170,8 @@ def test_small_chances_are_about_as_frequent_as_they_say(training, shared):
     random, chances = np.random.default_rng(4), []
     for _ in range(3000):
         ours = np.sqrt(shared) * random.normal() + np.sqrt(1.0 - shared) * random.normal(size=3)
-        value = Compared("a", "SIC", "", tuple(ours + training * random.normal(size=3)), (1.0,) * 3, shared, published=0.0)
+        ours = tuple(ours + training * random.normal(size=3))
+        value = Compared("a", "SIC", ours=ours, errors=(1.0,) * 3, shared=shared, published=0.0)
         difference, error = value.difference(0.0, None)
         chances.append(chance_of(difference / error, value.freedom(error, is_published=True)))
     assert np.mean(np.array(chances) < 0.05) < 0.08

@@ -120,9 +120,11 @@ def test_a_scan_and_the_significance_suite_find_the_same_global_significance(two
     assert suite["correlation"]["matrix"].shape == (6, 6)
     assert 0.03 < suite["correlation"]["matrix"][0, 3] < 0.9
     assert np.array_equal(matrices[0], suite["correlation"]["matrix"])
-    for name in ("z_local", "p_global", "p_global_error", "z_global", "z_global_claimable", "n_effective"):
-        assert np.array_equal(in_scan[name], suite["result"][name], equal_nan=True), name
+    for name in ("z_local", "p_global", "p_global_error", "z_global", "n_effective"):
+        assert in_scan[name] == suite["result"][name], name
     assert np.isnan(in_scan["z_global_claimable"])  # no window was measured
+    assert in_scan["test_claimable"] == -1
+    assert "claimable" not in suite
 
 
 def test_what_a_point_keeps_of_the_events_that_fail_is_small(two_regions):
@@ -137,6 +139,7 @@ def test_tests_that_allow_no_claim_are_no_largest_excess():
     allowed, refused = made_up(events, z=(1.0, 9.0), no_claim=("", "windows disagree")), made_up(others, z=(2.0, 0.5))
     (row,) = collect._global(selected(allowed, refused), "420", 1, 1)
     assert (row["z_local"], row["test"], row["n_tests"], row["n_refused"]) == (2.0, 2, 3, 1)
-    assert 0.0 < row["z_global_claimable"] < 1.0  # of 1.0, the largest that may be claimed
+    assert 0.0 < row["z_global_claimable"] < row["z_local_claimable"] == 1.0  # the largest that may be claimed
+    assert row["test_claimable"] == 2
     none = made_up(events, z=(5.0, 9.0), no_claim=("a", "b"))
     assert collect._global(selected(none), "420", 1, 1) == []

@@ -154,7 +154,7 @@ def _calibration(sources: Sources) -> list[Part]:
     parts = _of_kinds(sources, CALIBRATION)
     if parts or schema.SIGNIFICANCE.name not in sources.artifacts:
         return parts
-    return [Message("Not calibrated: neither windows, nor pseudo-experiments, nor permutations were run.")]
+    return [Message("Not measured: validation windows, over-dispersion, label permutations, calibration.")]
 
 
 def _provenance(run: RunDirectory, sources: Sources) -> list[Part]:

@@ -6,44 +6,53 @@ import math
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
-from anomaly_cli.report.cells import AnyCell, Measured
+from anomaly_cli.report.cells import Measured
 from anomaly_cli.report.contents import contents_of
-from anomaly_cli.report.notation import PROBABILITY, fixed
-from anomaly_cli.report.results.significance import claimable_cell, probability_cell, significance_cell
-from anomaly_cli.report.table import Column, Priority, Report, build, made
-from anomaly_cli.report.tables import contents_field, percent, rows_of
+from anomaly_cli.report.notation import PERCENT, PROBABILITY, fixed
+from anomaly_cli.report.results.significance import INDEPENDENT, OF, largest_of, probability_cell, significance_cell
+from anomaly_cli.report.table import Column, Priority, Report, build, made, stored
+from anomaly_cli.report.tables import contents_field, rows_of, window_field
 
 KIND = schema.GLOBAL
+RESULT = KIND.groups["result"]
 
 
 def tables(result: Artifact) -> Report:
-    """Return local and global probabilities of the largest excess."""
+    """Return local and global probabilities of the largest Z and, where windows tell, of the largest claimable Z."""
     tests = rows_of(result.groups["tests"])
-    values = {name: float(value) for name, value in result.groups["result"].items()}
-    best = tests[int(values["test"])]
-    rows: list[tuple[str, AnyCell, AnyCell]] = [
-        (
-            "local",
-            probability_cell(0.5 * math.erfc(values["z_local"] / math.sqrt(2.0))),
-            significance_cell(values["z_local"]),
-        ),
-        (
-            "global",
-            probability_cell(values["p_global"], values["p_global_error"]),
-            significance_cell(values["z_global"]),
-        ),
-        ("global, of claimable Z", None, claimable_cell(values)),
-        ("global, Gross-Vitells", probability_cell(values["p_gross_vitells"]), None),
-        ("global, Sidak (independent)", probability_cell(values["p_sidak"]), None),
-    ]
+    rows = [{**tests[int(row["test"])], **row} for row in largest_of(result, ("result", "claimable"))]
+    contents = contents_of(result)
     fields = [
-        made(Column("probability", "", meaning="of what", priority=Priority.KEY, holds=str), lambda row: row[0]),
-        made(Column("p", "p", format=PROBABILITY, priority=Priority.HIGH, holds=Measured), lambda row: row[1]),
-        made(Column("z", "Z", meaning="significance", format=fixed(2), priority=Priority.HIGH), lambda row: row[2]),
-        contents_field(contents_of(result)),
+        made(OF, lambda row: str(row["of"])),
+        window_field("window", "at", priority=Priority.HIGH),
+        made(
+            Column("background_efficiency", "cut", priority=Priority.HIGH, format=PERCENT),
+            lambda row: float(row["background_efficiency"]),
+        ),
+        made(
+            Column("p_local", "p0", format=PROBABILITY, priority=Priority.LOW),
+            lambda row: probability_cell(0.5 * math.erfc(row["z_local"] / math.sqrt(2.0))),
+        ),
+        made(
+            Column("z_local", "Z", format=fixed(2)),
+            lambda row: significance_cell(row["z_local"]),
+            RESULT,
+        ),
+        made(
+            Column("p_global", "global p0", format=PROBABILITY, holds=Measured),
+            lambda row: probability_cell(row["p_global"], row["p_global_error"]),
+            RESULT,
+        ),
+        made(
+            Column("z_global", "global Z", format=fixed(2), priority=Priority.HIGH),
+            lambda row: significance_cell(row["z_global"]),
+            RESULT,
+        ),
+        stored(RESULT, "p_gross_vitells", "Gross-Vitells", PROBABILITY),
+        stored(RESULT, "p_sidak", "Sidak", PROBABILITY),
+        stored(RESULT, "n_effective", "independent tests", fixed(1), Priority.LOW, note=INDEPENDENT),
+        contents_field(contents),
     ]
-    title = (
-        f"Largest of {len(tests)} tests: {best['low'] / 1000:.4g}-{best['high'] / 1000:.4g} TeV,"
-        f" {percent(best['background_efficiency'])}; {contents_of(result)}"
-    )
-    return [build("global", title, fields, rows, [f"Worth {values['n_effective']:.1f} independent tests."])]
+    notes = ["Gross-Vitells, Sidak: global p0 from up-crossings, and if no two tests shared an event."]
+    title = f"Probability of so large an excess in any of {len(tests)} tests; {contents}"
+    return [build("global", title, fields, rows, notes)]

@@ -13,9 +13,9 @@ import numpy as np
 from anomaly_cli.artifacts.scan_kinds import SCAN, search_words
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import AnyCell, Missing, OutOf
-from anomaly_cli.report.contents import CLOSURE, KFOLD, describe
+from anomaly_cli.report.contents import CLOSURE, KFOLD, NOT_MEASURED, describe
 from anomaly_cli.report.notation import COUNT, PERCENT, PROBABILITY, Format, fixed
-from anomaly_cli.report.results.significance import claimable_field
+from anomaly_cli.report.results.significance import OF_CLAIMABLE, significance_cell
 from anomaly_cli.report.table import Column, Field, Message, Part, Priority, Report, Row, Table, build, made, stored
 from anomaly_cli.report.tables import plural, rows_of, window_field, window_of
 
@@ -233,7 +233,7 @@ def global_table(scan: Artifact) -> Table:
         stored(GLOBAL, "p_global", "p global", PROBABILITY, Priority.HIGH),
         stored(GLOBAL, "p_global_error", "p global error", priority=Priority.DATA),
         stored(GLOBAL, "z_global", "Z global", fixed(2), Priority.HIGH),
-        *([claimable_field(GLOBAL)] if is_measured_in(scan) else []),
+        *(_claimable_fields() if is_measured_in(scan) else []),
     ]
     title = f"Largest excess{'' if is_measured_in(scan) else f'; {WITHOUT}'}"
     notes = [
@@ -242,6 +242,21 @@ def global_table(scan: Artifact) -> Table:
     ]
     limits = {"most_rows": MOST_ROWS, "most_groups": MOST_SEARCHES}
     return build("largest_excess", title, fields, rows, notes, group_by="search", **limits)
+
+
+def _claimable_fields() -> list[Field]:
+    """Return the global significance of the largest claimable Z; for programs also where it is, and how large."""
+    return [
+        made(
+            Column("z_global_claimable", "claimable", format=fixed(2), priority=Priority.HIGH, note=OF_CLAIMABLE),
+            lambda row: (
+                Missing(NOT_MEASURED) if row["test_claimable"] < 0 else significance_cell(row["z_global_claimable"])
+            ),
+            GLOBAL,
+        ),
+        stored(GLOBAL, "z_local_claimable", "claimable Z local", fixed(2), Priority.DATA),
+        stored(GLOBAL, "test_claimable", "claimable at test", COUNT, Priority.DATA),
+    ]
 
 
 def scan_notes(scan: Artifact) -> list[Part]:

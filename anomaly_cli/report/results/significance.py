@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 from anomaly_cli.artifacts import schema
-from anomaly_cli.artifacts.columns import Group
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import Above, AnyCell, Below, Measured, Missing, marked, number_or
 from anomaly_cli.report.contents import (
@@ -31,6 +30,8 @@ SMALLEST_P = sys.float_info.min
 """The smallest probability that a float holds in full precision."""
 LARGEST_Z = 37.5194
 """Its one-sided significance."""
+SMALLEST_ERROR = 0.005
+"""Smaller relative errors of a probability change none of the digits that are shown."""
 SMALLEST_SHOWN = 0.01
 """Smaller probabilities are shown as smaller than this."""
 STATISTICS = "template, model: statistics of the template's events, and of the models that made them."
@@ -38,7 +39,9 @@ FAILING = (
     "Where the events that fail the cut normalise the background, uncertainties of the pass rate count 1/(1 - cut)"
     " times, and the statistics of these events come on top."
 )
-OF_CLAIMABLE = "claimable: global Z of the largest claimable Z."
+OF_CLAIMABLE = "claimable: global Z of the largest claimable Z, which may be that of another region or cut."
+OF = Column("of", "of", meaning="which significance", priority=Priority.KEY, holds=str)
+"""Which significance a row is the largest of, where there are both."""
 INDEPENDENT = (
     "independent tests: how many of them would find so small a p0 by chance as often as these cuts do. That cuts share"
     " events counts for less the smaller p0 is; their excesses are one piece of evidence all the same."
@@ -53,7 +56,7 @@ def tables(significance: Artifact) -> Report:
         *_fit(significance.groups["mass_fit"]),
         _counts(rows, describe_tests(significance.groups["tests"])),
     ]
-    report += _largest(significance.groups["largest"], rows, describe(missing) if missing else "")
+    report += _largest(significance, rows, describe(missing) if missing else "")
     report.append(_uncertainties(rows))
     if "systematics" in significance.groups:
         report.append(_systematics(rows, rows_of(significance.groups["systematics"])))
@@ -62,23 +65,25 @@ def tables(significance: Artifact) -> Report:
     return report
 
 
-def _largest(largest: Row, rows: Sequence[Row], without: str) -> Report:
+def _largest(significance: Artifact, rows: Sequence[Row], without: str) -> Report:
     """Return the global significance of the largest excess, where there are several cuts and a claim may be made.
 
     Args:
-        largest: what is known of it.
+        significance: with what is known of it.
         rows: of the cuts.
         without: which uncertainties it lacks; empty where none.
     """
-    if len(rows) < 2 or largest["test"] < 0:
+    if len(rows) < 2 or significance.groups["largest"]["test"] < 0:
         return []
+    largest = largest_of(significance, ("largest", "largest_claimable"))
     fields = [
+        *([made(OF, lambda row: str(row["of"]))] if len(largest) > 1 else []),
         made(
             Column("largest", "largest at", meaning="cut", priority=Priority.KEY, format=PERCENT),
             lambda row: float(rows[int(row["test"])]["background_efficiency"]),
         ),
         made(
-            Column("p_global", "global p0", format=PROBABILITY, priority=Priority.HIGH, holds=Measured),
+            Column("p_global", "global p0", format=PROBABILITY, holds=Measured),
             lambda row: probability_cell(row["p_global"], row["p_global_error"]),
             LARGEST,
         ),
@@ -87,11 +92,16 @@ def _largest(largest: Row, rows: Sequence[Row], without: str) -> Report:
             lambda row: significance_cell(row["z_global"]),
             LARGEST,
         ),
-        *([] if without else [claimable_field(LARGEST)]),
         stored(LARGEST, "n_effective", "independent tests", fixed(1), Priority.LOW, note=INDEPENDENT),
     ]
     title = f"Probability of so large an excess in any of the {len(rows)} cuts"
-    return [build("largest", ", ".join(filter(None, [title, without])), fields, [largest])]
+    return [build("largest", ", ".join(filter(None, [title, without])), fields, largest)]
+
+
+def largest_of(found: Artifact, groups: tuple[str, str]) -> list[Row]:
+    """Return what is known of the largest Z and, where windows tell, of the largest claimable Z, one row each."""
+    named = zip(("Z", "claimable Z"), groups, strict=True)
+    return [{"of": name, **found.groups[group]} for name, group in named if group in found.groups]
 
 
 def significance_cell(z: float) -> AnyCell:
@@ -99,23 +109,11 @@ def significance_cell(z: float) -> AnyCell:
     return Above(37.5) if abs(z - LARGEST_Z) < 1e-3 else float(z)
 
 
-def claimable_cell(row: Row) -> AnyCell:
-    """Return the global significance of the largest claimable Z."""
-    z = float(row["z_global_claimable"])
-    return Missing(NOT_MEASURED) if math.isnan(z) else significance_cell(z)
-
-
-def claimable_field(group: Group) -> Field:
-    """Return it as a column."""
-    column = Column("z_global_claimable", "claimable", format=fixed(2), priority=Priority.HIGH, note=OF_CLAIMABLE)
-    return made(column, claimable_cell, group)
-
-
 def probability_cell(p: float, error: float = 0.0) -> AnyCell:
     """Return a probability and its statistical error, where it has one."""
     if p <= SMALLEST_P:
         return Below(SMALLEST_P)
-    return Measured(float(p), float(error)) if error > 0.0 else float(p)
+    return Measured(float(p), float(error)) if error > SMALLEST_ERROR * p else float(p)
 
 
 def _fit(fit: Row) -> Report:

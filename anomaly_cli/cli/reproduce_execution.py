@@ -32,7 +32,7 @@ from anomaly_cli.reproduce.targets import LABELLED, NO_EVENTS, PAPER, SCALES, SI
 
 WRITTEN = {"markdown": "md", "latex": "tex"}
 """Renderers of the report, and the endings of what they write."""
-LISTED = {NO_EVENTS: "nothing", LABELLED: "labelled events", SIMULATED: "a simulation too"}
+LISTED = {NO_EVENTS: "nothing", LABELLED: "labels", SIMULATED: "simulation"}
 """Data that a target needs, in the list."""
 
 
@@ -60,7 +60,7 @@ class Wanted:
 def print_targets() -> None:
     """Print the list of targets."""
     targets = [load_target(name) for name in find_targets()]
-    rows = [(t.name, t.title, ", ".join(t.papers), LISTED[t.data], t.waits_for) for t in targets]
+    rows = [(t.name, t.title, ", ".join(t.papers).replace("arXiv:", ""), LISTED[t.data], t.waits_for) for t in targets]
     partly = {t.name: ", ".join(series.name for series in t.series if series.waits_for) for t in targets}
     notes = [f"{t.name} cannot be run yet: it waits for {t.waits_for}." for t in targets if t.waits_for]
     notes += [f"{name} runs without {left_out}." for name, left_out in partly.items() if left_out]
@@ -137,7 +137,7 @@ def _needs(data: str, scale: str) -> str:
     """Return the files that a scale of a target needs, in words."""
     if data == NO_EVENTS:
         return "needs no data"
-    own = "needs the paper's file as --data" if scale == PAPER else "of the shipped file or --data"
+    own = "needs the paper's file as --data" if scale == PAPER else "on the shipped file, or that of --data"
     return own + (", with --simulation for some or all of it" if data == SIMULATED else "")
 
 

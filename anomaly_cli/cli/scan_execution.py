@@ -75,7 +75,7 @@ def _show_plan(scan: ScanDirectory, manifest: Manifest) -> None:
     if n_shared:
         say(f"{plural(n_shared, 'point')} left out: their settings are those of an earlier variant")
     if manifest.bases:
-        say(f"{plural(len(manifest.bases), 'shared base flow')}, each trained once before its jobs")
+        say(f"{plural(len(manifest.bases), 'shared base flow')}, trained before the jobs that use it")
     if manifest.measurements:
         measured, regions = " and ".join(grid.measure), len(manifest.measurements)
         say(f"Uncertainties from {measured}: {plural(regions, 'measurement')}, each for all seeds of its points")

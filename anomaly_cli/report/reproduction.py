@@ -21,9 +21,9 @@ FAR = 2.0
 LEAST_CHANCE = 0.001
 """Smaller chances are not told apart."""
 ERRORS = (
-    "Errors of ours: of the mean over seeds, from their spread, but no less than statistical errors leave, in which the"
-    " events that seeds measure on in common count; of one seed the statistical error. What else is alike in all seeds"
-    " is in no error, so errors are too small rather than too large. Differences: ours - published. A published"
+    "Errors of ours: of the mean over seeds, from their spread and the events that they measure on in common, but no"
+    " less than statistical errors leave; of one seed the statistical error. What else is alike in all seeds is in no"
+    " error, so errors are too small rather than too large. Differences: ours - published. A published"
     " standard deviation, over seeds or events, counts in them as the error of the mean; where no error is published,"
     " theirs is that of ours alone."
 )
@@ -235,7 +235,7 @@ def targets_table(rows: Sequence[tuple[str, str, str, str, str]], notes: Sequenc
     columns = (
         Column("target", "target", priority=Priority.KEY, holds=str),
         Column("title", "what", priority=Priority.HIGH, holds=str),
-        Column("papers", "papers", priority=Priority.LOW, holds=str),
+        Column("papers", "arXiv", priority=Priority.LOW, holds=str),
         Column("data", "needs", priority=Priority.NORMAL, holds=str),
         Column("waits_for", "waits for", priority=Priority.DATA, holds=str),
     )

@@ -42,7 +42,7 @@ def test_a_target_shows_its_published_values_and_what_it_costs():
         "TRANSIT waits for",
         "arXiv:2503.04342",
         "second-hand",
-        "quick: 15 jobs, 3 seeds, about 4 minutes of CPU time; of the shipped file or --data",
+        "quick: 15 jobs, 3 seeds, about 4 minutes of CPU time; on the shipped file, or that of --data",
     ):
         assert words in " ".join(result.stdout.split())
     assert "needs no data" in invoke("reproduce", "show", "fpd-kpd-toys").stdout
@@ -53,7 +53,7 @@ def test_a_target_shows_its_published_values_and_what_it_costs():
 
 def test_the_list_says_what_a_target_needs():
     listed = " ".join(invoke("reproduce", "list").stdout.split())
-    for needed in ("nothing", "labelled events", "a simulation too"):
+    for needed in ("nothing", "labels", "simulation"):
         assert needed in listed
 
 

@@ -295,9 +295,9 @@ def test_the_version_of_a_result_is_that_of_its_file():
 @pytest.mark.parametrize(
     ("inject", "advice"),
     [
-        ('"abc"', "grid.inject = abc: must be a number of events"),
-        ('"a/b"', "must be a number of events"),
-        ("-1", "must be a number of events, 0 or more"),
+        ('"abc"', "grid.inject = abc: must be a whole number of events"),
+        ('"a/b"', "must be a whole number of events"),
+        ("-1", "must be a whole number of events, 0 or more"),
         ("1000000", "signal events; ask for fewer"),
         ('150, "150"', "mean the same here"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -35,6 +36,19 @@ def test_no_value_and_no_error_is_cut_off():
     low, high = axes_of(draw_lines, LINES).get_ylim()
     assert low <= -3.0
     assert high >= 12.0
+
+
+@pytest.mark.parametrize("draw", [draw_lines, draw_rows])
+def test_a_published_standard_deviation_is_drawn_as_the_error_of_the_mean(draw):
+    """Beside ours, which is one."""
+    value = Compared("CATHODE", "SIC", "300", ours=(1.0, 2.0), published=9.0, published_error=3.0, published_over=9)
+    drawn = [
+        bars.get_segments()[0]
+        for container in axes_of(draw, [value]).containers
+        for bars in container.lines[2]
+        if 9.0 in np.mean(bars.get_segments()[0], axis=0)
+    ]
+    assert [np.ptp(segment, axis=0).max() for segment in drawn] == [pytest.approx(2.0)]
 
 
 def test_lines_are_medians_and_the_band_is_68_per_cent():

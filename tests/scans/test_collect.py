@@ -24,7 +24,7 @@ N = 10_000
 CUTS = (0.2, 0.05)
 
 
-def made_up(events, template="a", closure=0.0, z=(1.0, 0.0), no_claim=("", "")):
+def made_up(events, template="a", closure=0.0, z=(1.0, 0.0), no_claim=("", ""), claimable=None):
     """Return the result of a point with two nested pass/fail cuts; the template has as many events as the data."""
     n = np.array([round(cut * N) for cut in CUTS])
     transfer = 1.0 / np.array(CUTS) - 1.0
@@ -32,7 +32,7 @@ def made_up(events, template="a", closure=0.0, z=(1.0, 0.0), no_claim=("", "")):
     tests = {"z": np.array(z), "background_efficiency": np.array(CUTS), "test": np.full(2, "pass/fail")}
     tests |= {"n_expected": n.astype(float), "n_template": n, "transfer": transfer}
     tests |= {"uncertainty": np.sqrt(variance - n), "template_uncertainty": np.zeros(2)}
-    tests |= {"z_claimable": 0.5 * np.array(z), "no_claim": np.array(no_claim)}
+    tests |= {"z_claimable": np.array(claimable or z) * 0.5, "no_claim": np.array(no_claim)}
     rows = np.repeat([0, 1], n)
     groups = {
         "events": {"identity": "same"},
@@ -141,5 +141,7 @@ def test_tests_that_allow_no_claim_are_no_largest_excess():
     assert (row["z_local"], row["test"], row["n_tests"], row["n_refused"]) == (2.0, 2, 3, 1)
     assert 0.0 < row["z_global_claimable"] < row["z_local_claimable"] == 1.0  # the largest that may be claimed
     assert row["test_claimable"] == 2
+    (other,) = collect._global(selected(made_up(events, z=(3.0, 2.0), claimable=(1.0, 4.0))), "420", 1, 1)
+    assert (other["test"], other["test_claimable"], other["z_local_claimable"]) == (0, 1, 2.0)
     none = made_up(events, z=(5.0, 9.0), no_claim=("a", "b"))
     assert collect._global(selected(none), "420", 1, 1) == []

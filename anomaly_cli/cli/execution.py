@@ -13,7 +13,7 @@ from anomaly_cli.artifacts.provenance import NOT_THERE
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.output import say
 from anomaly_cli.cli.output import show as show  # noqa: PLC0414  where commands look for it
-from anomaly_cli.cli.plans import plan_of, plan_single, tell_effort
+from anomaly_cli.cli.plans import outlook_with_words, plan_of, plan_single
 from anomaly_cli.cli.plans import print_plan as print_plan  # noqa: PLC0414  where commands look for it
 from anomaly_cli.cli.progress import show_progress_of
 from anomaly_cli.core.errors import ArtifactError
@@ -38,7 +38,7 @@ def run_and_summarise(asked: Asked, unblind: bool, measure: bool) -> None:
 
     refuse_other_directory(asked.directory)
     opened = Analysis.open(asked.directory, asked.config, overwrite=asked.overwrite)
-    with show_progress_of(asked, tell_effort(opened, plan_of(opened, measure), asked.quiet)) as progress:
+    with show_progress_of(asked, outlook_with_words(opened, plan_of(opened, measure), asked.quiet)) as progress:
         analysis = opened.reporting(progress)
         if measure:
             refuse_unmeasurable(analysis)
@@ -168,7 +168,7 @@ def run_and_say(asked: Asked, stages: Sequence[Stage[Analysis]]) -> RunDirectory
     """Say what single stages take, run and log them, and say what was made."""
     refuse_other_directory(asked.directory)
     opened = Analysis.open(asked.directory, asked.config, overwrite=asked.overwrite)
-    with show_progress_of(asked, tell_effort(opened, plan_single(opened, stages), asked.quiet)) as progress:
+    with show_progress_of(asked, outlook_with_words(opened, plan_single(opened, stages), asked.quiet)) as progress:
         analysis = opened.reporting(progress)
         outcomes = run_stages(analysis, stages)
     say_made(outcomes)

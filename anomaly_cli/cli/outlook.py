@@ -21,11 +21,13 @@ class Outlook:
         expected: wall time of every stage that is to be made [s], in order; NaN where nobody has measured it.
         clock: monotonic time [s].
         with_parts: stages of several tasks, of which one says little about the rest.
+        sentence: what will be trained, and how long it takes; empty where that is not worth telling.
     """
 
     expected: Mapping[str, float]
     clock: Callable[[], float] = time.monotonic
     with_parts: Collection[str] = ()
+    sentence: str = ""
     _left: dict[str, float] = field(default_factory=dict)
     _done: list[tuple[float, float]] = field(default_factory=list)
     _stage: str = ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import typer
-
 from anomaly_cli.artifacts import schema
 from anomaly_cli.cli.asked import Asked
 from anomaly_cli.cli.outlook import Outlook, words
@@ -126,8 +124,8 @@ def outlook_of(analysis: Analysis, plan: Sequence[Planned]) -> Outlook:
     return Outlook(seconds, with_parts=[name for name, effort in efforts.items() if effort.has_parts])
 
 
-def tell_effort(analysis: Analysis, plan: Sequence[Planned], is_quiet: bool) -> Outlook:
-    """Say what a command trains and takes where that is long, and return its outlook."""
+def outlook_with_words(analysis: Analysis, plan: Sequence[Planned], is_quiet: bool) -> Outlook:
+    """Return the outlook of a command, with a sentence on what it trains and takes where that is long."""
     outlook = outlook_of(analysis, plan)
     if is_quiet or outlook.seconds < WORTH_TELLING:
         return outlook
@@ -137,5 +135,5 @@ def tell_effort(analysis: Analysis, plan: Sequence[Planned], is_quiet: bool) -> 
     time, processes = words(outlook.seconds), analysis.compute.processes
     shared = f" with {processes} processes" if processes > 1 else ""
     if trained:
-        typer.echo(f"Trains {trained}{f': {time}{shared}' if time else ''}.", err=True)
+        outlook.sentence = f"Trains {trained}{f': {time}{shared}' if time else ''}."
     return outlook

@@ -32,6 +32,8 @@ HEARTBEAT = 30.0
 """Silence after which a sign of life is given where there is no terminal [s]."""
 LOG_EVERY = 10.0
 """Steps of a task that follow each other faster are not logged [s]."""
+SPLIT = "split"
+"""The stage that reads the events, and refuses those that cannot be analysed."""
 NARROW = 60
 """Fewer columns than this have no room for bars and clocks."""
 LOG = logging.getLogger(__name__)
@@ -55,18 +57,24 @@ def show_progress(manner: Manner, directory: Path | None = None, outlook: Outloo
     is_plain = manner.quiet or manner.verbose or not console.is_terminal
     shown = _plain(console, known, manner.quiet) if is_plain else _bars(console, known)
     with logging_to(directory, manner.verbose), shown as show:
-        yield _Reported(show, known)
+        yield _Reported(show, known, console)
 
 
 class _Reported:
-    """Hands every step to the display, the outlook and the log."""
+    """Hands every step to the display, the outlook and the log.
 
-    def __init__(self, show: Callable[[Step], None], outlook: Outlook) -> None:
-        self.show, self.outlook = show, outlook
+    What will be trained is said when the events are divided, since most refusals come before.
+    """
+
+    def __init__(self, show: Callable[[Step], None], outlook: Outlook, console: Console) -> None:
+        self.show, self.outlook, self.console = show, outlook, console
         self.logged: dict[str, float] = {}
 
     def __call__(self, step: Step) -> None:
         stop_if_interrupted()
+        if self.outlook.sentence and step.is_stage and step.done < step.total and step.task != SPLIT:
+            _print(self.console, self.outlook.sentence)
+            self.outlook.sentence = ""
         self.outlook(step)
         self.show(step)
         now = time.monotonic()
@@ -150,7 +158,11 @@ class _PlainLines:
     def say(self, text: str) -> None:
         """Print a line."""
         self.told = time.monotonic()
-        self.console.print(visible(text), highlight=False, soft_wrap=True, markup=False, emoji=False)
+        _print(self.console, text)
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(visible(text), highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 class _Pulse(threading.Thread):

@@ -10,6 +10,7 @@ from conftest import FAST, invoke
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.config import load_config
+from anomaly_cli.core.progress import Step
 from anomaly_cli.stages.chain import CHAIN
 from anomaly_cli.stages.evaluate import EVALUATE
 from anomaly_cli.stages.frame import Analysis
@@ -86,14 +87,22 @@ def test_a_long_command_says_so_before_it_begins(tmp_path, monkeypatch):
     class Stop(Exception):
         pass
 
-    def stop(*_, **__):
-        raise Stop
+    def begin(*stages):
+        def stop(analysis, *_, **__):
+            for stage in stages:
+                analysis.compute.progress(Step(stage, 0, 1, is_stage=True))
+            raise Stop
 
-    monkeypatch.setattr(execution, "run_chain", stop)
+        monkeypatch.setattr(execution, "run_chain", stop)
+
+    begin("split")
+    assert "Trains" not in invoke("run", "--signal-region", "3.3-3.7", "--run", tmp_path / "r").output
+    begin("split", "template model", "template")
     given = ("run", "--signal-region", "3.3-3.7", "--run", tmp_path / "r", "--processes", "2")
     result = invoke(*given)
     assert isinstance(result.exception, Stop)
     assert "Trains 3 x curtains_f4f; 120 x trees: about " in " ".join(result.output.split())
+    assert result.output.count("Trains") == 1
     assert "with 2 processes." in " ".join(result.output.split())
     assert "Trains" not in invoke(*given, "--quiet").output
     assert "Trains 3 x curtains_f4f; 3 x trees" in " ".join(invoke(*given, *FAST).output.split())

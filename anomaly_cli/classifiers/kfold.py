@@ -165,7 +165,7 @@ def train_in_folds(
     with contextlib.closing(in_order(_train, ((work, job) for job in jobs), compute.processes)) as trained:
         for done, (job, models) in enumerate(zip(jobs, trained, strict=True)):
             members[folds.index(job.fold)] += models
-            compute.progress(Step(task, done + 1, len(jobs), f"fold {job.fold + 1}"))
+            compute.progress(Step(task, done + 1, len(jobs)))
     return Ensembles(classifier, preparation, members)
 
 

@@ -60,7 +60,7 @@ class Anode(BackgroundSettings, Score):
         with contextlib.closing(in_order(_fit_observed, ((work, fold) for fold in folds), compute.processes)) as fitted:
             for fold, piece in enumerate(fitted):
                 arrays |= piece
-                compute.progress(Step("classify: observed density", fold + 1, len(folds), f"fold {fold + 1}"))
+                compute.progress(Step("classify: observed density", fold + 1, len(folds)))
         return self.load(arrays, ranking)
 
     def load(self, arrays: Arrays, ranking: Ranking) -> FittedRatio:

@@ -67,7 +67,7 @@ class Unsupervised(Score):
         for fold in range(ranking.kfold.folds):
             events = template.events.take(training_template(template, ranking, fold))
             fitted.append(fit_autoencoder(events, self.network, ranking, self.name, compute.child(f"fold/{fold}")))
-            compute.progress(Step(f"classify: {self.name}", fold + 1, ranking.kfold.folds, f"fold {fold + 1}"))
+            compute.progress(Step(f"classify: {self.name}", fold + 1, ranking.kfold.folds))
         return FittedErrors(fitted)
 
     def load(self, arrays: Arrays, ranking: Ranking) -> FittedErrors:

@@ -114,7 +114,7 @@ def decorrelate(
                     "classify: the distribution of the score given mjj diverged twice; use --set score.decorrelate=none"
                 ) from None
         distributions.append(found)
-        compute.progress(Step("classify: decorrelation", fold + 1, ranking.kfold.folds, f"fold {fold + 1}"))
+        compute.progress(Step("classify: decorrelation", fold + 1, ranking.kfold.folds))
     return Decorrelated(fitted, distributions)
 
 

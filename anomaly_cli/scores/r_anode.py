@@ -107,7 +107,7 @@ class RAnode(BackgroundSettings, Score):
         with contextlib.closing(in_order(_find_signal, pieces, min(compute.processes, len(folds)))) as found:
             for signal in found:
                 signals.append(signal)
-                compute.progress(Step("classify: signal density", len(signals), len(folds), f"fold {len(signals)}"))
+                compute.progress(Step("classify: signal density", len(signals), len(folds)))
         return signals
 
     def load(self, arrays: Arrays, ranking: Ranking) -> FittedResidual:

@@ -72,7 +72,7 @@ def measure_folds(ensembles: Ensembles, contest: Contest, compute: Compute) -> l
             raise TypeError(f"{type(model).__name__} is no network")
         sharpness = measure_sharpness(model, training_of(prepared, fold), compute.streams.child(str(fold)))
         found.append(FoldSharpness(fold, sharpness, mean_loss(model, _events_of(prepared, fold))))
-        compute.progress(Step("evaluate: sharpness", fold + 1, len(ensembles.members), f"fold {fold + 1}"))
+        compute.progress(Step("evaluate: sharpness", fold + 1, len(ensembles.members)))
     return found
 
 

@@ -131,13 +131,14 @@ def read_data(config: Config, compute: Compute) -> ReadData:
     loaded = load_events(sources, config, flows, compute)
     compute.progress(Step(TASK, 1, 2, f"{len(loaded.row)} events"))
     division = divide_events(loaded, sources, asked, config, compute)
-    flows[0].add("observed (of labelled data, the rest is held back)", len(division.observed))
+    kept = "observed (of labelled data, the rest is held back)" if loaded.is_labelled else "observed"
+    flows[0].add(kept, len(division.observed))
     observed = _renumbered(loaded.events, division.observed, 0)
     if not len(observed):
         raise PhysicsError("no usable events are left; 'anomaly inspect' on an earlier split shows where they went")
     refuse_constant(observed, "event")
     held = _hold_back(loaded, division, sources, flows, config, compute) if loaded.is_labelled else None
-    compute.progress(Step(TASK, 2, 2, "read"))
+    compute.progress(Step(TASK, 2, 2, f"{len(observed)} events"))
     return ReadData(
         observed=observed,
         origin=Origin.of(loaded, division.observed),

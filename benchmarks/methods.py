@@ -8,6 +8,9 @@ For each method and seed, the division of the data, the injected signal and ever
 - with nothing injected: closure AUC of the template, and the significance found from statistics alone
   (`benchmarks/null.py` has it with all uncertainties).
 
+Times are kept but not reported, as they depend on what else the machine does: `anomaly reproduce run training-time` is
+for them.
+
 The seeds share one pool of 218,480 background events, so they overlap: the spread over seeds is smaller than that of
 independent data sets. Figures are written after each run; those that are there already are not measured again.
 
@@ -56,8 +59,6 @@ WITHOUT_SIMULATION = ["curtains_f4f", "curtains_f4f_efficient", "drapes", "drape
 WITHOUT_SIMULATION += ["cathode", "rad_ot", "mass_scaling", "cwola_hunting", "combined"]
 WITHOUT_SIMULATION += ["idealised", "over_idealised", "supervised"]
 FROM_SIMULATION = ["salad", "flows_for_flows"]
-TRAINING = ("base flow", "shared model", "template model")
-"""Stages that train a method; the shared model is the base flow in figures of before it was renamed."""
 EFFICIENCIES = ("0.01", "0.001")
 Figures = dict[str, Any]
 
@@ -168,16 +169,13 @@ def row(method: str, results: dict[str, dict[str, Figures]], seeds: list[str]) -
         ratios = [sic / ideal_sic(results, seed, efficiency) for sic, seed in zip(own, seeds, strict=True)]
         cells += [mean(own, 2), mean_error(ratios, 2)]
     cells += [mean([f["null"]["z"][key] for f in figures], 2) for key in ("0.2", "0.05", "0.01", "0.001")]
-    seconds = [f["null"]["seconds"] for f in figures]
-    cells += [mean([sum(s.get(stage, 0.0) for stage in TRAINING) for s in seconds], 0)]
-    cells += [mean([s["template"] for s in seconds], 0)]
     return "| " + " | ".join(cells) + " |"
 
 
 def report(results: dict[str, dict[str, Figures]]) -> str:
     """Return the table of all methods."""
     head = ["method", "seeds", "closure AUC", "SIC 1 %", "ratio", "SIC 0.1 %", "ratio"]
-    head += ["null Z 20 %", "5 %", "1 %", "0.1 %", "training [s]", "sampling [s]"]
+    head += ["null Z 20 %", "5 %", "1 %", "0.1 %"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += [row(method, results, sorted(figures)) for method, figures in results.items() if figures]
     ideal = {s: f["signal"]["ideal_sic"] for m in results.values() for s, f in m.items() if "ideal_sic" in f["signal"]}

@@ -59,15 +59,15 @@ def measure_bias(ranked: Ranked, background: ScoredEvents, fit: MassFit, cuts: C
 
 def significance_found(name: str, model: CountingModel) -> Found:
     """Return the signed significance of a count, and how much Poisson fluctuations of what was counted move it."""
-    counts = (float(model.n_observed), model.n_control)
-    steps = [max(1.0, round(np.sqrt(count))) for count in counts]
-    moved = [
-        dataclasses.replace(model, n_observed=round(max(0.0, counts[0] + side * steps[0]))) for side in (-1.0, 1.0)
-    ] + [dataclasses.replace(model, n_control=max(0.0, counts[1] + side * steps[1])) for side in (-1.0, 1.0)]
-    z = signed_root(experiments([model, *moved]))
-    widths = np.array([moved[1].n_observed - moved[0].n_observed, moved[3].n_control - moved[2].n_control])
-    slopes = np.array([z[2] - z[1], z[4] - z[3]]) / widths
-    return {name: float(z[0]), f"{name}.error": float(np.hypot(*(slopes * np.sqrt(counts))))}
+    variance = 0.0
+    for counted in ("n_observed", "n_control"):
+        count = getattr(model, counted)
+        step = max(1, round(np.sqrt(count)))
+        low, high = max(0, count - step), count + step
+        ends = [dataclasses.replace(model, **{counted: end}) for end in (low, high)]
+        below, above = signed_root(experiments(ends))
+        variance += count * ((above - below) / (high - low)) ** 2
+    return {name: float(signed_root(model.experiment())), f"{name}.error": float(np.sqrt(variance))}
 
 
 def count_by_side_bands(ranked: Ranked, split: Split, efficiencies: Sequence[float]) -> Found:

@@ -157,12 +157,12 @@ def count_side_bands(made: Made) -> tuple[int, int]:
     Raises:
         PhysicsError: where that is too few for a template.
     """
-    windows = made.groups["windows"]
-    counts = [len(made.groups[name]["mjj"]) for name in ("sb1", "sb2")]
-    for name, n in zip(("sb1", "sb2"), counts, strict=True):
-        row = list(windows["name"]).index(name)
-        refuse_few(Window(windows["low"][row], windows["high"][row]), n)
-    return counts[0], counts[1]
+    columns = made.groups["windows"]
+    windows = {name: Window(low, high) for name, low, high in zip(*columns.values(), strict=True)}
+    lower, upper = (len(made.groups[name]["mjj"]) for name in ("sb1", "sb2"))
+    refuse_few(windows["sb1"], lower)
+    refuse_few(windows["sb2"], upper)
+    return lower, upper
 
 
 def stored_split(split: Artifact) -> Split:

@@ -6,10 +6,16 @@ import math
 
 from anomaly_cli.artifacts import schema
 from anomaly_cli.artifacts.store import Artifact
-from anomaly_cli.report.cells import Measured
 from anomaly_cli.report.contents import contents_of
 from anomaly_cli.report.notation import PERCENT, PROBABILITY, fixed
-from anomaly_cli.report.results.significance import INDEPENDENT, OF, largest_of, probability_cell, significance_cell
+from anomaly_cli.report.results.significance import (
+    INDEPENDENT,
+    OF,
+    global_fields,
+    largest_of,
+    probability_cell,
+    significance_cell,
+)
 from anomaly_cli.report.table import Column, Priority, Report, build, made, stored
 from anomaly_cli.report.tables import contents_field, rows_of, window_field
 
@@ -38,16 +44,7 @@ def tables(result: Artifact) -> Report:
             lambda row: significance_cell(row["z_local"]),
             RESULT,
         ),
-        made(
-            Column("p_global", "global p0", format=PROBABILITY, holds=Measured),
-            lambda row: probability_cell(row["p_global"], row["p_global_error"]),
-            RESULT,
-        ),
-        made(
-            Column("z_global", "global Z", format=fixed(2), priority=Priority.HIGH),
-            lambda row: significance_cell(row["z_global"]),
-            RESULT,
-        ),
+        *global_fields(RESULT),
         stored(RESULT, "p_gross_vitells", "Gross-Vitells", PROBABILITY),
         stored(RESULT, "p_sidak", "Sidak", PROBABILITY),
         stored(RESULT, "n_effective", "independent tests", fixed(1), Priority.LOW, note=INDEPENDENT),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from anomaly_cli.artifacts import schema
+from anomaly_cli.artifacts.columns import Group
 from anomaly_cli.artifacts.store import Artifact
 from anomaly_cli.report.cells import Above, AnyCell, Below, Measured, Missing, marked, number_or
 from anomaly_cli.report.contents import (
@@ -82,20 +83,27 @@ def _largest(significance: Artifact, rows: Sequence[Row], without: str) -> Repor
             Column("largest", "largest at", meaning="cut", priority=Priority.KEY, format=PERCENT),
             lambda row: float(rows[int(row["test"])]["background_efficiency"]),
         ),
-        made(
-            Column("p_global", "global p0", format=PROBABILITY, holds=Measured),
-            lambda row: probability_cell(row["p_global"], row["p_global_error"]),
-            LARGEST,
-        ),
-        made(
-            Column("z_global", "global Z", format=fixed(2), priority=Priority.HIGH),
-            lambda row: significance_cell(row["z_global"]),
-            LARGEST,
-        ),
+        *global_fields(LARGEST),
         stored(LARGEST, "n_effective", "independent tests", fixed(1), Priority.LOW, note=INDEPENDENT),
     ]
     title = f"Probability of so large an excess in any of the {len(rows)} cuts"
     return [build("largest", ", ".join(filter(None, [title, without])), fields, largest)]
+
+
+def global_fields(group: Group) -> list[Field]:
+    """Return the columns of the global probability and significance of a largest excess."""
+    return [
+        made(
+            Column("p_global", "global p0", format=PROBABILITY, holds=Measured),
+            lambda row: probability_cell(row["p_global"], row["p_global_error"]),
+            group,
+        ),
+        made(
+            Column("z_global", "global Z", format=fixed(2), priority=Priority.HIGH),
+            lambda row: significance_cell(row["z_global"]),
+            group,
+        ),
+    ]
 
 
 def largest_of(found: Artifact, groups: tuple[str, str]) -> list[Row]:
